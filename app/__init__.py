@@ -1,0 +1,1 @@
+"""The web application and the data layer: one room (folder) per subject."""

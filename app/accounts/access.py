@@ -1,0 +1,78 @@
+"""Who is asking. Every route depends on one of the policies here or in `app.projects.access`."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.responses import Response
+
+from app.accounts.models import Person
+from app.accounts.signing_in import LIFETIME, find_signed_in
+from app.accounts.tokens import find_bearer
+from app.errors import NotSignedIn
+from app.settings import settings
+from app.web.dependencies import Db
+
+
+def is_secure() -> bool:
+    """Whether people reach this installation over https."""
+    return settings().public_address.startswith("https://")
+
+
+def cookie_name() -> str:
+    """The session cookie's name; `__Host-` binds it to this host where https allows that."""
+    return "__Host-morelli" if is_secure() else "morelli"
+
+
+def set_cookie(response: Response, token: str) -> None:
+    """Give the browser its session token."""
+    response.set_cookie(
+        cookie_name(),
+        token,
+        max_age=int(LIFETIME.total_seconds()),
+        httponly=True,
+        secure=is_secure(),
+        samesite="lax",
+        path="/",
+    )
+
+
+def forget_cookie(response: Response) -> None:
+    """Take the session token from the browser."""
+    response.delete_cookie(cookie_name(), path="/", secure=is_secure(), httponly=True)
+
+
+def public() -> None:
+    """Policy: anyone, signed in or not."""
+
+
+def visitor(request: Request, db: Db) -> Person | None:
+    """Policy: anyone; the person where one is signed in."""
+    request.state.person = request.state.sign_in = None
+    authorization = request.headers.get("authorization", "")
+    scheme, _, text = authorization.partition(" ")
+    if request.url.path.startswith("/api/") and scheme.lower() == "bearer":
+        request.state.person = find_bearer(db, text.strip())
+    elif token := request.cookies.get(cookie_name()):
+        found = find_signed_in(db, token)
+        if found is not None:
+            request.state.person, request.state.sign_in = found
+    person: Person | None = request.state.person
+    return person
+
+
+Visitor = Annotated[Person | None, Depends(visitor)]
+
+
+def signed_in(person: Visitor) -> Person:
+    """Policy: a signed-in person, or the holder of a bearer token."""
+    if person is None:
+        raise NotSignedIn(
+            "Please sign in first.", hint="Programs send `Authorization: Bearer <token>`."
+        )
+    return person
+
+
+CurrentPerson = Annotated[Person, Depends(signed_in)]
+Public = Depends(public)
+
+POLICIES = {public, visitor, signed_in}

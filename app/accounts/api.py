@@ -1,0 +1,61 @@
+"""A person's own account as JSON."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from app.accounts import signing_in, tokens
+from app.accounts.access import CurrentPerson
+from app.accounts.models import Person
+from app.accounts.schemas import (
+    NewTokenOut,
+    PersonOut,
+    SessionOut,
+    Sessions,
+    TokenIn,
+    TokenOut,
+    Tokens,
+)
+from app.web.dependencies import Db
+
+router = APIRouter(prefix="/api/v1", tags=["account"])
+
+
+@router.get("/me", response_model=PersonOut)
+def api_me(person: CurrentPerson) -> Person:
+    """Whose token this is."""
+    return person
+
+
+@router.get("/me/tokens")
+def api_list_tokens(db: Db, person: CurrentPerson) -> Tokens:
+    """Your tokens that still work."""
+    found = tokens.find_tokens(db, person)
+    return Tokens(items=[TokenOut.model_validate(each) for each in found])
+
+
+@router.post("/me/tokens", status_code=201)
+def api_create_token(body: TokenIn, db: Db, person: CurrentPerson) -> NewTokenOut:
+    """A new bearer token. Its text is in this answer and nowhere else."""
+    token, text = tokens.create_token(db, person, body.name)
+    return NewTokenOut(token=text, **TokenOut.model_validate(token).model_dump())
+
+
+@router.delete("/me/tokens/{token_id}", status_code=204)
+def api_revoke_token(token_id: int, db: Db, person: CurrentPerson) -> Response:
+    """Make a token useless."""
+    tokens.revoke_token(db, person, token_id)
+    return Response(status_code=204)
+
+
+@router.get("/me/sessions")
+def api_list_sessions(db: Db, person: CurrentPerson) -> Sessions:
+    """The browsers in which you are signed in."""
+    found = signing_in.find_sign_ins(db, person)
+    return Sessions(items=[SessionOut.model_validate(each) for each in found])
+
+
+@router.delete("/me/sessions/{session_id}", status_code=204)
+def api_end_session(session_id: int, db: Db, person: CurrentPerson) -> Response:
+    """Sign out of one browser."""
+    signing_in.sign_out(db, person, session_id)
+    return Response(status_code=204)

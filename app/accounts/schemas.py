@@ -1,0 +1,66 @@
+"""JSON shapes of accounts."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+
+class PersonOut(BaseModel):
+    """A person."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    name: str
+    email: str
+    is_operator: bool
+
+
+class TokenIn(BaseModel):
+    """What a new token is for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+
+
+class TokenOut(BaseModel):
+    """A token without its text."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    name: str
+    prefix: str
+    created_at: datetime
+    used_at: datetime | None
+
+
+class NewTokenOut(TokenOut):
+    """A token with its text, which is shown this once."""
+
+    token: str
+
+
+class SessionOut(BaseModel):
+    """A browser in which a person is signed in."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    browser: str
+    address: str
+    created_at: datetime
+    seen_at: datetime
+
+
+class Tokens(BaseModel):
+    """A person's tokens."""
+
+    items: list[TokenOut]
+
+
+class Sessions(BaseModel):
+    """A person's sessions."""
+
+    items: list[SessionOut]

@@ -1,0 +1,158 @@
+"""Signing in and out. Sessions live on the server; the browser keeps an opaque token."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Person, SignIn, SignInFailure
+from app.accounts.passwords import hash_password, is_password
+from app.errors import Invalid, NotFound, TooMany
+
+LIFETIME = timedelta(days=30)
+IDLE = timedelta(days=14)
+SEEN_AGAIN = timedelta(minutes=5)
+WINDOW = timedelta(minutes=15)
+FREE_TRIES = 5
+TRIES_PER_ADDRESS = 60
+
+
+def token_hash(token: str) -> bytes:
+    """What is stored of a token."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def new_token() -> str:
+    """A token of 256 random bits."""
+    return secrets.token_urlsafe(32)
+
+
+def tidy_email(email: str) -> str:
+    """An e-mail address as it is stored. Raises Invalid where it cannot be one."""
+    tidy = email.strip().lower()
+    name, at, host = tidy.partition("@")
+    if not (name and at and host) or any(c.isspace() for c in tidy) or len(tidy) > 254:
+        raise Invalid("This is not an e-mail address.", field="email")
+    return tidy
+
+
+def tidy_person_name(name: str) -> str:
+    """A person's name as it is stored. Raises Invalid where it is empty or too long."""
+    tidy = " ".join(name.split())
+    if not 1 <= len(tidy) <= 120:
+        raise Invalid("Please give a name of up to 120 characters.", field="name")
+    return tidy
+
+
+def _refuse_guessing(db: Session, email: str, address: str) -> None:
+    since = datetime.now(UTC) - WINDOW
+    recent = select(func.count(), func.max(SignInFailure.at)).where(SignInFailure.at > since)
+    count, last = db.execute(recent.where(SignInFailure.email == email)).one()
+    if count >= FREE_TRIES:
+        wait = timedelta(seconds=min(2 ** (count - FREE_TRIES), 300))
+        if last + wait > datetime.now(UTC):
+            raise TooMany(
+                "Too many wrong passwords for this account.",
+                hint=f"Wait {int(wait.total_seconds())} seconds, then try again.",
+            )
+    by_address, _ = db.execute(recent.where(SignInFailure.address == address)).one()
+    if by_address >= TRIES_PER_ADDRESS:
+        raise TooMany("Too many wrong passwords from this address.", hint="Wait 15 minutes.")
+
+
+def check_password(db: Session, email: str, password: str, *, address: str) -> Person:
+    """The person with this e-mail address and password.
+
+    Raises Invalid with the same words for a wrong password and an unknown account, TooMany where
+    someone is guessing. The failure is recorded, so let the transaction commit.
+    """
+    email = email.strip().lower()
+    _refuse_guessing(db, email, address)
+    person = db.scalar(select(Person).where(Person.email == email))
+    known = is_password(person.password_hash if person else None, password)
+    if person is None or not known or person.disabled_at is not None:
+        db.add(SignInFailure(email=email, address=address))
+        db.flush()
+        raise Invalid("E-mail address or password is wrong.", field="password")
+    return person
+
+
+def sign_in(db: Session, person: Person, *, browser: str, address: str) -> str:
+    """Sign a person in and return the token for the browser; only its hash is stored."""
+    token = new_token()
+    db.add(
+        SignIn(
+            person_id=person.id,
+            token_hash=token_hash(token),
+            browser=browser[:300],
+            address=address,
+            expires_at=datetime.now(UTC) + LIFETIME,
+        )
+    )
+    return token
+
+
+def find_signed_in(db: Session, token: str) -> tuple[Person, SignIn] | None:
+    """Who holds this browser token, if the sign-in still stands."""
+    now = datetime.now(UTC)
+    row = db.execute(
+        select(Person, SignIn)
+        .join(SignIn, SignIn.person_id == Person.id)
+        .where(
+            SignIn.token_hash == token_hash(token),
+            SignIn.ended_at.is_(None),
+            SignIn.expires_at > now,
+            SignIn.seen_at > now - IDLE,
+            Person.disabled_at.is_(None),
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    person, held = row
+    if held.seen_at < now - SEEN_AGAIN:
+        held.seen_at = now
+    return person, held
+
+
+def find_sign_ins(db: Session, person: Person) -> Sequence[SignIn]:
+    """The browsers in which this person is signed in, newest use first."""
+    now = datetime.now(UTC)
+    return db.scalars(
+        select(SignIn)
+        .where(SignIn.person_id == person.id, SignIn.ended_at.is_(None), SignIn.expires_at > now)
+        .order_by(SignIn.seen_at.desc())
+        .limit(100)
+    ).all()
+
+
+def sign_out(db: Session, person: Person, sign_in_id: int) -> None:
+    """End one sign-in of this person. Raises NotFound for anyone else's."""
+    held = db.scalar(select(SignIn).where(SignIn.id == sign_in_id, SignIn.person_id == person.id))
+    if held is None:
+        raise NotFound("There is no such session.")
+    held.ended_at = held.ended_at or datetime.now(UTC)
+
+
+def set_profile(db: Session, person: Person, *, name: str, email: str) -> None:
+    """Change a person's name and e-mail address. Raises Invalid where the address is taken."""
+    email = tidy_email(email)
+    taken = db.scalar(select(Person.id).where(Person.email == email, Person.id != person.id))
+    if taken is not None:
+        raise Invalid("Another account has this e-mail address.", field="email")
+    person.name, person.email = tidy_person_name(name), email
+
+
+def set_password(
+    db: Session, person: Person, password: str, *, old: str | None, keep: SignIn | None
+) -> None:
+    """Set a new password and end all other sign-ins. The old one is asked for where there is one."""
+    if person.password_hash is not None and not is_password(person.password_hash, old or ""):
+        raise Invalid("The present password is wrong.", field="old")
+    person.password_hash = hash_password(password)
+    ended = update(SignIn).where(SignIn.person_id == person.id, SignIn.ended_at.is_(None))
+    if keep is not None:
+        ended = ended.where(SignIn.id != keep.id)
+    db.execute(ended.values(ended_at=datetime.now(UTC)))

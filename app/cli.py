@@ -1,0 +1,365 @@
+"""The `morelli` command. Exit codes: 0 done, 1 failed, 2 the command was used wrongly."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.errors import AppError
+
+cli = typer.Typer(
+    name="morelli",
+    help="Expert criteria, honest labels, and diffusion models aligned with both.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+criteria_cli = typer.Typer(
+    help="Check, show and compare criteria trees.", no_args_is_help=True, rich_markup_mode=None
+)
+agent_cli = typer.Typer(
+    help="Have an agent propose labels.", no_args_is_help=True, rich_markup_mode=None
+)
+cli.add_typer(criteria_cli, name="criteria")
+cli.add_typer(agent_cli, name="agent")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+ProjectSlug = Annotated[str, typer.Argument(help="The project's address, such as `paintings`.")]
+
+
+def say(text: str) -> None:
+    """Progress goes to stderr, so that stdout holds only data."""
+    typer.echo(text, err=True)
+
+
+def show(data: Any, *, as_json: bool, words: Callable[[], str]) -> None:
+    """Print data as JSON or in words."""
+    typer.echo(json.dumps(data, ensure_ascii=False, indent=2) if as_json else words())
+
+
+@contextmanager
+def database() -> Iterator[None]:
+    """The installation's database for one command."""
+    from app.up import installation
+
+    with installation(say):
+        yield
+
+
+def run_worker_module(*arguments: str) -> int:
+    """Run a module of the worker in a process of its own and return its exit code."""
+    return subprocess.call([sys.executable, "-m", *arguments])
+
+
+def _exit(code: int) -> None:
+    if code:
+        raise typer.Exit(code if code in (1, 2) else 1)
+
+
+@cli.command()
+def up(
+    web: Annotated[bool, typer.Option(help="Start the web server.")] = True,
+    worker: Annotated[bool, typer.Option(help="Start a worker.")] = True,
+    seed: Annotated[
+        bool, typer.Option(help="Make the painting project at the first start.")
+    ] = True,
+) -> None:
+    """Start everything on this machine and keep it running until Ctrl-C.
+
+    Uses the embedded PostgreSQL and Redis below MORELLI_HOME (default `.morelli`), or yours where
+    MORELLI_DATABASE_URL and MORELLI_REDIS_URL are set. MORELLI_PORT sets the web port. The last
+    lines before serving are the address and a one-time sign-in link for the first lead.
+    """
+    from app.demo.seeding import prepare
+    from app.up import serve
+
+    serve(
+        prepare=lambda: prepare(typer.echo, with_project=seed),
+        report=typer.echo,
+        with_web=web,
+        with_worker=worker,
+    )
+
+
+@cli.command()
+def demo() -> None:
+    """Walk the whole loop on paintings that Morelli draws itself, and say at each step what came out.
+
+    Everything stays to be looked at with `morelli up`.
+    """
+    from app.demo.walking import walk
+
+    walk(typer.echo)
+
+
+@cli.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what this installation consists of and what is wrong with it; changes nothing."""
+    from app.doctor import examine
+
+    findings = examine()
+    show(
+        [each.__dict__ for each in findings],
+        as_json=as_json,
+        words=lambda: "\n".join(
+            f"{each.verdict:>7}  {each.what}: {each.found}" for each in findings
+        ),
+    )
+    _exit(1 if any(each.verdict == "bad" for each in findings) else 0)
+
+
+@cli.command("import")
+def import_images(
+    project: ProjectSlug,
+    source: Annotated[
+        str, typer.Argument(help="A folder, a ZIP, a CSV, an image, or a CSV's URL.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Import images with prompts and metadata into a project.
+
+    A folder or ZIP may hold a metadata.csv (columns `file`, `prompt`, anything else). Files that
+    cannot be taken are named with the reason, and the others go on; then the exit code is 1.
+    """
+    from app.images.importing import import_path
+
+    with database():
+        summary = import_path(project, source, say)
+    show(
+        summary,
+        as_json=as_json,
+        words=lambda: (
+            f"{summary['added']} added, {summary['duplicates']} already there, "
+            f"{summary['refused']} refused"
+        ),
+    )
+    _exit(1 if summary["refused"] else 0)
+
+
+@cli.command("export")
+def export_dataset(
+    project: ProjectSlug,
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+    name: Annotated[str, typer.Option(help="The dataset's name.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Freeze the project's confirmed labels into a dataset and write it to a folder."""
+    from app.database import unit_of_work
+    from app.datasets import freezing
+    from app.projects.founding import get_project
+
+    if folder.exists():
+        raise AppError(f"{folder} exists already.", hint="Name a folder that does not exist yet.")
+    with database():
+        with unit_of_work() as db:
+            here = get_project(db, project)
+            dataset = freezing.freeze_dataset(db, here, name=name or "Export", by=None)
+            dataset_id, job_id = dataset.id, dataset.job_id
+        job = finish_job(job_id)
+        if job["state"] != "succeeded":
+            raise AppError(f"The dataset was not built: {job['error']}")
+        with unit_of_work() as db:
+            built = freezing.get_dataset(db, get_project(db, project), dataset_id)
+            source = freezing.folder_of(built)
+            shutil.copytree(source, folder)
+    show(
+        {"folder": str(folder), **(job["result"] or {})},
+        as_json=as_json,
+        words=lambda: f"{folder}: {job['result']}",
+    )
+
+
+def finish_job(job_id: int | None) -> dict[str, Any]:
+    """Do a job here where no worker is at it, and wait until it is over."""
+    from app.database import unit_of_work
+    from app.jobs.models import OPEN_STATES, Job
+
+    assert job_id is not None
+    run_worker_module("worker", str(job_id))
+    while True:
+        with unit_of_work() as db:
+            job = db.get_one(Job, job_id)
+            state = {"state": job.state, "error": job.error, "result": job.result}
+        if state["state"] not in OPEN_STATES:
+            return state
+        time.sleep(0.5)
+
+
+@criteria_cli.command("check")
+def check_criteria(
+    file: Annotated[Path, typer.Argument(help="A criteria tree as YAML or JSON.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a criteria file; needs no server. Exit code 1 where a problem is an error."""
+    from taxonomy.report import report
+
+    found = report(read_file(file))
+    show(found, as_json=as_json, words=lambda: _check_words(found))
+    _exit(1 if any(each["severity"] == "error" for each in found["problems"]) else 0)
+
+
+def _check_words(found: dict[str, Any]) -> str:
+    size = (
+        f"{found['name']}: {found['root_dimensions']} root dimensions, {found['levels']} levels, "
+        f"{found['attribute_pairs']} attribute pairs"
+    )
+    lines = [
+        f"{each['severity']}: {each['message']} [{each['code']}]" for each in found["problems"]
+    ]
+    return "\n".join([size, *lines, f"{len(found['problems'])} problems"])
+
+
+def read_file(file: Path) -> str:
+    """A text file's content. Raises AppError where it cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AppError(f"{file} cannot be read as UTF-8 text: {error}") from error
+
+
+def read_tree(source: str, number: int | None) -> Any:
+    """The criteria of a file, or of a project (working, or a published version)."""
+    from taxonomy.formats import read_criteria
+
+    if Path(source).is_file():
+        return read_criteria(read_file(Path(source)))
+    from app.criteria import reading
+    from app.database import unit_of_work
+    from app.projects.founding import get_project
+
+    with database(), unit_of_work() as db:
+        project = get_project(db, source)
+        if number is None:
+            return reading.working_criteria(db, project)
+        return reading.version_criteria(reading.get_version(db, project, number))
+
+
+Source = Annotated[str, typer.Argument(help="A criteria file, or a project's address.")]
+Version = Annotated[
+    int | None, typer.Option(help="A published version of the project; else the working criteria.")
+]
+
+
+@criteria_cli.command("show")
+def show_criteria(source: Source, version: Version = None, as_json: AsJson = False) -> None:
+    """Show a criteria tree: a file's, or a project's."""
+    from taxonomy.formats.json import write_json
+    from taxonomy.tree import Pair
+
+    tree = read_tree(source, version)
+    if as_json:
+        typer.echo(write_json(tree))
+        return
+    for entry in tree.walk():
+        node = entry.node
+        indent = "  " * (entry.level - 1)
+        if isinstance(node, Pair):
+            typer.echo(f"{indent}+ {node.positive.name}  − {node.negative.name}  [{node.key}]")
+        else:
+            typer.echo(f"{indent}{node.name}  [{node.key}]")
+
+
+@criteria_cli.command("diff")
+def diff_criteria(
+    old: Source,
+    new: Source,
+    old_version: Version = None,
+    new_version: Version = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say in words what changed from one criteria tree to another."""
+    from dataclasses import asdict
+
+    from taxonomy.changes import difference
+
+    changes = difference(read_tree(old, old_version), read_tree(new, new_version))
+    show(
+        [asdict(each) for each in changes],
+        as_json=as_json,
+        words=lambda: "\n".join(each.sentence for each in changes) or "No difference.",
+    )
+
+
+@agent_cli.command("run")
+def run_agent(
+    project: ProjectSlug,
+    agent: Annotated[str, typer.Option(help="Which agent.")] = "measured",
+    as_json: AsJson = False,
+) -> None:
+    """Have an agent label every image of a project, and wait for it."""
+    from app.agents import launching
+    from app.database import unit_of_work
+    from app.projects.founding import get_project
+
+    with database():
+        with unit_of_work() as db:
+            run = launching.launch_agent_run(db, get_project(db, project), agent=agent, by=None)
+            job_id = run.job_id
+        job = finish_job(job_id)
+    show(job, as_json=as_json, words=lambda: f"{job['state']}: {job['result'] or job['error']}")
+    _exit(0 if job["state"] == "succeeded" else 1)
+
+
+@cli.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A training config as YAML.")],
+) -> None:
+    """Train from a dataset folder, with no server and no database; see docs/training.md.
+
+    Run again on the same run folder, it goes on from the newest checkpoint.
+    """
+    _exit(run_worker_module("worker.training", str(config)))
+
+
+@cli.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder of a finished training.")],
+    prompts: Annotated[int, typer.Option(min=1, help="How many test prompts.")] = 16,
+    seed: Annotated[int, typer.Option(help="Seed of the generated images.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Generate images for test prompts with the base and the trained model, and count negative attributes.
+
+    The judge is the measured agent; results carry a 95 % bootstrap interval over prompts.
+    """
+    options = ["--prompts", str(prompts), "--seed", str(seed), *(["--json"] if as_json else [])]
+    _exit(run_worker_module("worker.evaluation", str(run), *options))
+
+
+@cli.command("tiny-model")
+def tiny_model(
+    folder: Annotated[Path, typer.Argument(help="Where to write the model.")],
+    seed: Annotated[int, typer.Option(help="The same seed makes the same files.")] = 0,
+) -> None:
+    """Make a small SDXL-architecture pipeline from a seed: real parts, a few hundred thousand weights."""
+    _exit(run_worker_module("worker.training.tiny_model", str(folder), "--seed", str(seed)))
+
+
+def main() -> None:
+    """Run the command; an error a person can cause is one sentence, not a stack trace."""
+    from app.embedded import ServersError
+    from taxonomy.tree import InvalidCriteria
+
+    try:
+        cli()
+    except AppError as error:
+        say(f"morelli: {error.message}" + (f" {error.hint}" if error.hint else ""))
+        sys.exit(1)
+    except InvalidCriteria as error:
+        say("morelli: these are not criteria:\n" + "\n".join(error.problems))
+        sys.exit(1)
+    except ServersError as error:
+        say(f"morelli: {error}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What this installation consists of and what is wrong with it. Changes nothing."""
+
+import importlib.metadata
+import importlib.util
+import platform
+import shutil
+from dataclasses import dataclass
+from typing import Literal
+
+import redis as redis_client
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import database, embedded, migrations
+from app.errors import AppError
+from app.settings import settings
+from app.up import has_own_servers, use_servers
+
+ENOUGH_DISK_BYTES = 5 * 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `ok`, `note`, or `bad` where something does not work."""
+
+    what: str
+    found: str
+    verdict: Literal["ok", "note", "bad"]
+
+
+def examine() -> list[Finding]:
+    """Look at everything, in the order in which things depend on one another."""
+    return [*_programs(), *_home(), *_servers()]
+
+
+def _programs() -> list[Finding]:
+    version = importlib.metadata.version("morelli")
+    found = [
+        Finding("Morelli", version, "ok"),
+        Finding("Python", platform.python_version(), "ok"),
+    ]
+    if importlib.util.find_spec("torch") is None:
+        found.append(
+            Finding("Training", "not installed; `make install` or pip install '.[worker]'", "note")
+        )
+    else:
+        found.append(Finding("Training", "torch " + importlib.metadata.version("torch"), "ok"))
+    return found
+
+
+def _home() -> list[Finding]:
+    home = settings().home
+    if not home.exists():
+        return [Finding("Home", f"{home}, made at the first start", "note")]
+    free = shutil.disk_usage(home).free
+    verdict: Literal["ok", "bad"] = "ok" if free > ENOUGH_DISK_BYTES else "bad"
+    return [
+        Finding("Home", str(home), "ok"),
+        Finding("Free disk", f"{free / 1024**3:.1f} GiB", verdict),
+    ]
+
+
+def _servers() -> list[Finding]:
+    found = []
+    if not has_own_servers():
+        known = embedded.versions(settings().home)
+        found = [Finding(name, value, "ok") for name, value in known.items() if name != "home"]
+        running = embedded.running(settings().home)
+        if running is None:
+            return [*found, Finding("Servers", "not running; start with `morelli up`", "note")]
+        use_servers(running)
+    return [*found, _database(), _redis()]
+
+
+def _database() -> Finding:
+    try:
+        with database.engine().connect() as connection:
+            version = connection.scalar(text("SHOW server_version"))
+            at, newest = migrations.current(connection), migrations.newest()
+    except (SQLAlchemyError, AppError) as error:
+        return Finding("Database", f"does not answer ({type(error).__name__})", "bad")
+    if at != newest:
+        return Finding("Database", f"PostgreSQL {version}, migration {at} of {newest}", "bad")
+    return Finding("Database", f"PostgreSQL {version}, migrations up to date", "ok")
+
+
+def _redis() -> Finding:
+    url = settings().redis_url
+    if url is None:
+        return Finding("Redis", "not set: jobs wait for the sweeper", "note")
+    try:
+        with redis_client.Redis.from_url(url.get_secret_value(), socket_timeout=2) as client:
+            info = client.info("server")
+    except redis_client.RedisError as error:
+        return Finding("Redis", f"does not answer ({type(error).__name__})", "bad")
+    return Finding("Redis", str(info["redis_version"]), "ok")

@@ -1,0 +1,64 @@
+"""Errors a person can cause. Verbs raise them; `app.web.errors` shows them in one place."""
+
+
+class AppError(Exception):
+    """What went wrong, where, and what to do, in words for the person who caused it."""
+
+    status = 400
+
+    def __init__(
+        self, message: str, *, field: str | None = None, hint: str | None = None, **details: object
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.hint = hint
+        self.details = details
+
+
+class Invalid(AppError):
+    """The input does not make sense; nothing was changed."""
+
+    status = 422
+
+
+class NotSignedIn(AppError):
+    """Who is asking is not known."""
+
+    status = 401
+
+
+class NotAllowed(AppError):
+    """The person is known and may not do this."""
+
+    status = 403
+
+
+class NotFound(AppError):
+    """There is no such thing, or this person may not know of it."""
+
+    status = 404
+
+
+class Conflict(AppError):
+    """Another change stands in the way; `details` holds what is there now."""
+
+    status = 409
+
+
+class Stale(AppError):
+    """The edit was based on a state that someone changed since; `details` holds both values."""
+
+    status = 412
+
+
+class TooMany(AppError):
+    """Asked too often; wait."""
+
+    status = 429
+
+
+class Unavailable(AppError):
+    """A part of the installation does not answer."""
+
+    status = 503

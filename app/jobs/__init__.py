@@ -1,0 +1,1 @@
+"""The job ledger: long work that runs once and survives."""

@@ -1,0 +1,112 @@
+"""Puts the rooms together: the only file that knows all routes."""
+
+import logging
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from app.accounts import api as accounts_api
+from app.accounts import pages as accounts_pages
+from app.agents import api as agents_api
+from app.agents import pages as agents_pages
+from app.audits import api as audits_api
+from app.audits import pages as audits_pages
+from app.criteria import api as criteria_api
+from app.criteria import pages as criteria_pages
+from app.datasets import api as datasets_api
+from app.datasets import pages as datasets_pages
+from app.health import router as health
+from app.images import api as images_api
+from app.images import pages as images_pages
+from app.jobs import api as jobs_api
+from app.jobs import pages as jobs_pages
+from app.labels import api as labels_api
+from app.labels import pages as labels_pages
+from app.overview import api as overview_api
+from app.overview import pages as overview_pages
+from app.projects import api as projects_api
+from app.projects import pages as projects_pages
+from app.runs import api as runs_api
+from app.runs import pages as runs_pages
+from app.settings import settings
+from app.versions import api as versions_api
+from app.versions import pages as versions_pages
+from app.web.answer import STATIC
+from app.web.errors import install_error_pages
+from app.web.protection import Protection
+
+# The order decides which route answers first where two could: fixed words before ids.
+ROUTERS = [
+    health,
+    accounts_pages.router,
+    accounts_api.router,
+    projects_pages.router,
+    projects_api.router,
+    overview_pages.router,
+    overview_api.router,
+    jobs_pages.router,
+    jobs_api.router,
+    versions_pages.router,
+    versions_api.router,
+    criteria_pages.router,
+    criteria_api.router,
+    images_pages.router,
+    images_api.router,
+    labels_pages.router,
+    labels_api.router,
+    agents_pages.router,
+    agents_api.router,
+    audits_pages.router,
+    audits_api.router,
+    datasets_pages.router,
+    datasets_api.router,
+    runs_pages.router,
+    runs_api.router,
+]
+
+
+class Static(StaticFiles):
+    """Static files under addresses with a content hash: browsers may keep them for a year."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if scope["query_string"].startswith(b"v="):
+            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        else:
+            response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def allowed_hosts() -> frozenset[str] | None:
+    """Host names this server answers to, against DNS rebinding; None where it listens to everyone."""
+    if settings().address is None and settings().host not in ("127.0.0.1", "localhost", "::1"):
+        return None
+    own = urlsplit(settings().public_address).hostname or "localhost"
+    return frozenset({own, "127.0.0.1", "localhost", "::1", "testserver"})
+
+
+def create_app() -> FastAPI:
+    """The web application."""
+    logging.getLogger("morelli").setLevel(logging.INFO)
+    app = FastAPI(
+        title="Morelli",
+        version="1",
+        summary="Criteria, labels, audits, datasets and training runs as JSON.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", Static(directory=STATIC), name="static")
+    install_error_pages(app)
+    app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)
+    app.add_middleware(Protection, hosts=allowed_hosts())
+    return app
+
+
+app = create_app()

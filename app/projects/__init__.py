@@ -1,0 +1,1 @@
+"""Projects, the people in them, and the links that let people in."""

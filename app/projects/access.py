@@ -1,0 +1,58 @@
+"""Loads a project and checks the right to it in one call."""
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy import select
+
+from app.accounts.access import CurrentPerson
+from app.errors import NotAllowed, NotFound
+from app.projects.models import ROLES, Membership, Project
+from app.web.dependencies import Db
+
+WHAT = {"annotator": "work in", "expert": "edit the criteria of", "lead": "lead"}
+
+
+def may(role: str | None, needed: str) -> bool:
+    """Whether someone with `role` may do what takes `needed`."""
+    return role is not None and ROLES.index(role) >= ROLES.index(needed)
+
+
+def project_for(needed: str) -> Callable[..., Project]:
+    """Policy: members of the project in the path with at least the role `needed`.
+
+    To others the project does not exist (404); a member with a lesser role is told so (403).
+    """
+
+    def load(request: Request, project: str, db: Db, person: CurrentPerson) -> Project:
+        found = db.execute(
+            select(Project, Membership.role)
+            .outerjoin(
+                Membership,
+                (Membership.project_id == Project.id) & (Membership.person_id == person.id),
+            )
+            .where(Project.slug == project)
+        ).one_or_none()
+        role = "lead" if found and person.is_operator else found[1] if found else None
+        if found is None or role is None:
+            raise NotFound("There is no such project, or you are not in it.")
+        if not may(role, needed):
+            raise NotAllowed(
+                f"Your role here is {role}; it takes {needed} to {WHAT[needed]} this project.",
+                hint="Ask a lead of the project.",
+            )
+        request.state.project, request.state.role = found[0], role
+        loaded: Project = found[0]
+        return loaded
+
+    load.__name__ = f"project_for_{needed}"
+    POLICIES.add(load)
+    return load
+
+
+POLICIES: set[Callable[..., object]] = set()
+
+AnnotatorProject = Annotated[Project, Depends(project_for("annotator"))]
+ExpertProject = Annotated[Project, Depends(project_for("expert"))]
+LeadProject = Annotated[Project, Depends(project_for("lead"))]

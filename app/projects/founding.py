@@ -1,0 +1,121 @@
+"""Making a project, and who is in it."""
+
+import re
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Person
+from app.errors import Conflict, Invalid, NotFound
+from app.projects.models import ROLES, Membership, Project
+
+
+def create_project(db: Session, *, slug: str, name: str, description: str = "") -> Project:
+    """A new, empty project. Raises Invalid or Conflict where slug or name cannot be."""
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= 120:
+        raise Invalid("Please give a name of up to 120 characters.", field="name")
+    if not re.fullmatch("[a-z0-9][a-z0-9-]{0,62}", slug):
+        raise Invalid("Use lower-case letters, digits and hyphens.", field="slug")
+    if db.scalar(select(Project.id).where(Project.slug == slug)) is not None:
+        raise Conflict("Another project has this address.", field="slug")
+    project = Project(slug=slug, name=name, description=description.strip())
+    db.add(project)
+    db.flush()
+    return project
+
+
+def get_project(db: Session, slug: str) -> Project:
+    """The project with this address. Raises NotFound."""
+    project = db.scalar(select(Project).where(Project.slug == slug))
+    if project is None:
+        raise NotFound(f"There is no project “{slug}”.")
+    return project
+
+
+def find_projects(db: Session, person: Person) -> Sequence[tuple[Project, str]]:
+    """The projects a person may see, with the role in each."""
+    if person.is_operator:
+        every = db.scalars(select(Project).order_by(Project.name).limit(200)).all()
+        return [(project, "lead") for project in every]
+    rows = db.execute(
+        select(Project, Membership.role)
+        .join(Membership, Membership.project_id == Project.id)
+        .where(Membership.person_id == person.id)
+        .order_by(Project.name)
+        .limit(200)
+    )
+    return [(project, role) for project, role in rows]
+
+
+def set_role(db: Session, project: Project, person: Person, role: str) -> None:
+    """Give a person a role in a project, or change it."""
+    if role not in ROLES:
+        raise Invalid(f"A role is one of {', '.join(ROLES)}.", field="role")
+    if role != "lead":
+        _keep_a_lead(db, project, person)
+    statement = insert(Membership).values(project_id=project.id, person_id=person.id, role=role)
+    db.execute(
+        statement.on_conflict_do_update(
+            index_elements=["project_id", "person_id"], set_={"role": role}
+        )
+    )
+
+
+def remove_member(db: Session, project: Project, person: Person) -> None:
+    """Take a person out of a project; what they did stays."""
+    _keep_a_lead(db, project, person)
+    db.execute(
+        delete(Membership).where(
+            Membership.project_id == project.id, Membership.person_id == person.id
+        )
+    )
+
+
+def _keep_a_lead(db: Session, project: Project, person: Person) -> None:
+    # The lock makes two leads who demote each other at the same moment wait for one another.
+    db.execute(select(Project.id).where(Project.id == project.id).with_for_update())
+    others = db.scalar(
+        select(func.count())
+        .select_from(Membership)
+        .where(
+            Membership.project_id == project.id,
+            Membership.role == "lead",
+            Membership.person_id != person.id,
+        )
+    )
+    is_lead = db.scalar(
+        select(Membership.role).where(
+            Membership.project_id == project.id, Membership.person_id == person.id
+        )
+    )
+    if is_lead == "lead" and not others:
+        raise Conflict("A project keeps at least one lead.", hint="Make someone else lead first.")
+
+
+def find_members(
+    db: Session, project: Project, *, after: int = 0, limit: int = 100
+) -> Sequence[tuple[Person, str]]:
+    """People of a project with their roles, by id, a page at a time."""
+    rows = db.execute(
+        select(Person, Membership.role)
+        .join(Membership, Membership.person_id == Person.id)
+        .where(Membership.project_id == project.id, Person.id > after)
+        .order_by(Person.id)
+        .limit(limit)
+    )
+    return [(person, role) for person, role in rows]
+
+
+def get_member(db: Session, project: Project, person_id: int) -> Person:
+    """A member of a project. Raises NotFound."""
+    person = db.scalar(
+        select(Person)
+        .join(Membership, Membership.person_id == Person.id)
+        .where(Membership.project_id == project.id, Person.id == person_id)
+    )
+    if person is None:
+        raise NotFound("This person is not in the project.")
+    return person

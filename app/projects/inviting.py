@@ -1,0 +1,163 @@
+"""Links that may be opened once: the first lead's, and invitations to a project.
+
+They stand in this room, above accounts, because taking one gives a role in a project.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.accounts.models import OneTimeLink, Person
+from app.accounts.passwords import hash_password
+from app.accounts.signing_in import new_token, tidy_email, tidy_person_name, token_hash
+from app.errors import Invalid, NotFound
+from app.projects.founding import set_role
+from app.projects.models import ROLES, Membership, Project
+
+INVITATION_LIFETIME = timedelta(days=14)
+FIRST_LEAD_LIFETIME = timedelta(days=1)
+
+
+def create_first_lead_link(db: Session) -> str:
+    """A token that signs the first lead in once, for the person who started the installation."""
+    token = new_token()
+    db.add(
+        OneTimeLink(
+            kind="first_lead",
+            token_hash=token_hash(token),
+            expires_at=datetime.now(UTC) + FIRST_LEAD_LIFETIME,
+        )
+    )
+    return token
+
+
+def create_invitation(
+    db: Session, project: Project, *, role: str, note: str, by: Person | None
+) -> tuple[OneTimeLink, str]:
+    """An invitation to a project and the token for its link, which is shown once."""
+    if role not in ROLES:
+        raise Invalid(f"A role is one of {', '.join(ROLES)}.", field="role")
+    token = new_token()
+    link = OneTimeLink(
+        kind="invitation",
+        token_hash=token_hash(token),
+        project_id=project.id,
+        role=role,
+        note=" ".join(note.split())[:200],
+        created_by=by.id if by else None,
+        expires_at=datetime.now(UTC) + INVITATION_LIFETIME,
+    )
+    db.add(link)
+    db.flush()
+    return link, token
+
+
+def find_invitations(db: Session, project: Project) -> Sequence[OneTimeLink]:
+    """Invitations that can still be taken, newest first."""
+    return db.scalars(
+        select(OneTimeLink)
+        .where(
+            OneTimeLink.project_id == project.id,
+            OneTimeLink.used_at.is_(None),
+            OneTimeLink.revoked_at.is_(None),
+            OneTimeLink.expires_at > datetime.now(UTC),
+        )
+        .order_by(OneTimeLink.id.desc())
+        .limit(100)
+    ).all()
+
+
+def revoke_invitation(db: Session, project: Project, link_id: int) -> None:
+    """Make an invitation useless. Raises NotFound for another project's."""
+    link = db.scalar(
+        select(OneTimeLink).where(OneTimeLink.id == link_id, OneTimeLink.project_id == project.id)
+    )
+    if link is None:
+        raise NotFound("There is no such invitation.")
+    link.revoked_at = link.revoked_at or datetime.now(UTC)
+
+
+def get_link(db: Session, token: str, kind: str, *, lock: bool = False) -> OneTimeLink:
+    """The link of this token, if it can still be used. Raises NotFound with the same words else."""
+    query = select(OneTimeLink).where(
+        OneTimeLink.token_hash == token_hash(token), OneTimeLink.kind == kind
+    )
+    link = db.scalar(query.with_for_update() if lock else query)
+    stands = (
+        link is not None
+        and link.used_at is None
+        and link.revoked_at is None
+        and link.expires_at > datetime.now(UTC)
+    )
+    if link is None or not stands:
+        raise NotFound(
+            "This link has been used, revoked, or is too old.",
+            hint="Ask for a new one; `morelli up` prints a new sign-in link at each start.",
+        )
+    return link
+
+
+def take_first_lead_link(db: Session, token: str) -> Person:
+    """Use the first lead's link: the first operator, made now where there is none yet."""
+    link = get_link(db, token, "first_lead", lock=True)
+    person = db.scalar(
+        select(Person)
+        .where(Person.is_operator, Person.disabled_at.is_(None))
+        .order_by(Person.id)
+        .limit(1)
+    )
+    if person is None:
+        person = Person(email="lead@morelli.localhost", name="First lead", is_operator=True)
+        db.add(person)
+        db.flush()
+        for project in db.scalars(select(Project)):
+            set_role(db, project, person, "lead")
+    link.used_at, link.used_by = datetime.now(UTC), person.id
+    return person
+
+
+def take_invitation(
+    db: Session,
+    token: str,
+    *,
+    person: Person | None,
+    email: str = "",
+    name: str = "",
+    password: str = "",
+) -> tuple[Person, Project]:
+    """Use an invitation: the signed-in person joins, or a new account is made and joins.
+
+    A role a person already has is never lowered. Raises Invalid where the new account cannot be.
+    """
+    link = get_link(db, token, "invitation", lock=True)
+    if person is None:
+        email = tidy_email(email)
+        if db.scalar(select(Person.id).where(Person.email == email)) is not None:
+            raise Invalid(
+                "There is an account with this e-mail address.",
+                field="email",
+                hint="Sign in with it first, then open this link again.",
+            )
+        person = Person(
+            email=email, name=tidy_person_name(name), password_hash=hash_password(password)
+        )
+        db.add(person)
+        db.flush()
+    project = db.get_one(Project, link.project_id)
+    role = link.role or ROLES[0]
+    held = db.scalar(
+        select(Membership.role).where(
+            Membership.project_id == project.id, Membership.person_id == person.id
+        )
+    )
+    if held is None or ROLES.index(held) < ROLES.index(role):
+        set_role(db, project, person, role)
+    link.used_at, link.used_by = datetime.now(UTC), person.id
+    return person, project
+
+
+def count_people(db: Session) -> int:
+    """How many accounts there are."""
+    return db.scalar(select(func.count()).select_from(Person)) or 0

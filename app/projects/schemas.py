@@ -1,0 +1,82 @@
+"""JSON shapes of projects."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Role = Literal["annotator", "expert", "lead"]
+
+
+class ProjectOut(BaseModel):
+    """A project and the asker's role in it."""
+
+    slug: str
+    name: str
+    description: str
+    role: Role
+
+
+class ProjectsOut(BaseModel):
+    """The projects one is in."""
+
+    items: list[ProjectOut]
+
+
+class ProjectIn(BaseModel):
+    """A new project."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    slug: str
+    name: str
+    description: str = ""
+
+
+class MemberOut(BaseModel):
+    """A person in a project."""
+
+    id: int
+    name: str
+    email: str
+    role: Role
+
+
+class MembersOut(BaseModel):
+    """A page of members; `next` continues it."""
+
+    items: list[MemberOut]
+    next: int | None
+
+
+class InvitationIn(BaseModel):
+    """Whom to invite as what."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role
+    note: str = ""
+
+
+class InvitationOut(BaseModel):
+    """An invitation that can still be taken; `link` only in the answer that made it."""
+
+    id: int
+    role: Role
+    note: str
+    expires_at: datetime
+    link: str | None = None
+
+
+class InvitationsOut(BaseModel):
+    """Open invitations."""
+
+    items: list[InvitationOut]
+
+
+class RoleIn(BaseModel):
+    """A member's new role."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    role: Role

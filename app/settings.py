@@ -1,0 +1,78 @@
+"""Every setting, read once from the environment, typed. A wrong value stops the start with its name."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().resolve()
+
+
+class Settings(BaseSettings):
+    """Settings of one installation; each is the environment variable `MORELLI_<NAME>`."""
+
+    model_config = SettingsConfigDict(env_prefix="MORELLI_", extra="ignore")
+
+    home: Annotated[Path, AfterValidator(_absolute)] = Path(".morelli")
+    """Folder of all state: databases, images, datasets, runs, secrets."""
+    host: str = "127.0.0.1"
+    """Address the web server listens on."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port the web server listens on."""
+    address: str | None = None
+    """Public address, such as `https://morelli.example.org`; used in links and in the origin check."""
+    database_url: SecretStr | None = None
+    """PostgreSQL to use instead of the embedded one: `postgresql+psycopg://...`."""
+    redis_url: SecretStr | None = None
+    """Redis to use instead of the embedded one: `redis://...`, `rediss://...` or `unix://...`."""
+    storage_url: str | None = None
+    """Where image bytes are kept: `s3://bucket/prefix` or `file:///folder`; default `<home>/images`."""
+    storage_options: dict[str, str] = {}
+    """Options of the object store, such as region or endpoint (JSON)."""
+    import_folders: list[Path] = []
+    """Folders of this machine that leads may import from in the browser (JSON list)."""
+    allow_private_fetch: list[IPvAnyNetwork] = []
+    """Networks that are not public and that imports by URL may still fetch from (JSON list of CIDR)."""
+    max_upload_mb: int = Field(default=2048, ge=1)
+    """Largest accepted upload, in MiB."""
+    max_image_megapixels: int = Field(default=120, ge=1)
+    """Largest accepted image, in millions of pixels."""
+    max_image_mb: int = Field(default=100, ge=1)
+    """Largest accepted image file, in MiB."""
+    database_pool: int = Field(default=40, ge=1)
+    """Connections one process may hold; the web server runs forty requests at a time."""
+
+    @property
+    def public_address(self) -> str:
+        """The address people open, without a trailing slash."""
+        return (self.address or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def datasets_folder(self) -> Path:
+        """Folder of frozen datasets."""
+        return self.home / "datasets"
+
+    @property
+    def runs_folder(self) -> Path:
+        """Folder of run folders."""
+        return self.home / "runs"
+
+    @property
+    def models_folder(self) -> Path:
+        """Folder of base models that the launch form offers."""
+        return self.home / "models"
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Folder of uploads that wait for their import job."""
+        return self.home / "uploads"
+
+
+@lru_cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings()

@@ -1,0 +1,45 @@
+// What every page shares: the key help, confirmation before harm, times in the reader's own zone.
+
+const isTyping = (target) =>
+  target instanceof HTMLElement &&
+  (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "?" || isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+  const keys = document.getElementById("keys");
+  if (!keys) return;
+  event.preventDefault();
+  keys.open ? keys.close() : keys.showModal();
+});
+
+document.addEventListener("click", (event) => {
+  const opener = event.target instanceof Element && event.target.closest("[data-opens]");
+  if (opener) document.getElementById(opener.dataset.opens)?.showModal();
+  const copier = event.target instanceof Element && event.target.closest("[data-copies]");
+  if (copier) {
+    navigator.clipboard?.writeText(document.getElementById(copier.dataset.copies).textContent.trim()).then(() => {
+      copier.textContent = "Copied";
+    });
+  }
+});
+
+// A form that destroys something asks first: <form data-confirm="...">.
+const ask = (event) => {
+  const form = event.target instanceof Element && event.target.closest("form[data-confirm]");
+  if (!form) return;
+  if (!window.confirm(form.dataset.confirm)) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+};
+document.addEventListener("submit", ask, true);
+
+const localTimes = (root) => {
+  for (const each of root.querySelectorAll("time[datetime]:not([data-local])")) {
+    const moment = new Date(each.dateTime);
+    if (!Number.isNaN(moment.getTime())) each.title = moment.toLocaleString();
+    each.dataset.local = "";
+  }
+};
+localTimes(document);
+document.addEventListener("htmx:load", (event) => localTimes(event.target));

@@ -1,0 +1,27 @@
+"""Every table of the application, imported so that the metadata is whole (migrations, tests)."""
+
+from app.accounts import models as accounts
+from app.agents import models as agents
+from app.audits import models as audits
+from app.criteria import models as criteria
+from app.database import Model
+from app.datasets import models as datasets
+from app.images import models as images
+from app.jobs import models as jobs
+from app.labels import models as labels
+from app.projects import models as projects
+from app.runs import models as runs
+
+__all__ = [
+    "Model",
+    "accounts",
+    "agents",
+    "audits",
+    "criteria",
+    "datasets",
+    "images",
+    "jobs",
+    "labels",
+    "projects",
+    "runs",
+]

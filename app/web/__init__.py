@@ -1,0 +1,1 @@
+"""What every page and every JSON route share: answers, forms, dependencies, errors, protection."""

@@ -1,0 +1,161 @@
+"""Page, fragment or redirect: the only file that reads htmx headers."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATES = ROOT.parent / "templates"
+STATIC = ROOT / "static"
+
+
+@lru_cache
+def static_version(name: str) -> str:
+    """A short hash of a static file, so that browsers may keep it for a year."""
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]
+
+
+def static_url(name: str) -> str:
+    """Address of a file in `app/static`. A missing file is an error at once, not a blank page."""
+    return f"/static/{name}?v={static_version(name)}"
+
+
+def number(value: float | None) -> str:
+    """A number with thin spaces between thousands, or a dash."""
+    if value is None:
+        return "–"
+    return f"{value:,}".replace(",", "\u202f")
+
+
+def size(num_bytes: float) -> str:
+    """A number of bytes in words."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if num_bytes < 1024 or unit == "GiB":
+            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1024
+    raise AssertionError
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in words, such as `3 min 20 s`."""
+    if seconds is None:
+        return "–"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def ago(moment: datetime | None) -> str:
+    """How long ago a moment was, in words."""
+    if moment is None:
+        return "never"
+    passed = datetime.now(UTC) - moment
+    if passed < timedelta(minutes=1):
+        return "just now"
+    if passed < timedelta(hours=1):
+        return f"{passed.seconds // 60} min ago"
+    if passed < timedelta(days=1):
+        return f"{passed.seconds // 3600} h ago"
+    if passed < timedelta(days=30):
+        return f"{passed.days} d ago"
+    return moment.strftime("%-d %b %Y")
+
+
+def moment(value: datetime | None) -> str:
+    """A moment as people read it, in UTC."""
+    return value.strftime("%Y-%m-%d %H:%M UTC") if value else "–"
+
+
+def percent(part: float | None, digits: int = 0) -> str:
+    """A fraction as a percentage, or a dash."""
+    return "–" if part is None else f"{100 * part:.{digits}f} %"
+
+
+@lru_cache
+def environment() -> Environment:
+    """The template environment: undefined names are errors, everything is escaped."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: list[Callable[..., str]] = [number, size, duration, ago, moment, percent]
+    made.filters.update({each.__name__: each for each in filters})
+    made.globals["static"] = static_url
+    return made
+
+
+class Answer:
+    """How a page route answers. Ask for it with the type `Answering`."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    @property
+    def wants_fragment(self) -> bool:
+        """Whether htmx asked for a part of a page."""
+        headers = self.request.headers
+        return (
+            headers.get("HX-Request") == "true"
+            and headers.get("HX-Boosted") != "true"
+            and headers.get("HX-History-Restore-Request") != "true"
+        )
+
+    def path(self, name: str, **parameters: object) -> str:
+        """Address of the route called `name`; wrong names fail every test that renders the page."""
+        return str(self.request.app.url_path_for(name, **parameters))
+
+    def _render(self, template: str, context: dict[str, Any]) -> str:
+        state = self.request.state
+        shared = {
+            "path": self.path,
+            "here": self.request.url.path,
+            "person": getattr(state, "person", None),
+            "project": getattr(state, "project", None),
+            "role": getattr(state, "role", None),
+            "oob": False,
+        }
+        return environment().get_template(template).render(**(shared | context))
+
+    def show(
+        self, page: str, *, fragment: str | None = None, status: int = 200, **context: Any
+    ) -> Response:
+        """The whole page, or for htmx its fragment."""
+        template = fragment if fragment and self.wants_fragment else page
+        response = HTMLResponse(self._render(template, context), status_code=status)
+        response.headers["Vary"] = "HX-Request"
+        return response
+
+    def done(
+        self,
+        *,
+        go_to: str,
+        fragment: str | None = None,
+        also: tuple[str, ...] = (),
+        **context: Any,
+    ) -> Response:
+        """After a change: for htmx the changed fragment (and others out of band) or a redirect;
+        for a plain form always a redirect.
+        """
+        if not self.wants_fragment:
+            return RedirectResponse(go_to, status_code=303)
+        if fragment is None:
+            return Response(status_code=204, headers={"HX-Redirect": go_to})
+        parts = [self._render(fragment, context)]
+        parts += [self._render(each, context | {"oob": True}) for each in also]
+        return HTMLResponse("\n".join(parts), headers={"Vary": "HX-Request"})
+
+
+Answering = Annotated[Answer, Depends(Answer)]

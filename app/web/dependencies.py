@@ -1,0 +1,25 @@
+"""What a route may ask for without knowing a room."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session
+
+from app.database import unit_of_work
+
+
+def open_session() -> Iterator[Session]:
+    """One unit of work for one request."""
+    with unit_of_work() as db:
+        yield db
+
+
+# scope="function": FastAPI would otherwise commit after the answer has left, and a failing commit
+# would have been answered as a success.
+Db = Annotated[Session, Depends(open_session, scope="function")]
+
+
+def client_address(request: Request) -> str:
+    """The address a request came from, as the server (or its trusted proxy) reports it."""
+    return request.client.host if request.client else "unknown"

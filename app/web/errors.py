@@ -1,0 +1,105 @@
+"""How an error looks: a page for people, a fragment for htmx, problem details (RFC 9457) for programs."""
+
+import logging
+import secrets
+from http import HTTPStatus
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from app.errors import AppError, Invalid, NotSignedIn
+from app.web.answer import Answer
+
+log = logging.getLogger("morelli.web")
+
+
+def _is_api(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
+
+
+def _problem(error: AppError) -> Response:
+    body = {
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "detail": error.message,
+        "field": error.field,
+        "hint": error.hint,
+        **jsonable_encoder(error.details),
+    }
+    response = JSONResponse(body, error.status, media_type="application/problem+json")
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def show_error(request: Request, error: AppError) -> Response:
+    """The answer to an error that a person caused."""
+    if _is_api(request):
+        return _problem(error)
+    answer = Answer(request)
+    if isinstance(error, NotSignedIn):
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        sign_in = f"{answer.path('show_sign_in')}?next={quote(here, safe='')}"
+        if answer.wants_fragment:
+            return Response(status_code=204, headers={"HX-Redirect": sign_in})
+        return RedirectResponse(sign_in, 303)
+    return answer.show(
+        "error.html",
+        fragment="_error.html",
+        status=error.status,
+        error=error,
+        title=HTTPStatus(error.status).phrase,
+    )
+
+
+def _validation(error: RequestValidationError) -> AppError:
+    problems = [
+        {"where": ".".join(str(part) for part in each["loc"]), "message": each["msg"]}
+        for each in error.errors()
+    ]
+    first = problems[0]
+    return Invalid(
+        f"{first['where']}: {first['message']}", field=str(first["where"]), problems=problems
+    )
+
+
+def install_error_pages(app: FastAPI) -> None:
+    """Tell the application how to show errors."""
+
+    def on_app_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, AppError)
+        return show_error(request, error)
+
+    def on_validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return show_error(request, _validation(error))
+
+    def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        wrapped = AppError(str(error.detail))
+        if error.status_code == HTTPStatus.NOT_FOUND:
+            wrapped = AppError("There is no such page.", hint="Check the address.")
+        wrapped.status = error.status_code
+        response = show_error(request, wrapped)
+        for name, value in (error.headers or {}).items():
+            response.headers.setdefault(name, value)
+        return response
+
+    def on_anything(request: Request, error: Exception) -> Response:
+        reference = secrets.token_hex(4)
+        log.error("error %s in %s %s", reference, request.method, request.url.path, exc_info=error)
+        wrapped = AppError(
+            "Something went wrong on our side.",
+            hint=f"Nothing was changed. Please try again; the log has the reason under {reference}.",
+        )
+        wrapped.status = 500
+        return show_error(request, wrapped)
+
+    app.add_exception_handler(AppError, on_app_error)
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_anything)

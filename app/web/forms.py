@@ -1,0 +1,106 @@
+"""Forms: what was typed, the parsed values, and the error beside each field."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Generic, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from app.errors import AppError
+
+# Pydantic's sentences are for programmers; these are for the person at the form.
+SENTENCES = {
+    "missing": "Please fill this in.",
+    "string_too_short": "Please fill this in.",
+    "string_too_long": "This is too long.",
+    "int_parsing": "This has to be a whole number.",
+    "float_parsing": "This has to be a number.",
+    "extra_forbidden": "This field is not known here.",
+}
+
+
+class Fields(BaseModel):
+    """Base of every form's values: unknown fields are refused, blanks trimmed."""
+
+    model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
+
+
+T = TypeVar("T", bound=Fields)
+
+
+class Form(Generic[T]):
+    """One submitted (or empty) form."""
+
+    def __init__(self, typed: dict[str, Any] | None = None) -> None:
+        self.typed: dict[str, Any] = typed or {}
+        self.errors: dict[str, str] = {}
+        self._values: T | None = None
+
+    @property
+    def values(self) -> T:
+        """The parsed values; ask only where `errors` is empty."""
+        if self._values is None:
+            raise AssertionError("the form has errors: " + "; ".join(self.errors.values()))
+        return self._values
+
+    def parse(self, fields: type[T]) -> None:
+        """Parse what was typed, keeping a sentence for each field that is wrong."""
+        try:
+            self._values = fields.model_validate(self.typed)
+        except ValidationError as error:
+            for problem in error.errors():
+                field = str(problem["loc"][0]) if problem["loc"] else ""
+                message = SENTENCES.get(
+                    problem["type"], problem["msg"].removeprefix("Value error, ")
+                )
+                self.errors.setdefault(field, message)
+
+    def error(self, field: str) -> str | None:
+        """The sentence to show beside a field."""
+        return self.errors.get(field)
+
+    def typed_or(self, field: str, otherwise: object = "") -> object:
+        """What was typed into a field, or what to show there at first."""
+        return self.typed.get(field, otherwise)
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Turn an AppError of a verb into a message beside its field.
+
+        The request commits after showing the form again, so a verb checks first and writes then, or
+        writes inside a savepoint.
+        """
+        try:
+            yield
+        except AppError as error:
+            if error.status in (401, 403, 404):
+                raise
+            sentence = error.message + (f" {error.hint}" if error.hint else "")
+            self.errors[error.field or ""] = sentence
+
+
+def submitted(fields: type[T]) -> Callable[[Request], Any]:
+    """A dependency that reads the request's form into `Form[fields]`.
+
+    A field whose values are a list keeps all of them; of any other the last one counts.
+    """
+    lists = {
+        name
+        for name, info in fields.model_fields.items()
+        if getattr(info.annotation, "__origin__", None) in (list, tuple, set)
+    }
+
+    async def read(request: Request) -> Form[T]:
+        data = await request.form()
+        typed: dict[str, Any] = {}
+        for name, value in data.multi_items():
+            if name in lists:
+                typed.setdefault(name, []).append(value)
+            else:
+                typed[name] = value
+        form: Form[T] = Form(typed)
+        form.parse(fields)
+        return form
+
+    return read
