@@ -1,0 +1,124 @@
+"""The working criteria of each project, every change to them, and the published versions."""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Created, Json, Key, Model
+
+
+class Criteria(Model):
+    """The working criteria of one project. `revision` counts the changes made to them."""
+
+    __tablename__ = "criteria"
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"), primary_key=True)
+    name: Mapped[str]
+    language: Mapped[str] = mapped_column(server_default="en")
+    max_levels: Mapped[int] = mapped_column(server_default=text("5"))
+    revision: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+class Node(Model):
+    """A dimension or an attribute pair. Its id and its key are its identity and never change;
+    its name, parent and place may change freely, and labels stay.
+
+    A removed node (one whose adding was undone) keeps its row, so that its key and id stay taken.
+    """
+
+    __tablename__ = "node"
+    __table_args__ = (
+        UniqueConstraint("project_id", "key"),
+        UniqueConstraint("project_id", "id"),
+        ForeignKeyConstraint(
+            ["project_id", "parent_id"], ["node.project_id", "node.id"], name="fk_node_parent"
+        ),
+        CheckConstraint("kind IN ('dimension', 'pair')", name="kind"),
+        CheckConstraint("parent_id <> id", name="parent"),
+        CheckConstraint("kind = 'dimension' OR parent_id IS NOT NULL", name="pair_has_parent"),
+        CheckConstraint(
+            "(kind = 'dimension') = (name IS NOT NULL AND exclusive IS NOT NULL)",
+            name="dimension_columns",
+        ),
+        CheckConstraint(
+            "(kind = 'pair') = (relation IS NOT NULL AND positive_name IS NOT NULL"
+            " AND negative_name IS NOT NULL AND positive_definition IS NOT NULL"
+            " AND negative_definition IS NOT NULL)",
+            name="pair_columns",
+        ),
+        CheckConstraint("relation IN ('opposed', 'flaw')", name="relation"),
+        Index(None, "project_id", "parent_id", "position"),
+    )
+
+    id: Mapped[Key]
+    project_id: Mapped[int] = mapped_column(ForeignKey("criteria.project_id"))
+    key: Mapped[str]
+    kind: Mapped[str]
+    parent_id: Mapped[int | None] = mapped_column(BigInteger)
+    position: Mapped[int]
+    name: Mapped[str | None]
+    definition: Mapped[str] = mapped_column(server_default="")
+    exclusive: Mapped[bool | None]
+    relation: Mapped[str | None]
+    positive_name: Mapped[str | None]
+    positive_definition: Mapped[str | None]
+    negative_name: Mapped[str | None]
+    negative_definition: Mapped[str | None]
+    retired: Mapped[bool] = mapped_column(server_default=text("false"))
+    removed: Mapped[bool] = mapped_column(server_default=text("false"))
+    predecessor_id: Mapped[int | None] = mapped_column(ForeignKey("node.id"))
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    created_at: Mapped[Created]
+
+
+class NodeChange(Model):
+    """One recorded change of the working criteria: who, when, what, before, after. Append-only.
+
+    `undoes` is the revision of the change that this one took back.
+    """
+
+    __tablename__ = "node_change"
+    __table_args__ = (
+        UniqueConstraint("project_id", "revision"),
+        UniqueConstraint("project_id", "undoes"),
+        Index(None, "node_id", "id"),
+    )
+
+    id: Mapped[Key]
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    revision: Mapped[int]
+    node_id: Mapped[int | None] = mapped_column(ForeignKey("node.id"))
+    kind: Mapped[str]
+    before: Mapped[Json | None]
+    after: Mapped[Json | None]
+    undoes: Mapped[int | None]
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    at: Mapped[Created]
+
+
+class CriteriaVersion(Model):
+    """An immutable, numbered, hashed publication of the criteria."""
+
+    __tablename__ = "criteria_version"
+    __table_args__ = (
+        UniqueConstraint("project_id", "number"),
+        CheckConstraint("number > 0", name="number"),
+        CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),
+    )
+
+    id: Mapped[Key]
+    project_id: Mapped[int] = mapped_column(ForeignKey("criteria.project_id"))
+    number: Mapped[int]
+    sha256: Mapped[str]
+    content: Mapped[str]
+    note: Mapped[str] = mapped_column(server_default="")
+    working_revision: Mapped[int]
+    published_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    published_at: Mapped[Created]

@@ -1,0 +1,176 @@
+"""The state of a project at a glance: counts, the loop's steps, the newest jobs."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.agents.models import AgentRun
+from app.audits.models import Audit, Judgement
+from app.criteria import reading
+from app.criteria.models import CriteriaVersion
+from app.datasets.models import Dataset
+from app.images.models import Image
+from app.jobs.models import Job
+from app.labels.models import Label
+from app.projects.models import Project
+from app.runs.models import Run
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much there is of everything."""
+
+    images: int
+    images_done: int
+    labels_proposed: int
+    labels_confirmed: int
+    labels_rejected: int
+    agent_runs: int
+    audits: int
+    judgements: int
+    datasets: int
+    sft_runs: int
+    cpo_runs: int
+
+    @property
+    def labels(self) -> int:
+        """Labels in any state."""
+        return self.labels_proposed + self.labels_confirmed + self.labels_rejected
+
+    @property
+    def decided(self) -> int:
+        """Labels a person has decided about."""
+        return self.labels_confirmed + self.labels_rejected
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the loop, for the guide."""
+
+    name: str
+    what: str
+    route: str
+    is_done: bool
+
+
+def count(db: Session, project: Project) -> Counts:
+    """Counts of a project; each is one index scan, so that a large project answers as fast."""
+    here = project.id
+    images, done = db.execute(
+        select(func.count(), func.count(Image.done_at)).where(Image.project_id == here)
+    ).one()
+    states = dict(
+        db.execute(
+            select(Label.state, func.count()).where(Label.project_id == here).group_by(Label.state)
+        )
+        .tuples()
+        .all()
+    )
+    finished = (
+        select(Run.kind, func.count())
+        .join(Job, Job.id == Run.job_id)
+        .where(Run.project_id == here, Job.state == "succeeded")
+        .group_by(Run.kind)
+    )
+    runs = dict(db.execute(finished).tuples().all())
+    agent_runs, audits, judgements, datasets = db.execute(
+        select(
+            select(func.count())
+            .select_from(AgentRun)
+            .where(AgentRun.project_id == here)
+            .scalar_subquery(),
+            select(func.count())
+            .select_from(Audit)
+            .where(Audit.project_id == here)
+            .scalar_subquery(),
+            select(func.count())
+            .select_from(Judgement)
+            .join(Audit, Audit.id == Judgement.audit_id)
+            .where(Audit.project_id == here)
+            .scalar_subquery(),
+            select(func.count())
+            .select_from(Dataset)
+            .where(Dataset.project_id == here, Dataset.manifest_sha256.is_not(None))
+            .scalar_subquery(),
+        )
+    ).one()
+    return Counts(
+        images=images,
+        images_done=done,
+        labels_proposed=states.get("proposed", 0),
+        labels_confirmed=states.get("confirmed", 0),
+        labels_rejected=states.get("rejected", 0),
+        agent_runs=agent_runs,
+        audits=audits,
+        judgements=judgements,
+        datasets=datasets,
+        sft_runs=runs.get("sft", 0),
+        cpo_runs=runs.get("cpo", 0) + runs.get("cpo_s", 0),
+    )
+
+
+def loop(counts: Counts, version: CriteriaVersion | None) -> list[Step]:
+    """The loop as a guide: what to do, where, and whether it has been done once."""
+    return [
+        Step(
+            "Criteria",
+            "Read the tree, sharpen a name, publish a version.",
+            "show_criteria",
+            version is not None,
+        ),
+        Step(
+            "Images",
+            "Import paintings: a folder, a ZIP or a CSV.",
+            "show_images",
+            counts.images > 0,
+        ),
+        Step(
+            "Agent",
+            "Have the agent propose positive and negative attributes.",
+            "show_agent_runs",
+            counts.labels > 0,
+        ),
+        Step(
+            "Correction",
+            "Confirm, reject and add labels, image by image, by keyboard.",
+            "show_next_image",
+            counts.decided > 0,
+        ),
+        Step(
+            "Audit",
+            "Let several people judge a random sample, blind to one another.",
+            "show_audits",
+            counts.judgements > 0,
+        ),
+        Step("Dataset", "Freeze the confirmed labels.", "show_datasets", counts.datasets > 0),
+        Step(
+            "SFT",
+            "Train the expert model on the labelled prompts.",
+            "show_runs",
+            counts.sft_runs > 0,
+        ),
+        Step(
+            "CPO",
+            "Align the target model with the expert's preferences.",
+            "show_runs",
+            counts.cpo_runs > 0,
+        ),
+    ]
+
+
+def newest_images(db: Session, project: Project, limit: int = 12) -> list[Image]:
+    """The images that came in last."""
+    return list(
+        db.scalars(
+            select(Image)
+            .where(Image.project_id == project.id)
+            .order_by(Image.id.desc())
+            .limit(limit)
+        )
+    )
+
+
+def version_in_use(db: Session, project: Project) -> CriteriaVersion | None:
+    """The version that new labels are made under."""
+    return reading.current_version(db, project)

@@ -1,0 +1,31 @@
+"""The project's first page."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from app.jobs.models import OPEN_STATES
+from app.jobs.queueing import find_jobs
+from app.overview import counting
+from app.projects.access import AnnotatorProject
+from app.web.answer import Answering
+from app.web.dependencies import Db
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/projects/{project}")
+def show_dashboard(db: Db, answer: Answering, project: AnnotatorProject) -> Response:
+    """The project's state at a glance."""
+    counts = counting.count(db, project)
+    jobs = find_jobs(db, project, limit=6)
+    version = counting.version_in_use(db, project)
+    return answer.show(
+        "overview/dashboard.html",
+        fragment="overview/_state.html",
+        counts=counts,
+        jobs=jobs,
+        is_live=any(job.state in OPEN_STATES for job in jobs),
+        version=version,
+        steps=counting.loop(counts, version),
+        images=counting.newest_images(db, project),
+    )

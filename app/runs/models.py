@@ -1,0 +1,67 @@
+"""Runs: training jobs with their config, metrics, samples and checkpoints."""
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Created, Json, Key, Model
+
+
+class Run(Model):
+    """One training job with its config and what came out of it."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        UniqueConstraint("project_id", "number"),
+        CheckConstraint("kind IN ('sft', 'cpo', 'cpo_s')", name="kind"),
+        CheckConstraint("kind = 'sft' OR expert_run_id IS NOT NULL", name="expert"),
+        Index(None, "project_id", "id"),
+    )
+
+    id: Mapped[Key]
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    number: Mapped[int]
+    name: Mapped[str]
+    kind: Mapped[str]
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), unique=True)
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("dataset.id"), index=True)
+    expert_run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
+    config: Mapped[Json]
+    folder: Mapped[str]
+    result: Mapped[Json | None]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    created_at: Mapped[Created]
+
+
+class RunMetric(Model):
+    """What one training step logged."""
+
+    __tablename__ = "run_metric"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True)
+    values: Mapped[Json]
+
+
+class RunSample(Model):
+    """A sample image that a run left at a step."""
+
+    __tablename__ = "run_sample"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    file: Mapped[str] = mapped_column(primary_key=True)
+    step: Mapped[int]
+    index: Mapped[int]
+    model: Mapped[str]
+    prompt: Mapped[str]
+    seed: Mapped[int]
+
+
+class RunCheckpoint(Model):
+    """A complete checkpoint that a run left at a step."""
+
+    __tablename__ = "run_checkpoint"
+
+    run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
+    step: Mapped[int] = mapped_column(primary_key=True)
+    bytes: Mapped[int] = mapped_column(server_default=text("0"))
+    at: Mapped[Created]

@@ -1,0 +1,1 @@
+"""What runs outside a request: jobs under a ledger that survives every crash."""

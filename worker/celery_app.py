@@ -1,0 +1,59 @@
+"""The Celery application. Start it with
+
+    celery -A worker.celery_app worker -P threads -c 3 -Q cpu,gpu
+
+Threads, because a forked child cannot start CUDA and because training runs in its own process anyway.
+"""
+
+import logging
+import threading
+from typing import Any
+
+from celery import Celery, signals
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.database import unit_of_work
+from app.errors import AppError
+from app.jobs import claiming
+from app.jobs.queueing import broker_url, celery_settings
+from worker import ledger
+
+log = logging.getLogger("morelli.worker")
+SWEEP_SECONDS = 15.0
+
+app = Celery("morelli", broker=broker_url(), include=["worker.tasks"])
+app.conf.update(celery_settings())
+app.conf.update(
+    worker_hijack_root_logger=False,
+    worker_soft_shutdown_timeout=120,
+    worker_enable_soft_shutdown_on_idle=True,
+)
+
+
+def sweep_forever(stop: threading.Event) -> None:
+    """Take back expired leases and ring again for overdue rows, until told to stop."""
+    while not stop.wait(SWEEP_SECONDS):
+        try:
+            with unit_of_work() as db:
+                lost, overdue = claiming.sweep(db)
+        except (SQLAlchemyError, AppError) as error:
+            log.warning("sweeper: the database did not answer (%s)", type(error).__name__)
+            continue
+        if lost or overdue:
+            log.info("sweeper: %s taken back, %s sent again", lost, overdue)
+
+
+@signals.worker_ready.connect
+def _start_sweeper(**_: Any) -> None:
+    try:
+        ledger.take_back_from_dead()
+    except (SQLAlchemyError, AppError) as error:
+        log.warning("could not look for killed workers (%s)", type(error).__name__)
+    threading.Thread(
+        target=sweep_forever, args=(ledger.shutting_down,), name="sweeper", daemon=True
+    ).start()
+
+
+@signals.worker_shutting_down.connect
+def _give_jobs_back(**_: Any) -> None:
+    ledger.shutting_down.set()

@@ -1,0 +1,24 @@
+"""The one Celery task and the handlers of each kind of job: thin."""
+
+import logging
+
+from worker import importing, training_jobs
+from worker.agents import running
+from worker.celery_app import app
+from worker.datasets import building
+from worker.ledger import Handler, run
+
+log = logging.getLogger("morelli.worker")
+
+HANDLERS: dict[str, Handler] = {
+    "import": importing.run,
+    "agent_run": running.run,
+    "dataset": building.run,
+    "training": training_jobs.run,
+}
+
+
+@app.task(name="morelli.run_job", ignore_result=True)
+def run_job(job_id: int) -> None:
+    """Claim a job and do it. A doubled or stale message finds nothing to claim and costs one query."""
+    run(job_id, HANDLERS)
