@@ -1,0 +1,1 @@
+"""What a criteria tree is, as plain Python and data. Imports nothing else of the project."""

@@ -1,0 +1,68 @@
+"""The text of a labelled image: the one place where attributes become words for a model."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from taxonomy.tree import POLARITIES, Criteria, Polarity
+
+TEMPLATE_ID = "comma-list/1"
+SEPARATOR = ", "
+# What may stand before each list when polarity is marked in the text; no attribute may bear it.
+POLARITY_MARKERS: dict[Polarity, str] = {"positive": "positive:", "negative": "negative:"}
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The texts a model is conditioned on for one image, in the paper's sets.
+
+    `content` is y, `positive` (y, A_pos), `negative` (A_neg) without y, `all` (y, A_pos, A_neg)
+    and `null` the empty text.
+    """
+
+    content: str
+    positive: str
+    negative: str
+    all: str
+    null: str
+
+
+def conditions(prompt: str, positive: Sequence[str], negative: Sequence[str]) -> Conditions:
+    """The condition texts of an image (equations 3 and 10-11, template `comma-list/1`).
+
+    The names stand in the order given, which is tree order when they come from
+    `attribute_names`. White space around the prompt is dropped; an empty part leaves no comma.
+    """
+    content = prompt.strip()
+    return Conditions(
+        content=content,
+        positive=_join(content, *positive),
+        negative=_join(*negative),
+        all=_join(content, *positive, *negative),
+        null="",
+    )
+
+
+def attribute_names(
+    criteria: Criteria, chosen: Iterable[tuple[str, Polarity]]
+) -> tuple[list[str], list[str]]:
+    """The names of the chosen (pair key, polarity)s in tree order: positive ones, negative ones.
+
+    Retired pairs, and pairs below a retired dimension, are left out, because retired criteria stay
+    out of new datasets. A key that is no pair's raises KeyError, another polarity ValueError.
+    """
+    wanted = set(chosen)
+    for key, polarity in wanted:
+        criteria.pair(key)
+        if polarity not in POLARITIES:
+            raise ValueError(
+                f"The polarity of {key!r} is {polarity!r}; it must be one of "
+                f"{' and '.join(POLARITIES)}."
+            )
+    pairs = criteria.active_pairs()
+    positive = [pair.positive.name for pair in pairs if (pair.key, "positive") in wanted]
+    negative = [pair.negative.name for pair in pairs if (pair.key, "negative") in wanted]
+    return positive, negative
+
+
+def _join(*parts: str) -> str:
+    return SEPARATOR.join(part for part in parts if part)

@@ -1,0 +1,231 @@
+"""The criteria tree: dimensions, attribute pairs and the ways to find one's place among them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, TypeVar
+
+Relation: TypeAlias = Literal["opposed", "flaw"]
+Polarity: TypeAlias = Literal["positive", "negative"]
+
+RELATIONS: tuple[Relation, ...] = ("opposed", "flaw")
+POLARITIES: tuple[Polarity, ...] = ("positive", "negative")
+
+DEFAULT_LANGUAGE = "en"
+DEFAULT_MAX_LEVELS = 5
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class InvalidCriteria(ValueError):
+    """A text is not a criteria tree; `problems` has a sentence with the place of each fault."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One side of a pair: what is seen when it holds."""
+
+    name: str
+    definition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A leaf: a positive and a negative attribute.
+
+    `opposed`: both at once is a contradiction. `flaw`: the negative qualifies the positive and
+    needs it.
+    """
+
+    key: str
+    relation: Relation
+    positive: Attribute
+    negative: Attribute
+    retired: bool = False
+
+    def attribute(self, polarity: Polarity) -> Attribute:
+        """The positive or the negative attribute."""
+        return self.positive if polarity == "positive" else self.negative
+
+
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """An inner node. `exclusive`: at most one positive attribute directly below it can hold."""
+
+    key: str
+    name: str
+    definition: str = ""
+    exclusive: bool = False
+    dimensions: tuple[Dimension, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    retired: bool = False
+
+
+Node: TypeAlias = Dimension | Pair
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A node and its place. `path` holds the keys from the root dimension down to the node itself.
+
+    `level` is 1 for a root dimension; a pair counts as a level too. `retired` is true when the node
+    or any dimension above it is retired.
+    """
+
+    node: Node
+    path: tuple[str, ...]
+    level: int
+    root: Dimension
+    parent: Dimension | None
+    retired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    entries: tuple[Entry, ...]
+    by_key: dict[str, Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """The whole tree. Built without checks: `taxonomy.checks.check` says what is wrong with it.
+
+    Tree order is depth first in file order: a dimension, its sub-dimensions, then its own pairs.
+    Looking up a key that is not in the tree raises KeyError; of two nodes with one key (which
+    `check` reports) the first is found.
+    """
+
+    name: str
+    language: str = DEFAULT_LANGUAGE
+    max_levels: int = DEFAULT_MAX_LEVELS
+    dimensions: tuple[Dimension, ...] = ()
+    _index: _Index | None = field(default=None, init=False, repr=False, compare=False)
+
+    def walk(self) -> Iterator[Entry]:
+        """Every dimension and pair with its place, in tree order, retired ones included."""
+        return iter(self._indexed().entries)
+
+    def pairs(self) -> tuple[Pair, ...]:
+        """Every pair in tree order, retired ones included."""
+        return tuple(e.node for e in self._indexed().entries if isinstance(e.node, Pair))
+
+    def active_pairs(self) -> tuple[Pair, ...]:
+        """The pairs in tree order that are neither retired nor below a retired dimension."""
+        entries = self._indexed().entries
+        return tuple(e.node for e in entries if isinstance(e.node, Pair) and not e.retired)
+
+    def find(self, key: str) -> Entry | None:
+        """The node with this key and its place, or None."""
+        return self._indexed().by_key.get(key)
+
+    def entry(self, key: str) -> Entry:
+        """The node with this key and its place."""
+        entry = self.find(key)
+        if entry is None:
+            raise KeyError(f"Nothing in the criteria has the key {key!r}.")
+        return entry
+
+    def pair(self, key: str) -> Pair:
+        """The attribute pair with this key."""
+        entry = self.find(key)
+        if entry is None or not isinstance(entry.node, Pair):
+            raise KeyError(f"No attribute pair has the key {key!r}.")
+        return entry.node
+
+    def dimension(self, key: str) -> Dimension:
+        """The dimension with this key."""
+        entry = self.find(key)
+        if entry is None or not isinstance(entry.node, Dimension):
+            raise KeyError(f"No dimension has the key {key!r}.")
+        return entry.node
+
+    def root_of(self, key: str) -> Dimension:
+        """The root dimension above the node (itself, for a root dimension)."""
+        return self.entry(key).root
+
+    def path_of(self, key: str) -> tuple[str, ...]:
+        """The keys from the root dimension down to the node itself."""
+        return self.entry(key).path
+
+    def _indexed(self) -> _Index:
+        # Built once, on first need: editing makes many trees of which few are ever searched.
+        if self._index is None:
+            entries = tuple(_entries(self.dimensions))
+            by_key = {entry.node.key: entry for entry in reversed(entries)}
+            object.__setattr__(self, "_index", _Index(entries, by_key))
+        assert self._index is not None
+        return self._index
+
+
+def _entries(dimensions: tuple[Dimension, ...], above: Entry | None = None) -> Iterator[Entry]:
+    for dimension in dimensions:
+        here = _entry(dimension, above)
+        yield here
+        yield from _entries(dimension.dimensions, here)
+        for pair in dimension.pairs:
+            yield _entry(pair, here)
+
+
+def _entry(node: Node, above: Entry | None) -> Entry:
+    if above is None:
+        assert isinstance(node, Dimension)
+        return Entry(node, (node.key,), 1, node, None, node.retired)
+    assert isinstance(above.node, Dimension)
+    retired = above.retired or node.retired
+    return Entry(node, (*above.path, node.key), above.level + 1, above.root, above.node, retired)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How large a tree is, retired nodes left out. `levels` is the deepest level in use.
+
+    `dimensions` includes the root dimensions; `by_root` maps a root's key to its number of pairs.
+    """
+
+    root_dimensions: int
+    levels: int
+    attribute_pairs: int
+    dimensions: int
+    by_root: dict[str, int]
+
+
+def counts(criteria: Criteria) -> Counts:
+    """Count what is in use in the tree."""
+    active = [entry for entry in criteria.walk() if not entry.retired]
+    dimensions = [entry for entry in active if isinstance(entry.node, Dimension)]
+    by_root = {entry.node.key: 0 for entry in dimensions if entry.parent is None}
+    for entry in active:
+        if isinstance(entry.node, Pair):
+            by_root[entry.root.key] += 1
+    return Counts(
+        root_dimensions=sum(entry.parent is None for entry in dimensions),
+        levels=max((entry.level for entry in active), default=0),
+        attribute_pairs=sum(by_root.values()),
+        dimensions=len(dimensions),
+        by_root=by_root,
+    )
+
+
+def find_cycle(parents: Mapping[Key, Key | None]) -> tuple[Key, ...] | None:
+    """The nodes of a loop among child -> parent links, child before parent, or None.
+
+    Nested data cannot hold a loop, rows with parent ids can. A parent that is not itself a key of
+    the mapping counts as the top.
+    """
+    finished: set[Key] = set()
+    for start in parents:
+        trail: dict[Key, None] = {}
+        node: Key | None = start
+        while node is not None and node in parents and node not in finished:
+            if node in trail:
+                steps = list(trail)
+                return tuple(steps[steps.index(node) :])
+            trail[node] = None
+            node = parents[node]
+        finished.update(trail)
+    return None
