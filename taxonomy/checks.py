@@ -4,7 +4,6 @@ Each fault has a code, a severity, the key of its node and a sentence that says 
 nodes are not asked for names or definitions: a successor may bear the name of a retired node.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Literal, TypeAlias
 
 from taxonomy.names import MAX_NAME_LENGTH, is_key, squeeze, tidy_name
 from taxonomy.prompt import POLARITY_MARKERS
+from taxonomy.similarity import ARTICLES, near_duplicates, singular, words_of
 from taxonomy.tree import POLARITIES, Criteria, Dimension, Entry, Node, Pair
 
 Severity: TypeAlias = Literal["error", "warning"]
@@ -36,16 +36,11 @@ SEVERITIES: dict[str, Severity] = {
     "untidy-name": "warning",
 }
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
-_ARTICLES = frozenset({"a", "an", "the"})
-_LINKS = _ARTICLES | frozenset({"of", "in", "with", "and"})
 _NEGATIONS = frozenset(
     {"no", "not", "non", "never", "none", "without"}
     | {"lack", "lacks", "lacking", "lacked", "absence", "absent", "missing"}
 )
-_FILLERS = _ARTICLES | frozenset({"of", "any", "is", "are"})
-# Shorter words that differ in one letter are usually different words: tone, zone.
-_SHORTEST_TYPO = 5
+_FILLERS = ARTICLES | frozenset({"of", "any", "is", "are"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,23 +290,10 @@ def _dimension_twins(active: list[Entry]) -> Iterator[Problem]:
 
 
 def _similar(items: list[_Named]) -> Iterator[Problem]:
-    """Names that differ by a plural, a hyphen, the order of two words, or one letter.
-
-    Each name is looked up under a few keys, so the time grows with the number of names and not
-    with its square.
-    """
-    by_form: dict[tuple[str, ...], _Named] = {}
-    by_typo: dict[tuple[str, ...], list[tuple[str, _Named]]] = defaultdict(list)
-    # Equal names and overlong ones are errors of their own.
-    distinct = {squeeze(item.name).casefold(): item for item in reversed(items)}
-    for item in reversed(distinct.values()):
-        words = _words(item.name)
-        if not words or len(item.name) > MAX_NAME_LENGTH:
-            continue
-        other = _look_up(by_form, _forms(words), item)
-        other = _look_up_typo(by_typo, words, item) or other
-        if other is None:
-            continue
+    # Overlong names are errors of their own.
+    fitting = [item for item in items if len(item.name) <= MAX_NAME_LENGTH]
+    for later, earlier in near_duplicates([squeeze(item.name) for item in fitting]):
+        item, other = fitting[later], fitting[earlier]
         message = (
             f"“{squeeze(item.name)}” ({item.place}) is nearly the same as "
             f"“{squeeze(other.name)}” ({other.place}); rename one if they mean different things, "
@@ -320,79 +302,15 @@ def _similar(items: list[_Named]) -> Iterator[Problem]:
         yield _problem("similar-name", item.key, message)
 
 
-def _words(name: str) -> list[str]:
-    return _WORD.findall(squeeze(name).casefold())
-
-
-def _singular(word: str) -> str:
-    if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        return word[:-1]
-    return word
-
-
-def _forms(words: list[str]) -> Iterator[tuple[str, ...]]:
-    plain = [_singular(word) for word in words if word not in _ARTICLES]
-    yield ("joined", "".join(plain))
-    # "Variety of shapes" is "Shape variety"; with more words the order carries the meaning
-    # ("warm light on cool shadow").
-    main = [word for word in plain if word not in _LINKS]
-    if len(main) == 2:
-        yield ("pair", *sorted(main))
-
-
-def _look_up(
-    known: dict[tuple[str, ...], _Named], forms: Iterable[tuple[str, ...]], item: _Named
-) -> _Named | None:
-    found = None
-    for form in forms:
-        other = known.setdefault(form, item)
-        if other is not item:
-            found = found or other
-    return found
-
-
-def _look_up_typo(
-    known: dict[tuple[str, ...], list[tuple[str, _Named]]], words: list[str], item: _Named
-) -> _Named | None:
-    """An earlier name of which one long word differs by one letter, its first letter being equal.
-
-    The first letter is kept because it so often turns the meaning: symmetry, asymmetry. Words one
-    edit apart become equal when one letter is left out of each, or of one of them.
-    """
-    found = None
-    for i, word in enumerate(words):
-        if len(word) < _SHORTEST_TYPO or not word.isalpha():
-            continue
-        for shortened in {word} | {word[:j] + word[j + 1 :] for j in range(1, len(word))}:
-            bucket = known[(*words[:i], "", shortened, "", *words[i + 1 :])]
-            if found is None:
-                found = next((o for w, o in bucket if _one_edit_apart(w, word)), None)
-            bucket.append((word, item))
-    return found
-
-
-def _one_edit_apart(one: str, two: str) -> bool:
-    """Whether one letter is added, left out, replaced or swapped with its neighbour."""
-    if one == two or min(len(one), len(two)) < _SHORTEST_TYPO:
-        return False
-    start = 0
-    while start < min(len(one), len(two)) and one[start] == two[start]:
-        start += 1
-    one, two = one[start:], two[start:]
-    if len(one) == len(two):
-        return one[1:] == two[1:] or (one[:2] == two[1::-1] and one[2:] == two[2:])
-    return one[1:] == two or one == two[1:]
-
-
 def _negations(active: list[Entry]) -> Iterator[Problem]:
     for entry in active:
         pair = entry.node
         if not isinstance(pair, Pair):
             continue
-        words = _words(pair.negative.name)
+        words = words_of(pair.negative.name)
         rest = [word for word in words if word not in _NEGATIONS]
         negates = 0 < len(rest) < len(words)
-        if negates and _content(rest) == _content(_words(pair.positive.name)):
+        if negates and _content(rest) == _content(words_of(pair.positive.name)):
             message = (
                 f"“{squeeze(pair.negative.name)}” only negates “{squeeze(pair.positive.name)}”; "
                 "name what is seen instead, a model learns little from “no” and “without”."
@@ -401,4 +319,4 @@ def _negations(active: list[Entry]) -> Iterator[Problem]:
 
 
 def _content(words: list[str]) -> list[str]:
-    return sorted(_singular(word) for word in words if word not in _FILLERS)
+    return sorted(singular(word) for word in words if word not in _FILLERS)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from typing import Any, NoReturn
 
 from taxonomy.formats.data import from_data, refuse_size, to_data
@@ -41,8 +42,7 @@ def sha256(criteria: Criteria) -> str:
 def _fields(items: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(items)
     if len(fields) < len(items):
-        names = [name for name, _ in items]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = Counter(name for name, _ in items).most_common(1)[0][0]
         raise ValueError(f"an object holds the field {twice[:40]!r} twice; keep one of them.")
     return fields
 

@@ -1,0 +1,88 @@
+"""Random criteria, and ways to change one node of a tree."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+
+from hypothesis import strategies as st
+
+from taxonomy.tree import RELATIONS, Attribute, Criteria, Dimension, Node, Pair
+
+# Marks with a meaning of their own, so many that some stand where the text is folded.
+LONG = " ".join(3 * ["A text longer than a line, with - # : % & * ! | > ' \" ? and @ in it."])
+
+# Words that a careless writer or reader of YAML or JSON takes for something else.
+AWKWARD = [
+    *("", " ", "no", "On", "~", "null", "true", "1.5", "12", "1_0", "12:30", "0x1F", "2024-01-01"),
+    *("- a", "a: b", "a #b", "# a", "a #", "[a", "{a", "'a", '"a"', "*a", "&a", "!a", "|", ">"),
+    *("---", "...", "a:", "?", "@a", "`a", "<<", "=", "%", "\\", "\\n", "a  b", " a", "a ", "a\nb"),
+    *("a\n\n b\n", "\ta", "a\r\nb", "\xa0", "\u2028", "\ufeff", "\uffff", "\U0001f3a8", "构图"),
+    LONG,
+]
+
+texts = st.sampled_from(AWKWARD) | st.text(
+    st.characters(exclude_categories=["Cc", "Cs"]), max_size=40
+)
+attributes = st.builds(Attribute, texts, texts)
+
+
+@st.composite
+def criteria_trees(draw: st.DrawFn) -> Criteria:
+    """A tree that can be written and read; names and definitions may be any text."""
+    keys = (f"{draw(st.sampled_from(['a', 'b-c', '0']))}-{number}" for number in count())
+    return Criteria(
+        name=draw(texts),
+        language=draw(st.sampled_from(["en", "no", "pt-BR"])),
+        max_levels=draw(st.integers(2, 20)),
+        dimensions=_dimensions(draw, keys, depth=draw(st.integers(1, 4))),
+    )
+
+
+def _dimensions(draw: st.DrawFn, keys: Iterator[str], depth: int) -> tuple[Dimension, ...]:
+    number = draw(st.integers(0, 2)) if depth else 0
+    return tuple(
+        Dimension(
+            key=next(keys),
+            name=draw(texts),
+            definition=draw(texts),
+            exclusive=draw(st.booleans()),
+            dimensions=_dimensions(draw, keys, depth - 1),
+            pairs=tuple(_pair(draw, keys) for _ in range(draw(st.integers(0, 2)))),
+            retired=draw(st.booleans()),
+        )
+        for _ in range(number)
+    )
+
+
+def _pair(draw: st.DrawFn, keys: Iterator[str]) -> Pair:
+    return Pair(
+        key=next(keys),
+        relation=draw(st.sampled_from(RELATIONS)),
+        positive=draw(attributes),
+        negative=draw(attributes),
+        retired=draw(st.booleans()),
+    )
+
+
+def change_node(criteria: Criteria, key: str, change: Callable[..., Node | None]) -> Criteria:
+    """The tree with `change` applied to the node with this key; None takes the node out."""
+    return replace(criteria, dimensions=_changed(criteria.dimensions, key, change))
+
+
+def _changed(
+    nodes: tuple[Dimension, ...], key: str, change: Callable[..., Node | None]
+) -> tuple[Dimension, ...]:
+    result = []
+    for node in nodes:
+        if node.key == key:
+            changed = change(node)
+        else:
+            pairs = [change(pair) if pair.key == key else pair for pair in node.pairs]
+            changed = replace(
+                node,
+                dimensions=_changed(node.dimensions, key, change),
+                pairs=tuple(pair for pair in pairs if isinstance(pair, Pair)),
+            )
+        if isinstance(changed, Dimension):
+            result.append(changed)
+    return tuple(result)

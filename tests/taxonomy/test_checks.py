@@ -1,0 +1,190 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+
+from taxonomy.checks import SEVERITIES, check, has_errors
+from taxonomy.tree import Attribute, Criteria, Dimension, Pair
+from tests.taxonomy.strategies import change_node, criteria_trees
+from tests.taxonomy.trees import pair, small_tree
+
+
+def codes(criteria: Criteria) -> list[tuple[str, str]]:
+    return [(problem.code, problem.key) for problem in check(criteria)]
+
+
+def with_node(key: str, **fields: object) -> Criteria:
+    return change_node(small_tree(), key, lambda node: replace(node, **fields))
+
+
+def with_names(positive: str, negative: str) -> Criteria:
+    return change_node(small_tree(), "lost-edges", lambda _: pair("lost-edges", positive, negative))
+
+
+def with_pairs(key: str, *pairs: Pair) -> Criteria:
+    def extend(node: Dimension) -> Dimension:
+        return replace(node, pairs=node.pairs + pairs)
+
+    return change_node(small_tree(), key, extend)
+
+
+def test_a_good_tree_has_no_problems() -> None:
+    assert check(small_tree()) == []
+    assert not has_errors(check(small_tree()))
+
+
+PLANTED: list[tuple[str, str, Callable[[], Criteria]]] = [
+    ("too-deep", "circular", lambda: replace(with_node("balance"), max_levels=2)),
+    ("no-attributes", "edges", lambda: with_node("edges", pairs=())),
+    ("no-attributes", "", lambda: Criteria("Empty")),
+    ("missing-name", "", lambda: replace(small_tree(), name=" ")),
+    ("missing-name", "edges", lambda: with_node("edges", name="")),
+    ("missing-positive", "radial", lambda: with_node("radial", positive=Attribute("", "Seen."))),
+    ("missing-negative", "radial", lambda: with_node("radial", negative=Attribute("", "Seen."))),
+    ("missing-definition", "edges", lambda: with_node("edges", definition="\n")),
+    ("missing-definition", "balance", lambda: with_node("balance", negative=Attribute("Lopsided"))),
+    ("flaw-undefined", "radial", lambda: with_node("radial", negative=Attribute("Ambiguous"))),
+    (
+        "exclusive-single",
+        "geometry",
+        lambda: change_node(small_tree(), "radial", lambda _: None),
+    ),
+    ("exclusive-single", "composition", lambda: with_node("composition", exclusive=True)),
+    ("duplicate-key", "radial", lambda: with_pairs("edges", pair("radial", "Bold", "Timid"))),
+    ("bad-key", "Odd Key", lambda: with_pairs("edges", pair("Odd Key", "Bold", "Timid"))),
+    ("duplicate-name", "lost-edges", lambda: with_names("Clear edges", "Bold")),
+    ("duplicate-name", "lost-edges", lambda: with_names("Bold", "Ambiguous center")),
+    ("duplicate-name", "lost-edges", lambda: with_names("Bold", "Bold")),
+    ("duplicate-name", "edges", lambda: with_node("edges", name="Composition")),
+    ("similar-name", "edges", lambda: with_node("edges", name="Geometric composition")),
+    ("similar-name", "edges", lambda: with_node("edges", name="Compositions")),
+    ("prompt-clash", "lost-edges", lambda: with_names("CLEAR edges", "Bold")),
+    ("prompt-clash", "lost-edges", lambda: with_names("Warm, bright", "Bold")),
+    ("prompt-clash", "lost-edges", lambda: with_names("positive:", "Bold")),
+    ("prompt-clash", "lost-edges", lambda: with_names("Bold", "Negative")),
+    ("prompt-clash", "lost-edges", lambda: with_names("Negative: dull", "Bold")),
+    ("bad-name", "lost-edges", lambda: with_names("x" * 81, "Bold")),
+    ("bad-name", "lost-edges", lambda: with_names("two\nlines", "Bold")),
+    ("bad-name", "edges", lambda: with_node("edges", name="a\u200bb")),
+    ("untidy-name", "lost-edges", lambda: with_names("Bold  mark", "Timid")),
+    ("untidy-name", "edges", lambda: with_node("edges", name=" Edges")),
+    ("similar-name", "lost-edges", lambda: with_names("Clear edge", "Bold")),
+    ("similar-name", "lost-edges", lambda: with_names("Clear-edges", "Bold")),
+    ("similar-name", "lost-edges", lambda: with_names("The clear edges", "Bold")),
+    ("similar-name", "lost-edges", lambda: with_names("Edges clear", "Bold")),
+    ("similar-name", "lost-edges", lambda: with_names("Equilibrium of visuals", "Bold")),
+    ("similar-name", "lost-edges", lambda: with_names("Visual equilibirum", "Bold")),
+    ("similar-name", "lost-edges", lambda: with_names("Visual equilibriun", "Bold")),
+    ("similar-name", "lost-edges", lambda: with_names("Visual equilibriium", "Bold")),
+    ("similar-name", "lost-edges", lambda: with_names("Visual equlibrium", "Bold")),
+    ("negated-name", "lost-edges", lambda: with_names("Layered depth", "No layered depth")),
+    ("negated-name", "lost-edges", lambda: with_names("Layered depth", "Lack of layered depth")),
+    ("negated-name", "lost-edges", lambda: with_names("Layered depths", "Depth not layered")),
+    ("negated-name", "lost-edges", lambda: with_names("Focal point", "Without a focal point")),
+]
+
+
+@pytest.mark.parametrize(("code", "key", "plant"), PLANTED)
+def test_finds_the_planted_fault_and_no_other(
+    code: str, key: str, plant: Callable[[], Criteria]
+) -> None:
+    found = check(plant())
+    assert (code, key) in [(problem.code, problem.key) for problem in found]
+    assert {problem.code for problem in found} == {code}
+    assert [problem.severity for problem in found] == [SEVERITIES[code]] * len(found)
+    assert all(problem.message.endswith(".") for problem in found)
+
+
+def test_every_code_is_planted() -> None:
+    assert {code for code, _, _ in PLANTED} == set(SEVERITIES)
+
+
+@pytest.mark.parametrize(
+    ("positive", "negative"),
+    [
+        ("Symmetric layout", "Asymmetric layout"),
+        ("Warm light on cool shadow", "Cool light on warm shadow"),
+        ("High key", "Low key"),
+        ("Hard edges", "Soft edges"),
+        ("Warm dominance", "Cool dominance"),
+        ("Negative space", "Crowded ground"),
+        ("Focal point", "No place to rest"),
+        ("Circle broken open", "Absence of shape-breaking elements"),
+    ],
+)
+def test_names_that_differ_in_meaning_are_left_alone(positive: str, negative: str) -> None:
+    assert check(with_names(positive, negative)) == []
+
+
+def test_negation_is_only_known_in_english() -> None:
+    tree = with_names("Layered depth", "No layered depth")
+    assert check(replace(tree, language="es")) == []
+    assert codes(replace(tree, language="en-GB")) == [("negated-name", "lost-edges")]
+
+
+def test_a_flaw_outside_an_exclusive_dimension_only_wants_a_definition() -> None:
+    tree = with_node("lost-edges", relation="flaw", negative=Attribute("Cut out"))
+    assert codes(tree) == [("missing-definition", "lost-edges")]
+
+
+def test_retired_nodes_are_not_asked_for_anything_but_their_key() -> None:
+    old = replace(pair("old-edges", "Clear edges", ""), retired=True)
+    assert check(with_pairs("edges", old)) == []
+    assert codes(with_pairs("edges", replace(old, key="radial"))) == [("duplicate-key", "radial")]
+
+
+def test_retiring_every_pair_empties_the_dimension() -> None:
+    tree = small_tree()
+    for key in ("clear-edges", "lost-edges"):
+        tree = change_node(tree, key, lambda node: replace(node, retired=True))
+    assert codes(tree) == [("no-attributes", "edges")]
+    assert check(change_node(tree, "edges", lambda node: replace(node, retired=True))) == []
+
+
+def test_only_the_top_of_a_branch_is_too_deep() -> None:
+    assert codes(replace(small_tree(), max_levels=1)) == [
+        ("too-deep", "geometry"),
+        ("too-deep", "balance"),
+        ("too-deep", "clear-edges"),
+        ("too-deep", "lost-edges"),
+    ]
+
+
+def test_says_what_is_wrong_and_what_to_do() -> None:
+    (problem,) = check(with_names("Clear edges", "Bold"))
+    assert problem.message == (
+        "“Clear edges” (the positive side of lost-edges) also names the positive side of "
+        "clear-edges; a prompt cannot tell them apart, rename one."
+    )
+    (problem,) = check(with_node("edges", pairs=()))
+    assert problem.message == (
+        "“Edge Relationship” holds no attribute pair; add one, or retire the dimension."
+    )
+
+
+@given(criteria_trees())
+def test_any_tree_can_be_checked(criteria: Criteria) -> None:
+    keys = {"", *(entry.node.key for entry in criteria.walk())}
+    found = check(criteria)
+    assert found == check(criteria)
+    assert all(problem.key in keys for problem in found)
+    assert has_errors(found) == any(problem.severity == "error" for problem in found)
+
+
+def doubled(number: int) -> str:
+    """A word for a number, each letter twice, so that no two differ by one letter only."""
+    return "q" + "".join(2 * "abcdefghij"[int(digit)] for digit in f"{number:04d}")
+
+
+def test_one_letter_is_found_among_thousands_of_names() -> None:
+    many = [pair(f"p{n}", f"Quality {doubled(n)}", f"Fault {doubled(n)}") for n in range(2_000)]
+    typo = f"Quality {doubled(400)}x"
+    assert codes(with_pairs("edges", *many)) == []
+    assert codes(with_pairs("edges", *many, pair("last", typo, "Bold"))) == [
+        ("similar-name", "last")
+    ]
+
+
+def test_numbers_are_no_typos() -> None:
+    assert check(with_names("Point of view 10000", "Point of view 10001")) == []

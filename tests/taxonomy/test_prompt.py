@@ -1,0 +1,80 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taxonomy.prompt import SEPARATOR, TEMPLATE_ID, attribute_names, conditions
+from taxonomy.tree import POLARITIES, Criteria, Polarity
+from tests.taxonomy.strategies import change_node, criteria_trees
+from tests.taxonomy.trees import small_tree
+
+words = st.text("abcdefgh ", min_size=1).map(str.strip).filter(bool)
+
+
+def test_writes_the_condition_texts_of_the_paper() -> None:
+    texts = conditions("a harbor at dusk", ["Clear edges", "Warm light"], ["Ambiguous center"])
+    assert texts.content == "a harbor at dusk"
+    assert texts.positive == "a harbor at dusk, Clear edges, Warm light"
+    assert texts.negative == "Ambiguous center"
+    assert texts.all == "a harbor at dusk, Clear edges, Warm light, Ambiguous center"
+    assert texts.null == ""
+    assert TEMPLATE_ID == "comma-list/1"
+
+
+def test_empty_parts_leave_no_comma() -> None:
+    assert conditions("", ["Clear edges"], []).all == "Clear edges"
+    assert conditions(" a lake \n", [], []).all == "a lake"
+    assert conditions("a lake", [], []).negative == ""
+
+
+@given(words, st.lists(words), st.lists(words))
+def test_every_word_stands_where_its_polarity_belongs(
+    prompt: str, positive: list[str], negative: list[str]
+) -> None:
+    texts = conditions(prompt, positive, negative)
+    assert texts.positive.split(SEPARATOR) == [prompt, *positive]
+    assert texts.negative == SEPARATOR.join(negative)
+    assert texts.all.split(SEPARATOR) == [prompt, *positive, *negative]
+
+
+def test_names_come_in_tree_order() -> None:
+    chosen: list[tuple[str, Polarity]] = [
+        ("clear-edges", "positive"),
+        ("balance", "positive"),
+        ("clear-edges", "negative"),
+        ("circular", "positive"),
+        ("circular", "negative"),
+        ("circular", "negative"),
+    ]
+    names = attribute_names(small_tree(), chosen)
+    assert names == (
+        ["Circular composition", "Visual equilibrium", "Clear edges"],
+        ["Circle closed on itself", "Blurred edges"],
+    )
+
+
+def test_leaves_retired_pairs_out() -> None:
+    criteria = change_node(small_tree(), "geometry", lambda node: replace(node, retired=True))
+    assert attribute_names(criteria, [("radial", "positive"), ("balance", "negative")]) == (
+        [],
+        ["Lopsided masses"],
+    )
+
+
+def test_refuses_what_names_no_attribute() -> None:
+    with pytest.raises(KeyError, match="geometry"):
+        attribute_names(small_tree(), [("geometry", "positive")])
+    with pytest.raises(ValueError, match="neutral"):
+        attribute_names(small_tree(), [("radial", "neutral")])  # type: ignore[list-item]
+
+
+@given(st.data(), criteria_trees())
+def test_keeps_tree_order_and_never_crosses_polarity(data: st.DataObject, tree: Criteria) -> None:
+    every = [(pair.key, polarity) for pair in tree.pairs() for polarity in POLARITIES]
+    chosen = data.draw(st.lists(st.sampled_from(every)) if every else st.just([]))
+    positive, negative = attribute_names(tree, chosen)
+    active = tree.active_pairs()
+    assert positive == [p.positive.name for p in active if (p.key, "positive") in chosen]
+    assert negative == [p.negative.name for p in active if (p.key, "negative") in chosen]
+    assert attribute_names(tree, reversed(chosen)) == (positive, negative)
