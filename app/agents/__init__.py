@@ -1,0 +1,1 @@
+"""Agents: they propose labels; people decide."""

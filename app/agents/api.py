@@ -1,0 +1,77 @@
+"""Agent runs as JSON."""
+
+from collections import defaultdict
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.accounts.access import CurrentPerson
+from app.agents import launching
+from app.agents.schemas import AgentRunIn, AgentRunOut, AgentRunsOut, OutcomeOut, OutcomesOut
+from app.criteria import reading
+from app.projects.access import AnnotatorProject, LeadProject
+from app.web.dependencies import Db
+
+router = APIRouter(prefix="/api/v1/projects/{project}/agent-runs", tags=["agent runs"])
+
+
+def _out(row: launching.RunRow) -> AgentRunOut:
+    return AgentRunOut(
+        id=row.run.id,
+        job_id=row.run.job_id,
+        state=row.job.state if row.job else "succeeded",
+        agent=row.run.agent,
+        agent_version=row.run.agent_version,
+        criteria_version=row.version.number,
+        images=row.images,
+        labels=row.labels,
+        problems=row.problems,
+        created_at=row.run.created_at,
+    )
+
+
+@router.get("")
+def api_list_agent_runs(
+    db: Db,
+    project: AnnotatorProject,
+    before: int | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> AgentRunsOut:
+    """Agent runs, newest first."""
+    found = launching.find_agent_runs(db, project, before=before, limit=limit + 1)
+    items = [_out(row) for row in found[:limit]]
+    return AgentRunsOut(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.post("", status_code=202)
+def api_launch_agent_run(
+    body: AgentRunIn, db: Db, project: LeadProject, person: CurrentPerson
+) -> AgentRunOut:
+    """Have an agent label all images; the job tells how far it is."""
+    run = launching.launch_agent_run(db, project, agent=body.agent, by=person)
+    return _out(launching.find_agent_runs(db, project, before=run.id + 1, limit=1)[0])
+
+
+@router.get("/{run_id}")
+def api_get_agent_run(run_id: int, db: Db, project: AnnotatorProject) -> AgentRunOut:
+    """One agent run."""
+    run = launching.get_agent_run(db, project.id, run_id)
+    return _out(launching.find_agent_runs(db, project, before=run.id + 1, limit=1)[0])
+
+
+@router.get("/{run_id}/outcome")
+def api_get_outcome(run_id: int, db: Db, project: AnnotatorProject) -> OutcomesOut:
+    """What people made of a run's proposals, by attribute."""
+    run = launching.get_agent_run(db, project.id, run_id)
+    keys = {node.id: node.key for node in reading.find_nodes(db, project)}
+    counts: dict[tuple[int, str], dict[str, int]] = defaultdict(
+        lambda: {"proposed": 0, "confirmed": 0, "rejected": 0}
+    )
+    for node_id, polarity, state, number in launching.find_outcome(db, run):
+        counts[node_id, polarity][state] = number
+    return OutcomesOut(
+        items=[
+            OutcomeOut.model_validate({"key": keys[node_id], "polarity": polarity, **states})
+            for (node_id, polarity), states in sorted(counts.items())
+        ]
+    )

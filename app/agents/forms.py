@@ -1,0 +1,11 @@
+"""Forms of agents."""
+
+from pydantic import Field
+
+from app.web.forms import Fields
+
+
+class AgentRunForm(Fields):
+    """Which agent is to label the images."""
+
+    agent: str = Field(min_length=1, max_length=40)

@@ -1,0 +1,96 @@
+"""Agent runs: launch one, watch it, see what people made of its proposals."""
+
+from collections import defaultdict
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import RedirectResponse, Response
+
+from app.accounts.access import CurrentPerson
+from app.agents import launching
+from app.agents.forms import AgentRunForm
+from app.criteria import reading
+from app.jobs.models import OPEN_STATES
+from app.jobs.queueing import get_job
+from app.projects.access import AnnotatorProject, LeadProject
+from app.projects.models import Project
+from app.web.answer import Answering
+from app.web.dependencies import Db
+from app.web.forms import Form, submitted
+
+router = APIRouter(include_in_schema=False, prefix="/projects/{project}/agent")
+PAGE = 20
+
+
+def _list(
+    db: Db,
+    answer: Answering,
+    project: Project,
+    *,
+    before: int | None = None,
+    form: Form[AgentRunForm] | None = None,
+    status: int = 200,
+) -> Response:
+    found = launching.find_agent_runs(db, project, before=before, limit=PAGE + 1)
+    rows = found[:PAGE]
+    return answer.show(
+        "agents/list.html",
+        fragment="agents/_runs.html",
+        status=status,
+        rows=rows,
+        next=rows[-1].run.id if len(found) > PAGE else None,
+        is_live=before is None and any(row.job and row.job.state in OPEN_STATES for row in rows),
+        agents=launching.AGENTS,
+        version=reading.current_version(db, project),
+        form=form or Form(),
+    )
+
+
+@router.get("")
+def show_agent_runs(
+    db: Db, answer: Answering, project: AnnotatorProject, before: int | None = None
+) -> Response:
+    """Agent runs, newest first, and the form for another."""
+    return _list(db, answer, project, before=before)
+
+
+@router.post("")
+def submit_agent_run(
+    db: Db,
+    answer: Answering,
+    project: LeadProject,
+    person: CurrentPerson,
+    form: Annotated[Form[AgentRunForm], Depends(submitted(AgentRunForm))],
+) -> Response:
+    """Launch an agent over all images."""
+    if not form.errors:
+        with form.attempt():
+            launching.launch_agent_run(db, project, agent=form.values.agent, by=person)
+    if form.errors:
+        return _list(db, answer, project, form=form, status=422)
+    return RedirectResponse(answer.path("show_agent_runs", project=project.slug), 303)
+
+
+@router.get("/{run_id}")
+def show_agent_run(
+    run_id: int, db: Db, answer: Answering, project: AnnotatorProject, after: int = 0
+) -> Response:
+    """One agent run: what it proposed by attribute, and what people decided."""
+    run = launching.get_agent_run(db, project.id, run_id)
+    nodes = {node.id: node for node in reading.find_nodes(db, project)}
+    counts: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
+    for node_id, polarity, state, number in launching.find_outcome(db, run):
+        counts[node_id, polarity][state] = number
+    rows = [
+        (nodes[node_id], polarity, states, sum(states.values()))
+        for (node_id, polarity), states in counts.items()
+    ]
+    problems = launching.find_problems(db, run, after=after, limit=101)
+    return answer.show(
+        "agents/run.html",
+        run=run,
+        job=get_job(db, project, run.job_id) if run.job_id else None,
+        rows=sorted(rows, key=lambda row: -row[3]),
+        problems=problems[:100],
+        next=problems[99][1].id if len(problems) > 100 else None,
+    )

@@ -1,0 +1,1 @@
+"""Datasets: immutable snapshots of images, prompts, A_pos, A_neg and split."""

@@ -1,0 +1,96 @@
+"""Datasets: freeze one, see what is in it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import RedirectResponse, Response
+
+from app.accounts.access import CurrentPerson
+from app.criteria.models import CriteriaVersion
+from app.criteria.reading import current_version
+from app.datasets import freezing
+from app.datasets.forms import DatasetForm
+from app.jobs.models import OPEN_STATES
+from app.jobs.queueing import get_job
+from app.projects.access import AnnotatorProject, LeadProject
+from app.projects.models import Project
+from app.web.answer import Answering
+from app.web.dependencies import Db
+from app.web.forms import Form, submitted
+
+router = APIRouter(include_in_schema=False, prefix="/projects/{project}/datasets")
+PAGE = 20
+
+
+def _list(
+    db: Db,
+    answer: Answering,
+    project: Project,
+    *,
+    before: int | None = None,
+    form: Form[DatasetForm] | None = None,
+    status: int = 200,
+) -> Response:
+    found = freezing.find_datasets(db, project, before=before, limit=PAGE + 1)
+    rows = found[:PAGE]
+    return answer.show(
+        "datasets/list.html",
+        fragment="datasets/_table.html",
+        status=status,
+        rows=rows,
+        next=rows[-1][0].id if len(found) > PAGE else None,
+        is_live=before is None and any(job and job.state in OPEN_STATES for _, _, job in rows),
+        version=current_version(db, project),
+        form=form or Form(),
+        fractions=freezing.FRACTIONS,
+    )
+
+
+@router.get("")
+def show_datasets(
+    db: Db, answer: Answering, project: AnnotatorProject, before: int | None = None
+) -> Response:
+    """Datasets, newest first, and the form for another."""
+    return _list(db, answer, project, before=before)
+
+
+@router.post("")
+def submit_dataset(
+    db: Db,
+    answer: Answering,
+    project: LeadProject,
+    person: CurrentPerson,
+    form: Annotated[Form[DatasetForm], Depends(submitted(DatasetForm))],
+) -> Response:
+    """Freeze the confirmed labels."""
+    if not form.errors:
+        with form.attempt():
+            values = form.values
+            freezing.freeze_dataset(
+                db,
+                project,
+                name=values.name,
+                salt=values.salt,
+                only_done=values.only_done,
+                by=person,
+            )
+    if form.errors:
+        return _list(db, answer, project, form=form, status=422)
+    return RedirectResponse(answer.path("show_datasets", project=project.slug), 303)
+
+
+@router.get("/{dataset_id}")
+def show_dataset(dataset_id: int, db: Db, answer: Answering, project: AnnotatorProject) -> Response:
+    """One dataset: counts, hashes, how to load it."""
+    dataset = freezing.get_dataset(db, project, dataset_id)
+    job = get_job(db, project, dataset.job_id) if dataset.job_id else None
+    return answer.show(
+        "datasets/dataset.html",
+        fragment="datasets/_dataset.html",
+        dataset=dataset,
+        version=db.get_one(CriteriaVersion, dataset.version_id),
+        job=job,
+        is_live=job is not None and job.state in OPEN_STATES,
+        folder=freezing.folder_of(dataset) if dataset.folder else None,
+        splits=list(freezing.FRACTIONS),
+    )

@@ -1,0 +1,89 @@
+"""Every route has a policy, and no answer leaves without its security headers."""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.testclient import TestClient
+
+from app.accounts.access import POLICIES as PERSON_POLICIES
+from app.main import app
+from app.projects.access import POLICIES as PROJECT_POLICIES
+
+ROUTES = [route for route in app.routes if isinstance(route, APIRoute)]
+POLICIES = PERSON_POLICIES | PROJECT_POLICIES
+
+
+def calls(dependant: Dependant) -> Iterator[object]:
+    for each in dependant.dependencies:
+        yield each.call
+        yield from calls(each)
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.methods} {route.path}")
+def test_route_states_who_may(route: APIRoute) -> None:
+    found = set(calls(route.dependant)) & POLICIES
+    assert found, f"{route.path} has no policy: depend on one of app.accounts or app.projects.access"
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.methods} {route.path}")
+def test_what_lies_in_a_project_asks_for_the_project(route: APIRoute) -> None:
+    if "{project}" in route.path:
+        assert set(calls(route.dependant)) & PROJECT_POLICIES
+
+
+def test_names_of_routes_are_unique() -> None:
+    names = [route.name for route in ROUTES]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+
+def test_strangers_reach_nothing(api: TestClient) -> None:
+    """Every route but the open ones refuses someone who has not signed in."""
+    open_to_all = ("/healthz", "/readyz", "/sign-in", "/welcome/", "/invitations/", "/audit/")
+    answered = []
+    for route in ROUTES:
+        if route.path.startswith(open_to_all) or route.path.startswith("/api/v1/audit/"):
+            continue
+        path = route.path
+        for name in route.param_convertors:
+            path = path.replace("{%s}" % name, "1")
+        path = path.replace(":path", "")
+        for method in route.methods or ():
+            answer = api.request(method, path)
+            refused = answer.status_code == 401 or (
+                answer.status_code == 303 and answer.headers["location"].startswith("/sign-in")
+            )
+            if not refused:
+                answered.append((method, path, answer.status_code))
+    assert answered == []
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/", "/nothing/here", "/api/v1/me", "/healthz"])
+def test_security_headers(browser: TestClient, path: str) -> None:
+    headers = browser.get(path).headers
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_changes_from_another_site_are_refused(api: TestClient, site: str) -> None:
+    answer = api.post("/sign-in", data={"email": "a@b.c"}, headers={"Sec-Fetch-Site": site})
+    assert answer.status_code == 403
+
+
+def test_changes_from_another_origin_are_refused_where_browsers_send_no_fetch_metadata(
+    api: TestClient,
+) -> None:
+    answer = api.post("/sign-in", data={}, headers={"Origin": "http://evil.example"})
+    assert answer.status_code == 403
+    own = api.post("/sign-in", data={}, headers={"Origin": "http://127.0.0.1:8000"})
+    assert own.status_code == 422
+
+
+def test_other_host_names_are_refused(api: TestClient) -> None:
+    assert api.get("/healthz", headers={"Host": "evil.example"}).status_code == 400

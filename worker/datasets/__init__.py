@@ -1,0 +1,1 @@
+"""Building dataset folders and checking them."""
