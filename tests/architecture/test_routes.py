@@ -24,7 +24,9 @@ def calls(dependant: Dependant) -> Iterator[object]:
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.methods} {route.path}")
 def test_route_states_who_may(route: APIRoute) -> None:
     found = set(calls(route.dependant)) & POLICIES
-    assert found, f"{route.path} has no policy: depend on one of app.accounts or app.projects.access"
+    assert found, (
+        f"{route.path} has no policy: depend on one of app.accounts or app.projects.access"
+    )
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.methods} {route.path}")
@@ -47,7 +49,7 @@ def test_strangers_reach_nothing(api: TestClient) -> None:
             continue
         path = route.path
         for name in route.param_convertors:
-            path = path.replace("{%s}" % name, "1")
+            path = path.replace(f"{{{name}}}", "1")
         path = path.replace(":path", "")
         for method in route.methods or ():
             answer = api.request(method, path)

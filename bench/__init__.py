@@ -1,0 +1,1 @@
+"""Programs that measure. Each prints what it did, with machine and versions; see bench/README.md."""

@@ -1,0 +1,181 @@
+"""Signing in and out through the pages."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from httpx2 import Response
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.accounts.models import Person, SignIn, SignInFailure
+from app.accounts.pages import local_path
+from app.accounts.passwords import hash_password
+from tests.factories import Make
+
+PASSWORD = "seven brushes in a jar"
+SignInAt = Callable[[TestClient, Person], TestClient]
+
+
+@pytest.fixture
+def ada(make: Make) -> Person:
+    return make.person("Ada", email="ada@example.org", password_hash=hash_password(PASSWORD))
+
+
+def try_to(client: TestClient, **values: str) -> Response:
+    data = {"email": "ada@example.org", "password": PASSWORD, "next": "/account"} | values
+    return client.post("/sign-in", data=data)
+
+
+def test_signs_in_and_goes_where_one_wanted(browser: TestClient, ada: Person) -> None:
+    answer = try_to(browser)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/account")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=lax" in cookie
+    assert browser.get("/account").status_code == 200
+
+
+def test_the_same_words_for_a_wrong_password_and_an_unknown_person(
+    browser: TestClient, ada: Person
+) -> None:
+    wrong = try_to(browser, password="not the one")
+    unknown = try_to(browser, email="nobody@example.org")
+    assert wrong.status_code == unknown.status_code == 422
+    assert "E-mail address or password is wrong." in wrong.text
+    assert "E-mail address or password is wrong." in unknown.text
+
+
+def test_guessing_is_slowed_down(browser: TestClient, ada: Person) -> None:
+    for _ in range(6):
+        try_to(browser, password="guess")
+    answer = try_to(browser)
+    assert answer.status_code == 422
+    assert "Too many wrong passwords" in answer.text
+
+
+def test_throttling_ends(browser: TestClient, ada: Person, db: Session) -> None:
+    for _ in range(6):
+        try_to(browser, password="guess")
+    db.execute(update(SignInFailure).values(at=datetime.now(UTC) - timedelta(minutes=16)))
+    db.commit()
+    assert try_to(browser).status_code == 303
+
+
+def test_signing_out_ends_the_session(browser: TestClient, ada: Person) -> None:
+    try_to(browser)
+    token = browser.cookies.get("morelli")
+    browser.post("/sign-out")
+    browser.cookies.set("morelli", str(token), domain="127.0.0.1")
+    assert browser.get("/account").status_code == 303
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"expires_at": datetime(2020, 1, 1, tzinfo=UTC)},
+        {"seen_at": datetime(2020, 1, 1, tzinfo=UTC)},
+        {"ended_at": datetime(2020, 1, 1, tzinfo=UTC)},
+    ],
+    ids=["expired", "idle", "ended"],
+)
+def test_a_session_ends(
+    browser: TestClient, ada: Person, db: Session, sign_in: SignInAt, values: dict
+) -> None:
+    sign_in(browser, ada)
+    assert browser.get("/account").status_code == 200
+    db.execute(update(SignIn).values(**values))
+    db.commit()
+    assert browser.get("/account").status_code == 303
+
+
+def test_a_disabled_person_is_out_at_once(
+    browser: TestClient, ada: Person, db: Session, sign_in: SignInAt
+) -> None:
+    sign_in(browser, ada)
+    ada.disabled_at = datetime.now(UTC)
+    db.commit()
+    assert browser.get("/account").status_code == 303
+    assert try_to(browser).status_code == 422
+
+
+def test_only_the_hash_of_a_token_is_stored(browser: TestClient, ada: Person, db: Session) -> None:
+    try_to(browser)
+    token = str(browser.cookies.get("morelli"))
+    assert token.encode() not in db.scalars(select(SignIn.token_hash)).all()
+
+
+def test_a_new_password_ends_the_other_sessions(
+    browser: TestClient, ada: Person, open_client: Callable[..., TestClient], sign_in: SignInAt
+) -> None:
+    elsewhere = sign_in(open_client(), ada)
+    sign_in(browser, ada)
+    answer = browser.post(
+        "/account/password", data={"old": PASSWORD, "password": "another seven brushes"}
+    )
+    assert answer.status_code == 303
+    assert browser.get("/account").status_code == 200
+    assert elsewhere.get("/account").status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("wrong", "another seven brushes", "The present password is wrong."),
+        (PASSWORD, "short", "Use 10 to 256 characters."),
+        (PASSWORD, "1234567890", "first that anyone would try"),
+    ],
+)
+def test_a_bad_new_password_is_refused(
+    browser: TestClient, ada: Person, sign_in: SignInAt, old: str, new: str, words: str
+) -> None:
+    answer = sign_in(browser, ada).post("/account/password", data={"old": old, "password": new})
+    assert answer.status_code == 422
+    assert words in answer.text
+    assert new not in answer.text or new == "short"
+
+
+def test_changes_name_and_refuses_a_taken_address(
+    browser: TestClient, ada: Person, make: Make, sign_in: SignInAt, db: Session
+) -> None:
+    other = make.person("Ben")
+    sign_in(browser, ada)
+    taken = browser.post("/account/profile", data={"name": "Ada L.", "email": other.email})
+    assert taken.status_code == 422
+    assert "Another account has this e-mail address." in taken.text
+    done = browser.post("/account/profile", data={"name": " Ada  L. ", "email": "ADA@example.org"})
+    assert done.status_code == 303
+    db.refresh(ada)
+    assert (ada.name, ada.email) == ("Ada L.", "ada@example.org")
+
+
+def test_theme_is_on_the_page(browser: TestClient, ada: Person, sign_in: SignInAt) -> None:
+    sign_in(browser, ada).post("/account/theme", data={"theme": "dark"})
+    assert 'data-theme="dark"' in browser.get("/account").text
+
+
+def test_sessions_are_listed_and_ended_one_by_one(
+    browser: TestClient,
+    api: TestClient,
+    ada: Person,
+    make: Make,
+    sign_in: SignInAt,
+    token_for: Callable[[Person], dict[str, str]],
+) -> None:
+    sign_in(browser, ada)
+    mine = api.get("/api/v1/me/sessions", headers=token_for(ada)).json()["items"]
+    assert len(mine) == 1
+    ben = token_for(make.person("Ben"))
+    assert api.delete(f"/api/v1/me/sessions/{mine[0]['id']}", headers=ben).status_code == 404
+    answer = api.delete(f"/api/v1/me/sessions/{mine[0]['id']}", headers=token_for(ada))
+    assert answer.status_code == 204
+    assert browser.get("/account").status_code == 303
+
+
+@pytest.mark.parametrize(
+    "path", ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "/a\nb"]
+)
+def test_links_lead_nowhere_else(path: str) -> None:
+    assert local_path(path) == "/"
+    assert local_path("/projects/x?after=1") == "/projects/x?after=1"
