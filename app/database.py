@@ -43,6 +43,7 @@ def make_engine(url: str, *, pool_size: int = 5) -> Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
+        hide_parameters=True,  # values of people have no place in a log
         pool_timeout=10,
         connect_args={"connect_timeout": 5},
     )
@@ -73,7 +74,12 @@ def unit_of_work() -> Iterator[Session]:
     """One transaction: commits at the end, rolls back on an exception, then runs what waits for the commit."""
     with Session(engine(), expire_on_commit=False) as db:
         with db.begin():
-            yield db
+            try:
+                yield db
+            except BaseException:
+                # A rollback empties what was loaded; the error page still shows who is signed in.
+                db.expunge_all()
+                raise
         for action in db.info.pop("after_commit", []):
             action()
 

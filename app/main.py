@@ -4,6 +4,7 @@ import logging
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -89,6 +90,13 @@ def allowed_hosts() -> frozenset[str] | None:
     return frozenset({own, "127.0.0.1", "localhost", "::1", "testserver"})
 
 
+def routes() -> list[APIRoute]:
+    """Every route of every room."""
+    return [
+        route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)
+    ]
+
+
 def create_app() -> FastAPI:
     """The web application."""
     logging.getLogger("morelli").setLevel(logging.INFO)
@@ -102,6 +110,7 @@ def create_app() -> FastAPI:
     )
     for router in ROUTERS:
         app.include_router(router)
+    app.state.routes = {route.name: route for route in routes()}
     app.mount("/static", Static(directory=STATIC), name="static")
     install_error_pages(app)
     app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)

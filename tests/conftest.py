@@ -24,6 +24,8 @@ from tests.factories import Make
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
+APPEND_ONLY = {"label_event", "node_change", "criteria_version", "job_event"}
+
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -66,11 +68,26 @@ def servers(home: Path) -> Iterator[None]:
 
 @pytest.fixture
 def clean_database(servers: None) -> None:
-    """Empty tables before each test that asks for them."""
-    tables = ", ".join(f'"{table.name}"' for table in Model.metadata.sorted_tables)
+    """Empty tables before each test that asks for them.
+
+    Rows are deleted table by table, which takes a few milliseconds where TRUNCATE of thirty tables
+    takes hundreds; the triggers that keep history stand aside for that.
+    """
+    tables = [table.name for table in reversed(Model.metadata.sorted_tables)]
     with database.engine().begin() as connection:
         connection.execute(text("SET LOCAL lock_timeout = '10s'"))
-        connection.execute(text(f"TRUNCATE {tables} RESTART IDENTITY CASCADE"))
+        some = " UNION ALL ".join(
+            f"SELECT '{name}' WHERE EXISTS (SELECT FROM \"{name}\")" for name in tables
+        )
+        full = set(connection.scalars(text(some)))
+        guarded = APPEND_ONLY & full
+        for name in guarded:
+            connection.execute(text(f"ALTER TABLE {name} DISABLE TRIGGER USER"))
+        for name in tables:
+            if name in full:
+                connection.execute(text(f'DELETE FROM "{name}"'))
+        for name in guarded:
+            connection.execute(text(f"ALTER TABLE {name} ENABLE TRIGGER USER"))
 
 
 @pytest.fixture

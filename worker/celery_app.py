@@ -7,9 +7,11 @@ Threads, because a forked child cannot start CUDA and because training runs in i
 
 import logging
 import threading
+import warnings
 from typing import Any
 
 from celery import Celery, signals
+from celery.platforms import SecurityWarning
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.database import unit_of_work
@@ -19,12 +21,17 @@ from app.jobs.queueing import broker_url, celery_settings
 from worker import ledger
 
 log = logging.getLogger("morelli.worker")
+# One line when a job starts and one when it ends is ours; Celery would add two for each message.
+for noisy in ("celery.worker.strategy", "celery.app.trace"):
+    logging.getLogger(noisy).setLevel(logging.WARNING)
+# Messages are JSON with an id, so the warning against running as root (in a container, say) is moot.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 SWEEP_SECONDS = 15.0
 
 app = Celery("morelli", broker=broker_url(), include=["worker.tasks"])
 app.conf.update(celery_settings())
 app.conf.update(
-    worker_hijack_root_logger=False,
+    worker_log_format="%(message)s",
     worker_soft_shutdown_timeout=120,
     worker_enable_soft_shutdown_on_idle=True,
 )

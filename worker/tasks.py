@@ -15,6 +15,7 @@ HANDLERS: dict[str, Handler] = {
     "agent_run": running.run,
     "dataset": building.run,
     "training": training_jobs.run,
+    "base_model": training_jobs.make_base_model,
 }
 
 

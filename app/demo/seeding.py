@@ -87,7 +87,8 @@ def _painted(seeds: range) -> Iterator[tuple[str, bytes, str, dict[str, Any]]]:
 
 def painted_file(seed: int) -> tuple[str, bytes, str, dict[str, Any]]:
     """One painting as a PNG file: name, bytes, content prompt, metadata. The known truth is not
-    in it: people would see it while they judge; `painter` tells it from the seed."""
+    in it: people would see it while they judge; `painter` tells it from the seed.
+    """
     painting = paint(seed, SIDE)
     out = BytesIO()
     painting.image.save(out, "PNG", compress_level=6)

@@ -80,7 +80,9 @@ class Walk:
             job = self.ask("GET", f"jobs/{job_id}")
             if job["state"] not in ("queued", "running", "cancelling"):
                 if job["state"] != "succeeded":
-                    raise RuntimeError(f"job {job_id} ({job['kind']}) {job['state']}: {job['error']}")
+                    raise RuntimeError(
+                        f"job {job_id} ({job['kind']}) {job['state']}: {job['error']}"
+                    )
                 return job
             time.sleep(0.5)
         raise RuntimeError(f"job {job_id} is not over after {WAIT_SECONDS:.0f} s")
@@ -175,7 +177,9 @@ def import_images(walk: Walk) -> None:
     started = walk.ask("POST", "images/imports", files=files)
     walk.wait(started["job_id"])
     done = walk.ask("GET", f"images/imports/{started['id']}")
-    walk.say(f"{done['added']} added, {done['duplicates']} already there, {done['refused']} refused")
+    walk.say(
+        f"{done['added']} added, {done['duplicates']} already there, {done['refused']} refused"
+    )
     for problem in done["problems"]:
         if problem["kind"] == "refused":
             walk.say(f"refused {problem['name']}: {problem['reason']}")
@@ -352,4 +356,6 @@ def look_back(walk: Walk, target: Data) -> None:
         f"{overview['runs']['sft']} SFT and {overview['runs']['cpo']} CPO runs"
     )
     samples = walk.ask("GET", f"runs/{target['id']}/samples")["items"]
-    walk.say(f"{len(samples)} sample images of the last run, at run {target['number']} in the browser")
+    walk.say(
+        f"{len(samples)} sample images of the last run, at run {target['number']} in the browser"
+    )

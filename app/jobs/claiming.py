@@ -135,9 +135,10 @@ def _failed(db: Session, job: Job, *, kind: str, message: str, again: bool) -> N
     job.failures += 1
     job.error_class, job.error = kind, message[:2000]
     if again and job.failures < job.max_failures and job.cancel_requested_at is None:
-        pause = timedelta(seconds=min(5 * 2 ** (job.failures - 1), 300))
         job.state, job.lease_until, job.owner = "queued", None, None
-        job.not_before = datetime.now(UTC) + (timedelta(0) if kind == "worker_lost" else pause)
+        if kind != "worker_lost":  # the work did nothing wrong, so it need not wait
+            pause = timedelta(seconds=min(5 * 2 ** (job.failures - 1), 300))
+            job.not_before = datetime.now(UTC) + pause
         record(db, job, "will try again", message)
     elif job.cancel_requested_at is not None:
         _close(job, "cancelled")

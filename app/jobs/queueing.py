@@ -18,6 +18,7 @@ from app.settings import settings
 
 log = logging.getLogger("morelli.jobs")
 TASK = "morelli.run_job"
+OVER = {"succeeded": "succeeded", "failed": "failed", "cancelled": "was cancelled"}
 
 
 def celery_settings() -> Json:
@@ -141,7 +142,7 @@ def request_cancel(db: Session, project: Project, job_id: int) -> Job:
     """Cancel a job: at once where it waits, at the worker's next heartbeat where it runs."""
     job = get_job(db, project, job_id, lock=True)
     if job.state not in OPEN_STATES:
-        raise Conflict(f"This job has {job.state} already.")
+        raise Conflict(f"This job is over: it {OVER[job.state]}.")
     now = datetime.now(UTC)
     if job.cancel_requested_at is None:
         job.cancel_requested_at = now

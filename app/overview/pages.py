@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from app.jobs.models import OPEN_STATES
 from app.jobs.queueing import find_jobs
+from app.labels.reading import find_next_undone
 from app.overview import counting
 from app.projects.access import AnnotatorProject
 from app.web.answer import Answering
@@ -29,3 +30,12 @@ def show_dashboard(db: Db, answer: Answering, project: AnnotatorProject) -> Resp
         steps=counting.loop(counts, version),
         images=counting.newest_images(db, project),
     )
+
+
+@router.get("/projects/{project}/next-image")
+def show_next_image(db: Db, answer: Answering, project: AnnotatorProject) -> Response:
+    """To the first image whose labels are not done; to all images where there is none."""
+    image_id = find_next_undone(db, project, 0)
+    if image_id is None:
+        return answer.go(answer.path("show_images", project=project.slug))
+    return answer.go(answer.path("show_labels", project=project.slug, image_id=image_id))

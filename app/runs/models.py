@@ -1,6 +1,6 @@
 """Runs: training jobs with their config, metrics, samples and checkpoints."""
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Created, Json, Key, Model
@@ -53,7 +53,7 @@ class RunSample(Model):
     index: Mapped[int]
     model: Mapped[str]
     prompt: Mapped[str]
-    seed: Mapped[int]
+    seed: Mapped[int] = mapped_column(BigInteger)
 
 
 class RunCheckpoint(Model):
@@ -63,5 +63,5 @@ class RunCheckpoint(Model):
 
     run_id: Mapped[int] = mapped_column(ForeignKey("run.id"), primary_key=True)
     step: Mapped[int] = mapped_column(primary_key=True)
-    bytes: Mapped[int] = mapped_column(server_default=text("0"))
+    bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     at: Mapped[Created]

@@ -114,8 +114,13 @@ class Answer:
         )
 
     def path(self, name: str, **parameters: object) -> str:
-        """Address of the route called `name`; wrong names fail every test that renders the page."""
-        return str(self.request.app.url_path_for(name, **parameters))
+        """Address of the route called `name`; wrong names fail every test that renders the page.
+
+        Looked up by name: a wall of images asks a hundred times, and a search through all routes
+        each time would take longer than the page.
+        """
+        route = self.request.app.state.routes[name]
+        return str(route.url_path_for(name, **parameters))
 
     def _render(self, template: str, context: dict[str, Any]) -> str:
         state = self.request.state
@@ -138,6 +143,12 @@ class Answer:
         response.headers["Vary"] = "HX-Request"
         return response
 
+    def go(self, to: str) -> Response:
+        """A redirect of the whole page, also where htmx asked for a part of it."""
+        if self.wants_fragment:
+            return Response(status_code=204, headers={"HX-Redirect": to})
+        return RedirectResponse(to, status_code=303)
+
     def done(
         self,
         *,
@@ -149,10 +160,8 @@ class Answer:
         """After a change: for htmx the changed fragment (and others out of band) or a redirect;
         for a plain form always a redirect.
         """
-        if not self.wants_fragment:
-            return RedirectResponse(go_to, status_code=303)
-        if fragment is None:
-            return Response(status_code=204, headers={"HX-Redirect": go_to})
+        if fragment is None or not self.wants_fragment:
+            return self.go(go_to)
         parts = [self._render(fragment, context)]
         parts += [self._render(each, context | {"oob": True}) for each in also]
         return HTMLResponse("\n".join(parts), headers={"Vary": "HX-Request"})

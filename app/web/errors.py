@@ -8,8 +8,9 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from app.errors import AppError, Invalid, NotSignedIn
 from app.web.answer import Answer
@@ -44,9 +45,7 @@ def show_error(request: Request, error: AppError) -> Response:
     if isinstance(error, NotSignedIn):
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         sign_in = f"{answer.path('show_sign_in')}?next={quote(here, safe='')}"
-        if answer.wants_fragment:
-            return Response(status_code=204, headers={"HX-Redirect": sign_in})
-        return RedirectResponse(sign_in, 303)
+        return answer.go(sign_in)
     return answer.show(
         "error.html",
         fragment="_error.html",
@@ -89,9 +88,22 @@ def install_error_pages(app: FastAPI) -> None:
             response.headers.setdefault(name, value)
         return response
 
+    def on_data_error(request: Request, error: Exception) -> Response:
+        log.info("refused by the database: %s", type(getattr(error, "orig", error)).__name__)
+        return show_error(
+            request,
+            Invalid(
+                "A number in this request is too large, or a text holds a character that cannot be "
+                "stored.",
+                hint="Nothing was changed.",
+            ),
+        )
+
     def on_anything(request: Request, error: Exception) -> Response:
         reference = secrets.token_hex(4)
-        log.error("error %s in %s %s", reference, request.method, request.url.path, exc_info=error)
+        # The route, not the address: addresses of participants and invitations hold their tokens.
+        route = getattr(request.scope.get("route"), "path", "an unknown route")
+        log.error("error %s in %s %s", reference, request.method, route, exc_info=error)
         wrapped = AppError(
             "Something went wrong on our side.",
             hint=f"Nothing was changed. Please try again; the log has the reason under {reference}.",
@@ -102,4 +114,5 @@ def install_error_pages(app: FastAPI) -> None:
     app.add_exception_handler(AppError, on_app_error)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(DataError, on_data_error)
     app.add_exception_handler(Exception, on_anything)

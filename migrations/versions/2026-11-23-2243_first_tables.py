@@ -513,7 +513,7 @@ def upgrade() -> None:
     op.create_table('run_checkpoint',
     sa.Column('run_id', sa.BigInteger(), nullable=False),
     sa.Column('step', sa.Integer(), nullable=False),
-    sa.Column('bytes', sa.Integer(), server_default=sa.text('0'), nullable=False),
+    sa.Column('bytes', sa.BigInteger(), server_default=sa.text('0'), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
     sa.ForeignKeyConstraint(['run_id'], ['run.id'], name=op.f('fk_run_checkpoint_run_id')),
     sa.PrimaryKeyConstraint('run_id', 'step', name=op.f('pk_run_checkpoint'))
@@ -532,7 +532,7 @@ def upgrade() -> None:
     sa.Column('index', sa.Integer(), nullable=False),
     sa.Column('model', sa.String(), nullable=False),
     sa.Column('prompt', sa.String(), nullable=False),
-    sa.Column('seed', sa.Integer(), nullable=False),
+    sa.Column('seed', sa.BigInteger(), nullable=False),
     sa.ForeignKeyConstraint(['run_id'], ['run.id'], name=op.f('fk_run_sample_run_id')),
     sa.PrimaryKeyConstraint('run_id', 'file', name=op.f('pk_run_sample'))
     )

@@ -11,8 +11,8 @@ from app.agents import launching
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import nodes_by_key, version_criteria
 from app.database import Json
-from app.errors import AppError
-from app.images import storage
+from app.errors import AppError, Unavailable
+from app.images import keeping
 from app.images.models import Image
 from app.labels.proposing import Proposed, propose
 from app.projects.models import Project
@@ -23,11 +23,16 @@ BATCH = 24
 
 
 def _findings(image: Image) -> list[measured.Finding] | str:
-    """What the agent finds in one image, or why it cannot look at it."""
+    """What the agent finds in one image, or why it cannot look at it.
+
+    A storage that does not answer says nothing about the image: the job is tried again.
+    """
     try:
-        data = storage.get(storage.key_of("display", image.sha256))
+        data = keeping.read_shown("display", image.sha256)
         with Pictures.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as picture:
             return measured.label_image(picture)
+    except Unavailable as error:
+        raise JobFailed("infrastructure", error.message, again=True) from error
     except (AppError, OSError, ValueError) as error:
         return str(error)
 

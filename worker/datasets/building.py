@@ -1,5 +1,6 @@
 """The job of a dataset: reads one snapshot, writes images and lines, renames the whole into place."""
 
+import hashlib
 import json
 import shutil
 from collections import Counter
@@ -18,7 +19,7 @@ from app.database import Json, unit_of_work
 from app.datasets import freezing
 from app.datasets.freezing import Example, split_of
 from app.datasets.models import Dataset
-from app.errors import AppError
+from app.errors import AppError, Unavailable
 from app.images import storage
 from app.images.decoding import ImageRefused, decode
 from app.projects.models import Project
@@ -30,6 +31,22 @@ from worker.datasets import folders
 from worker.ledger import JobFailed, Work
 
 BATCH = 16
+# What Pillow reports about the form of a file. Anything else could say who, where or what with.
+ABOUT_FORM = {
+    "adobe",
+    "adobe_transform",
+    "background",
+    "dpi",
+    "interlace",
+    "jfif",
+    "jfif_density",
+    "jfif_unit",
+    "jfif_version",
+    "loop",
+    "progression",
+    "progressive",
+    "timestamp",
+}
 
 
 def run(work: Work) -> Json:
@@ -38,6 +55,8 @@ def run(work: Work) -> Json:
         # One state of all labels, however long the reading takes.
         db.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
         dataset = db.get_one(Dataset, work.spec["dataset_id"])
+        if dataset.manifest_sha256 is not None:
+            return {"sha256": dataset.manifest_sha256, **dataset.counts}
         project = db.get_one(Project, dataset.project_id)
         version = db.get_one(CriteriaVersion, dataset.version_id)
         criteria = version_criteria(version)
@@ -46,8 +65,6 @@ def run(work: Work) -> Json:
             for each in freezing.read_snapshot(db, project, dataset, criteria)
             if each.positive or each.negative
         ]
-        if dataset.manifest_sha256 is not None:
-            return {"sha256": dataset.manifest_sha256, **dataset.counts}
         facts = _facts(project, dataset, version)
     if not examples:
         raise JobFailed("data", "No image has a confirmed label of this criteria version.")
@@ -57,6 +74,19 @@ def run(work: Work) -> Json:
     for left in home.glob(f".{name}.attempt-*"):
         shutil.rmtree(left)
     making.mkdir(parents=True)
+    try:
+        manifest = _write(work, making, examples, criteria, facts)
+        _publish(work, making, home / name, manifest)
+    finally:
+        # Whatever stopped the work leaves nothing; where all went well the folder has its name.
+        shutil.rmtree(making, ignore_errors=True)
+    return {"sha256": manifest["sha256"], **manifest["counts"]}
+
+
+def _write(
+    work: Work, making: Path, examples: list[Example], criteria: Criteria, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Fill the folder and return its manifest."""
     rows = _write_images(work, making, examples, criteria, facts["split"]["salt"])
     counts = _write_lines(making, rows)
     folders.write_file(making / "criteria.json", write_json(criteria).encode())
@@ -65,8 +95,7 @@ def run(work: Work) -> Json:
     folders.write_file(
         making / "manifest.json", json.dumps(manifest, ensure_ascii=False, indent=1).encode()
     )
-    _publish(work, making, home / name, manifest)
-    return {"sha256": manifest["sha256"], **counts}
+    return manifest
 
 
 def _facts(project: Project, dataset: Dataset, version: CriteriaVersion) -> dict[str, Any]:
@@ -93,9 +122,11 @@ def _file_of(sha256: str) -> tuple[str, bytes]:
     data = storage.get_original(sha256)
     with Pictures.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as opened:
         form = opened.format or ""
+        if form == "PNG":
+            opened.load()  # text may stand behind the pixels
         plain = (
             opened.mode == "RGB"
-            and not {"exif", "icc_profile", "xmp", "photoshop", "comment"} & opened.info.keys()
+            and opened.info.keys() <= ABOUT_FORM
             and getattr(opened, "n_frames", 1) == 1
         )
     if plain:
@@ -115,10 +146,13 @@ def _write_images(
         split = split_of(salt, sha256)
         try:
             ending, data = _file_of(sha256)
+        except Unavailable as error:
+            raise JobFailed("infrastructure", error.message, again=True) from error
         except (AppError, ImageRefused, OSError) as error:
             raise JobFailed("data", f"{example.image.name} cannot be read: {error}") from error
         folders.write_file(making / split / f"{sha256}.{ending}", data)
-        return split, _row(example, criteria, f"{sha256}.{ending}")
+        written = hashlib.sha256(data).hexdigest()
+        return split, _row(example, criteria, f"{sha256}.{ending}", written)
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         for start in range(0, len(examples), BATCH):
@@ -130,14 +164,15 @@ def _write_images(
     return rows
 
 
-def _row(example: Example, criteria: Criteria, file_name: str) -> dict[str, Any]:
+def _row(example: Example, criteria: Criteria, file_name: str, sha256: str) -> dict[str, Any]:
     chosen = [(key, "positive") for key in example.positive]
     chosen += [(key, "negative") for key in example.negative]
     positive, negative = prompt.attribute_names(criteria, chosen)
     return {
         "file_name": file_name,
         "image_id": example.image.id,
-        "sha256": example.image.sha256,
+        "sha256": sha256,
+        "image_sha256": example.image.sha256,
         "prompt": example.image.prompt,
         "positive": list(positive),
         "negative": list(negative),

@@ -1,0 +1,1 @@
+"""Hallucination audits: how accurate the agent is, as participants see it, blind."""

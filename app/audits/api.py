@@ -1,0 +1,288 @@
+"""Audits as JSON: for the project's people, and for participants through their link's token."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from app.accounts.access import CurrentPerson, Public
+from app.audits import inviting, judging, sampling
+from app.audits import results as outcome
+from app.audits.access import get_audit, get_participant
+from app.audits.models import Audit, AuditParticipant
+from app.audits.notice import DEFAULT_NOTICE
+from app.audits.results import ResultRow
+from app.audits.schemas import (
+    AuditIn,
+    AuditListItem,
+    AuditOut,
+    AuditsOut,
+    InviteIn,
+    ItemOut,
+    ItemsOut,
+    JudgementIn,
+    JudgementOut,
+    LinkOut,
+    LinksOut,
+    ParticipantOut,
+    ParticipantsOut,
+    PeopleOut,
+    PopulationOut,
+    ProgressOut,
+    ResultsOut,
+    ScoreOut,
+    SeatOut,
+)
+from app.projects.access import AnnotatorProject, LeadProject
+from app.settings import settings
+from app.web.dependencies import Db
+
+router = APIRouter(prefix="/api/v1", tags=["audits"])
+ROOM = "/projects/{project}/audits"
+SEAT = "/audit/{token}"
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+def _audit(db: Db, audit: Audit) -> AuditOut:
+    facts = outcome.get_facts(db, audit)
+    return AuditOut.model_validate(
+        {
+            "id": audit.id,
+            "name": audit.name,
+            "state": audit.state,
+            "seed": audit.seed,
+            "images": facts.images,
+            "items": facts.items,
+            "min_labels": audit.min_labels,
+            "agent_run": audit.agent_run_id,
+            "criteria_version": facts.version_number,
+            "notice": audit.notice,
+            "participants": PeopleOut.model_validate(facts.people),
+            "created_at": audit.created_at,
+            "closed_at": audit.closed_at,
+        }
+    )
+
+
+@router.get(ROOM)
+def api_list_audits(
+    db: Db, project: AnnotatorProject, before: int | None = None, limit: Limit = 20
+) -> AuditsOut:
+    """The project's audits, newest first."""
+    found = outcome.find_audits(db, project, before=before, limit=limit + 1)
+    items = [
+        AuditListItem.model_validate(
+            {
+                "id": each.audit.id,
+                "name": each.audit.name,
+                "state": each.audit.state,
+                "images": each.audit.sample_size,
+                "items": each.items,
+                "agent_run": each.audit.agent_run_id,
+                "criteria_version": each.version_number,
+                "participants": PeopleOut.model_validate(each.people),
+                "accuracy": each.accuracy,
+                "created_at": each.audit.created_at,
+            }
+        )
+        for each in found[:limit]
+    ]
+    return AuditsOut(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.post(ROOM, status_code=201)
+def api_create_audit(
+    body: AuditIn, db: Db, project: LeadProject, person: CurrentPerson
+) -> AuditOut:
+    """Draw a sample and freeze it."""
+    audit = sampling.create_audit(
+        db,
+        project,
+        name=body.name,
+        seed=secrets.randbelow(1_000_000) if body.seed is None else body.seed,
+        sample_size=body.sample_size,
+        min_labels=body.min_labels,
+        agent_run=body.agent_run,
+        notice=DEFAULT_NOTICE if body.notice is None else body.notice,
+        by=person,
+    )
+    return _audit(db, audit)
+
+
+@router.get(ROOM + "/population")
+def api_count_audit_population(
+    db: Db, project: LeadProject, min_labels: int = 1, agent_run: int | None = None
+) -> PopulationOut:
+    """How many images have at least so many labels of the agent run (of any, without one)."""
+    count = sampling.population(db, project, min_labels=min_labels, agent_run=agent_run)
+    return PopulationOut(images=count)
+
+
+@router.get(ROOM + "/{audit_id}")
+def api_get_audit(audit_id: int, db: Db, project: AnnotatorProject) -> AuditOut:
+    """One audit."""
+    return _audit(db, get_audit(db, project, audit_id))
+
+
+@router.post(ROOM + "/{audit_id}/close")
+def api_close_audit(audit_id: int, db: Db, project: LeadProject) -> AuditOut:
+    """Take no more answers."""
+    audit = get_audit(db, project, audit_id)
+    inviting.close_audit(db, audit)
+    return _audit(db, audit)
+
+
+def _scores(rows: Sequence[ResultRow]) -> list[ScoreOut]:
+    return [_score(row) for row in rows]
+
+
+def _score(row: ResultRow) -> ScoreOut:
+    score = row.score
+    return ScoreOut(
+        key=row.key,
+        name=row.name,
+        sampled_items=row.sampled,
+        items=score.items,
+        images=score.images,
+        judgements=score.judgements,
+        appears=score.appears,
+        does_not_appear=score.does_not_appear,
+        cannot_tell=score.cannot_tell,
+        cannot_tell_share=score.cannot_tell_share,
+        accuracy=score.accuracy,
+        interval_95=score.interval,
+        majority_accuracy=score.majority_accuracy,
+        majority_items=score.majority_items,
+        ties=score.ties,
+        agreement=score.agreement,
+    )
+
+
+@router.get(ROOM + "/{audit_id}/results")
+def api_get_audit_results(audit_id: int, db: Db, project: AnnotatorProject) -> ResultsOut:
+    """Accuracy by root dimension, by polarity, and overall, as it stands now."""
+    audit = get_audit(db, project, audit_id)
+    found = outcome.results(db, audit)
+    return ResultsOut(
+        participants=PeopleOut.model_validate(outcome.get_facts(db, audit).people),
+        dimensions=_scores(found.dimensions),
+        polarities=_scores(found.polarities),
+        overall=_score(found.overall),
+    )
+
+
+@router.get(ROOM + "/{audit_id}/participants")
+def api_list_participants(
+    audit_id: int, db: Db, project: LeadProject, after: int = 0, limit: Limit = 100
+) -> ParticipantsOut:
+    """Participants by number, with how far each is; never single answers."""
+    audit = get_audit(db, project, audit_id)
+    found = inviting.find_participants(db, audit, after=after, limit=limit + 1)
+    items = [ParticipantOut.model_validate(each) for each in found[:limit]]
+    return ParticipantsOut(items=items, next=items[-1].number if len(found) > limit else None)
+
+
+@router.post(ROOM + "/{audit_id}/participants", status_code=201)
+def api_invite_participants(
+    request: Request, audit_id: int, body: InviteIn, db: Db, project: LeadProject
+) -> LinksOut:
+    """Make participants. Their links are in this answer and nowhere else."""
+    audit = get_audit(db, project, audit_id)
+    address = settings().public_address
+    return LinksOut(
+        items=[
+            LinkOut(
+                number=number,
+                link=address + str(request.app.url_path_for("show_seat", token=token)),
+            )
+            for number, token in inviting.invite_participants(db, audit, body.count)
+        ]
+    )
+
+
+@router.delete(ROOM + "/{audit_id}/participants/{number}", status_code=204)
+def api_revoke_participant(audit_id: int, number: int, db: Db, project: LeadProject) -> Response:
+    """Make a participant's link useless and leave their answers out of every figure."""
+    inviting.revoke_participant(db, get_audit(db, project, audit_id), number)
+    return Response(status_code=204)
+
+
+# For participants ----------------------------------------------------------------------------
+
+
+def _seat(db: Db, participant: AuditParticipant) -> SeatOut:
+    audit = db.get_one(Audit, participant.audit_id)
+    state = inviting.participant_state(participant)
+    if audit.state == "closed" and state != "finished":
+        state = "closed"
+    return SeatOut.model_validate(
+        {
+            "audit": audit.name,
+            "number": participant.number,
+            "state": state,
+            "notice": audit.notice,
+            "progress": ProgressOut.model_validate(judging.get_progress(db, participant)),
+            "next_image": judging.next_image(db, participant),
+        }
+    )
+
+
+@router.get(SEAT, dependencies=[Public])
+def api_get_seat(token: str, db: Db) -> SeatOut:
+    """What a participant's link leads to: the notice and how far they are."""
+    return _seat(db, get_participant(db, token))
+
+
+@router.post(SEAT + "/consent", dependencies=[Public])
+def api_consent(token: str, db: Db) -> SeatOut:
+    """Agree to the notice; nothing is shown or taken before."""
+    participant = get_participant(db, token)
+    judging.consent(db, participant)
+    return _seat(db, participant)
+
+
+@router.get(SEAT + "/items", dependencies=[Public])
+def api_list_items(
+    request: Request, token: str, db: Db, after: int = 0, limit: Limit = 100
+) -> ItemsOut:
+    """The questions in their order, with the participant's own answers."""
+    participant = get_participant(db, token)
+    judging.refuse_unless_judging(participant)
+    audit = db.get_one(Audit, participant.audit_id)
+    found = judging.find_items(db, participant, audit, after=after, limit=limit + 1)
+    items = [
+        ItemOut.model_validate(
+            {
+                "id": each.id,
+                "image_position": each.image_position,
+                "image": str(
+                    request.app.url_path_for("get_audit_image", token=token, image_id=each.image_id)
+                ),
+                "dimension": each.root,
+                "name": each.name,
+                "definition": each.definition,
+                "answer": each.answer,
+                "revision": each.revision,
+            }
+        )
+        for each in found[:limit]
+    ]
+    return ItemsOut(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.put(SEAT + "/items/{item_id}", dependencies=[Public])
+def api_judge(token: str, item_id: int, body: JudgementIn, db: Db) -> JudgementOut:
+    """Answer one question, or change one's mind about it."""
+    participant = get_participant(db, token)
+    judged = judging.judge(db, participant, item_id, body.answer, based_on=body.based_on)
+    return JudgementOut.model_validate(judged)
+
+
+@router.post(SEAT + "/finish", dependencies=[Public])
+def api_finish(token: str, db: Db) -> SeatOut:
+    """Let the answers stand; refused while questions are unanswered."""
+    participant = get_participant(db, token)
+    judging.finish(db, participant)
+    return _seat(db, participant)

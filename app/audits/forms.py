@@ -1,0 +1,37 @@
+"""Forms of audits."""
+
+from pydantic import Field, field_validator
+
+from app.audits.sampling import NAME_LENGTH, NOTICE_LENGTH
+from app.web.forms import Fields
+
+MOST_ID = 2**63 - 1
+
+
+class AuditForm(Fields):
+    """A new audit; an empty agent run means the labels of all of them."""
+
+    name: str = Field(min_length=1, max_length=NAME_LENGTH)
+    agent_run: int | None = Field(default=None, ge=1, le=MOST_ID)
+    min_labels: int
+    sample_size: int
+    seed: int
+    notice: str = Field(min_length=1, max_length=NOTICE_LENGTH)
+
+    @field_validator("agent_run", mode="before")
+    @classmethod
+    def _none_where_empty(cls, value: object) -> object:
+        return None if value == "" else value
+
+
+class LinksForm(Fields):
+    """How many participants to invite."""
+
+    count: int
+
+
+class JudgementForm(Fields):
+    """One answer, and the revision of it that was on the page."""
+
+    answer: str = Field(min_length=1, max_length=40)
+    based_on: int | None = Field(default=None, ge=0)

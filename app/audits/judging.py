@@ -1,0 +1,339 @@
+"""What a participant sees and answers. Blind: nothing here reads another participant's answers, the
+agent's measures or confidence, or what people decided about a label.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.audits.access import as_polarity, get_audit_criteria, hold
+from app.audits.models import Audit, AuditItem, AuditParticipant, Judgement
+from app.criteria.models import Node
+from app.errors import Conflict, Invalid, NotFound, Stale
+from app.images.models import Image
+from taxonomy.tree import Criteria, Pair
+
+ANSWERS = {
+    "appears": "Appears",
+    "does_not_appear": "Does not appear",
+    "cannot_tell": "Cannot tell",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question: does this attribute appear? Polarity is not part of it, so it cannot sway.
+
+    `root` is the name of the root dimension, `answer` and `revision` are the participant's own.
+    """
+
+    id: int
+    image_id: int
+    image_position: int
+    root: str
+    name: str
+    definition: str
+    answer: str | None
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a participant is: items answered of all, images of the sample."""
+
+    answered: int
+    items: int
+    images: int
+
+    @property
+    def left(self) -> int:
+        """How many items have no answer yet."""
+        return self.items - self.answered
+
+
+@dataclass(frozen=True, slots=True)
+class ImageToJudge:
+    """One image of the sample with its questions. `position` counts from 1."""
+
+    id: int
+    position: int
+    width: int
+    height: int
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An answer as it stands now, and the participant's progress with it."""
+
+    item_id: int
+    answer: str
+    revision: int
+    progress: Progress
+
+
+def consent(db: Session, participant: AuditParticipant) -> None:
+    """Record that the participant read the notice and agreed. Doing so twice changes nothing."""
+    hold(db, participant, alone=True)
+    participant.consented_at = participant.consented_at or datetime.now(UTC)
+    db.flush()
+
+
+def judge(
+    db: Session,
+    participant: AuditParticipant,
+    item_id: int,
+    answer: str,
+    *,
+    based_on: int | None = None,
+) -> Judged:
+    """Store the participant's answer about one item; a change of mind replaces it until finished.
+
+    Sending the same answer again changes nothing. `based_on` is the revision the participant saw
+    (0: none): an answer that arrives after a newer one is refused with Stale and both values.
+    Raises Conflict before consent, after finishing and where the audit is closed, NotFound for an
+    item of another audit, Invalid for an unknown answer.
+    """
+    if answer not in ANSWERS:
+        raise Invalid(f"An answer is one of {', '.join(ANSWERS)}.", field="answer")
+    hold(db, participant)
+    refuse_unless_judging(participant)
+    known = select(AuditItem.id).where(
+        AuditItem.id == item_id, AuditItem.audit_id == participant.audit_id
+    )
+    if db.scalar(known) is None:
+        raise NotFound(f"This audit has no item {item_id}.")
+    revision = _store(db, participant, item_id, answer, based_on)
+    return Judged(item_id, answer, revision, get_progress(db, participant))
+
+
+def _store(
+    db: Session, participant: AuditParticipant, item_id: int, answer: str, based_on: int | None
+) -> int:
+    inserted = (
+        insert(Judgement)
+        .values(
+            participant_id=participant.id,
+            item_id=item_id,
+            audit_id=participant.audit_id,
+            answer=answer,
+        )
+        .on_conflict_do_nothing()
+        .returning(Judgement.revision)
+    )
+    first = db.scalar(inserted)
+    if first is not None:
+        return first
+    standing = db.scalars(
+        select(Judgement)
+        .where(Judgement.participant_id == participant.id, Judgement.item_id == item_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+    if standing.answer == answer:
+        return standing.revision
+    if based_on is not None and based_on != standing.revision:
+        raise Stale(
+            f"You answered “{ANSWERS[standing.answer]}” here since.",
+            field="answer",
+            hint="Answer again if you want to change it.",
+            answer=standing.answer,
+            revision=standing.revision,
+        )
+    standing.answer, standing.revision = answer, standing.revision + 1
+    standing.at = db.scalars(select(text("clock_timestamp()"))).one()
+    db.flush()
+    return standing.revision
+
+
+def refuse_unless_judging(participant: AuditParticipant) -> None:
+    """Raise Conflict where the participant has not agreed yet, or has finished."""
+    if participant.consented_at is None:
+        raise Conflict("Please read the notice and agree to it first.")
+    if participant.finished_at is not None:
+        raise Conflict("You have finished; your answers stand as they are. Thank you.")
+
+
+def finish(db: Session, participant: AuditParticipant) -> None:
+    """The participant's answers stand from now on. Doing so twice changes nothing.
+
+    Raises Conflict while items are unanswered, with how many there are.
+    """
+    hold(db, participant, alone=True)
+    if participant.finished_at is not None:
+        return
+    refuse_unless_judging(participant)
+    left = get_progress(db, participant).left
+    if left:
+        raise Conflict(
+            f"{left} of the questions have no answer yet.",
+            hint="Where you cannot decide, “Cannot tell” is an answer too.",
+            left=left,
+        )
+    participant.finished_at = datetime.now(UTC)
+    db.flush()
+
+
+# Reading -------------------------------------------------------------------------------------
+
+
+def get_progress(db: Session, participant: AuditParticipant) -> Progress:
+    """How many items the participant has answered, of how many, on how many images."""
+    items, images = db.execute(
+        select(func.count(), func.coalesce(func.max(AuditItem.image_position), 0)).where(
+            AuditItem.audit_id == participant.audit_id
+        )
+    ).one()
+    answered = db.scalar(select(func.count()).where(Judgement.participant_id == participant.id))
+    return Progress(answered=answered or 0, items=items, images=images)
+
+
+def next_item(db: Session, participant: AuditParticipant) -> tuple[int, int] | None:
+    """The first unanswered item in the order of the sample, as (image position, item id), or None."""
+    row = db.execute(
+        select(AuditItem.image_position, AuditItem.id)
+        .outerjoin(
+            Judgement,
+            (Judgement.item_id == AuditItem.id) & (Judgement.participant_id == participant.id),
+        )
+        .where(AuditItem.audit_id == participant.audit_id, Judgement.item_id.is_(None))
+        .order_by(AuditItem.image_position, AuditItem.id)
+        .limit(1)
+    ).one_or_none()
+    return (row[0], row[1]) if row else None
+
+
+def next_image(db: Session, participant: AuditParticipant) -> int | None:
+    """Position of the first image with an unanswered item; None where all are answered."""
+    found = next_item(db, participant)
+    return found[0] if found else None
+
+
+def find_unfinished_images(
+    db: Session, participant: AuditParticipant, *, limit: int = 50
+) -> list[tuple[int, int]]:
+    """Images with unanswered items, as (position, how many), in the order of the sample."""
+    rows = db.execute(
+        select(AuditItem.image_position, func.count())
+        .outerjoin(
+            Judgement,
+            (Judgement.item_id == AuditItem.id) & (Judgement.participant_id == participant.id),
+        )
+        .where(AuditItem.audit_id == participant.audit_id, Judgement.item_id.is_(None))
+        .group_by(AuditItem.image_position)
+        .order_by(AuditItem.image_position)
+        .limit(limit)
+    )
+    return [(position, count) for position, count in rows]
+
+
+def get_image_to_judge(
+    db: Session, participant: AuditParticipant, audit: Audit, position: int
+) -> ImageToJudge:
+    """The image at this position with its items in tree order. Raises NotFound beyond the sample."""
+    rows = db.execute(
+        select(AuditItem, Node.key, Judgement.answer, Judgement.revision, Image)
+        .join(Node, Node.id == AuditItem.node_id)
+        .join(Image, Image.id == AuditItem.image_id)
+        .outerjoin(
+            Judgement,
+            (Judgement.item_id == AuditItem.id) & (Judgement.participant_id == participant.id),
+        )
+        .where(AuditItem.audit_id == participant.audit_id, AuditItem.image_position == position)
+        .order_by(AuditItem.id)
+    ).all()
+    if not rows:
+        raise NotFound(f"This audit has no image {position}.")
+    tree = get_audit_criteria(db, audit).tree
+    image = rows[0][4]
+    return ImageToJudge(
+        id=image.id,
+        position=position,
+        width=image.width,
+        height=image.height,
+        items=tuple(
+            _item(tree, item, key, answer, revision) for item, key, answer, revision, _ in rows
+        ),
+    )
+
+
+def find_items(
+    db: Session, participant: AuditParticipant, audit: Audit, *, after: int = 0, limit: int = 100
+) -> list[Item]:
+    """The participant's items by id, which is the order of the sample, a page at a time."""
+    rows = db.execute(
+        select(AuditItem, Node.key, Judgement.answer, Judgement.revision)
+        .join(Node, Node.id == AuditItem.node_id)
+        .outerjoin(
+            Judgement,
+            (Judgement.item_id == AuditItem.id) & (Judgement.participant_id == participant.id),
+        )
+        .where(AuditItem.audit_id == participant.audit_id, AuditItem.id > after)
+        .order_by(AuditItem.id)
+        .limit(limit)
+    )
+    tree = get_audit_criteria(db, audit).tree
+    return [_item(tree, *row) for row in rows]
+
+
+def _item(
+    tree: Criteria, item: AuditItem, key: str, answer: str | None, revision: int | None
+) -> Item:
+    entry = tree.entry(key)
+    assert isinstance(entry.node, Pair)
+    side = entry.node.attribute(as_polarity(item.polarity))
+    return Item(
+        id=item.id,
+        image_id=item.image_id,
+        image_position=item.image_position,
+        root=entry.root.name,
+        name=side.name,
+        definition=side.definition,
+        answer=answer,
+        revision=revision or 0,
+    )
+
+
+def get_image_hash(db: Session, participant: AuditParticipant, image_id: int) -> str:
+    """SHA-256 of an image of the participant's audit. Raises NotFound for every other image."""
+    found = db.scalar(
+        select(Image.sha256)
+        .join(AuditItem, AuditItem.image_id == Image.id)
+        .where(AuditItem.audit_id == participant.audit_id, Image.id == image_id)
+        .limit(1)
+    )
+    if found is None:
+        raise NotFound(f"This audit has no image {image_id}.")
+    return found
+
+
+def get_image_id(db: Session, participant: AuditParticipant, position: int) -> int | None:
+    """The image at a position of the sample, or None beyond its end."""
+    return db.scalar(
+        select(AuditItem.image_id)
+        .where(AuditItem.audit_id == participant.audit_id, AuditItem.image_position == position)
+        .limit(1)
+    )
+
+
+def item_after(db: Session, participant: AuditParticipant, item_id: int) -> tuple[int, int]:
+    """Where to go on after an item, as (image position, item id): the next of its image, or itself."""
+    position = db.scalars(
+        select(AuditItem.image_position).where(
+            AuditItem.id == item_id, AuditItem.audit_id == participant.audit_id
+        )
+    ).one()
+    following = db.scalar(
+        select(AuditItem.id)
+        .where(
+            AuditItem.audit_id == participant.audit_id,
+            AuditItem.image_position == position,
+            AuditItem.id > item_id,
+        )
+        .order_by(AuditItem.id)
+        .limit(1)
+    )
+    return position, following or item_id

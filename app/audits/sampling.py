@@ -1,0 +1,280 @@
+"""Draws the sample of an audit and freezes it.
+
+What is audited is what the agent annotated, whatever people decided about it later: accuracy is
+actual occurrences / occurrences in annotations (paper S8, Eq. S23), and leaving out what a person has
+already rejected would flatter the agent.
+
+The order of the draw: images are sorted by SHA-256 of "<seed>:<SHA-256 of the image file>", and the
+first ones are taken. The same seed over the same images therefore gives the same sample on any machine,
+and the draw looks at nothing but the seed and the file.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Subquery,
+    column,
+    func,
+    insert,
+    literal,
+    select,
+    table,
+)
+from sqlalchemy.orm import Session, defer
+
+from app.accounts.models import Person
+from app.audits.models import Audit, AuditItem
+from app.criteria.models import CriteriaVersion, Node
+from app.criteria.reading import current_version, version_criteria
+from app.errors import Conflict, Invalid, NotFound
+from app.images.models import Image
+from app.labels.models import Label, LabelEvent
+from app.projects.models import Project
+from taxonomy.tree import Criteria
+
+MOST_IMAGES = 1_000
+MOST_LABELS = 1_000
+MOST_SEED = 2**53 - 1  # every whole number up to here survives JSON in any program
+NAME_LENGTH = 120
+NOTICE_LENGTH = 20_000
+BATCH = 5_000
+
+# Agents live in a room beside this one; an audit only reads which runs there were.
+runs = table(
+    "agent_run",
+    column("id"),
+    column("project_id"),
+    column("agent"),
+    column("agent_version"),
+    column("version_id"),
+    column("labels"),
+    column("created_at"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedRun:
+    """An agent run that an audit can draw from."""
+
+    id: int
+    agent: str
+    agent_version: str
+    labels: int
+    version_number: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What a sample is drawn from: a criteria version, its pairs in use, and an agent's labels."""
+
+    version_id: int
+    criteria: Criteria
+    keys: dict[int, str]
+    annotated: Subquery
+
+
+def find_audited_runs(db: Session, project: Project, *, limit: int = 50) -> list[AuditedRun]:
+    """The project's agent runs that made labels, newest first."""
+    rows = db.execute(
+        select(
+            runs.c.id,
+            runs.c.agent,
+            runs.c.agent_version,
+            runs.c.labels,
+            CriteriaVersion.number,
+            runs.c.created_at,
+        )
+        .join(CriteriaVersion, CriteriaVersion.id == runs.c.version_id)
+        .where(runs.c.project_id == project.id, runs.c.labels > 0)
+        .order_by(runs.c.id.desc())
+        .limit(limit)
+    )
+    return [AuditedRun(*row) for row in rows]
+
+
+def population(db: Session, project: Project, *, min_labels: int, agent_run: int | None) -> int:
+    """How many images have at least `min_labels` labels of the agent run (None: of any run).
+
+    Raises NotFound for a run of another project, Conflict where nothing is published yet.
+    """
+    frame = _get_frame(db, project, agent_run)
+    _refuse_min_labels(min_labels)
+    eligible = _eligible(frame, min_labels).subquery()
+    return db.scalar(select(func.count()).select_from(eligible)) or 0
+
+
+def create_audit(
+    db: Session,
+    project: Project,
+    *,
+    name: str,
+    seed: int,
+    sample_size: int,
+    min_labels: int,
+    agent_run: int | None,
+    notice: str,
+    by: Person | None,
+) -> Audit:
+    """Draw a random sample of images and freeze what the agent said about them as items.
+
+    Of an image every label of the agent run becomes an item (None: of any agent run), whether
+    people have confirmed or rejected it since or not. Item ids rise by image and within an image in
+    tree order. The criteria version is the run's, or the current one where all runs are audited;
+    labels of pairs that are retired in it are left out.
+
+    Raises Invalid with the field for values that make no sense and where there are too few images,
+    NotFound for a run of another project, Conflict where nothing is published yet.
+    """
+    name, notice = " ".join(name.split()), notice.strip()
+    _refuse_nonsense(name=name, seed=seed, sample_size=sample_size, notice=notice)
+    _refuse_min_labels(min_labels)
+    frame = _get_frame(db, project, agent_run)
+    images = _draw(db, frame, seed=seed, sample_size=sample_size, min_labels=min_labels)
+    if len(images) < sample_size:
+        there = population(db, project, min_labels=min_labels, agent_run=agent_run)
+        raise Invalid(
+            f"Only {there} images have {min_labels} or more labels of this agent.",
+            field="sample_size",
+            hint="Ask for fewer images, or for fewer labels per image.",
+        )
+    audit = Audit(
+        project_id=project.id,
+        name=name,
+        seed=seed,
+        sample_size=sample_size,
+        min_labels=min_labels,
+        agent_run_id=agent_run,
+        version_id=frame.version_id,
+        notice=notice,
+        created_by=by.id if by else None,
+    )
+    db.add(audit)
+    db.flush()
+    _freeze_items(db, audit, frame, images)
+    return audit
+
+
+def _refuse_nonsense(*, name: str, seed: int, sample_size: int, notice: str) -> None:
+    if not 1 <= len(name) <= NAME_LENGTH:
+        raise Invalid(f"Please give a name of up to {NAME_LENGTH} characters.", field="name")
+    if not 0 <= seed <= MOST_SEED:
+        raise Invalid(f"A seed is a whole number from 0 to {MOST_SEED}.", field="seed")
+    if not 1 <= sample_size <= MOST_IMAGES:
+        raise Invalid(f"A sample has 1 to {MOST_IMAGES} images.", field="sample_size")
+    if not 1 <= len(notice) <= NOTICE_LENGTH:
+        raise Invalid(
+            "Participants have to be told what they take part in and what is kept.",
+            field="notice",
+            hint=f"Write a notice of up to {NOTICE_LENGTH} characters.",
+        )
+
+
+def _refuse_min_labels(min_labels: int) -> None:
+    if not 1 <= min_labels <= MOST_LABELS:
+        raise Invalid(f"Ask for 1 to {MOST_LABELS} labels per image.", field="min_labels")
+
+
+def _get_frame(db: Session, project: Project, run_id: int | None) -> _Frame:
+    version = _get_version(db, project, run_id)
+    criteria = version_criteria(version)
+    in_use = {pair.key for pair in criteria.active_pairs()}
+    keys: dict[int, str] = {}
+    unused: list[int] = []
+    for node_id, key in db.execute(
+        select(Node.id, Node.key).where(Node.project_id == project.id, Node.kind == "pair")
+    ):
+        if key in in_use:
+            keys[node_id] = key
+        else:
+            unused.append(node_id)
+    return _Frame(version.id, criteria, keys, _annotated(project, run_id, unused))
+
+
+def _get_version(db: Session, project: Project, run_id: int | None) -> CriteriaVersion:
+    if run_id is None:
+        version = current_version(db, project)
+        if version is None:
+            raise Conflict(
+                "The criteria are not published yet, so there are no labels to audit.",
+                hint="Publish a first version, run the agent, then audit what it found.",
+            )
+        return version
+    found: CriteriaVersion | None = db.scalar(
+        select(CriteriaVersion)
+        .join(runs, runs.c.version_id == CriteriaVersion.id)
+        .where(runs.c.id == run_id, runs.c.project_id == project.id)
+        .options(defer(CriteriaVersion.content))
+    )
+    if found is None:
+        raise NotFound(f"There is no agent run {run_id} in this project.")
+    return found
+
+
+def _annotated(project: Project, run_id: int | None, unused: Sequence[int]) -> Subquery:
+    """The agent's statements about pairs in use: (image_id, node_id, polarity)."""
+    # Few pairs are out of use, so naming those is cheaper than naming the others.
+    if run_id is None:
+        return (
+            select(Label.image_id, Label.node_id, Label.polarity)
+            .where(
+                Label.project_id == project.id,
+                Label.source == "agent",
+                Label.node_id.not_in(unused),
+            )
+            .subquery("annotated")
+        )
+    # A label names only the last run that stated it; the events keep what each run stated, once each.
+    return (
+        select(LabelEvent.image_id, LabelEvent.node_id, LabelEvent.polarity)
+        .where(LabelEvent.agent_run_id == run_id, LabelEvent.node_id.not_in(unused))
+        .subquery("annotated")
+    )
+
+
+def _eligible(frame: _Frame, min_labels: int) -> Any:
+    image_id = frame.annotated.c.image_id
+    return select(image_id).group_by(image_id).having(func.count() >= min_labels)
+
+
+def _draw(
+    db: Session, frame: _Frame, *, seed: int, sample_size: int, min_labels: int
+) -> Sequence[int]:
+    eligible = _eligible(frame, min_labels).subquery()
+    order = func.sha256(func.convert_to(literal(f"{seed}:").concat(Image.sha256), "UTF8"))
+    return db.scalars(
+        select(Image.id)
+        .join(eligible, eligible.c.image_id == Image.id)
+        .order_by(order)
+        .limit(sample_size)
+    ).all()
+
+
+def _freeze_items(db: Session, audit: Audit, frame: _Frame, images: Sequence[int]) -> None:
+    position = {image_id: number for number, image_id in enumerate(images, start=1)}
+    place = {pair.key: number for number, pair in enumerate(frame.criteria.pairs())}
+    rows = db.execute(select(frame.annotated).where(frame.annotated.c.image_id.in_(images))).all()
+    items = [
+        {
+            "audit_id": audit.id,
+            "image_id": row.image_id,
+            "image_position": position[row.image_id],
+            "node_id": row.node_id,
+            "polarity": row.polarity,
+            "root_key": frame.criteria.root_of(frame.keys[row.node_id]).key,
+        }
+        for row in sorted(
+            rows,
+            key=lambda row: (
+                position[row.image_id],
+                place[frame.keys[row.node_id]],
+                # A positive attribute stands before the negative one of its pair.
+                row.polarity != "positive",
+            ),
+        )
+    ]
+    for start in range(0, len(items), BATCH):
+        db.execute(insert(AuditItem), items[start : start + BATCH])

@@ -1,0 +1,212 @@
+"""JSON shapes of audits."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.audits.sampling import MOST_SEED
+
+Answer = Literal["appears", "does_not_appear", "cannot_tell"]
+
+
+class AuditIn(BaseModel):
+    """A new audit. Without `seed` one is drawn; without `notice` the default one is shown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    sample_size: int
+    min_labels: int = 1
+    agent_run: int | None = None
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] | None = None
+    notice: str | None = None
+
+
+class PeopleOut(BaseModel):
+    """How many participants are in which state."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    invited: int
+    judging: int
+    finished: int
+    revoked: int
+
+
+class AuditOut(BaseModel):
+    """An audit: how its sample was drawn, and how far it is."""
+
+    id: int
+    name: str
+    state: Literal["open", "closed"]
+    seed: int
+    images: int
+    items: int
+    min_labels: int
+    agent_run: int | None
+    criteria_version: int
+    notice: str
+    participants: PeopleOut
+    created_at: datetime
+    closed_at: datetime | None
+
+
+class AuditListItem(BaseModel):
+    """An audit in a list."""
+
+    id: int
+    name: str
+    state: Literal["open", "closed"]
+    images: int
+    items: int
+    agent_run: int | None
+    criteria_version: int
+    participants: PeopleOut
+    accuracy: float | None
+    created_at: datetime
+
+
+class AuditsOut(BaseModel):
+    """A page of audits, newest first; `next` continues it as `before`."""
+
+    items: list[AuditListItem]
+    next: int | None
+
+
+class PopulationOut(BaseModel):
+    """How many images a sample could be drawn from."""
+
+    images: int
+
+
+class ScoreOut(BaseModel):
+    """One row of the results; fractions are in [0, 1]."""
+
+    key: str
+    name: str
+    sampled_items: int
+    items: int
+    images: int
+    judgements: int
+    appears: int
+    does_not_appear: int
+    cannot_tell: int
+    cannot_tell_share: float | None
+    accuracy: float | None
+    interval_95: tuple[float, float] | None
+    majority_accuracy: float | None
+    majority_items: int
+    ties: int
+    agreement: float | None
+
+
+class ResultsOut(BaseModel):
+    """Accuracy by root dimension, by polarity, and overall, as it stands now."""
+
+    participants: PeopleOut
+    dimensions: list[ScoreOut]
+    polarities: list[ScoreOut]
+    overall: ScoreOut
+
+
+class ParticipantOut(BaseModel):
+    """A participant: a number and how far they are. `link` only in the answer that made it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    number: int
+    state: Literal["invited", "judging", "finished", "revoked"]
+    answered: int
+    consented_at: datetime | None
+    finished_at: datetime | None
+    last_answer_at: datetime | None
+
+
+class ParticipantsOut(BaseModel):
+    """A page of participants; `next` continues it as `after`."""
+
+    items: list[ParticipantOut]
+    next: int | None
+
+
+class InviteIn(BaseModel):
+    """How many participants to invite."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    count: int
+
+
+class LinkOut(BaseModel):
+    """A participant's number and link; the link is in this answer and nowhere else."""
+
+    number: int
+    link: str
+
+
+class LinksOut(BaseModel):
+    """New participants."""
+
+    items: list[LinkOut]
+
+
+class ProgressOut(BaseModel):
+    """How far a participant is."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    answered: int
+    items: int
+    images: int
+
+
+class SeatOut(BaseModel):
+    """What a participant's link leads to."""
+
+    audit: str
+    number: int
+    state: Literal["invited", "judging", "finished", "closed"]
+    notice: str
+    progress: ProgressOut
+    next_image: int | None
+
+
+class ItemOut(BaseModel):
+    """One question: does the attribute appear in the image? `image` is the path of its bytes."""
+
+    id: int
+    image_position: int
+    image: str
+    dimension: str
+    name: str
+    definition: str
+    answer: Answer | None
+    revision: int
+
+
+class ItemsOut(BaseModel):
+    """A page of questions in their order; `next` continues it as `after`."""
+
+    items: list[ItemOut]
+    next: int | None
+
+
+class JudgementIn(BaseModel):
+    """An answer; `based_on` is the revision it was given on (0: there was none)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    answer: str
+    based_on: int | None = None
+
+
+class JudgementOut(BaseModel):
+    """An answer as it stands, and the participant's progress."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    item_id: int
+    answer: Answer
+    revision: int
+    progress: ProgressOut

@@ -1,0 +1,398 @@
+"""Changing the working criteria: one recorded change for each edit, never over another one unseen."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Person
+from app.criteria.models import Criteria, Node, NodeChange
+from app.criteria.reading import get_node, title
+from app.criteria.recording import TEXTS, content, lock_criteria, record
+from app.database import Json
+from app.errors import Conflict, Invalid, NotFound, Stale
+from app.projects.models import Project
+from taxonomy.formats.data import MAX_TEXT_LENGTH
+from taxonomy.names import control_character, new_key, squeeze, tidy_name
+from taxonomy.tree import RELATIONS, Attribute
+
+NAMES = ("name", "positive_name", "negative_name")
+
+
+@dataclass(slots=True)
+class Working:
+    """The working criteria under lock: what an edit sees and nobody else can change meanwhile."""
+
+    criteria: Criteria
+    by_id: dict[int, Node]
+    by_key: dict[str, Node]
+
+    def above(self, node: Node | None) -> list[Node]:
+        """The node and what stands above it, from the root dimension down."""
+        path: list[Node] = []
+        while node is not None:
+            path.append(node)
+            node = self.by_id[node.parent_id] if node.parent_id is not None else None
+        return path[::-1]
+
+    def is_live(self, node: Node) -> bool:
+        """Whether neither the node nor anything above it is removed or retired."""
+        return not any(each.removed or each.retired for each in self.above(node))
+
+    def place(self, node: Node) -> str:
+        """Where a node stands, for people."""
+        return " › ".join(title(each) for each in self.above(node))
+
+
+def open_working(db: Session, project: Project) -> Working:
+    """Lock the working criteria and read them as they are now."""
+    criteria = lock_criteria(db, project)
+    nodes = db.scalars(
+        select(Node)
+        .where(Node.project_id == project.id)
+        .order_by(Node.id)
+        .execution_options(populate_existing=True)
+    ).all()
+    return Working(criteria, {node.id: node for node in nodes}, {node.key: node for node in nodes})
+
+
+# Verbs ---------------------------------------------------------------------------------------
+
+
+def rename(
+    db: Session,
+    project: Project,
+    key: str,
+    *,
+    based_on: int,
+    by: Person,
+    name: str | None = None,
+    positive: str | None = None,
+    negative: str | None = None,
+) -> Node:
+    """Give a dimension another name, or a pair another positive name, negative name or both.
+
+    `based_on` is the node's revision that the person saw. Raises Invalid, NotFound, Conflict where
+    the name is taken, and Stale (with `theirs` and `yours`) where someone changed the node since.
+    Names that stay the same are no change.
+    """
+    given = {"name": name, "positive_name": positive, "negative_name": negative}
+    working = open_working(db, project)
+    node = _open_node(working, key)
+    texts = _fitting(node, given)
+    _refuse_stale(db, node, based_on, texts)
+    tidy = {
+        field: _tidy_name(text, field, attribute=node.kind == "pair")
+        for field, text in texts.items()
+    }
+    refuse_taken_names(working, node, tidy)
+    return _write(db, working, node, "renamed", tidy, by)
+
+
+def describe(
+    db: Session,
+    project: Project,
+    key: str,
+    *,
+    based_on: int,
+    by: Person,
+    definition: str | None = None,
+    positive: str | None = None,
+    negative: str | None = None,
+) -> Node:
+    """Give a dimension another definition, or either side of a pair. Raises as `rename` does."""
+    given = {
+        "definition": definition,
+        "positive_definition": positive,
+        "negative_definition": negative,
+    }
+    working = open_working(db, project)
+    node = _open_node(working, key)
+    texts = _fitting(node, given)
+    _refuse_stale(db, node, based_on, texts)
+    tidy = {field: _tidy_definition(text, field) for field, text in texts.items()}
+    return _write(db, working, node, "described", tidy, by)
+
+
+def revise(
+    db: Session,
+    project: Project,
+    key: str,
+    *,
+    based_on: int,
+    by: Person,
+    texts: Mapping[str, str],
+) -> Node:
+    """Change several texts of a node, named by column, together or not at all.
+
+    Names and definitions make one recorded change each. Raises as `rename` does.
+    """
+    fields = {field: text for field, text in texts.items() if field in TEXTS}
+    names = {field.removesuffix("_name"): text for field, text in fields.items() if field in NAMES}
+    definitions = {
+        field.removesuffix("_definition"): text
+        for field, text in fields.items()
+        if field not in NAMES
+    }
+    with db.begin_nested():
+        node = get_node(db, project, key)
+        if names or not definitions:
+            node = rename(db, project, key, based_on=based_on, by=by, **names)
+            based_on = node.revision
+        if definitions:
+            node = describe(db, project, key, based_on=based_on, by=by, **definitions)
+    return node
+
+
+def add_dimension(
+    db: Session,
+    project: Project,
+    *,
+    parent: str | None,
+    name: str,
+    definition: str = "",
+    exclusive: bool = False,
+    by: Person,
+) -> Node:
+    """Add a dimension below the dimension `parent`, or a root dimension where that is None.
+
+    Raises NotFound for a missing parent, Invalid for a bad name or a place with no level left for
+    a pair below it, Conflict where the name is taken.
+    """
+    working = open_working(db, project)
+    above = _open_parent(working, parent)
+    _refuse_depth(working, above, needed=2)
+    node = Node(
+        project_id=project.id,
+        key="",
+        kind="dimension",
+        parent_id=above.id if above else None,
+        position=_next_position(working, above, "dimension"),
+        name=_tidy_name(name, "name", attribute=False),
+        definition=_tidy_definition(definition, "definition"),
+        exclusive=exclusive,
+        retired=False,
+    )
+    return _add(db, working, node, by)
+
+
+def add_pair(
+    db: Session,
+    project: Project,
+    *,
+    parent: str,
+    relation: str,
+    positive: Attribute,
+    negative: Attribute,
+    by: Person,
+) -> Node:
+    """Add an attribute pair below the dimension `parent`. Raises as `add_dimension` does."""
+    if relation not in RELATIONS:
+        raise Invalid(f"The relation is one of {' and '.join(RELATIONS)}.", field="relation")
+    working = open_working(db, project)
+    above = _open_parent(working, parent)
+    assert above is not None
+    _refuse_depth(working, above, needed=1)
+    node = Node(
+        project_id=project.id,
+        key="",
+        kind="pair",
+        parent_id=above.id,
+        position=_next_position(working, above, "pair"),
+        definition="",
+        relation=relation,
+        positive_name=_tidy_name(positive.name, "positive_name", attribute=True),
+        positive_definition=_tidy_definition(positive.definition, "positive_definition"),
+        negative_name=_tidy_name(negative.name, "negative_name", attribute=True),
+        negative_definition=_tidy_definition(negative.definition, "negative_definition"),
+        retired=False,
+    )
+    return _add(db, working, node, by)
+
+
+# What the verbs share ------------------------------------------------------------------------
+
+
+def _open_node(working: Working, key: str) -> Node:
+    node = working.by_key.get(key)
+    if node is None or node.removed:
+        raise NotFound(f"The criteria have no node “{key}”.")
+    return node
+
+
+def _open_parent(working: Working, key: str | None) -> Node | None:
+    if key is None:
+        return None
+    parent = _open_node(working, key)
+    if parent.kind != "dimension":
+        raise Invalid(f"“{title(parent)}” is a pair; nothing can be added below it.")
+    if not working.is_live(parent):
+        raise Conflict(f"“{title(parent)}” is retired; nothing can be added below it.")
+    return parent
+
+
+def _fitting(node: Node, given: dict[str, str | None]) -> dict[str, str]:
+    texts = {field: text for field, text in given.items() if text is not None}
+    wrong = [field for field in texts if (field in TEXTS[:2]) != (node.kind == "dimension")]
+    if wrong:
+        sides = "a positive and a negative side" if node.kind == "pair" else "one name"
+        raise Invalid(f"“{title(node)}” is a {node.kind}; it has {sides}.", field=wrong[0])
+    if not texts:
+        raise Invalid("Nothing was given to change.")
+    return texts
+
+
+def _tidy_name(text: str, field: str, *, attribute: bool) -> str:
+    try:
+        return tidy_name(text, attribute=attribute)
+    except ValueError as error:
+        raise Invalid(str(error), field=field) from error
+
+
+def _tidy_definition(text: str, field: str) -> str:
+    if wrong := control_character(text):
+        raise Invalid(f"The text holds an invisible character ({wrong}); remove it.", field=field)
+    tidy = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    if len(tidy) > MAX_TEXT_LENGTH:
+        raise Invalid(
+            f"The text has {len(tidy)} characters; {MAX_TEXT_LENGTH} are allowed.", field=field
+        )
+    return tidy
+
+
+def _refuse_depth(working: Working, parent: Node | None, *, needed: int) -> None:
+    level = len(working.above(parent))
+    limit = working.criteria.max_levels
+    if level + needed <= limit:
+        return
+    what = "a dimension here could hold no pair" if needed == 2 else "there is no level left"
+    raise Invalid(
+        f"These criteria have at most {limit} levels, so {what}.",
+        hint="Choose a place further up.",
+    )
+
+
+def _next_position(working: Working, parent: Node | None, kind: str) -> int:
+    parent_id = parent.id if parent else None
+    taken = [
+        node.position
+        for node in working.by_id.values()
+        if node.parent_id == parent_id and node.kind == kind
+    ]
+    return max(taken, default=-1) + 1
+
+
+def _folded(name: str) -> str:
+    return squeeze(name).casefold()
+
+
+def refuse_taken_names(
+    working: Working, node: Node, names: dict[str, str], *, new: bool = False
+) -> None:
+    """Raise Conflict where a live node (or the pair's other side) bears one of the names.
+
+    A name that the node bears already is no clash of this edit, unless the node is `new`.
+    """
+    fields = NAMES[:1] if node.kind == "dimension" else NAMES[1:]
+    own = [_folded(names.get(field) or getattr(node, field)) for field in fields]
+    if len(set(own)) < len(own):
+        raise Conflict(
+            "The positive and the negative attribute need different names.", field=next(iter(names))
+        )
+    wanted = {
+        _folded(name): field
+        for field, name in names.items()
+        if new or _folded(name) != _folded(getattr(node, field))
+    }
+    for other in working.by_id.values():
+        if other is node or other.kind != node.kind:
+            continue
+        for side in fields:
+            field = wanted.get(_folded(getattr(other, side)))
+            if field is not None and working.is_live(other):
+                raise Conflict(
+                    f"The name “{names[field]}” is taken: {working.place(other)}.",
+                    field=field,
+                    hint="Choose another name.",
+                    taken_by=other.key,
+                )
+
+
+def _write(
+    db: Session, working: Working, node: Node, kind: str, texts: dict[str, str], by: Person
+) -> Node:
+    before = {field: getattr(node, field) for field in texts}
+    changed = {field: text for field, text in texts.items() if text != before[field]}
+    if not changed:
+        return node
+    for field, text in changed.items():
+        setattr(node, field, text)
+    node.revision += 1
+    before = {field: before[field] for field in changed}
+    record(db, working.criteria, kind, by=by, node=node, before=before, after=dict(changed))
+    return node
+
+
+def _add(db: Session, working: Working, node: Node, by: Person) -> Node:
+    fields = NAMES[:1] if node.kind == "dimension" else NAMES[1:]
+    names = {field: getattr(node, field) for field in fields}
+    refuse_taken_names(working, node, names, new=True)
+    node.key = new_key(names[fields[0]], working.by_key)
+    db.add(node)
+    db.flush()
+    record(db, working.criteria, "added", by=by, node=node, after=content(node))
+    return node
+
+
+# Stale edits ---------------------------------------------------------------------------------
+
+
+def _refuse_stale(db: Session, node: Node, based_on: int, texts: dict[str, str]) -> None:
+    if based_on == node.revision:
+        return
+    now = {field: getattr(node, field) for field in texts}
+    theirs = {field: text for field, text in now.items() if text != texts[field]} or now
+    raise stale(db, node, theirs, texts)
+
+
+def stale(db: Session, node: Node, theirs: Json, yours: Json | None) -> Stale:
+    """The refusal of an edit that was based on an older state, with the other's change in it."""
+    change, who = _last_change(db, node, list(theirs))
+    by = who or "someone who has left"
+    at = change.at if change else None
+    now = "; ".join(f"{words(field)} is now “{text}”" for field, text in theirs.items())
+    when = f" on {at:%Y-%m-%d at %H:%M} UTC" if at else ""
+    return Stale(
+        f"{by} changed “{title(node)}”{when}: {now}.",
+        hint="Nothing of yours was saved. Look at both, then save again or leave it as it is.",
+        key=node.key,
+        revision=node.revision,
+        theirs=theirs,
+        yours=yours,
+        by=by,
+        at=at,
+    )
+
+
+def words(field: str) -> str:
+    """A column in words, such as `the positive name`."""
+    return "the " + field.replace("_", " ")
+
+
+def _last_change(
+    db: Session, node: Node, fields: Sequence[str]
+) -> tuple[NodeChange | None, str | None]:
+    """The newest change of the node that touched one of the fields, or the newest at all."""
+    rows = db.execute(
+        select(NodeChange, Person.name)
+        .outerjoin(Person, Person.id == NodeChange.person_id)
+        .where(NodeChange.node_id == node.id)
+        .order_by(NodeChange.id.desc())
+        .limit(20)
+    ).all()
+    for change, name in rows:
+        if set(fields) & set(change.after or {}):
+            return change, name
+    return (rows[0][0], rows[0][1]) if rows else (None, None)

@@ -1,0 +1,46 @@
+"""What people type about the criteria."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from app.web.forms import Fields
+
+
+class NodeForm(Fields):
+    """Names and definitions of a dimension or a pair; what does not belong to it is left out."""
+
+    based_on: int
+    name: str | None = None
+    definition: str | None = None
+    positive_name: str | None = None
+    positive_definition: str | None = None
+    negative_name: str | None = None
+    negative_definition: str | None = None
+
+
+class DimensionForm(Fields):
+    """A new dimension; an empty `parent` makes a root dimension."""
+
+    parent: str = ""
+    name: str = Field(min_length=1)
+    definition: str = ""
+    exclusive: bool = False
+
+
+class PairForm(Fields):
+    """A new attribute pair."""
+
+    parent: str
+    relation: Literal["opposed", "flaw"]
+    positive_name: str = Field(min_length=1)
+    positive_definition: str = ""
+    negative_name: str = Field(min_length=1)
+    negative_definition: str = ""
+
+
+class PublicationForm(Fields):
+    """A publication: the working revision that was looked at, and a note."""
+
+    based_on: int
+    note: str = ""

@@ -1,0 +1,145 @@
+"""The recorded changes of the working criteria, in words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
+
+from app.accounts.models import Person
+from app.criteria.models import Node, NodeChange
+from app.criteria.recording import TEXTS
+from app.database import Json
+from app.projects.models import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One text before and after; `field` is in words."""
+
+    field: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One change with all that a page or a program shows of it. `undone_by` is a revision."""
+
+    revision: int
+    kind: str
+    key: str | None
+    is_there: bool
+    sentence: str
+    differences: tuple[Difference, ...]
+    before: Json | None
+    after: Json | None
+    by: str | None
+    at: datetime
+    undoes: int | None
+    undone_by: int | None
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether undoing may be tried; the verb decides."""
+        return self.key is not None and self.undone_by is None
+
+
+def find_changes(
+    db: Session,
+    project: Project,
+    *,
+    node: Node | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> Sequence[Recorded]:
+    """Changes of the whole tree or of one node, newest first, from below the revision `before`."""
+    later = aliased(NodeChange)
+    query = (
+        select(NodeChange, Node, Person.name, later.revision)
+        .outerjoin(Node, Node.id == NodeChange.node_id)
+        .outerjoin(Person, Person.id == NodeChange.person_id)
+        .outerjoin(
+            later,
+            (later.project_id == NodeChange.project_id) & (later.undoes == NodeChange.revision),
+        )
+        .where(NodeChange.project_id == project.id)
+        .order_by(NodeChange.revision.desc())
+        .limit(limit)
+    )
+    if node is not None:
+        query = query.where(NodeChange.node_id == node.id)
+    if before is not None:
+        query = query.where(NodeChange.revision < before)
+    return [_recorded(*row) for row in db.execute(query)]
+
+
+def texts_at(db: Session, node: Node, revision: int) -> dict[str, str | None]:
+    """The names and definitions of a node as they were at an earlier revision of it."""
+    texts: dict[str, str | None] = {field: getattr(node, field) for field in TEXTS}
+    num_later = node.revision - revision
+    if num_later <= 0:
+        return texts
+    later = db.scalars(
+        select(NodeChange)
+        .where(NodeChange.node_id == node.id)
+        .order_by(NodeChange.id.desc())
+        .limit(num_later)
+    )
+    for change in later:
+        texts |= {field: text for field, text in (change.before or {}).items() if field in texts}
+    return texts
+
+
+def _recorded(
+    change: NodeChange, node: Node | None, by: str | None, undone_by: int | None
+) -> Recorded:
+    return Recorded(
+        revision=change.revision,
+        kind=change.kind,
+        key=node.key if node else None,
+        is_there=node is not None and not node.removed,
+        sentence=_sentence(change, node),
+        differences=_differences(change),
+        before=change.before,
+        after=change.after,
+        by=by,
+        at=change.at,
+        undoes=change.undoes,
+        undone_by=undone_by,
+    )
+
+
+def _sentence(change: NodeChange, node: Node | None) -> str:
+    if node is None:
+        size = change.after or {}
+        return (
+            f"Loaded “{size.get('name', '')}”: {size.get('dimensions', 0)} dimensions and "
+            f"{size.get('pairs', 0)} pairs."
+        )
+    what = f"the {node.kind} “{_name_then(change, node)}”"
+    if change.kind == "undo":
+        done = "removed" if change.after is None else "put back"
+        if change.before is not None and change.after is not None:
+            done = "set back"
+        return f"Undid change {change.undoes}: {what} was {done}."
+    return f"{change.kind.capitalize()} {what}."
+
+
+def _name_then(change: NodeChange, node: Node) -> str:
+    """The node's name as it was before the change, so that a row of history can be read alone."""
+    past = change.before or change.after or {}
+    names = ("name",) if node.kind == "dimension" else ("positive_name", "negative_name")
+    return " / ".join(past.get(field) or getattr(node, field) or "" for field in names)
+
+
+def _differences(change: NodeChange) -> tuple[Difference, ...]:
+    before, after = change.before or {}, change.after or {}
+    if change.before is None or change.after is None:
+        return ()
+    return tuple(
+        Difference(field.replace("_", " "), str(before.get(field) or ""), str(text or ""))
+        for field in TEXTS
+        if (text := after.get(field)) != before.get(field)
+    )

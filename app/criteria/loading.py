@@ -1,0 +1,177 @@
+"""Putting a whole tree into an empty project."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Person
+from app.criteria.models import Node
+from app.criteria.recording import lock_criteria, record
+from app.errors import Conflict, Invalid
+from app.projects.models import Project
+from taxonomy.checks import check
+from taxonomy.formats import read_criteria
+from taxonomy.formats.data import MAX_BYTES
+from taxonomy.formats.json import sha256
+from taxonomy.formats.yaml import read_yaml
+from taxonomy.tree import Criteria, Dimension, InvalidCriteria, Pair, counts
+
+# Faults of identity. Any other can be put right in the editor, and stops a publication till then.
+_REFUSED = {"bad-key", "duplicate-key"}
+
+
+def load_criteria(db: Session, project: Project, criteria: Criteria, *, by: Person | None) -> None:
+    """Put a tree into a project without criteria, as one recorded change.
+
+    Raises Conflict where the project has criteria, Invalid (with `problems`) where keys are wrong.
+    """
+    row = lock_criteria(db, project)
+    taken = _taken_keys(db, project)
+    problems = [each.message for each in check(criteria) if each.code in _REFUSED]
+    problems += [
+        f"The key {entry.node.key} belonged to a node that was removed here, and keys are never "
+        "used again; give this one another key."
+        for entry in criteria.walk()
+        if entry.node.key in taken
+    ]
+    if problems:
+        raise _invalid(problems)
+    row.name, row.language = criteria.name, criteria.language
+    row.max_levels = criteria.max_levels
+    _insert(db, project, criteria)
+    record(db, row, "loaded", by=by, after=_summary(criteria))
+
+
+def load_text(db: Session, project: Project, text: str, *, by: Person | None) -> Criteria:
+    """Put criteria written as YAML or JSON into a project without criteria.
+
+    Raises Invalid with every fault of the text in `problems`, or Conflict.
+    """
+    try:
+        criteria = read_criteria(text)
+    except InvalidCriteria as error:
+        raise _invalid(error.problems) from error
+    if not criteria.dimensions:
+        raise _invalid(["dimensions: the file holds none, so there is nothing to load."])
+    load_criteria(db, project, criteria, by=by)
+    return criteria
+
+
+def decode(content: bytes) -> str:
+    """The text of an uploaded file. Raises Invalid where it is too large or not UTF-8."""
+    if len(content) > MAX_BYTES:
+        raise _invalid([f"The file is larger than {MAX_BYTES // 1_000_000} MB; split it."])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _invalid([f"Byte {error.start} is not UTF-8; save the file as UTF-8."]) from error
+
+
+@lru_cache
+def painting_criteria() -> Criteria:
+    """The criteria for paintings that come with the application."""
+    return read_yaml((files("taxonomy") / "painting.yaml").read_text("utf-8"))
+
+
+def _invalid(problems: list[str]) -> Invalid:
+    more = f" There are {len(problems) - 1} more problems." if len(problems) > 1 else ""
+    return Invalid(f"{problems[0]}{more}", field="file", problems=problems)
+
+
+def _taken_keys(db: Session, project: Project) -> set[str]:
+    rows = db.execute(select(Node.key, Node.removed).where(Node.project_id == project.id)).all()
+    if not all(removed for _, removed in rows):
+        raise Conflict(
+            "This project has criteria already.",
+            hint="Load a file into a new project, or edit the criteria that are here.",
+        )
+    return {key for key, _ in rows}
+
+
+def _summary(criteria: Criteria) -> dict[str, Any]:
+    size = counts(criteria)
+    return {
+        "name": criteria.name,
+        "dimensions": size.dimensions,
+        "pairs": size.attribute_pairs,
+        "sha256": sha256(criteria),
+    }
+
+
+def _insert(db: Session, project: Project, criteria: Criteria) -> None:
+    """One statement for each level, because a child needs the id that its parent was given."""
+    roots = enumerate(criteria.dimensions)
+    parents = _insert_rows(db, [_dimension_row(project, None, i, each) for i, each in roots])
+    above = list(criteria.dimensions)
+    while above:
+        rows = [row for each in above for row in _children_rows(project, parents[each.key], each)]
+        parents = _insert_rows(db, rows)
+        above = [child for each in above for child in each.dimensions]
+
+
+def _insert_rows(db: Session, rows: list[dict[str, Any]]) -> dict[str, int]:
+    if not rows:
+        return {}
+    # render_nulls: a dimension and a pair leave different columns empty, and would otherwise not go
+    # into one statement.
+    insertion = insert(Node).returning(Node.key, Node.id).execution_options(render_nulls=True)
+    inserted = db.execute(insertion, rows)
+    return {row.key: row.id for row in inserted}
+
+
+def _children_rows(
+    project: Project, parent_id: int, dimension: Dimension
+) -> Iterator[dict[str, Any]]:
+    for position, child in enumerate(dimension.dimensions):
+        yield _dimension_row(project, parent_id, position, child)
+    for position, pair in enumerate(dimension.pairs):
+        yield _pair_row(project, parent_id, position, pair)
+
+
+def _dimension_row(
+    project: Project, parent_id: int | None, position: int, dimension: Dimension
+) -> dict[str, Any]:
+    return {
+        **dict.fromkeys(_PAIR_COLUMNS),
+        "project_id": project.id,
+        "key": dimension.key,
+        "kind": "dimension",
+        "parent_id": parent_id,
+        "position": position,
+        "name": dimension.name,
+        "definition": dimension.definition,
+        "exclusive": dimension.exclusive,
+        "retired": dimension.retired,
+    }
+
+
+_PAIR_COLUMNS = (
+    "relation",
+    "positive_name",
+    "positive_definition",
+    "negative_name",
+    "negative_definition",
+)
+
+
+def _pair_row(project: Project, parent_id: int, position: int, pair: Pair) -> dict[str, Any]:
+    return {
+        "project_id": project.id,
+        "key": pair.key,
+        "kind": "pair",
+        "parent_id": parent_id,
+        "position": position,
+        "name": None,
+        "definition": "",
+        "exclusive": None,
+        "relation": pair.relation,
+        "positive_name": pair.positive.name,
+        "positive_definition": pair.positive.definition,
+        "negative_name": pair.negative.name,
+        "negative_definition": pair.negative.definition,
+        "retired": pair.retired,
+    }

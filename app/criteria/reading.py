@@ -1,0 +1,234 @@
+"""The working criteria and the published versions, as trees and as rows."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, defer
+
+from app.accounts.models import Person
+from app.criteria.models import Criteria, CriteriaVersion, Node
+from app.errors import NotFound
+from app.projects.models import Project
+from taxonomy import tree
+from taxonomy.formats.json import read_json
+
+MAX_PARSED = 32
+_parsed: dict[str, tree.Criteria] = {}
+
+
+def get_criteria(db: Session, project: Project) -> Criteria:
+    """The row of the working criteria; for a project that has none yet an unsaved, empty one."""
+    row = db.get(Criteria, project.id)
+    return row or Criteria(
+        project_id=project.id,
+        name=project.name,
+        language=tree.DEFAULT_LANGUAGE,
+        max_levels=tree.DEFAULT_MAX_LEVELS,
+        revision=0,
+    )
+
+
+def find_nodes(db: Session, project: Project) -> Sequence[Node]:
+    """Every node of the working criteria, retired ones included, children in their order."""
+    return db.scalars(
+        select(Node)
+        .where(Node.project_id == project.id, ~Node.removed)
+        .order_by(Node.position, Node.id)
+    ).all()
+
+
+def nodes_by_key(db: Session, project: Project) -> dict[str, Node]:
+    """The nodes of the working criteria by key; every published pair is among them."""
+    return {node.key: node for node in find_nodes(db, project)}
+
+
+def get_node(db: Session, project: Project, key: str) -> Node:
+    """The node with this key. Raises NotFound."""
+    node = db.scalar(select(Node).where(Node.project_id == project.id, Node.key == key))
+    if node is None or node.removed:
+        raise NotFound(f"The criteria have no node “{key}”.")
+    return node
+
+
+def working_criteria(db: Session, project: Project) -> tree.Criteria:
+    """The working criteria as a tree, retired nodes included; read with one query."""
+    rows = db.execute(
+        select(Criteria, Node)
+        .outerjoin(Node, (Node.project_id == Criteria.project_id) & ~Node.removed)
+        .where(Criteria.project_id == project.id)
+    ).all()
+    if not rows:
+        return tree.Criteria(project.name)
+    # A project whose criteria hold nothing gives one row without a node.
+    nodes = cast(list[Node | None], [node for _, node in rows])
+    return build_tree(rows[0][0], filter(None, nodes))
+
+
+def build_tree(criteria: Criteria, nodes: Iterable[Node]) -> tree.Criteria:
+    """The tree that rows make."""
+    below: dict[int | None, list[Node]] = defaultdict(list)
+    for node in sorted(nodes, key=lambda node: (node.position, node.id)):
+        below[node.parent_id].append(node)
+    return tree.Criteria(
+        name=criteria.name,
+        language=criteria.language,
+        max_levels=criteria.max_levels,
+        dimensions=tuple(_dimension(node, below) for node in below[None]),
+    )
+
+
+def _dimension(node: Node, below: dict[int | None, list[Node]]) -> tree.Dimension:
+    children = below[node.id]
+    return tree.Dimension(
+        key=node.key,
+        name=node.name or "",
+        definition=node.definition,
+        exclusive=bool(node.exclusive),
+        dimensions=tuple(_dimension(each, below) for each in children if each.kind == "dimension"),
+        pairs=tuple(_pair(each) for each in children if each.kind == "pair"),
+        retired=node.retired,
+    )
+
+
+def _pair(node: Node) -> tree.Pair:
+    return tree.Pair(
+        key=node.key,
+        relation=cast(tree.Relation, node.relation),
+        positive=tree.Attribute(node.positive_name or "", node.positive_definition or ""),
+        negative=tree.Attribute(node.negative_name or "", node.negative_definition or ""),
+        retired=node.retired,
+    )
+
+
+def title(node: Node | tree.Node) -> str:
+    """What a node is called in sentences: a dimension's name, or both names of a pair."""
+    if isinstance(node, tree.Pair):
+        names = (node.positive.name, node.negative.name)
+    elif isinstance(node, tree.Dimension):
+        names = (node.name, "")
+    elif node.kind == "dimension":
+        names = (node.name or "", "")
+    else:
+        names = (node.positive_name or "", node.negative_name or "")
+    return " / ".join(filter(None, names)) or node.key
+
+
+# Published versions --------------------------------------------------------------------------
+
+
+def _versions(project: Project) -> Select[Any]:
+    # The content is some 200 KB and most readers have the parsed tree already.
+    return (
+        select(CriteriaVersion)
+        .where(CriteriaVersion.project_id == project.id)
+        .order_by(CriteriaVersion.number.desc())
+        .options(defer(CriteriaVersion.content))
+    )
+
+
+def current_version(db: Session, project: Project) -> CriteriaVersion | None:
+    """The latest published version, or None."""
+    return cast(CriteriaVersion | None, db.scalar(_versions(project).limit(1)))
+
+
+def get_version(db: Session, project: Project, number: int) -> CriteriaVersion:
+    """A published version. Raises NotFound."""
+    version = db.scalar(_versions(project).where(CriteriaVersion.number == number))
+    if version is None:
+        raise NotFound(f"The criteria have no version {number}.")
+    return cast(CriteriaVersion, version)
+
+
+def find_versions(
+    db: Session, project: Project, *, before: int | None = None, limit: int = 50
+) -> Sequence[tuple[CriteriaVersion, str | None]]:
+    """Published versions with the name of who published them, newest first, from below `before`."""
+    query = (
+        _versions(project)
+        .add_columns(Person.name)
+        .outerjoin(Person, Person.id == CriteriaVersion.published_by)
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(CriteriaVersion.number < before)
+    return [(version, name) for version, name in db.execute(query)]
+
+
+def version_criteria(version: CriteriaVersion) -> tree.Criteria:
+    """The tree of a published version, parsed once per process."""
+    found = _parsed.get(version.sha256)
+    if found is None:
+        found = read_json(version.content)
+        while len(_parsed) >= MAX_PARSED:
+            _parsed.pop(next(iter(_parsed)), None)
+        _parsed[version.sha256] = found
+    return found
+
+
+# Searching -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAttribute:
+    """An attribute that a search found; `path` holds the names of the dimensions above it."""
+
+    node_id: int
+    key: str
+    polarity: tree.Polarity
+    name: str
+    definition: str
+    path: tuple[str, ...]
+
+
+def search_attributes(
+    db: Session, project: Project, text: str, *, limit: int = 30
+) -> list[FoundAttribute]:
+    """Attributes in use whose name, definition or path holds every word of the text, best first.
+
+    Names that start with the text come first, then names with a word that does, names that hold
+    it, paths, and definitions; within each in tree order. An empty text finds nothing.
+    """
+    wanted = " ".join(text.casefold().split())
+    if not wanted:
+        return []
+    nodes = find_nodes(db, project)
+    criteria = build_tree(get_criteria(db, project), nodes)
+    ranked = [
+        (rank, found)
+        for found in _attributes(criteria, {node.key: node.id for node in nodes})
+        if (rank := _rank(found, wanted)) is not None
+    ]
+    ranked.sort(key=lambda pair: pair[0])
+    return [found for _, found in ranked[:limit]]
+
+
+def _attributes(criteria: tree.Criteria, ids: dict[str, int]) -> Iterable[FoundAttribute]:
+    for entry in criteria.walk():
+        if entry.retired or not isinstance(entry.node, tree.Pair):
+            continue
+        path = tuple(criteria.dimension(key).name for key in entry.path[:-1])
+        for polarity in tree.POLARITIES:
+            side = entry.node.attribute(polarity)
+            yield FoundAttribute(
+                ids[entry.node.key], entry.node.key, polarity, side.name, side.definition, path
+            )
+
+
+def _rank(found: FoundAttribute, wanted: str) -> int | None:
+    name = found.name.casefold()
+    path = " ".join(found.path).casefold()
+    definition = found.definition.casefold()
+    words = wanted.split()
+    if not all(word in name or word in path or word in definition for word in words):
+        return None
+    if name.startswith(wanted):
+        return 0
+    if f" {wanted}" in name:
+        return 1
+    for rank, place in enumerate((name, f"{name} {path}"), start=2):
+        if all(word in place for word in words):
+            return rank
+    return 4

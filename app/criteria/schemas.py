@@ -1,0 +1,202 @@
+"""The criteria as JSON."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from app.criteria.models import Node
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class SideIn(_In):
+    """New texts of one side of a pair."""
+
+    name: str | None = None
+    definition: str | None = None
+
+
+class NodePatch(_In):
+    """New texts of a node. `based_on` is the revision of the node that they were written for."""
+
+    based_on: int
+    name: str | None = None
+    definition: str | None = None
+    positive: SideIn | None = None
+    negative: SideIn | None = None
+
+    def texts(self) -> dict[str, str]:
+        """What is given, by column."""
+        given = {"name": self.name, "definition": self.definition}
+        for polarity, side in (("positive", self.positive), ("negative", self.negative)):
+            if side is not None:
+                given[f"{polarity}_name"] = side.name
+                given[f"{polarity}_definition"] = side.definition
+        return {field: text for field, text in given.items() if text is not None}
+
+    @model_validator(mode="after")
+    def _holds_something(self) -> "NodePatch":
+        if not self.texts():
+            raise ValueError("give a name or a definition to change")
+        return self
+
+
+class DimensionIn(_In):
+    """A new dimension; without `parent` a root dimension."""
+
+    kind: Literal["dimension"]
+    parent: str | None = None
+    name: str
+    definition: str = ""
+    exclusive: bool = False
+
+
+class AttributeIn(_In):
+    """One side of a new pair."""
+
+    name: str
+    definition: str = ""
+
+
+class PairIn(_In):
+    """A new attribute pair below the dimension `parent`."""
+
+    kind: Literal["pair"]
+    parent: str
+    relation: Literal["opposed", "flaw"]
+    positive: AttributeIn
+    negative: AttributeIn
+
+
+NodeIn = Annotated[DimensionIn | PairIn, Field(discriminator="kind")]
+
+
+class ImportIn(_In):
+    """Criteria as the text of a YAML or JSON file."""
+
+    content: str
+
+
+class AttributeOut(_Out):
+    """One side of a pair."""
+
+    name: str
+    definition: str
+
+
+class NodeOut(_Out):
+    """A node of the working criteria. `labels` counts proposed and confirmed labels at and below
+    it; it and `num_pairs` are null where they were not asked for.
+    """
+
+    id: int
+    key: str
+    kind: Literal["dimension", "pair"]
+    parent: str | None
+    position: int
+    revision: int
+    retired: bool
+    name: str | None = None
+    definition: str | None = None
+    exclusive: bool | None = None
+    relation: Literal["opposed", "flaw"] | None = None
+    positive: AttributeOut | None = None
+    negative: AttributeOut | None = None
+    num_pairs: int | None = None
+    labels: int | None = None
+
+
+def node_out(
+    node: Node, parent: str | None, *, num_pairs: int | None = None, labels: int | None = None
+) -> NodeOut:
+    """A node as JSON; `parent` is the key of the node above."""
+    is_pair = node.kind == "pair"
+    positive = {"name": node.positive_name, "definition": node.positive_definition}
+    negative = {"name": node.negative_name, "definition": node.negative_definition}
+    return NodeOut.model_validate(
+        {
+            "id": node.id,
+            "key": node.key,
+            "kind": node.kind,
+            "parent": parent,
+            "position": node.position,
+            "revision": node.revision,
+            "retired": node.retired,
+            "name": node.name,
+            "definition": None if is_pair else node.definition,
+            "exclusive": node.exclusive,
+            "relation": node.relation,
+            "positive": positive if is_pair else None,
+            "negative": negative if is_pair else None,
+            "num_pairs": num_pairs,
+            "labels": labels,
+        }
+    )
+
+
+class CriteriaOut(_Out):
+    """The working criteria. `revision` counts the changes made to them; `version` is the number of
+    the version that stands.
+    """
+
+    name: str
+    language: str
+    max_levels: int
+    revision: int
+    version: int | None
+    nodes: list[NodeOut]
+
+
+class ChangeOut(_Out):
+    """One recorded change."""
+
+    revision: int
+    kind: str
+    key: str | None
+    sentence: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    by: str | None
+    at: datetime
+    undoes: int | None
+    undone_by: int | None
+
+
+class ChangesOut(_Out):
+    """Changes, newest first."""
+
+    items: list[ChangeOut]
+    next: int | None
+
+
+class FoundOut(_Out):
+    """An attribute that a search found."""
+
+    node_id: int
+    key: str
+    polarity: Literal["positive", "negative"]
+    name: str
+    definition: str
+    path: list[str]
+
+
+class SearchOut(_Out):
+    """What a search found, best first."""
+
+    items: list[FoundOut]
+
+
+class LoadedOut(_Out):
+    """What an import loaded."""
+
+    name: str
+    dimensions: int
+    pairs: int
+    revision: int

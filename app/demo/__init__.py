@@ -1,0 +1,1 @@
+"""The demo project: paintings that Morelli draws itself, with a ground truth it knows."""

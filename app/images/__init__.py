@@ -1,0 +1,1 @@
+"""Images: importing, storing, showing and finding them."""

@@ -1,0 +1,97 @@
+"""Loads images and their bytes, and takes in uploads only after the right to them is known."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import Depends, Header, Path, Query, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from app.errors import Invalid
+from app.images import finding, keeping, storage, uploads
+from app.images.models import Image
+from app.images.receiving import Receiver, too_large
+from app.images.sources import Source, upload_source
+from app.projects.access import AnnotatorProject, LeadProject
+from app.settings import settings
+from app.web.dependencies import Db
+
+MAX_KEY = 2**63 - 1
+Cursor = Annotated[int | None, Query(ge=0, le=MAX_KEY)]
+PathKey = Annotated[int, Path(ge=1, le=MAX_KEY)]
+
+
+def image_of_project(project: AnnotatorProject, image_id: PathKey, db: Db) -> Image:
+    """Policy: members of the project; the image in the path."""
+    return finding.get_image(db, project, image_id)
+
+
+ProjectImage = Annotated[Image, Depends(image_of_project)]
+
+
+# The bytes under an address never change, and nothing in them may ever run.
+PICTURE_HEADERS = {
+    "Cache-Control": "private, max-age=31536000, immutable",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+KnownTag = Annotated[str | None, Header(alias="If-None-Match")]
+
+
+def picture(image: Image, kind: str, known: str | None) -> Response:
+    """The `thumb` or `display` of an image, or 304 where the browser has it."""
+    headers = PICTURE_HEADERS | {"ETag": f'"{kind}-{image.sha256[:32]}"'}
+    if known is not None and headers["ETag"] in known:
+        return Response(status_code=304, headers=headers)
+    data = keeping.read_shown(kind, image.sha256)
+    return Response(data, media_type=storage.TYPES[kind], headers=headers)
+
+
+async def uploaded_files(request: Request, project: LeadProject) -> AsyncIterator[Source]:
+    """Policy: leads of the project; the files of a multipart body, streamed to the upload folder.
+
+    They are removed again where the request fails after all.
+    """
+    del project  # asked for so that nobody else can fill the disk
+    limit = settings().max_upload_mb * 1024 * 1024
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limit:
+        raise too_large(limit)
+    token = uploads.new_token()
+    try:
+        yield upload_source(token, await _receive(request, token, limit))
+    except BaseException:
+        await run_in_threadpool(uploads.discard_upload, token)
+        raise
+
+
+async def _receive(request: Request, token: str, limit: int) -> list[str]:
+    folder = await run_in_threadpool(uploads.make_upload_folder, token)
+    receiver = Receiver(folder, request.headers.get("content-type", ""), limit_bytes=limit)
+    try:
+        async for chunk in request.stream():
+            # Disk writes would hold up every other request of this process.
+            await run_in_threadpool(receiver.feed, chunk)
+        return await run_in_threadpool(receiver.finish)
+    finally:
+        receiver.close()
+
+
+UploadedFiles = Annotated[Source, Depends(uploaded_files, scope="function")]
+
+
+async def json_or_files(request: Request, project: LeadProject) -> AsyncIterator[Source | bytes]:
+    """Policy: leads of the project; a JSON body as bytes, or uploaded files as a source."""
+    if request.headers.get("content-type", "").startswith("application/json"):
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > 64 * 1024:
+                raise Invalid("The JSON body is too large.")
+        yield body
+        return
+    async for source in uploaded_files(request, project):
+        yield source
+
+
+JsonOrFiles = Annotated[Source | bytes, Depends(json_or_files, scope="function")]

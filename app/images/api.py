@@ -1,0 +1,157 @@
+"""Images and imports as JSON."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import ValidationError
+from starlette.responses import Response
+
+from app.accounts.access import CurrentPerson
+from app.errors import Invalid
+from app.images import finding, storage
+from app.images.access import (
+    PICTURE_HEADERS,
+    Cursor,
+    JsonOrFiles,
+    KnownTag,
+    PathKey,
+    ProjectImage,
+    picture,
+)
+from app.images.importing import start_import
+from app.images.schemas import (
+    ImageOut,
+    ImagePage,
+    ImportIn,
+    ImportOut,
+    ImportPage,
+    ImportWithProblems,
+    ProblemOut,
+)
+from app.images.sources import Source, folder_source, url_source
+from app.projects.access import AnnotatorProject, LeadProject
+from app.settings import settings
+from app.web.dependencies import Db
+
+router = APIRouter(prefix="/api/v1/projects/{project}/images", tags=["images"])
+Limit = Annotated[int, Query(ge=1, le=500)]
+Responses = dict[int | str, dict[str, Any]]
+# One address takes both kinds of body, which the generated description cannot tell by itself.
+BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": ImportIn.model_json_schema()},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "files": {"type": "array", "items": {"type": "string", "format": "binary"}}
+                    },
+                }
+            },
+        },
+    }
+}
+
+
+@router.get("", response_model=ImagePage)
+def api_list_images(
+    project: AnnotatorProject,
+    db: Db,
+    show: Literal["all", "undone", "done", "proposed"] = "all",
+    q: Annotated[str, Query(max_length=200)] = "",
+    after: Cursor = None,
+    limit: Limit = 60,
+) -> ImagePage:
+    """Images in the order of their import. Every word of `q` has to stand in the name or the prompt."""
+    page = finding.find_images(db, project, after=after, limit=limit, show=show, text=q)
+    counts = finding.count_labels(db, page.images)
+    items = [ImageOut.of(image, counts[image.id]) for image in page.images]
+    return ImagePage(items=items, next=page.after)
+
+
+@router.get("/imports", response_model=ImportPage)
+def api_list_imports(
+    project: LeadProject, db: Db, before: Cursor = None, limit: Limit = 60
+) -> ImportPage:
+    """Imports, newest first."""
+    found = finding.find_imports(db, project, before=before, limit=limit + 1)
+    rows = found[:limit]
+    return ImportPage(
+        items=[ImportOut.of(row, job) for row, job in rows],
+        next=rows[-1][0].id if len(found) > limit else None,
+    )
+
+
+@router.post("/imports", status_code=202, response_model=ImportOut, openapi_extra=BODY)
+def api_start_import(
+    project: LeadProject, db: Db, person: CurrentPerson, body: JsonOrFiles
+) -> ImportOut:
+    """Import uploaded files (multipart: images, a ZIP, a CSV), or JSON with a `url` or a `folder`."""
+    source = body if isinstance(body, Source) else _source_of(body)
+    row, job = start_import(db, project, source, by=person)
+    return ImportOut.of(row, job)
+
+
+def _source_of(body: bytes) -> Source:
+    try:
+        asked = ImportIn.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "body"
+        raise Invalid(f"{where}: {first['msg']}", field=where) from error
+    if (asked.url is None) == (asked.folder is None):
+        raise Invalid("Give either `url` or `folder`.")
+    if asked.folder is not None:
+        return folder_source(asked.folder, within=settings().import_folders)
+    return url_source(asked.url or "")
+
+
+@router.get("/imports/{import_id}", response_model=ImportWithProblems)
+def api_get_import(
+    project: LeadProject, import_id: PathKey, db: Db, after: Cursor = None, limit: Limit = 100
+) -> ImportWithProblems:
+    """An import with the files that it did not add."""
+    row, job = finding.get_import(db, project, import_id)
+    found = finding.find_problems(db, import_id, after=after or 0, limit=limit + 1)
+    return ImportWithProblems(
+        **ImportOut.of(row, job).model_dump(),
+        problems=[ProblemOut.of(each) for each in found[:limit]],
+        next=found[limit - 1].id if len(found) > limit else None,
+    )
+
+
+@router.get("/{image_id:int}", response_model=ImageOut)
+def api_get_image(image: ProjectImage, db: Db) -> ImageOut:
+    """One image."""
+    return ImageOut.of(image, finding.count_labels(db, [image])[image.id])
+
+
+WEBP: Responses = {200: {"content": {"image/webp": {}}}}
+JPEG: Responses = {200: {"content": {"image/jpeg": {}}}}
+ANY: Responses = {200: {"content": {each: {} for each in storage.FORMAT_TYPES.values()}}}
+
+
+@router.get("/{image_id:int}/thumb", response_class=Response, responses=WEBP)
+def api_get_thumb(image: ProjectImage, known: KnownTag = None) -> Response:
+    """The image with a long side of at most 400 pixels (WebP)."""
+    return picture(image, "thumb", known)
+
+
+@router.get("/{image_id:int}/display", response_class=Response, responses=JPEG)
+def api_get_display(image: ProjectImage, known: KnownTag = None) -> Response:
+    """The image with a long side of at most 2048 pixels (JPEG, sRGB)."""
+    return picture(image, "display", known)
+
+
+@router.get("/{image_id:int}/original", response_class=Response, responses=ANY)
+def api_get_original(project: LeadProject, image: ProjectImage) -> Response:
+    """The file as it came in, to be saved. For leads only: it may hold a camera's position."""
+    del project
+    name = f"{image.sha256[:16]}.{storage.ENDINGS[image.format]}"
+    return Response(
+        storage.get_original(image.sha256),
+        media_type=storage.FORMAT_TYPES[image.format],
+        headers=PICTURE_HEADERS | {"Content-Disposition": f'attachment; filename="{name}"'},
+    )

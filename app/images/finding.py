@@ -1,0 +1,194 @@
+"""Reads images and imports of a project, a page at a time, by key."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, Select, column, exists, func, or_, select, table
+from sqlalchemy.orm import Session
+
+from app.errors import Invalid, NotFound
+from app.images.models import Image, ImageImport, ImportProblem
+from app.jobs.models import Job
+from app.projects.models import Project
+
+FILTERS = ("all", "undone", "done", "proposed")
+PAGE = 60
+
+# Labels stand in a room above this one, so their table is named here and its model is not imported.
+# This room only ever reads it.
+_label = table("label", column("image_id"), column("polarity"), column("state"))
+
+
+def get_image(db: Session, project: Project, image_id: int) -> Image:
+    """An image of this project. Raises NotFound."""
+    image = db.scalar(select(Image).where(Image.id == image_id, Image.project_id == project.id))
+    if image is None:
+        raise NotFound("There is no such image in this project.")
+    return image
+
+
+@dataclass(frozen=True)
+class Page:
+    """Images in the order of their import; `before` and `after` are the keys of the pages beside."""
+
+    images: Sequence[Image]
+    before: int | None
+    after: int | None
+
+
+def _conditions(project: Project, show: str, text: str) -> list[ColumnElement[bool]]:
+    if show not in FILTERS:
+        raise Invalid(f"Images can be filtered by {', '.join(FILTERS)}.", field="show")
+    found: list[ColumnElement[bool]] = [Image.project_id == project.id]
+    if show == "undone":
+        found.append(Image.done_at.is_(None))
+    if show == "done":
+        found.append(Image.done_at.is_not(None))
+    if show == "proposed":
+        found.append(exists().where(_label.c.image_id == Image.id, _label.c.state == "proposed"))
+    for word in text.replace("\0", "").split()[:8]:
+        pattern = "%" + word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
+        found.append(or_(Image.name.ilike(pattern), Image.prompt.ilike(pattern)))
+    return found
+
+
+def find_images(
+    db: Session,
+    project: Project,
+    *,
+    after: int | None = None,
+    before: int | None = None,
+    limit: int = PAGE,
+    show: str = "all",
+    text: str = "",
+) -> Page:
+    """A page of images behind `after` or in front of `before`, filtered; every word of `text` has to
+    stand in the name or the prompt. Raises Invalid for an unknown filter.
+    """
+    conditions = _conditions(project, show, text)
+    backwards = before is not None and after is None
+    query = select(Image).where(*conditions)
+    # One more than asked for tells whether the walk goes on.
+    if backwards:
+        rows = db.scalars(
+            query.where(Image.id < before).order_by(Image.id.desc()).limit(limit + 1)
+        ).all()
+        images = list(reversed(rows[:limit]))
+    else:
+        rows = db.scalars(
+            query.where(Image.id > (after or 0)).order_by(Image.id).limit(limit + 1)
+        ).all()
+        images = list(rows[:limit])
+    goes_on = len(rows) > limit
+    if not images:
+        return Page([], None, None)
+    has_before = goes_on if backwards else after is not None
+    has_after = True if backwards else goes_on
+    return Page(images, images[0].id if has_before else None, images[-1].id if has_after else None)
+
+
+def count_images(db: Session, project: Project, *, show: str = "all", text: str = "") -> int:
+    """How many images a filter finds."""
+    query = select(func.count()).select_from(Image).where(*_conditions(project, show, text))
+    return db.scalar(query) or 0
+
+
+def neighbours(db: Session, project: Project, image_id: int) -> tuple[int | None, int | None]:
+    """The ids of the images before and after one, in the order of the wall."""
+
+    def nearest(condition: ColumnElement[bool], order: ColumnElement[int]) -> Select[int]:
+        return (
+            select(Image.id)
+            .where(Image.project_id == project.id, condition)
+            .order_by(order)
+            .limit(1)
+        )
+
+    before = nearest(Image.id < image_id, Image.id.desc()).scalar_subquery()
+    after = nearest(Image.id > image_id, Image.id.asc()).scalar_subquery()
+    row = db.execute(select(before, after)).one()
+    return row[0], row[1]
+
+
+@dataclass
+class LabelCounts:
+    """How many labels an image has, by polarity and state."""
+
+    by_state: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def of(self, polarity: str, *states: str) -> int:
+        """The labels of one polarity in any of these states."""
+        return sum(self.by_state.get((polarity, state), 0) for state in states)
+
+    @property
+    def positive(self) -> int:
+        """Positive labels that stand: proposed or confirmed."""
+        return self.of("positive", "proposed", "confirmed")
+
+    @property
+    def negative(self) -> int:
+        """Negative labels that stand: proposed or confirmed."""
+        return self.of("negative", "proposed", "confirmed")
+
+    @property
+    def proposed(self) -> int:
+        """Labels that nobody has judged yet."""
+        return self.of("positive", "proposed") + self.of("negative", "proposed")
+
+    @property
+    def confirmed(self) -> int:
+        """Labels that a person has confirmed."""
+        return self.of("positive", "confirmed") + self.of("negative", "confirmed")
+
+
+def count_labels(db: Session, images: Sequence[Image]) -> dict[int, LabelCounts]:
+    """The labels of each of these images, in one query."""
+    counts = {image.id: LabelCounts() for image in images}
+    rows = db.execute(
+        select(_label.c.image_id, _label.c.polarity, _label.c.state, func.count())
+        .where(_label.c.image_id.in_(list(counts)))
+        .group_by(_label.c.image_id, _label.c.polarity, _label.c.state)
+    )
+    for image_id, polarity, state, number in rows:
+        counts[image_id].by_state[polarity, state] = number
+    return counts
+
+
+def get_import(db: Session, project: Project, import_id: int) -> tuple[ImageImport, Job | None]:
+    """An import of this project with its job, where it has one. Raises NotFound."""
+    row = db.execute(
+        select(ImageImport, Job)
+        .outerjoin(Job, Job.id == ImageImport.job_id)
+        .where(ImageImport.id == import_id, ImageImport.project_id == project.id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound("There is no such import in this project.")
+    return row[0], row[1]
+
+
+def find_imports(
+    db: Session, project: Project, *, before: int | None = None, limit: int = 20
+) -> list[tuple[ImageImport, Job | None]]:
+    """Imports with their jobs, newest first."""
+    query = (
+        select(ImageImport, Job)
+        .outerjoin(Job, Job.id == ImageImport.job_id)
+        .where(ImageImport.project_id == project.id)
+        .order_by(ImageImport.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        query = query.where(ImageImport.id < before)
+    return [(row[0], row[1]) for row in db.execute(query)]
+
+
+def find_problems(
+    db: Session, import_id: int, *, after: int = 0, limit: int = 100
+) -> Sequence[ImportProblem]:
+    """What an import said about files it did not add, in the order it came to them."""
+    return db.scalars(
+        select(ImportProblem)
+        .where(ImportProblem.import_id == import_id, ImportProblem.id > after)
+        .order_by(ImportProblem.id)
+        .limit(limit)
+    ).all()

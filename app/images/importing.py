@@ -1,0 +1,232 @@
+"""Imports: asking for one and doing it.
+
+Doing one is safe to repeat from the start: an image is stored before its row, a row names its import,
+and the counts grow in the transaction that writes the rows.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import partial
+from itertools import islice
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Person
+from app.database import Json, unit_of_work
+from app.images import keeping, uploads
+from app.images.contents import Contents, Entry, tidy_name
+from app.images.decoding import ImageRefused
+from app.images.finding import find_problems
+from app.images.models import ImageImport
+from app.images.recording import Outcome, find_known, record_outcomes
+from app.images.sources import Source, open_source, path_source
+from app.jobs.models import Job
+from app.jobs.queueing import submit
+from app.projects.founding import get_project
+from app.projects.models import Project
+
+BATCH_FILES = 20
+BATCH_BYTES = 96 * 1024 * 1024
+URL_BYTES = 5 * 1024 * 1024
+THREADS = max(2, min(4, os.cpu_count() or 2))
+SHOWN_PROBLEMS = 1000
+TELL_SECONDS = 2.0
+
+Transaction = Callable[[], AbstractContextManager[Session]]
+
+
+class Report(Protocol):
+    """Told how far an import is."""
+
+    def __call__(self, *, done: int, total: int | None, message: str = "", **more: object) -> None:
+        """Take note: `done` of `total` files (None while the total is not known)."""
+
+
+def start_import(
+    db: Session, project: Project, source: Source, *, by: Person | None
+) -> tuple[ImageImport, Job]:
+    """Ask for an import: its row and the job that a worker will do."""
+    row = create_import(db, project, source=source.kind, origin=source.origin, by=by)
+    job = submit(
+        db, project=project, kind="import", spec={"import_id": row.id, "source": source.spec}, by=by
+    )
+    row.job_id = job.id
+    db.flush()
+    return row, job
+
+
+def create_import(
+    db: Session, project: Project, *, source: str, origin: str, by: Person | None = None
+) -> ImageImport:
+    """The row of an import without a job, for the command line and the demo.
+
+    `source` is folder, zip, csv, files or demo; `origin` says where from, in words.
+    """
+    row = ImageImport(
+        project_id=project.id,
+        source=source,
+        origin=tidy_name(origin),
+        created_by=by.id if by else None,
+    )
+    db.add(row)
+    db.flush()
+    return row
+
+
+def add_image(
+    db: Session,
+    project: Project,
+    import_id: int,
+    name: str,
+    data: bytes,
+    *,
+    prompt: str = "",
+    details: Json | None = None,
+) -> str:
+    """Store one image and write its row; returns `added` or `duplicate`. The name is unique in its import.
+
+    Raises ImageRefused where the file is no image that is taken.
+    """
+    kept = keeping.keep(data)
+    outcome = Outcome(tidy_name(name), kept.sha256, kept, prompt=prompt, details=details or {})
+    added, _ = record_outcomes(db, project.id, import_id, [outcome])
+    return "added" if added else "duplicate"
+
+
+def run_import(
+    import_id: int,
+    spec: Json,
+    *,
+    transaction: Transaction,
+    report: Report,
+    check: Callable[[], None] = lambda: None,
+) -> Json:
+    """Do an import: look, read, decode, store, record, a batch at a time. Returns its counts.
+
+    `check` is called between batches and may raise to stop; what was recorded stays, and the same
+    call goes on from there. Raises Invalid where the whole source cannot be used.
+    """
+    uploads.sweep_uploads()
+    token = spec.get("token")
+    if token is None or not uploads.is_done(token):
+        report(done=0, total=None, message="Looking at what is there")
+        with open_source(spec) as contents:
+            _import_all(import_id, contents, transaction, report, check)
+        if token is not None:
+            uploads.finish_upload(token)
+    with transaction() as db:
+        row = db.get_one(ImageImport, import_id)
+        return {"added": row.added, "duplicates": row.duplicates, "refused": row.refused}
+
+
+def _import_all(
+    import_id: int,
+    contents: Contents,
+    transaction: Transaction,
+    report: Report,
+    check: Callable[[], None],
+) -> None:
+    with transaction() as db:
+        project_id = db.get_one(ImageImport, import_id).project_id
+    refused = iter([Outcome(each.name, reason=each.reason) for each in contents.refusals])
+    while some := list(islice(refused, 500)):
+        with transaction() as db:
+            record_outcomes(db, project_id, import_id, some)
+    total, done, began = len(contents.entries), 0, time.monotonic()
+    report(done=0, total=total, message="Importing")
+    with ThreadPoolExecutor(THREADS, "import") as pool:
+        for batch in _batches(contents.entries.values()):
+            check()
+            outcomes = _take_in(batch, project_id, transaction, pool)
+            with transaction() as db:
+                record_outcomes(db, project_id, import_id, outcomes)
+            done += len(batch)
+            rate = round(done / max(time.monotonic() - began, 0.001), 2)
+            report(done=done, total=total, message=f"{done} of {total} files", rate=rate)
+
+
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Entries in order, as many at once as their bytes may lie in memory together."""
+    batch: list[Entry] = []
+    weight = 0
+    for entry in entries:
+        size = URL_BYTES if entry.bytes is None else entry.bytes
+        if batch and (len(batch) == BATCH_FILES or weight + size > BATCH_BYTES):
+            yield batch
+            batch, weight = [], 0
+        batch.append(entry)
+        weight += size
+    if batch:
+        yield batch
+
+
+def _take_in(
+    batch: list[Entry], project_id: int, transaction: Transaction, pool: ThreadPoolExecutor
+) -> list[Outcome]:
+    """Read, decode and store a batch; what the project knows already is not decoded again."""
+    read = list(pool.map(_read, batch))
+    hashes = {keeping.hash_of(data) for data in read if isinstance(data, bytes)}
+    with transaction() as db:
+        known = set(find_known(db, project_id, sorted(hashes)))
+    return list(pool.map(partial(_outcome, known), batch, read))
+
+
+def _read(entry: Entry) -> bytes | ImageRefused:
+    try:
+        return entry.read()
+    except ImageRefused as refused:
+        return refused
+
+
+def _outcome(known: set[str], entry: Entry, data: bytes | ImageRefused) -> Outcome:
+    if isinstance(data, ImageRefused):
+        return Outcome(entry.name, reason=data.reason)
+    sha256 = keeping.hash_of(data)
+    try:
+        if sha256 in known:
+            keeping.mend(sha256, data)
+            kept = None
+        else:
+            kept = keeping.keep(data)
+    except ImageRefused as refused:
+        return Outcome(entry.name, reason=refused.reason)
+    return Outcome(entry.name, sha256, kept, prompt=entry.prompt, details=entry.details)
+
+
+def import_path(
+    project_slug: str, path_or_url: str, report: Callable[[str], None] | None = None
+) -> Json:
+    """Import a folder, ZIP, CSV, image or URL at once, in this process: what `morelli import` does.
+
+    `report` is told how far it is, in words. Returns the counts, the seconds and the first thousand
+    problems. Raises NotFound or Invalid.
+    """
+    source = path_source(path_or_url)
+    with unit_of_work() as db:
+        project = get_project(db, project_slug)
+        import_id = create_import(db, project, source=source.kind, origin=source.origin).id
+    began = time.monotonic()
+    counts = run_import(import_id, source.spec, transaction=unit_of_work, report=_in_words(report))
+    with unit_of_work() as db:
+        problems = find_problems(db, import_id, limit=SHOWN_PROBLEMS)
+        listed = [{"name": p.name, "kind": p.kind, "reason": p.reason} for p in problems]
+    seconds = round(time.monotonic() - began, 2)
+    return {"import": import_id, **counts, "seconds": seconds, "problems": listed}
+
+
+def _in_words(tell: Callable[[str], None] | None) -> Report:
+    told = 0.0
+
+    def report(*, done: int, total: int | None, message: str = "", **more: object) -> None:
+        nonlocal told
+        is_last = total is not None and done == total
+        if tell is None or (time.monotonic() - told < TELL_SECONDS and not is_last):
+            return
+        told = time.monotonic()
+        tell(message + (f", {more['rate']} per second" if "rate" in more else ""))
+
+    return report

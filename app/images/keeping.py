@@ -1,0 +1,64 @@
+"""Puts an image's bytes into the storage, and gives pages what they show of it."""
+
+import hashlib
+from dataclasses import dataclass
+
+from app.database import Json
+from app.errors import Invalid, NotFound
+from app.images import storage
+from app.images.decoding import ImageRefused, decode, derivatives
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An image whose original and derivatives lie in the storage. Sizes in pixels as seen, and bytes."""
+
+    sha256: str
+    format: str
+    width: int
+    height: int
+    bytes: int
+    details: Json
+
+
+def hash_of(data: bytes) -> str:
+    """The SHA-256 of a file, in lower-case hexadecimal: its identity and its place in the storage."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def keep(data: bytes) -> Kept:
+    """Decode a file and store it with its derivatives. Raises ImageRefused before anything is stored."""
+    decoded = decode(data)
+    made = derivatives(decoded.image)
+    sha256 = hash_of(data)
+    storage.put(storage.key_of("original", sha256), data)
+    storage.put(storage.key_of("display", sha256), made.display)
+    storage.put(storage.key_of("thumb", sha256), made.thumb)
+    return Kept(
+        sha256, decoded.format, decoded.width, decoded.height, len(data), dict(decoded.details)
+    )
+
+
+def mend(sha256: str, data: bytes) -> None:
+    """Store a known image's file again where its bytes were lost."""
+    if not storage.exists(storage.key_of("original", sha256)):
+        keep(data)
+
+
+def read_shown(kind: str, sha256: str) -> bytes:
+    """The `display` or `thumb` of an image; made anew from the original where it is missing.
+
+    Raises NotFound where the original is missing too.
+    """
+    try:
+        return storage.get(storage.key_of(kind, sha256))
+    except NotFound:
+        original = storage.get_original(sha256)
+    try:
+        made = derivatives(decode(original).image)
+    except ImageRefused as error:
+        # Decoders and limits change between versions; the row stays, the picture says why.
+        raise Invalid(f"This image cannot be shown any more. {error.reason}") from error
+    data = made.display if kind == "display" else made.thumb
+    storage.put(storage.key_of(kind, sha256), data)
+    return data

@@ -1,0 +1,157 @@
+"""The wall of images, the import page, and the bytes that both show."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from app.accounts.access import CurrentPerson
+from app.errors import Invalid
+from app.images import finding
+from app.images.access import Cursor, KnownTag, PathKey, ProjectImage, UploadedFiles, picture
+from app.images.forms import ImportForm
+from app.images.importing import start_import
+from app.images.models import ImageImport
+from app.images.sources import Source, folder_source, url_source
+from app.jobs.models import OPEN_STATES, Job
+from app.projects.access import AnnotatorProject, LeadProject
+from app.projects.models import Project
+from app.settings import settings
+from app.web.answer import Answer, Answering
+from app.web.dependencies import Db
+from app.web.forms import Form, submitted
+
+router = APIRouter(include_in_schema=False)
+IMAGES = "/projects/{project}/images"
+PROBLEMS = 100
+IMPORTS = 10
+
+
+@router.get(IMAGES)
+def show_images(
+    project: AnnotatorProject,
+    db: Db,
+    answer: Answering,
+    show: str = "all",
+    q: Annotated[str, Query(max_length=200)] = "",
+    after: Cursor = None,
+    before: Cursor = None,
+) -> Response:
+    """The wall: a page of images with their label counts."""
+    page = finding.find_images(db, project, after=after, before=before, show=show, text=q)
+    if not page.images and (after or before):
+        page = finding.find_images(db, project, show=show, text=q)
+    return answer.show(
+        "images/wall.html",
+        fragment="images/_wall.html",
+        found=page,
+        counts=finding.count_labels(db, page.images),
+        total=finding.count_images(db, project, show=show, text=q),
+        filters=finding.FILTERS,
+        show=show,
+        q=q,
+    )
+
+
+def _start(
+    db: Db, project: Project, source: Source, person: CurrentPerson, answer: Answer
+) -> Response:
+    row, _ = start_import(db, project, source, by=person)
+    return answer.done(go_to=answer.path("show_import", project=project.slug, import_id=row.id))
+
+
+def _is_live(imports: list[tuple[ImageImport, Job | None]]) -> bool:
+    return any(job is not None and job.state in OPEN_STATES for _, job in imports)
+
+
+def _show_form(
+    db: Db, project: Project, answer: Answer, form: Form[ImportForm], before: int | None = None
+) -> Response:
+    found = finding.find_imports(db, project, before=before, limit=IMPORTS + 1)
+    imports = found[:IMPORTS]
+    return answer.show(
+        "images/import.html",
+        fragment="images/_imports.html",
+        status=422 if form.errors else 200,
+        form=form,
+        imports=imports,
+        before=before,
+        next=imports[-1][0].id if len(found) > IMPORTS else None,
+        is_live=before is None and _is_live(imports),
+        folders=[str(each) for each in settings().import_folders],
+        limit_mb=settings().max_upload_mb,
+    )
+
+
+@router.get(IMAGES + "/import")
+def show_import_form(
+    project: LeadProject, db: Db, answer: Answering, before: Cursor = None
+) -> Response:
+    """The import page: where from, and how earlier imports went; for htmx the latter only."""
+    return _show_form(db, project, answer, Form(), before)
+
+
+@router.post(IMAGES + "/import")
+def start_import_from(
+    project: LeadProject,
+    db: Db,
+    person: CurrentPerson,
+    answer: Answering,
+    form: Annotated[Form[ImportForm], Depends(submitted(ImportForm))],
+) -> Response:
+    """Import a folder of the server or an address."""
+    source = None
+    if not form.errors:
+        with form.attempt():
+            source = _chosen(form.values)
+    if source is None:
+        return _show_form(db, project, answer, form)
+    return _start(db, project, source, person, answer)
+
+
+def _chosen(values: ImportForm) -> Source:
+    if values.folder:
+        return folder_source(values.folder, within=settings().import_folders)
+    if values.url:
+        return url_source(values.url)
+    raise Invalid("Please give an address or a folder.", field="url")
+
+
+@router.post(IMAGES + "/import/files")
+def upload_images(
+    project: LeadProject, db: Db, person: CurrentPerson, answer: Answering, source: UploadedFiles
+) -> Response:
+    """Import uploaded files."""
+    return _start(db, project, source, person, answer)
+
+
+@router.get(IMAGES + "/imports/{import_id}")
+def show_import(
+    project: LeadProject, import_id: PathKey, db: Db, answer: Answering, after: Cursor = None
+) -> Response:
+    """One import: how far it is, what came in, and what did not and why."""
+    row, job = finding.get_import(db, project, import_id)
+    found = finding.find_problems(db, import_id, after=after or 0, limit=PROBLEMS + 1)
+    problems = found[:PROBLEMS]
+    return answer.show(
+        "images/import_result.html",
+        fragment="images/_import_result.html",
+        row=row,
+        job=job,
+        problems=problems,
+        after=after or 0,
+        next=problems[-1].id if len(found) > PROBLEMS else None,
+        is_live=job is not None and job.state in OPEN_STATES,
+    )
+
+
+@router.get(IMAGES + "/{image_id:int}/thumb")
+def show_thumb(image: ProjectImage, known: KnownTag = None) -> Response:
+    """The image with a long side of at most 400 pixels (WebP)."""
+    return picture(image, "thumb", known)
+
+
+@router.get(IMAGES + "/{image_id:int}/display")
+def show_display(image: ProjectImage, known: KnownTag = None) -> Response:
+    """The image with a long side of at most 2048 pixels (JPEG, sRGB)."""
+    return picture(image, "display", known)

@@ -1,0 +1,136 @@
+"""Images and imports as JSON."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.images.finding import LabelCounts
+from app.images.models import Image, ImageImport, ImportProblem
+from app.jobs.models import Job
+
+
+class LabelCount(BaseModel):
+    """How many labels of one polarity an image has in each state."""
+
+    proposed: int
+    confirmed: int
+    rejected: int
+
+
+class ImageOut(BaseModel):
+    """An image. `width` and `height` are pixels as seen; `sha256` is that of the imported file."""
+
+    id: int
+    name: str
+    prompt: str
+    sha256: str
+    format: str
+    width: int
+    height: int
+    bytes: int
+    details: dict[str, Any]
+    is_done: bool
+    label_revision: int
+    created_at: datetime
+    labels: dict[str, LabelCount]
+
+    @classmethod
+    def of(cls, image: Image, counts: LabelCounts) -> "ImageOut":
+        """The image with its label counts."""
+        states = ("proposed", "confirmed", "rejected")
+        return cls(
+            id=image.id,
+            name=image.name,
+            prompt=image.prompt,
+            sha256=image.sha256,
+            format=image.format,
+            width=image.width,
+            height=image.height,
+            bytes=image.bytes,
+            details=image.details,
+            is_done=image.done_at is not None,
+            label_revision=image.label_revision,
+            created_at=image.created_at,
+            labels={
+                polarity: LabelCount(**{state: counts.of(polarity, state) for state in states})
+                for polarity in ("positive", "negative")
+            },
+        )
+
+
+class ImagePage(BaseModel):
+    """A page of images; `next` is the cursor of the following page."""
+
+    items: list[ImageOut]
+    next: int | None
+
+
+class ImportIn(BaseModel):
+    """Where to import from, if not from uploaded files: exactly one of the two."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str | None = Field(default=None, description="http(s) address of a CSV, ZIP or image.")
+    folder: str | None = Field(default=None, description="Folder of the server, below an open one.")
+
+
+class ProblemOut(BaseModel):
+    """A file that was refused, or that was there already."""
+
+    id: int
+    name: str
+    kind: str
+    reason: str
+
+    @classmethod
+    def of(cls, problem: ImportProblem) -> "ProblemOut":
+        """The problem as JSON."""
+        return cls(id=problem.id, name=problem.name, kind=problem.kind, reason=problem.reason)
+
+
+class ImportOut(BaseModel):
+    """An import and how far it is; `state` is that of its job (`succeeded` where it needed none)."""
+
+    id: int
+    source: str
+    origin: str
+    job_id: int | None
+    state: str
+    progress: dict[str, Any]
+    error: str | None
+    added: int
+    duplicates: int
+    refused: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: ImageImport, job: Job | None) -> "ImportOut":
+        """The import with the state of its job."""
+        return cls(
+            id=row.id,
+            source=row.source,
+            origin=row.origin,
+            job_id=row.job_id,
+            state=job.state if job else "succeeded",
+            progress=job.progress if job else {},
+            error=job.error if job else None,
+            added=row.added,
+            duplicates=row.duplicates,
+            refused=row.refused,
+            created_at=row.created_at,
+        )
+
+
+class ImportPage(BaseModel):
+    """A page of imports, newest first; `next` is the cursor of the following page."""
+
+    items: list[ImportOut]
+    next: int | None
+
+
+class ImportWithProblems(ImportOut):
+    """An import with a page of its problems; `next` is the cursor of the following ones."""
+
+    problems: list[ProblemOut]
+    next: int | None

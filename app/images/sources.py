@@ -1,0 +1,274 @@
+"""Where an import takes its files from: a folder, uploaded files, a ZIP, a CSV, or what a URL answers.
+
+Everything that lies there comes in; a listing (CSV) adds prompts, metadata and images by URL.
+"""
+
+import os
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+
+from app.database import Json
+from app.errors import Invalid
+from app.images import archives, fetching, uploads
+from app.images.contents import Contents, Entry, image_limit, tidy_name
+from app.images.decoding import ImageRefused
+from app.images.listings import MAX_BYTES, ListingRefused, read_listing
+from app.images.matching import apply_listings, url_name
+from app.settings import settings
+
+LISTINGS = (".csv", ".tsv")
+# What commonly lies beside images and is meant for people or programs.
+BESIDE = (".md", ".txt", ".json", ".jsonl", ".xml", ".yaml", ".yml", *LISTINGS)
+NEVER = ("__macosx", "thumbs.db", "desktop.ini")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an import's row (`kind`, `origin`) and its job (`spec`) say about where the files are."""
+
+    kind: str
+    origin: str
+    spec: Json
+
+
+def folder_source(path: str, *, within: list[Path] | None = None) -> Source:
+    """A folder of this machine; `within` are the only folders it may lie in. Raises Invalid."""
+    if within is not None and not within:
+        raise Invalid(
+            "No folder of the server is open for imports.",
+            field="folder",
+            hint="The operator opens some with MORELLI_IMPORT_FOLDERS.",
+        )
+    roots = None if within is None else [each.expanduser().resolve() for each in within]
+    folder = _existing_folder(path)
+    # One answer for both: whether a folder exists outside is nobody's business.
+    if folder is None or (roots is not None and not any(map(folder.is_relative_to, roots))):
+        places = ", ".join(str(each) for each in roots or [])
+        hint = f"Folders open for imports: {places}." if places else "Check the path."
+        raise Invalid("There is no such folder to import from.", field="folder", hint=hint)
+    return Source("folder", tidy_name(str(folder)), {"kind": "folder", "path": str(folder)})
+
+
+def _existing_folder(path: str) -> Path | None:
+    try:
+        folder = Path(path.strip()).expanduser().resolve(strict=True)
+    except (OSError, RuntimeError, ValueError):
+        return None
+    return folder if folder.is_dir() else None
+
+
+def path_source(path_or_url: str) -> Source:
+    """Whatever the command line names: a folder, a ZIP, a CSV, one image, or a URL. Raises Invalid."""
+    if path_or_url.lower().startswith(("http://", "https://")):
+        return url_source(path_or_url)
+    path = Path(path_or_url).expanduser().resolve()
+    if path.is_dir():
+        return folder_source(path_or_url)
+    if not path.is_file():
+        raise Invalid(f"There is no file or folder {path_or_url}.", hint="Check the path.")
+    return Source(_kind_of([path.name]), tidy_name(str(path)), {"kind": "file", "path": str(path)})
+
+
+def url_source(url: str) -> Source:
+    """A CSV, a ZIP or one image somewhere else. Raises Invalid."""
+    try:
+        fetching.parse_url(url)
+    except fetching.NotFetched as error:
+        raise Invalid(error.reason, field="url") from error
+    shown = fetching.shown_url(url)
+    name = PurePosixPath(urlsplit(shown).path).name
+    kind = _kind_of([name]) if "." in name else "csv"
+    return Source(kind, shown, {"kind": "url", "url": url.strip(), "token": uploads.new_token()})
+
+
+def upload_source(token: str, names: list[str]) -> Source:
+    """Uploaded files, which lie in the upload folder called `token`. Raises Invalid for none."""
+    if not names:
+        raise Invalid("Please choose at least one file.", field="files")
+    first = tidy_name(names[0])
+    origin = first if len(names) == 1 else f"{first} and {len(names) - 1} more"
+    return Source(_kind_of(names), origin, {"kind": "upload", "token": token})
+
+
+def _kind_of(names: list[str]) -> str:
+    lower = [name.lower() for name in names]
+    if len(lower) == 1 and lower[0].endswith(".zip"):
+        return "zip"
+    return "csv" if any(name.endswith(LISTINGS) for name in lower) else "files"
+
+
+@contextmanager
+def open_source(spec: Json) -> Iterator[Contents]:
+    """List what is at a source; its entries can be read while the context is open.
+
+    Raises Invalid where the whole source cannot be used.
+    """
+    contents = Contents()
+    with ExitStack() as stack:
+        only_listed = False
+        if spec["kind"] == "folder":
+            _add_folder(contents, Path(spec["path"]))
+        elif spec["kind"] == "file":
+            only_listed = _add_file(contents, Path(spec["path"]), stack)
+        else:
+            if spec["kind"] == "url":
+                _fetch_upload(spec["token"], spec["url"])
+            _add_upload(contents, uploads.upload_folder(spec["token"]), stack)
+        apply_listings(contents, only_listed=only_listed)
+        yield contents
+
+
+def _add_folder(contents: Contents, root: Path) -> None:
+    root = root.resolve()
+    if not root.is_dir():
+        raise Invalid(f"The folder {tidy_name(str(root))} is not there any more.")
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            found = sorted(os.scandir(folder), key=lambda each: each.name)
+        except OSError as error:
+            name = folder.relative_to(root).as_posix()
+            contents.refuse(name, f"The folder cannot be read ({error.strerror}).")
+            continue
+        seen = [each for each in found if not _is_hidden(each.name)]
+        folders = [each for each in seen if each.is_dir(follow_symlinks=False)]
+        for each in seen:
+            if each not in folders:
+                _add_path(contents, root, Path(each.path))
+        waiting.extend(Path(each.path) for each in reversed(folders))
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in NEVER
+
+
+def _add_path(contents: Contents, root: Path, path: Path) -> None:
+    name = path.relative_to(root).as_posix()
+    try:
+        if path.is_symlink() and not path.resolve(strict=True).is_relative_to(root):
+            contents.refuse(name, "It is a link that leads outside the folder.")
+            return
+        found = path.stat()
+    except (OSError, RuntimeError) as error:
+        contents.refuse(name, f"It cannot be read ({type(error).__name__}).")
+        return
+    if not stat.S_ISREG(found.st_mode):
+        contents.refuse(name, "It is a link to a folder or a special file, not an image.")
+    elif path.name.lower() == "metadata.csv":
+        _add_listing(contents, name, partial(_read_path, path, MAX_BYTES))
+    elif not name.lower().endswith(BESIDE):
+        contents.entries[name] = Entry(
+            name, partial(_read_path, path, image_limit()), found.st_size
+        )
+
+
+def _read_path(path: Path, limit: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(limit + 1)
+    except OSError as error:
+        raise ImageRefused(f"The file cannot be read ({error.strerror}).") from error
+
+
+def _add_listing(contents: Contents, name: str, read: Callable[[], bytes]) -> None:
+    try:
+        contents.listings[name] = read_listing(read())
+    except (ListingRefused, ImageRefused) as error:
+        contents.refuse(name, error.reason)
+
+
+def _add_zip(contents: Contents, path: Path, stack: ExitStack, prefix: str) -> None:
+    archive = stack.enter_context(archives.open_archive(path))
+    for name, info in archives.entries(archive):
+        shown = prefix + name
+        problem = archives.problem_of(name, info)
+        if any(_is_hidden(part) and part != ".." for part in PurePosixPath(name).parts):
+            continue
+        if problem:
+            contents.refuse(shown, problem)
+        elif PurePosixPath(name).name.lower() == "metadata.csv":
+            _add_listing(contents, shown, partial(_read_zip, archive, info, MAX_BYTES))
+        elif not name.lower().endswith(BESIDE):
+            read = partial(_read_zip, archive, info, image_limit())
+            contents.entries[_free(contents, shown)] = Entry(shown, read, info.file_size)
+
+
+def _read_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
+    return archives.read_entry(archive, info, limit_bytes=limit)
+
+
+def _free(contents: Contents, path: str) -> str:
+    # Archives and uploads may hold one name twice; both files are looked at.
+    return path if path not in contents.entries else f"{path}\0{len(contents.entries)}"
+
+
+def _add_named(
+    contents: Contents, path: Path, name: str, stack: ExitStack, *, prefix: str = ""
+) -> None:
+    lower = name.lower()
+    if lower.endswith(".zip"):
+        try:
+            _add_zip(contents, path, stack, prefix)
+        except archives.ArchiveRefused as error:
+            contents.refuse(name, error.reason)
+    elif lower.endswith(LISTINGS):
+        _add_listing(contents, name, partial(_read_path, path, MAX_BYTES))
+    else:
+        read = partial(_read_path, path, image_limit())
+        contents.entries[_free(contents, name)] = Entry(name, read, path.stat().st_size)
+
+
+def _add_file(contents: Contents, path: Path, stack: ExitStack) -> bool:
+    """One file of the command line; for a CSV, the files beside it. Returns whether it is a CSV."""
+    if not path.is_file():
+        raise Invalid(f"The file {tidy_name(str(path))} is not there any more.")
+    is_listing = path.name.lower().endswith(LISTINGS)
+    if is_listing:
+        _add_folder(contents, path.parent)
+        contents.listings.clear()
+        contents.refusals.clear()
+    _add_named(contents, path, path.name, stack)
+    return is_listing
+
+
+def _add_upload(contents: Contents, folder: Path, stack: ExitStack) -> None:
+    names = uploads.read_names(folder)
+    if names is None:
+        raise Invalid("The uploaded files are gone.", hint="Please upload them again.")
+    for number, name in enumerate(names):
+        if len(names) > 1 and _is_hidden(PurePosixPath(name).name):
+            continue
+        prefix = f"{name}/" if len(names) > 1 else ""
+        _add_named(contents, folder / str(number), name, stack, prefix=prefix)
+
+
+def _fetch_upload(token: str, url: str) -> None:
+    folder = uploads.make_upload_folder(token)
+    if uploads.read_names(folder) is not None:
+        return
+    limit = settings().max_upload_mb * 1024 * 1024
+    try:
+        last = fetching.fetch_to(url, folder / "0", limit_bytes=limit)
+    except fetching.NotFetched as error:
+        raise Invalid(f"The address could not be fetched. {error.reason}", field="url") from error
+    uploads.write_names(folder, [_name_by_content(last, folder / "0")])
+
+
+def _name_by_content(url: str, path: Path) -> str:
+    # Addresses end as they like, so here alone the bytes decide what the file is read as.
+    name = url_name(url)
+    stem = name.removesuffix(PurePosixPath(name).suffix) or name
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start.startswith((b"PK\3\4", b"PK\5\6")):
+        return f"{stem}.zip"
+    if start.startswith((b"\xff\xd8", b"\x89PNG", b"RIFF")):
+        return f"{name}.image" if name.lower().endswith((".zip", *LISTINGS)) else name
+    return name if name.lower().endswith(LISTINGS) else f"{name}.csv"

@@ -1,0 +1,153 @@
+"""The bytes of images behind one small interface: a local folder, or any S3-compatible store.
+
+Every key is made here from a SHA-256; no file name of a person ever becomes part of a path.
+"""
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
+
+from app.errors import Invalid, NotFound, Unavailable
+from app.settings import settings
+
+KINDS = {
+    "original": "originals/{}/{}",
+    "display": "display/{}/{}.jpg",
+    "thumb": "thumbs/{}/{}.webp",
+}
+TYPES = {"display": "image/jpeg", "thumb": "image/webp"}
+FORMAT_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
+ENDINGS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
+
+
+def key_of(kind: str, sha256: str) -> str:
+    """Where the bytes of one kind (`original`, `display`, `thumb`) of an image lie."""
+    if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+        raise ValueError("a key is made from a SHA-256 in lower-case hexadecimal")
+    return KINDS[kind].format(sha256[:2], sha256)
+
+
+def open_store(url: str | None, options: dict[str, str], folder: Path) -> ObjectStore:
+    """The store of these settings. Raises Invalid for an address it does not know."""
+    if url is None:
+        return LocalStore(prefix=folder, mkdir=True)
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return LocalStore(prefix=Path(unquote(parts.path)), mkdir=True)
+    if parts.scheme == "memory":
+        return MemoryStore()
+    if parts.scheme == "s3":
+        return _open_s3(url, options)
+    raise Invalid(
+        "MORELLI_STORAGE_URL has an address that is not understood.",
+        hint="Use s3://bucket/prefix or file:///folder, or leave it unset.",
+    )
+
+
+def _open_s3(url: str, options: dict[str, str]) -> ObjectStore:
+    rest = {name: value for name, value in options.items() if name != "allow_http"}
+    # Plain http is refused unless asked for, which a MinIO in the same network needs.
+    plain = options.get("allow_http", "").lower() in ("1", "true", "yes")
+    try:
+        made: ObjectStore = S3Store.from_url(
+            url,
+            config=rest,  # type: ignore[arg-type]
+            client_options={"allow_http": plain},
+        )
+    except (BaseError, ValueError) as error:
+        # The first line names the option; the rest could repeat values.
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise Invalid(
+            f"The image storage cannot be opened. {said}",
+            hint="Check MORELLI_STORAGE_URL and MORELLI_STORAGE_OPTIONS.",
+        ) from error
+    return made
+
+
+@lru_cache
+def _store() -> ObjectStore:
+    return open_store(
+        settings().storage_url, settings().storage_options, settings().home / "images"
+    )
+
+
+def forget_store() -> None:
+    """Open the store anew at the next use, after the settings have changed."""
+    _store.cache_clear()
+
+
+def put(key: str, data: bytes) -> None:
+    """Keep bytes under a key. Whoever reads sees the whole object or none (temporary name, rename).
+
+    Raises Unavailable where the store does not answer or is full.
+    """
+    store = _store()
+    try:
+        obstore.put(store, key, data)
+        if isinstance(store, LocalStore):
+            _make_durable(Path(str(store.prefix)) / key)
+    except (BaseError, OSError) as error:
+        raise _unavailable("kept") from error
+
+
+def _make_durable(path: Path) -> None:
+    # The store renames but does not fsync: after a power cut a committed row could name an empty file.
+    for each in (path, path.parent):
+        handle = os.open(each, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def get(key: str) -> bytes:
+    """The bytes under a key. Raises NotFound or Unavailable."""
+    try:
+        return bytes(obstore.get(_store(), key).bytes())
+    except FileNotFoundError as error:
+        raise NotFound(
+            "The bytes of this image are not in the storage.",
+            hint="Restore the storage folder from a backup, or import the image again.",
+        ) from error
+    except (BaseError, OSError) as error:
+        raise _unavailable("read") from error
+
+
+def size(key: str) -> int | None:
+    """Number of bytes under a key; None where there is nothing."""
+    try:
+        return int(obstore.head(_store(), key)["size"])
+    except FileNotFoundError:
+        return None
+    except (BaseError, OSError) as error:
+        raise _unavailable("read") from error
+
+
+def exists(key: str) -> bool:
+    """Whether something is kept under a key."""
+    return size(key) is not None
+
+
+def get_original(sha256: str) -> bytes:
+    """The file as it came in, checked against its hash. Raises NotFound, or Invalid where it is damaged."""
+    data = get(key_of("original", sha256))
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise Invalid(
+            f"The stored file {sha256[:12]}… no longer matches its hash: it was damaged on the disk.",
+            hint="Restore it from a backup.",
+        )
+    return data
+
+
+def _unavailable(verb: str) -> Unavailable:
+    # The store's own message can hold endpoints and request ids, so it goes no further than the log.
+    return Unavailable(
+        f"The image storage did not answer; nothing was {verb}.",
+        hint="Check MORELLI_STORAGE_URL, its options, and free disk space.",
+    )

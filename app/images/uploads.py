@@ -1,0 +1,86 @@
+"""Uploaded files on their way to their import job: one folder each, whose names no person chose."""
+
+import json
+import secrets
+import shutil
+import time
+from pathlib import Path
+
+from app.settings import settings
+
+KEEP_SECONDS = 7 * 24 * 3600
+NAMES = "names.json"
+
+
+def new_token() -> str:
+    """A name for an upload folder that nobody can guess."""
+    return secrets.token_hex(16)
+
+
+def _is_token(text: str) -> bool:
+    return len(text) == 32 and set(text) <= set("0123456789abcdef")
+
+
+def upload_folder(token: str) -> Path:
+    """The folder of one upload."""
+    if not _is_token(token):
+        raise ValueError("not a token of an upload")
+    return settings().uploads_folder / token
+
+
+def make_upload_folder(token: str) -> Path:
+    """Make the folder of an upload, closed to other accounts of the machine."""
+    folder = upload_folder(token)
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def write_names(folder: Path, names: list[str]) -> None:
+    """Say how the files `0`, `1`, ... were called. Written last: an upload without it is not whole."""
+    part = folder / f"{NAMES}.part"
+    part.write_text(json.dumps(names), encoding="utf-8")
+    part.replace(folder / NAMES)
+
+
+def read_names(folder: Path) -> list[str] | None:
+    """How the uploaded files were called, or None where the upload is not whole."""
+    try:
+        names: list[str] = json.loads((folder / NAMES).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return names
+
+
+def _mark(token: str) -> Path:
+    return upload_folder(token).with_suffix(".done")
+
+
+def is_done(token: str) -> bool:
+    """Whether the import of this upload came to its end before."""
+    return _mark(token).exists()
+
+
+def finish_upload(token: str) -> None:
+    """Remove an upload whose import has ended. The mark tells a repeated job that nothing is left to do."""
+    _mark(token).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _mark(token).touch()
+    discard_upload(token)
+
+
+def discard_upload(token: str) -> None:
+    """Remove the files of an upload."""
+    shutil.rmtree(upload_folder(token), ignore_errors=True)
+
+
+def sweep_uploads() -> None:
+    """Remove uploads and marks that nobody came back for within a week."""
+    folder = settings().uploads_folder
+    if not folder.is_dir():
+        return
+    for each in folder.iterdir():
+        if _is_token(each.stem) and time.time() - each.stat().st_mtime > KEEP_SECONDS:
+            if each.is_dir():
+                shutil.rmtree(each, ignore_errors=True)
+            else:
+                each.unlink(missing_ok=True)

@@ -1,0 +1,98 @@
+"""Loads an image through its project, and the criteria that its labels are made under."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import column, select, table
+from sqlalchemy.orm import Session
+
+from app.criteria.models import Node
+from app.criteria.reading import current_version, version_criteria
+from app.errors import Conflict, Invalid, NotFound
+from app.images.models import Image
+from app.projects.models import Project
+from taxonomy.names import is_key
+from taxonomy.tree import POLARITIES, Criteria, Pair
+
+# Agent runs live in a room above this one; labels name their run and may read who it was.
+agent_run = table("agent_run", column("id"), column("project_id"), column("agent"))
+
+BIGGEST = 2**63 - 1
+"""The largest id a table can hold; the database refuses to look for larger ones."""
+
+
+@dataclass(frozen=True)
+class InForce:
+    """The published version that labels are made under now, with its tree."""
+
+    version_id: int
+    number: int
+    criteria: Criteria
+
+
+def get_image(db: Session, project: Project, image_id: int, *, lock: bool = False) -> Image:
+    """An image of this project. `lock` makes writers of its labels wait for one another.
+
+    Raises NotFound for an image of another project too.
+    """
+    if not 0 < image_id <= BIGGEST:
+        raise NotFound(f"There is no image {image_id} in this project.")
+    found = select(Image).where(Image.id == image_id, Image.project_id == project.id)
+    if lock:
+        found = found.with_for_update().execution_options(populate_existing=True)
+    image = db.scalar(found)
+    if image is None:
+        raise NotFound(f"There is no image {image_id} in this project.")
+    return image
+
+
+def find_in_force(db: Session, project: Project) -> InForce | None:
+    """The newest published criteria version of a project, or None before the first."""
+    version = current_version(db, project)
+    if version is None:
+        return None
+    return InForce(version.id, version.number, version_criteria(version))
+
+
+def get_in_force(db: Session, project: Project) -> InForce:
+    """The newest published criteria version. Raises Conflict where nothing is published yet."""
+    in_force = find_in_force(db, project)
+    if in_force is None:
+        raise Conflict(
+            "The criteria of this project are not published yet, so nothing can be labelled.",
+            hint="An expert publishes a first version on the criteria page.",
+        )
+    return in_force
+
+
+def get_attribute(
+    db: Session, project: Project, in_force: InForce, key: str, polarity: str
+) -> tuple[Node, str]:
+    """The node of an attribute pair in force, and the attribute's name.
+
+    Raises Invalid for an unknown polarity or key and for a key that names a dimension, Conflict for
+    a retired pair and for one that is not published yet.
+    """
+    if polarity not in POLARITIES:
+        raise Invalid(f"A polarity is {' or '.join(POLARITIES)}.", field="polarity")
+    if not is_key(key):
+        raise Invalid("This is not the key of an attribute pair.", field="key")
+    node = db.scalar(select(Node).where(Node.project_id == project.id, Node.key == key))
+    entry = in_force.criteria.find(key)
+    if node is None:
+        raise Invalid(f"No attribute pair of this project has the key “{key}”.", field="key")
+    if node.kind != "pair":
+        raise Invalid(f"“{key}” is a dimension; labels name attribute pairs.", field="key")
+    if entry is None or not isinstance(entry.node, Pair):
+        raise Conflict(
+            f"The pair “{key}” is not in version {in_force.number} of the criteria yet.",
+            field="key",
+            hint="It can be used once the criteria are published again.",
+        )
+    name = entry.node.attribute("positive" if polarity == "positive" else "negative").name
+    if entry.retired:
+        raise Conflict(
+            f"“{name}” is retired in version {in_force.number} of the criteria.",
+            field="key",
+            hint="Existing labels of it are kept, but no longer changed.",
+        )
+    return node, name

@@ -1,0 +1,33 @@
+"""What the labelling page's forms send."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from app.web.forms import Fields
+from taxonomy.tree import Polarity
+
+
+class SaveForm(Fields):
+    """One action on one attribute."""
+
+    key: str
+    polarity: Polarity
+    state: Literal["confirmed", "rejected", "withdrawn"]
+    based_on: int = Field(ge=0)
+    operation_id: UUID
+    suggestion_visible: bool = True
+
+
+class UndoForm(Fields):
+    """Undo one's last action, or the one named."""
+
+    operation_id: UUID
+    event_id: int | None = None
+
+
+class DoneForm(Fields):
+    """Mark the image as done (and go on), or open it again."""
+
+    done: bool

@@ -1,0 +1,439 @@
+"""Labels as they are shown and handed on: of one image, of many, their contradictions, their history."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, aliased
+
+from app.accounts.models import Person
+from app.criteria.models import CriteriaVersion, Node
+from app.images.models import Image
+from app.labels.access import InForce, agent_run, find_in_force
+from app.labels.models import Label, LabelEvent
+from app.projects.models import Project
+from taxonomy.tree import Criteria, Dimension, Entry, Pair, Polarity
+
+
+class Stated(NamedTuple):
+    """A label as far as contradictions go: which attribute, and its state."""
+
+    key: str
+    polarity: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """Labels that cannot all hold. `kind` is `opposed`, `flaw` or `exclusive`.
+
+    `attributes` are the (pair key, polarity)s that stand against one another, in tree order.
+    """
+
+    kind: str
+    attributes: tuple[tuple[str, Polarity], ...]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """One label of an image with the words that explain it."""
+
+    key: str
+    polarity: Polarity
+    name: str
+    definition: str
+    opposite: str
+    relation: str
+    state: str
+    source: str
+    agent: str | None
+    measure: str | None
+    value: float | None
+    threshold: float | None
+    confidence: float | None
+    revision: int
+    decided_by: str | None
+    decided_by_id: int | None
+    decided_at: datetime | None
+    version_number: int
+    retired: bool
+    contradictions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionLabels:
+    """The labels directly below one dimension. `path` names the dimensions below the root."""
+
+    key: str
+    path: tuple[str, ...]
+    exclusive: bool
+    rows: tuple[LabelRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RootLabels:
+    """The labels below one root dimension, in tree order."""
+
+    key: str
+    name: str
+    dimensions: tuple[DimensionLabels, ...]
+
+    @property
+    def rows(self) -> tuple[LabelRow, ...]:
+        """All labels below this root dimension."""
+        return tuple(row for each in self.dimensions for row in each.rows)
+
+    @property
+    def num_undecided(self) -> int:
+        """How many of them wait for a person."""
+        return sum(row.state == "proposed" for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLabels:
+    """All labels of one image, as of its label revision."""
+
+    image: Image
+    revision: int
+    in_force: InForce | None
+    roots: tuple[RootLabels, ...]
+    contradictions: tuple[Contradiction, ...]
+    num_hidden: int = 0
+
+    @property
+    def rows(self) -> tuple[LabelRow, ...]:
+        """All labels in tree order."""
+        return tuple(row for root in self.roots for row in root.rows)
+
+    def num(self, state: str) -> int:
+        """How many labels are in this state."""
+        return sum(row.state == state for row in self.rows)
+
+    def named(self, polarity: str, states: Sequence[str] = ("confirmed",)) -> tuple[LabelRow, ...]:
+        """A_pos or A_neg: the labels of one polarity that hold, without retired pairs."""
+        return tuple(
+            row
+            for row in self.rows
+            if row.polarity == polarity and row.state in states and not row.retired
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One entry of an image's history. `who` is None for the agent."""
+
+    event_id: int
+    key: str
+    polarity: Polarity
+    name: str
+    kind: str
+    before: str | None
+    after: str | None
+    who: str | None
+    person_id: int | None
+    agent_run_id: int | None
+    revision: int
+    at: datetime
+    suggestion_visible: bool
+    is_undone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveLabels:
+    """A_pos and A_neg of one image: pair keys in tree order."""
+
+    positive: tuple[str, ...] = ()
+    negative: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Found:
+    label: Label
+    node: Node
+    decided_by: str | None
+    version_number: int
+    agent: str | None
+    entry: Entry | None = field(default=None)
+
+
+def contradictions(labels: Iterable[Stated], criteria: Criteria) -> tuple[Contradiction, ...]:
+    """The contradictions among an image's labels, in tree order.
+
+    Only labels that are not rejected count, and only pairs in use. Both attributes of an opposed
+    pair; a flaw without the positive attribute that it qualifies; two positive attributes directly
+    below an exclusive dimension.
+    """
+    held = {(each.key, each.polarity) for each in labels if each.state != "rejected"}
+    found: list[Contradiction] = []
+    for entry in criteria.walk():
+        if entry.retired:
+            continue
+        if isinstance(entry.node, Pair):
+            found += _within_pair(entry.node, held)
+        elif entry.node.exclusive:
+            found += _within_exclusive(entry.node, held)
+    return tuple(found)
+
+
+def _within_pair(pair: Pair, held: set[tuple[str, str]]) -> list[Contradiction]:
+    positive, negative = (pair.key, "positive") in held, (pair.key, "negative") in held
+    if pair.relation == "opposed" and positive and negative:
+        return [
+            Contradiction(
+                "opposed",
+                ((pair.key, "positive"), (pair.key, "negative")),
+                f"“{pair.positive.name}” and “{pair.negative.name}” cannot both hold.",
+            )
+        ]
+    if pair.relation == "flaw" and negative and not positive:
+        return [
+            Contradiction(
+                "flaw",
+                ((pair.key, "negative"),),
+                f"“{pair.negative.name}” is a flaw of “{pair.positive.name}”, which is not set.",
+            )
+        ]
+    return []
+
+
+def _within_exclusive(dimension: Dimension, held: set[tuple[str, str]]) -> list[Contradiction]:
+    both = [pair for pair in dimension.pairs if not pair.retired and (pair.key, "positive") in held]
+    if len(both) < 2:
+        return []
+    names = ", ".join(f"“{pair.positive.name}”" for pair in both)
+    return [
+        Contradiction(
+            "exclusive",
+            tuple((pair.key, "positive") for pair in both),
+            f"Only one positive attribute of {dimension.name} can hold: {names}.",
+        )
+    ]
+
+
+def find_labels(
+    db: Session, project: Project, image: Image, *, suggestions: bool = True
+) -> ImageLabels:
+    """All labels of an image by root dimension and dimension, in tree order.
+
+    Without `suggestions`, what only an agent proposes is left out and counted in `num_hidden`.
+    """
+    in_force = find_in_force(db, project)
+    found = _find(db, image)
+    revision = image.label_revision
+    num_hidden = 0
+    if not suggestions:
+        shown = [each for each in found if each.label.state != "proposed"]
+        num_hidden = len(found) - len(shown)
+        found = shown
+    if in_force is None:
+        return ImageLabels(image, revision, None, (), (), num_hidden)
+    criteria = in_force.criteria
+    for each in found:
+        each.entry = criteria.find(each.node.key)
+    named = [Stated(each.node.key, each.label.polarity, each.label.state) for each in found]
+    against = contradictions(named, criteria)
+    return ImageLabels(
+        image, revision, in_force, _grouped(found, criteria, against), against, num_hidden
+    )
+
+
+def find_contradictions_of(
+    db: Session, project: Project, image: Image
+) -> tuple[Contradiction, ...]:
+    """The contradictions among the labels of one image."""
+    in_force = find_in_force(db, project)
+    if in_force is None:
+        return ()
+    rows = db.execute(
+        select(Node.key, Label.polarity, Label.state)
+        .join(Node, Node.id == Label.node_id)
+        .where(Label.image_id == image.id)
+    )
+    return contradictions([Stated(*row) for row in rows], in_force.criteria)
+
+
+def _find(db: Session, image: Image) -> list[_Found]:
+    rows = db.execute(
+        select(Label, Node, Person.name, CriteriaVersion.number, agent_run.c.agent)
+        .join(Node, Node.id == Label.node_id)
+        .join(CriteriaVersion, CriteriaVersion.id == Label.version_id)
+        .outerjoin(Person, Person.id == Label.decided_by)
+        .outerjoin(agent_run, agent_run.c.id == Label.agent_run_id)
+        .where(Label.image_id == image.id)
+        .execution_options(populate_existing=True)
+    )
+    return [_Found(*row) for row in rows]
+
+
+def _grouped(
+    found: Sequence[_Found], criteria: Criteria, against: Sequence[Contradiction]
+) -> tuple[RootLabels, ...]:
+    messages: dict[tuple[str, str], list[str]] = {}
+    for contradiction in against:
+        for named in contradiction.attributes:
+            messages.setdefault(named, []).append(contradiction.message)
+    by_parent: dict[str, list[LabelRow]] = {}
+    order = {entry.node.key: place for place, entry in enumerate(criteria.walk())}
+    in_tree = [each for each in found if each.entry is not None]
+    in_tree.sort(key=lambda each: (order[each.node.key], each.label.polarity == "negative"))
+    for each in in_tree:
+        assert each.entry is not None
+        assert each.entry.parent is not None
+        row = _row(each, messages.get((each.node.key, each.label.polarity), []))
+        by_parent.setdefault(each.entry.parent.key, []).append(row)
+    groups: dict[str, list[DimensionLabels]] = {}
+    for key, rows in by_parent.items():
+        entry = criteria.entry(key)
+        assert isinstance(entry.node, Dimension)
+        path = tuple(criteria.dimension(above).name for above in entry.path[1:])
+        group = DimensionLabels(key, path, entry.node.exclusive, tuple(rows))
+        groups.setdefault(entry.root.key, []).append(group)
+    return tuple(
+        RootLabels(key, criteria.dimension(key).name, tuple(parts)) for key, parts in groups.items()
+    )
+
+
+def _row(found: _Found, messages: Sequence[str]) -> LabelRow:
+    label, entry = found.label, found.entry
+    assert entry is not None
+    assert isinstance(entry.node, Pair)
+    polarity: Polarity = "positive" if label.polarity == "positive" else "negative"
+    attribute = entry.node.attribute(polarity)
+    other = entry.node.attribute("negative" if polarity == "positive" else "positive")
+    return LabelRow(
+        key=entry.node.key,
+        polarity=polarity,
+        name=attribute.name,
+        definition=attribute.definition,
+        opposite=other.name,
+        relation=entry.node.relation,
+        state=label.state,
+        source=label.source,
+        agent=found.agent,
+        measure=label.measure,
+        value=label.value,
+        threshold=label.threshold,
+        confidence=label.confidence,
+        revision=label.revision,
+        decided_by=found.decided_by,
+        decided_by_id=label.decided_by,
+        decided_at=label.decided_at,
+        version_number=found.version_number,
+        retired=entry.retired,
+        contradictions=tuple(messages),
+    )
+
+
+def find_history(
+    db: Session, project: Project, image: Image, *, before: int | None = None, limit: int = 50
+) -> tuple[Sequence[Happened], int | None]:
+    """What happened to an image's labels, newest first, and the `before` of the next page."""
+    undoing = aliased(LabelEvent)
+    statement = (
+        select(LabelEvent, Node.key, Person.name, undoing.id)
+        .join(Node, Node.id == LabelEvent.node_id)
+        .outerjoin(Person, Person.id == LabelEvent.person_id)
+        # Without the image an undoing would be looked for among those of all images.
+        .outerjoin(undoing, (undoing.undoes_id == LabelEvent.id) & (undoing.image_id == image.id))
+        .where(LabelEvent.image_id == image.id)
+        .order_by(LabelEvent.id.desc())
+        .limit(limit + 1)
+    )
+    if before is not None:
+        statement = statement.where(LabelEvent.id < before)
+    rows = db.execute(statement).all()
+    in_force = find_in_force(db, project)
+    criteria = in_force.criteria if in_force else None
+    happened = [_happened(*row, criteria=criteria) for row in rows[:limit]]
+    return happened, happened[-1].event_id if len(rows) > limit else None
+
+
+def _happened(
+    event: LabelEvent,
+    key: str,
+    who: str | None,
+    undone_by: int | None,
+    *,
+    criteria: Criteria | None,
+) -> Happened:
+    polarity: Polarity = "positive" if event.polarity == "positive" else "negative"
+    entry = criteria.find(key) if criteria else None
+    pair = entry.node if entry and isinstance(entry.node, Pair) else None
+    return Happened(
+        event_id=event.id,
+        key=key,
+        polarity=polarity,
+        name=pair.attribute(polarity).name if pair else key,
+        kind=event.kind,
+        before=event.before,
+        after=event.after,
+        who=who,
+        person_id=event.person_id,
+        agent_run_id=event.agent_run_id,
+        revision=event.image_revision,
+        at=event.at,
+        suggestion_visible=event.suggestion_visible,
+        is_undone=undone_by is not None,
+    )
+
+
+def count_by_state(db: Session, project: Project) -> dict[str, int]:
+    """How many labels of a project are proposed, confirmed and rejected."""
+    rows = db.execute(
+        select(Label.state, func.count())
+        .where(Label.project_id == project.id)
+        .group_by(Label.state)
+    )
+    return {"proposed": 0, "confirmed": 0, "rejected": 0} | {row[0]: row[1] for row in rows}
+
+
+def find_effective_labels(
+    db: Session, image_ids: Sequence[int], *, criteria: Criteria, include_proposed: bool = False
+) -> dict[int, EffectiveLabels]:
+    """A_pos and A_neg of many images in one query, each in the tree order of `criteria`.
+
+    Confirmed labels count, and proposed ones where asked for. Pairs that are retired or not in
+    `criteria` are left out. Every image id asked for is in the answer.
+    """
+    states = ["confirmed", "proposed"] if include_proposed else ["confirmed"]
+    order = {pair.key: place for place, pair in enumerate(criteria.active_pairs())}
+    rows = db.execute(
+        select(Label.image_id, Node.key, Label.polarity)
+        .join(Node, Node.id == Label.node_id)
+        .where(Label.image_id == func.any(list(image_ids)), Label.state.in_(states))
+    )
+    held: dict[int, dict[str, list[str]]] = {}
+    for image_id, key, polarity in rows:
+        if key in order:
+            held.setdefault(image_id, {}).setdefault(polarity, []).append(key)
+    return {
+        image_id: EffectiveLabels(
+            *(
+                tuple(sorted(held.get(image_id, {}).get(polarity, ()), key=order.__getitem__))
+                for polarity in ("positive", "negative")
+            )
+        )
+        for image_id in image_ids
+    }
+
+
+def find_next_undone(db: Session, project: Project, after: int) -> int | None:
+    """The next image that is not done, by id, starting over at the first; None when all are done."""
+    undone = select(Image.id).where(
+        Image.project_id == project.id, Image.done_at.is_(None), Image.id != after
+    )
+    following = db.scalar(undone.where(Image.id > after).order_by(Image.id).limit(1))
+    if following is not None:
+        return following
+    return db.scalar(undone.where(Image.id < after).order_by(Image.id).limit(1))
+
+
+def find_neighbours(db: Session, project: Project, image_id: int) -> tuple[int | None, int | None]:
+    """The images before and after one, by id."""
+    own = select(Image.id).where(Image.project_id == project.id)
+    previous = own.where(Image.id < image_id).order_by(Image.id.desc()).limit(1)
+    following = own.where(Image.id > image_id).order_by(Image.id).limit(1)
+    return db.scalar(previous), db.scalar(following)

@@ -1,0 +1,244 @@
+"""Labels as JSON."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.labels.access import InForce
+from app.labels.reading import Contradiction, Happened, ImageLabels, LabelRow
+from app.labels.saving import Saved
+from taxonomy.tree import Pair, Polarity
+
+State = Literal["proposed", "confirmed", "rejected"]
+
+
+class Asked(BaseModel):
+    """Base of what programs send: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class LabelAction(Asked):
+    """One action on one attribute of an image."""
+
+    state: Literal["confirmed", "rejected", "withdrawn"]
+    based_on: int = Field(ge=0, description="Label revision of the image that the answer is about.")
+    operation_id: UUID = Field(description="Made by the client; sending it again is harmless.")
+    suggestion_visible: bool = Field(
+        default=True, description="Whether the agent's suggestions were in view."
+    )
+
+
+class UndoAction(Asked):
+    """Undo one action of one's own, or the last."""
+
+    operation_id: UUID
+    event_id: int | None = None
+
+
+class DoneMark(Asked):
+    """Whether the image's labels are done."""
+
+    done: bool
+
+
+class AttributeOut(BaseModel):
+    """One attribute, named by the key of its pair and its polarity."""
+
+    key: str
+    polarity: Polarity
+
+
+class ContradictionOut(BaseModel):
+    """Labels that cannot all hold."""
+
+    kind: str
+    message: str
+    attributes: list[AttributeOut]
+
+
+class LabelOut(AttributeOut):
+    """One label as it stands."""
+
+    name: str
+    state: State
+    source: Literal["agent", "person"]
+    agent: str | None
+    measure: str | None
+    value: float | None
+    threshold: float | None
+    confidence: float | None
+    revision: int
+    decided_by: str | None
+    decided_at: datetime | None
+    version: int
+    retired: bool
+
+
+class ImageLabelsOut(BaseModel):
+    """The labels of one image. `A_pos` and `A_neg` are the names of the confirmed attributes."""
+
+    image_id: int
+    revision: int
+    done: bool
+    version: int | None
+    labels: list[LabelOut]
+    A_pos: list[str]
+    A_neg: list[str]
+    contradictions: list[ContradictionOut]
+
+
+class SavedOut(AttributeOut):
+    """What an action did. `state` is null where the label is gone."""
+
+    event_id: int
+    kind: str
+    before: State | None
+    state: State | None
+    revision: int
+    contradictions: list[ContradictionOut]
+
+
+class DoneOut(BaseModel):
+    """Whether the image's labels are done."""
+
+    done: bool
+    done_at: datetime | None
+
+
+class HappenedOut(AttributeOut):
+    """One event of an image's history; `person` is null for the agent."""
+
+    event_id: int
+    name: str
+    kind: str
+    before: State | None
+    after: State | None
+    person: str | None
+    agent_run_id: int | None
+    revision: int
+    at: datetime
+    suggestion_visible: bool
+    undone: bool
+
+
+class HistoryOut(BaseModel):
+    """A page of an image's history, newest first; `next` goes into `before` for the next page."""
+
+    items: list[HappenedOut]
+    next: int | None
+
+
+class UsableAttributeOut(AttributeOut):
+    """An attribute that can be added; `path` names the dimensions above it."""
+
+    name: str
+    definition: str
+    relation: Literal["opposed", "flaw"]
+    parent: str
+    exclusive: bool
+    path: list[str]
+
+
+class UsableAttributesOut(BaseModel):
+    """The attributes of one criteria version in tree order."""
+
+    version: int
+    items: list[UsableAttributeOut]
+
+
+def show_contradictions(found: tuple[Contradiction, ...]) -> list[ContradictionOut]:
+    """Contradictions as JSON."""
+    return [
+        ContradictionOut(
+            kind=each.kind,
+            message=each.message,
+            attributes=[AttributeOut(key=key, polarity=side) for key, side in each.attributes],
+        )
+        for each in found
+    ]
+
+
+def _label(row: LabelRow) -> LabelOut:
+    return LabelOut.model_validate(
+        {
+            name: getattr(row, name)
+            for name in LabelOut.model_fields
+            if name not in ("version", "contradictions")
+        }
+        | {"version": row.version_number}
+    )
+
+
+def show_image_labels(labels: ImageLabels) -> ImageLabelsOut:
+    """The labels of one image as JSON."""
+    return ImageLabelsOut(
+        image_id=labels.image.id,
+        revision=labels.revision,
+        done=labels.image.done_at is not None,
+        version=labels.in_force.number if labels.in_force else None,
+        labels=[_label(row) for row in labels.rows],
+        A_pos=[row.name for row in labels.named("positive")],
+        A_neg=[row.name for row in labels.named("negative")],
+        contradictions=show_contradictions(labels.contradictions),
+    )
+
+
+def show_saved(saved: Saved, found: tuple[Contradiction, ...]) -> SavedOut:
+    """The answer to an action as JSON, with the contradictions that stand after it."""
+    return SavedOut.model_validate(
+        {
+            "event_id": saved.event_id,
+            "key": saved.key,
+            "polarity": saved.polarity,
+            "kind": saved.kind,
+            "before": saved.before,
+            "state": saved.state,
+            "revision": saved.revision,
+            "contradictions": show_contradictions(found),
+        }
+    )
+
+
+def show_happened(each: Happened) -> HappenedOut:
+    """An event as JSON."""
+    return HappenedOut.model_validate(
+        {
+            "event_id": each.event_id,
+            "key": each.key,
+            "polarity": each.polarity,
+            "name": each.name,
+            "kind": each.kind,
+            "before": each.before,
+            "after": each.after,
+            "person": each.who,
+            "agent_run_id": each.agent_run_id,
+            "revision": each.revision,
+            "at": each.at,
+            "suggestion_visible": each.suggestion_visible,
+            "undone": each.is_undone,
+        }
+    )
+
+
+def show_usable(in_force: InForce) -> UsableAttributesOut:
+    """Every attribute in use of a version as JSON."""
+    criteria = in_force.criteria
+    items = [
+        UsableAttributeOut(
+            key=entry.node.key,
+            polarity=polarity,
+            name=entry.node.attribute(polarity).name,
+            definition=entry.node.attribute(polarity).definition,
+            relation=entry.node.relation,
+            parent=entry.parent.key if entry.parent else "",
+            exclusive=bool(entry.parent and entry.parent.exclusive),
+            path=[criteria.dimension(key).name for key in entry.path[:-1]],
+        )
+        for entry in criteria.walk()
+        if isinstance(entry.node, Pair) and not entry.retired
+        for polarity in ("positive", "negative")
+    ]
+    return UsableAttributesOut(version=in_force.number, items=items)

@@ -1,0 +1,1 @@
+"""Runs: training jobs with their config, metrics, samples, checkpoints and weights."""

@@ -1,0 +1,112 @@
+"""Base models: the pretrained models that runs adapt."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Person
+from app.errors import Conflict, Invalid
+from app.jobs.models import OPEN_STATES, Job
+from app.jobs.queueing import submit
+from app.projects.models import Project
+from app.settings import settings
+
+TINY = "tiny-sdxl"
+INDEX = "model_index.json"
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A model folder in diffusers layout."""
+
+    name: str
+    folder: Path
+
+
+def find_base_models() -> Sequence[BaseModel]:
+    """The models in this installation's models folder, by name."""
+    home = settings().models_folder
+    if not home.is_dir():
+        return []
+    return [
+        BaseModel(each.name, each)
+        for each in sorted(home.iterdir())
+        if not each.name.startswith(".") and (each / INDEX).is_file()
+    ]
+
+
+def model_path(name: str) -> str:
+    """What a config calls a base model: the folder of a listed one, another folder, or a hub id.
+
+    Raises Invalid where it is none of them.
+    """
+    name = name.strip()
+    if not name:
+        raise Invalid("Please choose a base model.", field="base_model")
+    for each in find_base_models():
+        if each.name == name:
+            return str(each.folder)
+    if name.startswith("/"):
+        folder = Path(name)
+        if "\x00" in name or not (folder / INDEX).is_file():
+            raise Invalid(
+                f"{name} is not the folder of a model in diffusers layout.",
+                field="base_model",
+                hint=f"Such a folder holds a {INDEX}.",
+            )
+        return str(folder)
+    if HUB_ID.fullmatch(name):
+        return name
+    raise Invalid(
+        f"There is no base model “{name}”.",
+        field="base_model",
+        hint="Give a listed name, an absolute folder, or a hub id such as organisation/name.",
+    )
+
+
+def model_name(path: str) -> str:
+    """What people call the model at a config's path."""
+    home = settings().models_folder
+    folder = Path(path)
+    return folder.name if folder.parent == home else path
+
+
+def make_base_model(
+    db: Session, project: Project, *, by: Person | None, name: str = TINY, seed: int = 0
+) -> Job:
+    """Ask for a tiny model: it paints nothing worth hanging up, and trains in a minute on a CPU.
+
+    Raises Invalid for a name that is no folder name, Conflict where it exists or is being made.
+    """
+    if not NAME.fullmatch(name):
+        raise Invalid(
+            "A name has small letters, digits, dots, dashes and underscores.", field="name"
+        )
+    if not 0 <= seed < 2**31:
+        raise Invalid("The seed is a number from 0 to 2147483647.", field="seed")
+    if (settings().models_folder / name).exists():
+        raise Conflict(f"The base model “{name}” exists already.", field="name")
+    if find_making(db, name) is not None:
+        raise Conflict(f"The base model “{name}” is being made already.", field="name")
+    spec = {"name": name, "seed": seed}
+    return submit(db, project=project, kind="base_model", spec=spec, by=by)
+
+
+def find_making(db: Session, name: str = TINY) -> Job | None:
+    """The open job that makes a base model of this name, in whichever project it was asked for."""
+    return db.scalar(
+        select(Job)
+        .where(
+            Job.kind == "base_model",
+            Job.state.in_(OPEN_STATES),
+            Job.spec["name"].as_string() == name,
+        )
+        .order_by(Job.id)
+        .limit(1)
+    )

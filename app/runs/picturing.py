@@ -1,0 +1,55 @@
+"""Samples as a page shows them: by prompt, with base, expert and target side by side."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.runs.models import RunSample
+
+MODELS = ("base", "expert", "target")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One prompt with one seed, and the file names of its samples by model."""
+
+    index: int
+    prompt: str
+    seed: int
+    files: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples at one step; base and expert do not change, so they stand beside every step."""
+
+    steps: list[int]
+    step: int | None
+    models: list[str]
+    cases: list[Case]
+
+
+def picture_samples(rows: Sequence[RunSample], *, step: int | None = None) -> Samples:
+    """Arrange samples for a step, by default the newest one. A first step of stage 1 shows the base
+    model itself: its adapter is still zero then.
+    """
+    steps = sorted({row.step for row in rows if row.model == "target"})
+    if step not in steps:
+        step = steps[-1] if steps else None
+    has_base = any(row.model == "base" for row in rows)
+    cases: dict[int, Case] = {}
+    for row in rows:
+        model = row.model
+        if model == "target" and row.step != step:
+            if has_base or row.step != 0:
+                continue
+            model = "base"
+        case = cases.setdefault(row.index, Case(row.index, row.prompt, row.seed, {}))
+        case.files[model] = row.file.removeprefix("samples/")
+        if model == "target" and row.step == 0 and not has_base:
+            case.files["base"] = case.files[model]
+    return Samples(
+        steps=steps,
+        step=step,
+        models=[each for each in MODELS if any(each in case.files for case in cases.values())],
+        cases=[cases[index] for index in sorted(cases)],
+    )

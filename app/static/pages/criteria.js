@@ -1,0 +1,287 @@
+// The hands of the criteria tree: walking it by keyboard, filtering, renaming in place.
+// Everything it does can also be done with links and forms.
+
+const tree = document.getElementById("tree");
+
+const isTyping = (target) =>
+  target instanceof HTMLElement && /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && target.type !== "checkbox";
+
+const linkOf = (item) => item.querySelector(":scope > details > summary a.names, :scope > .node > a.names");
+const itemOf = (link) => link.closest("li");
+const isShown = (link) => link.checkVisibility();
+const lines = () => [...tree.querySelectorAll("a.names")].filter(isShown);
+
+// One stop in the tab order: the line one was on last.
+let current = null;
+
+const setCurrent = (link, { focus = true } = {}) => {
+  if (!link) return;
+  if (current) current.tabIndex = -1;
+  current = link;
+  current.tabIndex = 0;
+  if (focus) {
+    current.focus({ preventScroll: true });
+    current.scrollIntoView({ block: "nearest" });
+  }
+};
+
+// What was found stays in view when everything else comes back.
+const reveal = (link) => {
+  for (let item = itemOf(link).parentElement.closest("li"); item; item = item.parentElement.closest("li")) {
+    item.querySelector(":scope > details").open = true;
+  }
+};
+
+const readyLines = () => {
+  for (const each of tree.querySelectorAll("a.names")) each.tabIndex = -1;
+  for (const each of tree.querySelectorAll("summary")) each.tabIndex = -1;
+  const chosen = tree.querySelector("a.names[aria-current]");
+  setCurrent(chosen ?? (current?.isConnected ? current : tree.querySelector("a.names")), { focus: false });
+};
+
+const choose = (link) => {
+  for (const each of tree.querySelectorAll("a.names[aria-current]")) {
+    if (each !== link) each.removeAttribute("aria-current");
+  }
+  link?.setAttribute("aria-current", "true");
+};
+
+// The panel follows the line one rests on, not each line one passes.
+let waiting = 0;
+const showSoon = (link, delay = 220) => {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => {
+    if (current === link && !link.hasAttribute("aria-current")) link.dispatchEvent(new Event("pick", { bubbles: true }));
+  }, delay);
+};
+
+const go = (link) => {
+  if (!link) return;
+  setCurrent(link);
+  showSoon(link);
+};
+
+const step = (by) => {
+  const all = lines();
+  go(all[Math.min(all.length - 1, Math.max(0, all.indexOf(current) + by))]);
+};
+
+const goIn = () => {
+  const details = itemOf(current).querySelector(":scope > details");
+  if (!details) return;
+  if (!details.open) details.open = true;
+  else go([...details.querySelectorAll(":scope > ul > li")].map(linkOf).find(isShown));
+};
+
+const goOut = () => {
+  const details = itemOf(current).querySelector(":scope > details");
+  if (details?.open) details.open = false;
+  else {
+    const above = itemOf(current).parentElement.closest("li");
+    if (above) go(linkOf(above));
+  }
+};
+
+// Editing ---------------------------------------------------------------------------------------
+
+const mayEdit = () => "editable" in tree.dataset;
+const nodeAddress = (link) => `${tree.dataset.base}/nodes/${link.dataset.key}`;
+
+const load = (address, target, swap = "outerHTML") => {
+  clearTimeout(waiting);
+  return window.htmx.ajax("GET", address, { target, swap, source: document.body });
+};
+
+const rename = (link) => load(`${nodeAddress(link)}/rename`, `#${link.closest(".node").id}`);
+
+const parentDimension = (link) => {
+  const item = itemOf(link);
+  return linkOf(item.classList.contains("dimension") ? item : item.parentElement.closest("li"));
+};
+
+const add = (link) => load(`${tree.dataset.base}/add?parent=${parentDimension(link).dataset.key}`, "#panel");
+
+const ACTIONS = {
+  ArrowDown: () => step(1),
+  ArrowUp: () => step(-1),
+  ArrowRight: goIn,
+  ArrowLeft: goOut,
+  Home: () => go(lines()[0]),
+  End: () => go(lines().at(-1)),
+  " ": () => current.dispatchEvent(new Event("pick", { bubbles: true })),
+};
+const EDITS = {
+  Enter: rename,
+  F2: rename,
+  e: (link) => load(`${nodeAddress(link)}/edit`, "#panel"),
+  a: add,
+};
+
+const onTreeKey = (event) => {
+  const link = event.target.closest("a.names");
+  if (!link) return;
+  if (link !== current) setCurrent(link, { focus: false });
+  const action = ACTIONS[event.key] ?? (mayEdit() ? EDITS[event.key] : undefined);
+  if (!action) return;
+  event.preventDefault();
+  action(link);
+};
+
+// Filtering -------------------------------------------------------------------------------------
+
+const filter = document.getElementById("filter");
+const openBefore = new Map();
+
+const words = (node) => node.textContent.toLocaleLowerCase().replace(/\s+/g, " ");
+
+const remember = () => {
+  if (openBefore.size) return;
+  for (const each of tree.querySelectorAll("details")) openBefore.set(each, each.open);
+};
+
+const showAll = () => {
+  for (const each of tree.querySelectorAll(".no-match, .only-way")) each.classList.remove("no-match", "only-way");
+  for (const [details, wasOpen] of openBefore) details.open = wasOpen;
+  openBefore.clear();
+  tree.classList.remove("is-filtered");
+  document.getElementById("filter-count").textContent = "";
+  document.getElementById("nothing").hidden = true;
+};
+
+// A line stays when it matches, when something above it does, or as the way to a match below.
+const sift = (item, wanted, underMatch) => {
+  const node = linkOf(item)?.closest(".node") ?? item.querySelector(".node");
+  const text = words(node);
+  const matches = wanted.every((each) => text.includes(each));
+  let below = 0;
+  for (const child of item.querySelectorAll(":scope > details > ul > li")) below += sift(child, wanted, underMatch || matches);
+  const stays = matches || underMatch || below > 0;
+  item.classList.toggle("no-match", !stays);
+  item.classList.toggle("only-way", stays && !matches && !underMatch);
+  const details = item.querySelector(":scope > details");
+  if (details) details.open = below > 0 && !underMatch;
+  return below + (matches ? 1 : 0);
+};
+
+const sieve = () => {
+  const wanted = filter.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+  if (!wanted.length) return showAll();
+  remember();
+  tree.classList.add("is-filtered");
+  let found = 0;
+  for (const item of tree.querySelectorAll(":scope > ul > li")) found += sift(item, wanted, false);
+  document.getElementById("filter-count").textContent = `${found} found`;
+  document.getElementById("nothing").hidden = found > 0;
+};
+
+const clearFilter = () => {
+  filter.value = "";
+  showAll();
+};
+
+const onFilterKey = (event) => {
+  if (event.key === "Escape") {
+    event.preventDefault();
+    clearFilter();
+    const link = current?.isConnected ? current : lines()[0];
+    reveal(link);
+    setCurrent(link);
+  } else if (event.key === "ArrowDown" || event.key === "Enter") {
+    event.preventDefault();
+    const first = lines().find((link) => !itemOf(link).classList.contains("only-way"));
+    go(first ?? lines()[0]);
+  }
+};
+
+// Folding and definitions -----------------------------------------------------------------------
+
+const fold = () => {
+  const all = [...tree.querySelectorAll("details")];
+  const isOpen = all.some((each) => each.open && each.closest("li").classList.contains("level-2"));
+  for (const each of all) each.open = !isOpen || each.closest("li").classList.contains("level-1");
+  if (current && !isShown(current)) setCurrent(lines()[0], { focus: tree.contains(document.activeElement) });
+};
+
+const toggleDefinitions = () => {
+  const isOn = tree.classList.toggle("show-definitions");
+  document.getElementById("definitions").setAttribute("aria-pressed", String(isOn));
+  current?.scrollIntoView({ block: "nearest" });
+};
+
+// What was open stays open when the page comes anew, as after adding a node.
+const memory = () => `open ${tree.dataset.base}`;
+const keepOpen = () => {
+  if (openBefore.size) showAll();
+  const open = [...tree.querySelectorAll("details[open]")].map((each) => each.id);
+  sessionStorage.setItem(memory(), JSON.stringify({ open, top: tree.scrollTop }));
+};
+const reopen = () => {
+  const kept = JSON.parse(sessionStorage.getItem(memory()) ?? "null");
+  if (!kept) return;
+  for (const id of kept.open) document.getElementById(id)?.setAttribute("open", "");
+  tree.scrollTop = kept.top;
+};
+
+const start = () => {
+  reopen();
+  readyLines();
+  for (const id of ["filter", "definitions", "fold"]) document.getElementById(id).hidden = false;
+  current?.scrollIntoView({ block: "nearest" });
+  addEventListener("pagehide", keepOpen);
+
+  tree.addEventListener("keydown", onTreeKey);
+  tree.addEventListener("focusin", (event) => {
+    const link = event.target.closest("a.names");
+    if (link) setCurrent(link, { focus: false });
+  });
+  tree.addEventListener("dblclick", (event) => {
+    const link = event.target.closest("a.names");
+    if (link && mayEdit()) rename(link);
+  });
+  filter.addEventListener("input", sieve);
+  filter.addEventListener("keydown", onFilterKey);
+  document.getElementById("clear").addEventListener("click", () => {
+    clearFilter();
+    filter.focus();
+  });
+  document.getElementById("fold").addEventListener("click", fold);
+  document.getElementById("definitions").addEventListener("click", toggleDefinitions);
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.key === "Escape" && event.target.closest?.("form")) {
+      event.target.closest("form").querySelector("[data-cancel]")?.click();
+    }
+    if (isTyping(event.target)) return;
+    const action = { "/": () => filter.focus(), d: toggleDefinitions, f: fold }[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+
+  // A line is chosen when its panel is asked for.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const link = event.detail.elt.closest?.("a.names");
+    if (link) choose(link);
+  });
+  // Forms begin at their first field; a saved line takes the focus back.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    const part = event.detail.elt;
+    if (!(part instanceof Element) || !part.isConnected) return;
+    const field = part.querySelector('[aria-invalid="true"]') ?? part.querySelector("form input:not([type=hidden])");
+    const isForm = part.classList.contains("is-renaming") || (part.id === "panel" && part.querySelector("form [data-cancel]"));
+    if (isForm && field) {
+      field.focus();
+      field.select?.();
+    } else if (part.classList.contains("node") && tree.contains(part)) {
+      const link = part.querySelector("a.names");
+      readyLines();
+      choose(link);
+      setCurrent(link, { focus: document.activeElement === document.body || tree.contains(document.activeElement) });
+    } else if (part.id === "panel" && document.activeElement === document.body) {
+      current?.focus({ preventScroll: true });
+    }
+  });
+};
+
+if (tree) start();

@@ -1,0 +1,154 @@
+// The wall by keyboard, and what an upload says while it goes.
+
+const isTyping = (target) =>
+  target instanceof HTMLElement && /^(INPUT|TEXTAREA|SELECT|BUTTON)$/.test(target.tagName) && target.type !== "radio";
+
+const links = () => [...document.querySelectorAll("#wall .wall a")];
+
+// Rows are filled to the right edge by giving each its own height; without this script they end ragged.
+const ROW = { aim: 188, narrowest: 120 };
+
+const justify = () => {
+  const wall = document.querySelector("#wall .wall");
+  if (!wall) return;
+  const style = getComputedStyle(wall);
+  const room = wall.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  const gap = parseFloat(style.columnGap);
+  // The height at which a row fills the room. Slivers keep a width of their own for their caption, so
+  // taking them out changes the height of the others; three rounds settle it.
+  const fitting = (row) => {
+    let height = ROW.aim;
+    for (let round = 0; round < 3; round += 1) {
+      const wide = row.filter(({ ratio }) => ratio * height >= ROW.narrowest);
+      const taken = gap * (row.length - 1) + 1 + (row.length - wide.length) * ROW.narrowest;
+      if (!wide.length) return ROW.aim;
+      height = (room - taken) / wide.reduce((sum, { ratio }) => sum + ratio, 0);
+    }
+    return height;
+  };
+  const close = (row, height) => {
+    for (const { image, ratio } of row) {
+      image.style.maxWidth = "none";
+      image.style.height = `${height}px`;
+      image.style.width = `${height * ratio}px`;
+    }
+  };
+  let row = [];
+  for (const image of wall.querySelectorAll("img")) {
+    const ratio = Math.min(image.getAttribute("width") / image.getAttribute("height"), room / ROW.aim);
+    row.push({ image, ratio });
+    const height = fitting(row);
+    if (height <= ROW.aim * 1.12 && height < room) {
+      close(row, height);
+      row = [];
+    }
+  }
+  close(row, ROW.aim);
+};
+
+const watch = () => {
+  justify();
+  const wall = document.querySelector("#wall .wall");
+  if (wall) new ResizeObserver(justify).observe(wall);
+};
+watch();
+document.addEventListener("htmx:afterSwap", watch);
+
+const middle = (element) => {
+  const box = element.getBoundingClientRect();
+  return { x: box.left + box.width / 2, top: box.top };
+};
+
+// Rows hold different numbers of images, so up and down look for the nearest one by place.
+const vertical = (all, from, direction) => {
+  const here = middle(from);
+  let best = null;
+  for (const each of all) {
+    const there = middle(each);
+    const rows = (there.top - here.top) * direction;
+    if (rows < 20) continue;
+    const cost = rows * 4 + Math.abs(there.x - here.x);
+    if (!best || cost < best.cost) best = { each, cost };
+  }
+  return best?.each;
+};
+
+const wanted = (key, all, at) => {
+  if (key === "Home") return all[0];
+  if (key === "End") return all.at(-1);
+  if (at < 0) return all[0];
+  if (key === "ArrowRight") return all[at + 1];
+  if (key === "ArrowLeft") return all[at - 1];
+  return vertical(all, all[at], key === "ArrowDown" ? 1 : -1);
+};
+
+const MOVES = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]);
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  const search = document.getElementById("wall-search");
+  if (event.key === "Escape" && event.target === search) search.blur();
+  if (isTyping(event.target) || !document.getElementById("wall")) return;
+  if (event.key === "/" && search) {
+    event.preventDefault();
+    search.focus();
+    search.select();
+  }
+  if (event.key === "n" || event.key === "p") {
+    document.querySelector(`#wall a[rel="${event.key === "n" ? "next" : "prev"}"]`)?.click();
+  }
+  // Radio buttons keep their own arrow keys.
+  if (!MOVES.has(event.key) || event.target.type === "radio") return;
+  const all = links();
+  const next = wanted(event.key, all, all.indexOf(document.activeElement));
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+  next.scrollIntoView({ block: "nearest" });
+});
+
+const form = document.querySelector("form[data-upload]");
+const said = document.getElementById("upload-said");
+const bar = document.getElementById("upload-progress");
+const size = (bytes) =>
+  bytes < 1048576 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 1048576).toFixed(bytes < 10485760 ? 1 : 0)} MiB`;
+
+const weigh = () => {
+  const files = [...form.elements.files.files];
+  const total = files.reduce((sum, file) => sum + file.size, 0);
+  const limit = Number(form.dataset.limitMb) * 1048576;
+  const isTooLarge = total > limit;
+  said.textContent = files.length
+    ? `${files.length} file${files.length === 1 ? "" : "s"}, ${size(total)}${isTooLarge ? `: more than the ${size(limit)} that one upload may have` : ""}`
+    : "";
+  form.querySelector("button[type=submit]").disabled = isTooLarge;
+};
+
+if (form) {
+  const drop = form.querySelector(".drop");
+  form.elements.files.addEventListener("change", weigh);
+  for (const name of ["dragenter", "dragover"]) {
+    drop.addEventListener(name, (event) => {
+      event.preventDefault();
+      drop.classList.add("is-over");
+    });
+  }
+  for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("is-over"));
+  drop.addEventListener("drop", (event) => {
+    event.preventDefault();
+    if (!event.dataTransfer.files.length) return;
+    form.elements.files.files = event.dataTransfer.files;
+    weigh();
+  });
+  form.addEventListener("htmx:xhr:progress", (event) => {
+    const { loaded, total } = event.detail;
+    if (!total) return;
+    bar.hidden = false;
+    bar.value = loaded / total;
+    said.textContent = loaded < total ? `${size(loaded)} of ${size(total)} sent` : "Sent; the import begins";
+  });
+  form.addEventListener("htmx:afterRequest", () => {
+    bar.hidden = true;
+    weigh();
+  });
+}

@@ -1,0 +1,1 @@
+"""Where criteria and labels meet: the tree with its counts, undoing, checking, publishing."""

@@ -1,0 +1,172 @@
+"""Checking the working criteria, showing what publication will do, and publishing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Person
+from app.criteria.freezing import freeze_version
+from app.criteria.models import CriteriaVersion
+from app.criteria.reading import (
+    build_tree,
+    current_version,
+    find_nodes,
+    get_criteria,
+    version_criteria,
+)
+from app.criteria.recording import lock_criteria
+from app.errors import Invalid, Stale
+from app.projects.models import Project
+from app.versions.counting import LabelCounts, count_labels
+from taxonomy.changes import Change, difference
+from taxonomy.checks import Problem, check, has_errors
+from taxonomy.tree import Criteria, Pair
+
+MAX_NOTE = 500
+
+# What publication does to the labels of the nodes that a change touches.
+EFFECTS = {
+    "added": "none yet",
+    "removed": "kept",
+    "moved": "kept as they are",
+    "reordered": "kept as they are",
+    "renamed": "kept as they are",
+    "described": "kept as they are",
+    "relation-changed": "kept; contradictions are counted anew",
+    "exclusive-changed": "kept; contradictions are counted anew",
+    "retired": "kept, greyed, left out of new datasets",
+    "restored": "counted again",
+    "language-changed": "kept as they are",
+    "limit-changed": "kept as they are",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """One kind of change: how many there are and how many labels stand on their nodes."""
+
+    kind: str
+    num_changes: int
+    labels: LabelCounts
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What publishing the working criteria would mean. `last` is the version that stands now."""
+
+    criteria: Criteria
+    working_revision: int
+    last: CriteriaVersion | None
+    problems: list[Problem]
+    changes: list[Change]
+    touched: list[Touched]
+
+    @property
+    def errors(self) -> list[Problem]:
+        """Faults that stop a publication."""
+        return [problem for problem in self.problems if problem.severity == "error"]
+
+    @property
+    def warnings(self) -> list[Problem]:
+        """What is doubtful."""
+        return [problem for problem in self.problems if problem.severity == "warning"]
+
+    @property
+    def can_publish(self) -> bool:
+        """Whether publication would succeed."""
+        return not self.errors and (self.last is None or bool(self.changes))
+
+
+def preview(db: Session, project: Project) -> Preview:
+    """Checks, differences to the current version, and the labels they touch."""
+    row = get_criteria(db, project)
+    nodes = find_nodes(db, project)
+    criteria = build_tree(row, nodes)
+    last = current_version(db, project)
+    old = version_criteria(last) if last else None
+    changes = difference(old, criteria) if old else []
+    ids = {node.key: node.id for node in nodes}
+    return Preview(
+        criteria=criteria,
+        working_revision=row.revision,
+        last=last,
+        problems=check(criteria),
+        changes=changes,
+        touched=_touched(db, old, criteria, changes, ids),
+    )
+
+
+def publish(
+    db: Session, project: Project, *, note: str = "", by: Person, based_on: int | None = None
+) -> CriteriaVersion:
+    """Freeze the working criteria as the next version.
+
+    `based_on` is the working revision that the person saw. Raises Stale where the criteria changed
+    since, Invalid (with `problems`) where a check of severity error stands, Conflict where nothing
+    changed since the last version.
+    """
+    note = " ".join(note.split())
+    if len(note) > MAX_NOTE:
+        raise Invalid(f"The note may have up to {MAX_NOTE} characters.", field="note")
+    row = lock_criteria(db, project)
+    if based_on is not None and based_on != row.revision:
+        raise Stale(
+            "Someone changed the criteria after you opened this page.",
+            hint="Look at the checks and changes once more, then publish.",
+            revision=row.revision,
+            yours=based_on,
+        )
+    problems = check(build_tree(row, find_nodes(db, project)))
+    if has_errors(problems):
+        errors = [problem for problem in problems if problem.severity == "error"]
+        raise Invalid(
+            f"{len(errors)} {'fault stops' if len(errors) == 1 else 'faults stop'} the "
+            f"publication; the first: {errors[0].message}",
+            problems=[
+                {"code": each.code, "key": each.key, "message": each.message} for each in errors
+            ],
+        )
+    return freeze_version(db, project, note=note, by=by)
+
+
+def _touched(
+    db: Session,
+    old: Criteria | None,
+    new: Criteria,
+    changes: Iterable[Change],
+    ids: dict[str, int],
+) -> list[Touched]:
+    by_kind: dict[str, list[Change]] = {}
+    for change in changes:
+        by_kind.setdefault(change.kind, []).append(change)
+    pairs = {
+        kind: {pair for each in group for pair in _pairs_at(each.key, new, old)}
+        for kind, group in by_kind.items()
+    }
+    wanted = {ids[key] for keys in pairs.values() for key in keys if key in ids}
+    counts = count_labels(db, wanted)
+    return [
+        Touched(kind, len(group), _sum(counts, ids, pairs[kind]), EFFECTS[kind])
+        for kind, group in by_kind.items()
+    ]
+
+
+def _pairs_at(key: str, *trees: Criteria | None) -> set[str]:
+    """The keys of the pairs at or below a node, in whichever tree holds it."""
+    return {
+        entry.node.key
+        for criteria in trees
+        if criteria is not None and key
+        for entry in criteria.walk()
+        if key in entry.path and isinstance(entry.node, Pair)
+    }
+
+
+def _sum(counts: dict[int, LabelCounts], ids: dict[str, int], keys: Iterable[str]) -> LabelCounts:
+    total = LabelCounts()
+    for key in keys:
+        if (found := counts.get(ids.get(key, 0))) is not None:
+            total.add(found)
+    return total

@@ -1,0 +1,82 @@
+"""Published versions as JSON."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class PublicationIn(BaseModel):
+    """A publication. `based_on` is the working revision that was looked at, where one was."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    note: str = ""
+    based_on: int | None = None
+
+
+class VersionOut(_Out):
+    """One published version; `sha256` is the hash of its canonical JSON."""
+
+    number: int
+    sha256: str
+    note: str
+    working_revision: int
+    by: str | None
+    published_at: datetime
+
+
+class VersionsOut(_Out):
+    """Published versions, newest first."""
+
+    items: list[VersionOut]
+    next: int | None
+
+
+class VersionContentOut(VersionOut):
+    """A published version with its whole tree."""
+
+    criteria: dict[str, Any]
+
+
+class ProblemOut(_Out):
+    """A fault that a check found."""
+
+    code: str
+    severity: Literal["error", "warning"]
+    key: str
+    message: str
+
+
+class ChangedOut(_Out):
+    """One difference to the version that stands."""
+
+    kind: str
+    key: str
+    part: str
+    sentence: str
+
+
+class TouchedOut(BaseModel):
+    """One kind of change and the labels on its nodes."""
+
+    kind: str
+    num_changes: int
+    proposed: int
+    confirmed: int
+    rejected: int
+    effect: str
+
+
+class PreviewOut(BaseModel):
+    """What publishing the working criteria would mean."""
+
+    working_revision: int
+    can_publish: bool
+    problems: list[ProblemOut]
+    changes: list[ChangedOut]
+    touched: list[TouchedOut]

@@ -1,0 +1,219 @@
+"""The one way out, against a real server of this machine and addresses that must not be reached."""
+
+import http.server
+import ipaddress
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+from pydantic import TypeAdapter
+from pydantic.networks import IPvAnyNetwork
+from sqlalchemy.orm import Session
+
+from app.images import fetching
+from app.images.fetching import NotFetched, fetch, is_allowed, parse_url, shown_url
+from app.images.finding import find_problems
+from app.images.sources import url_source
+from app.projects.models import Project
+from app.settings import settings
+from tests.app.images import corpus
+from tests.app.images.conftest import Importing
+from tests.app.images.test_import_images import counts, images_of
+
+
+class Site(http.server.BaseHTTPRequestHandler):
+    """A small site with good and bad answers."""
+
+    seen: list[str] = []
+
+    def log_message(self, *args: object) -> None: ...
+
+    def do_GET(self) -> None:
+        self.seen.append(f"{self.headers['Host']}{self.path}")
+        here = f"http://{self.headers['Host']}"
+        path = self.path.partition("?")[0]
+        if path.startswith("/hop/"):
+            left = int(path.removeprefix("/hop/"))
+            self._send(302, b"", Location=f"{here}/hop/{left - 1}" if left else f"{here}/a.png")
+        elif path == "/inside":
+            self._send(302, b"", Location="http://169.254.169.254/latest/meta-data")
+        elif path == "/file":
+            self._send(302, b"", Location="file:///etc/passwd")
+        elif path == "/gone":
+            self._send(404, b"TOPSECRET body")
+        elif path == "/endless":
+            self.send_response(200)
+            self.end_headers()
+            try:
+                while True:
+                    self.wfile.write(bytes(65536))
+            except OSError:
+                pass
+        elif path == "/packed":
+            self._send(200, b"x", **{"Content-Encoding": "gzip"})
+        else:
+            body = {
+                "/a.png": corpus.png(1),
+                "/b.png": corpus.png(2),
+                "/all": corpus.archive({"c.png": corpus.png(3)}),
+                "/page.png": corpus.HTML,
+                "/list.csv": (
+                    f"url,prompt\n{here}/a.png?key=TOPSECRET,one\n{here}/b.png,two\n"
+                    f"{here}/gone,three\n{here}/page.png,four\nhttp://10.0.0.1/x.png,five\n"
+                ).encode(),
+            }[path]
+            self._send(200, body)
+
+    def _send(self, status: int, body: bytes, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    _allow(monkeypatch, "127.0.0.0/8", "::1/128")
+    Site.seen.clear()
+    yield f"http://localhost:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def _allow(monkeypatch: pytest.MonkeyPatch, *networks: str) -> None:
+    allowed = TypeAdapter(list[IPvAnyNetwork]).validate_python(list(networks))
+    monkeypatch.setattr(settings(), "allow_private_fetch", allowed)
+
+
+def refusal(url: str, limit: int = 1_000_000) -> str:
+    with pytest.raises(NotFetched) as refused:
+        fetch(url, limit_bytes=limit)
+    assert "TOPSECRET" not in refused.value.reason
+    return refused.value.reason
+
+
+def test_fetches_by_name(site: str) -> None:
+    assert fetch(f"{site}/a.png", limit_bytes=1_000_000) == corpus.png(1)
+    assert Site.seen == [f"{site.removeprefix('http://')}/a.png"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254",
+        "100.64.0.1", "224.0.0.1", "255.255.255.255", "240.0.0.1", "::1", "::", "fe80::1", "fc00::1",
+        "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2002:a00:1::",
+    ],
+)  # fmt: skip
+def test_addresses_inside_are_not_public(servers: None, address: str) -> None:
+    assert not is_allowed(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+)
+def test_public_addresses_are(servers: None, address: str) -> None:
+    assert is_allowed(ipaddress.ip_address(address))
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "0"]
+)
+def test_no_spelling_of_this_machine_is_fetched(
+    site: str, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    _allow(monkeypatch)
+    port = site.rpartition(":")[2]
+    refusal(f"http://{host}:{port}/a.png")
+    assert Site.seen == []
+
+
+def test_a_name_with_one_private_address_is_refused(
+    site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answers(*args: object, **options: object) -> list[tuple[object, ...]]:
+        return [(0, 0, 0, "", ("8.8.8.8", 80)), (0, 0, 0, "", ("10.0.0.1", 80))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answers)
+    assert "private network" in refusal("http://both.example/a.png")
+
+
+def test_the_name_is_asked_once_for_each_request(
+    site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = fetching.resolve
+
+    def resolve(host: str, port: int) -> str:
+        asked.append(host)
+        return real(host, port)
+
+    def no_more(host: str, *args: object, **options: object) -> object:
+        if host != "127.0.0.1":
+            asked.append(f"again {host}")
+        return original(host, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(fetching, "resolve", resolve)
+    original = socket.getaddrinfo
+    fetch(f"{site}/a.png", limit_bytes=1_000_000)
+    assert asked == ["localhost"]
+
+
+def test_redirects_are_followed_three_times_and_checked(site: str) -> None:
+    assert fetch(f"{site}/hop/2", limit_bytes=1_000_000) == corpus.png(1)
+    assert "more than 3 times" in refusal(f"{site}/hop/9")
+    assert "private network" in refusal(f"{site}/inside")
+    assert "Only http" in refusal(f"{site}/file")
+
+
+def test_limits_and_errors_without_bodies(site: str) -> None:
+    assert "status 404" in refusal(f"{site}/gone")
+    assert "larger than" in refusal(f"{site}/endless", limit=3_000_000)
+    assert "larger than" in refusal(f"{site}/a.png", limit=10)
+    assert "compressed" in refusal(f"{site}/packed")
+    assert "did not answer" in refusal("http://127.0.0.1:1/a.png")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://x.org/a",
+        "file:///etc/passwd",
+        "x.org/a",
+        "http://",
+        "http://u:p@x.org/",
+        "http://[::",
+        "",
+    ],
+)
+def test_what_is_no_web_address(url: str) -> None:
+    with pytest.raises(NotFetched):
+        parse_url(url)
+
+
+def test_a_shown_url_keeps_no_secret() -> None:
+    assert shown_url("https://u:p@x.org:8443/a.png?sig=1#f") == "https://x.org:8443/a.png"
+
+
+def test_imports_what_a_csv_names_by_address(
+    db: Session, project: Project, site: str, do_import: Importing
+) -> None:
+    row = do_import(url_source(f"{site}/list.csv"))
+    assert (row.source, counts(row)) == ("csv", (2, 0, 3))
+    images = images_of(db, project)
+    assert images["a.png"].prompt == "one" and images["a.png"].details["url"] == f"{site}/a.png"
+    said = {each.name: each.reason for each in find_problems(db, row.id)}
+    assert "status 404" in said["gone"] and "HTML" in said["page.png"]
+    assert "private" in said["x.png"]
+
+
+@pytest.mark.parametrize(("path", "added"), [("/all", 1), ("/a.png", 1)])
+def test_imports_an_archive_or_image_by_address(
+    db: Session, project: Project, site: str, do_import: Importing, path: str, added: int
+) -> None:
+    assert counts(do_import(url_source(site + path))) == (added, 0, 0)

@@ -1,0 +1,1 @@
+"""The agents that propose labels: one module for each."""

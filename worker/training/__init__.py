@@ -1,0 +1,1 @@
+"""Training: reads a dataset folder and a config, writes a run folder, needs no server."""

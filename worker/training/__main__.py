@@ -1,0 +1,126 @@
+"""python -m worker.training CONFIG.yaml: run, and say with the exit code how it ended.
+
+0 finished, 75 stopped on request and resumable, 2 config, 3 data, 4 loss not finite, 5 out of GPU memory,
+1 anything else. The last line on stderr says what went wrong in one sentence.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+# Before anything imports them: nothing here may reach for the network, and what these libraries say
+# about optional packages is not for the reader of a log.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+# Threads that wait for each other by spinning make a busy machine several times slower.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+from worker.training.config import load_config
+from worker.training.failures import Ended, OutOfMemory
+
+log = logging.getLogger("worker.training")
+PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: list[str]) -> int:
+    """Run the config named on the command line."""
+    if len(arguments) != 1:
+        return _say("usage: python -m worker.training CONFIG.yaml", 2)
+    if os.environ.get("MORELLI_DIE_WITH_PARENT") == "1":
+        _die_with_parent()
+    with _logging_to_stdout(), _noting_stops() as stop:
+        try:
+            config = load_config(arguments[0])
+            # Only now, because a bad config should be refused before torch takes its seconds.
+            from worker.training.run import run
+
+            run(config, stop.is_asked)
+        except Ended as ended:
+            return _say(str(ended), ended.exit_code)
+        except Exception as error:  # noqa: BLE001  # the process boundary
+            return _say_unforeseen(error)
+    return 0
+
+
+def _say_unforeseen(error: Exception) -> int:
+    if is_out_of_memory(error):
+        return _say(
+            "Out of GPU memory: lower optimization.batch_size (raise gradient_accumulation instead) "
+            "or data.resolution, use precision bf16, or switch on "
+            "optimization.gradient_checkpointing.",
+            OutOfMemory.exit_code,
+        )
+    log.error("The run ended with an error of its own", exc_info=error)
+    return _say(f"{type(error).__name__}: {error}", 1)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether torch could not get the memory it asked for, on the GPU or on the CPU."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    )
+
+
+class _StopFlag:
+    """Remembers that a stop was asked for; a second request ends the process at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def ask(self, _number: int, _frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+    def is_asked(self) -> bool:
+        return self.asked
+
+
+def _say(sentence: str, code: int) -> int:
+    sys.stdout.flush()
+    sys.stderr.write(" ".join(sentence.split()) + "\n")
+    return code
+
+
+@contextmanager
+def _noting_stops() -> Iterator[_StopFlag]:
+    flag = _StopFlag()
+    before = {number: signal.signal(number, flag.ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _logging_to_stdout() -> Iterator[None]:
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+def _die_with_parent() -> None:
+    """Linux: have the kernel kill this process when the one that started it is gone."""
+    if sys.platform == "linux":
+        parent = os.getppid()
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            sys.exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,104 @@
+"""What training needs of a diffusion model, whichever it is.
+
+Shape letters: B batch, C channels, H and W latent height and width, N text tokens, D features.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+Chunk = tuple[tuple[int, ...], ...]
+"""One window of a prompt: for each text encoder the ids of a full window, start and end included."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkEncoding:
+    """One encoded window."""
+
+    hidden_ND: Tensor
+    pooled_D: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A batch of encoded prompts, all of the same number of windows."""
+
+    hidden_BND: Tensor
+    pooled_BD: Tensor
+
+    def row(self, index: int) -> "Text":
+        """One prompt of the batch, as a batch of one."""
+        chosen = slice(index, index + 1)
+        return Text(self.hidden_BND[chosen], self.pooled_BD[chosen])
+
+    def to(self, device: torch.device) -> "Text":
+        """The same on another device."""
+        return Text(self.hidden_BND.to(device), self.pooled_BD.to(device))
+
+
+class Backbone(Protocol):
+    """A pretrained model with one network that adapters attach to."""
+
+    device: torch.device
+    network: nn.Module
+    alphas_cumprod_T: Tensor
+    """The noise schedule, on the CPU."""
+
+    def check_resolution(self, resolution: int) -> None:
+        """Raise InvalidConfig when latents of this size do not fit the network."""
+
+    def fingerprint(self) -> str:
+        """A hash of all that decides the encodings of images and texts."""
+
+    def split_prompt(self, prompt: str) -> tuple[Chunk, ...]:
+        """Cut a prompt into as many windows as it needs, at least one; nothing is dropped."""
+
+    def encode_chunk(self, chunk: Chunk) -> ChunkEncoding:
+        """Encode one window; on the CPU."""
+
+    def encode_image(self, pixels_CHW: Tensor) -> Tensor:
+        """Encode pixels in [-1, 1] to a latent (C, H, W), float32, on the CPU."""
+
+    def release_encoders(self) -> None:
+        """Give back the GPU memory of what only encodes texts."""
+
+    def predict(self, noisy_BCHW: Tensor, t_B: Tensor, text: Text, size_ids_B6: Tensor) -> Tensor:
+        """Predict the noise, float32, with the adapters that are active."""
+
+    def sample(
+        self,
+        text: Text,
+        empty: Text,
+        *,
+        seed: int,
+        steps: int,
+        guidance: float,
+        resolution: int,
+    ) -> Image.Image:
+        """Make one picture with the adapters that are active."""
+
+    def save_adapter(
+        self, folder: Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]
+    ) -> Path:
+        """Write an adapter for `load_lora_weights` of diffusers and return the file."""
+
+    def load_adapter(self, folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Read what `save_adapter` wrote. Raises InvalidConfig."""
+
+
+def join_chunks(prompts: Sequence[Sequence[ChunkEncoding]], empty: ChunkEncoding) -> Text:
+    """Make a batch of prompts; shorter ones are filled with windows of the empty prompt.
+
+    The pooled embedding is the first window's: it is one vector, made from one window.
+    """
+    longest = max(len(chunks) for chunks in prompts)
+    filled = [[*chunks, *[empty] * (longest - len(chunks))] for chunks in prompts]
+    return Text(
+        hidden_BND=torch.stack([torch.cat([c.hidden_ND for c in chunks]) for chunks in filled]),
+        pooled_BD=torch.stack([chunks[0].pooled_D for chunks in filled]),
+    )

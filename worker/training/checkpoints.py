@@ -1,0 +1,140 @@
+"""Checkpoints: whole or not there, verified before use.
+
+Each is a folder step-000020 with the adapter (loadable like the final one), the training state, and a
+manifest with the hash of both, written last. It is built under another name, brought to disk and
+renamed, so a power cut leaves the checkpoints before it intact.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from worker.training.failures import Ended
+
+log = logging.getLogger(__name__)
+
+FORMAT = "morelli-checkpoint/1"
+STATE_NAME = "training_state.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A complete checkpoint: its folder, its step, and what run it belongs to."""
+
+    folder: Path
+    step: int
+    identity: dict[str, Any]
+
+    def load_state(self) -> dict[str, Any]:
+        """The training state; nothing but tensors and plain values is unpickled."""
+        state = torch.load(self.folder / STATE_NAME, map_location="cpu", weights_only=True)
+        assert isinstance(state, dict)
+        return state
+
+
+def save_checkpoint(
+    folder: Path,
+    step: int,
+    identity: Mapping[str, Any],
+    state: Mapping[str, Any],
+    write_adapter: Callable[[Path], object],
+    keep: int,
+) -> Path:
+    """Write the checkpoint of a step, then remove all but the newest `keep`."""
+    final = folder / f"step-{step:06d}"
+    unfinished = folder / f".unfinished-{step:06d}"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    write_adapter(unfinished)
+    torch.save(dict(state), unfinished / STATE_NAME)
+    files = sorted(path for path in unfinished.iterdir())
+    manifest = {
+        "format": FORMAT,
+        "step": step,
+        "identity": dict(identity),
+        "files": [
+            {"path": path.name, "sha256": file_hash(path), "bytes": path.stat().st_size}
+            for path in files
+        ],
+    }
+    (unfinished / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+    for path in (*files, unfinished / "manifest.json", unfinished):
+        sync(path)
+    if final.exists():
+        # Only an incomplete one of this step can stand here: a complete one was resumed from.
+        shutil.rmtree(final)
+    unfinished.rename(final)
+    sync(folder)
+    for old in _folders(folder)[:-keep]:
+        shutil.rmtree(old)
+    return final
+
+
+def newest_checkpoint(folder: Path) -> Checkpoint | None:
+    """The newest complete checkpoint; broken ones are passed over with a line in the log."""
+    for unfinished in folder.glob(".unfinished-*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
+    for place in reversed(_folders(folder)):
+        problem, manifest = _verify(place)
+        if problem is None:
+            return Checkpoint(place, manifest["step"], manifest["identity"])
+        log.warning("Checkpoint %s is not used: %s", place.name, problem)
+    return None
+
+
+def refuse_other(checkpoint: Checkpoint, identity: Mapping[str, Any]) -> None:
+    """Raise Ended when the checkpoint belongs to a run with other inputs."""
+    for name, value in identity.items():
+        if checkpoint.identity.get(name) != value:
+            raise Ended(
+                f"{checkpoint.folder}: was made with another {name} "
+                f"({checkpoint.identity.get(name)}, now {value}); use another run folder"
+            )
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Bring a file's or folder's content to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _folders(folder: Path) -> list[Path]:
+    found = [p for p in folder.glob("step-*") if re.fullmatch(r"step-\d{6,}", p.name)]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
+
+
+def _verify(folder: Path) -> tuple[str | None, dict[str, Any]]:
+    """What is wrong with a checkpoint, and its manifest."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT:
+            return f"its format is {manifest['format']}", {}
+        for entry in manifest["files"]:
+            if file_hash(folder / entry["path"]) != entry["sha256"]:
+                return f"{entry['path']} was changed", {}
+        if (
+            not isinstance(manifest["identity"], dict)
+            or folder.name != f"step-{manifest['step']:06d}"
+        ):
+            return "its manifest belongs elsewhere", {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"{type(error).__name__}: {error}", {}
+    return None, manifest

@@ -1,0 +1,37 @@
+"""Why a run ended before its end, each with the exit code that a supervisor decides by."""
+
+
+class Ended(Exception):
+    """The run ended early; the message is one sentence for the person."""
+
+    exit_code = 1
+
+
+class Stopped(Ended):
+    """Stopped on request; starting it again goes on where it stopped."""
+
+    exit_code = 75
+
+
+class InvalidConfig(Ended):
+    """The config, or the model or expert it names, cannot be used. The message names the field."""
+
+    exit_code = 2
+
+
+class InvalidDataset(Ended):
+    """The dataset folder cannot be used. The message names the file and line."""
+
+    exit_code = 3
+
+
+class NonFinite(Ended):
+    """The loss or a gradient stopped being a finite number."""
+
+    exit_code = 4
+
+
+class OutOfMemory(Ended):
+    """The GPU's memory was not enough."""
+
+    exit_code = 5
