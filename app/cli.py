@@ -1,14 +1,16 @@
 """The `morelli` command. Exit codes: 0 done, 1 failed, 2 the command was used wrongly."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -168,8 +170,7 @@ def export_dataset(
             raise AppError(f"The dataset was not built: {job['error']}")
         with unit_of_work() as db:
             built = freezing.get_dataset(db, get_project(db, project), dataset_id)
-            source = freezing.folder_of(built)
-            shutil.copytree(source, folder)
+            copy_folder(freezing.folder_of(built), folder)
     show(
         {"folder": str(folder), **(job["result"] or {})},
         as_json=as_json,
@@ -177,20 +178,44 @@ def export_dataset(
     )
 
 
+def copy_folder(source: Path, to: Path) -> None:
+    """Copy a folder whole or not at all. Raises AppError where it cannot be written."""
+    making = to.absolute().with_name(f".{to.name}.part")
+    try:
+        shutil.rmtree(making, ignore_errors=True)
+        shutil.copytree(source, making)
+        making.rename(to)
+    except (OSError, shutil.Error) as error:
+        shutil.rmtree(making, ignore_errors=True)
+        raise AppError(
+            f"{to} cannot be written: {error}.", hint=f"The dataset itself is ready in {source}."
+        ) from error
+
+
 def finish_job(job_id: int | None) -> dict[str, Any]:
-    """Do a job here where no worker is at it, and wait until it is over."""
+    """Do a job here where no worker is at it, and wait until it is over.
+
+    A job that is to be tried again is done here again when its pause is over: there may be no other
+    worker. Raises AppError where the worker does not start.
+    """
     from app.database import unit_of_work
     from app.jobs.models import OPEN_STATES, Job
 
     assert job_id is not None
-    run_worker_module("worker", str(job_id))
     while True:
         with unit_of_work() as db:
             job = db.get_one(Job, job_id)
             state = {"state": job.state, "error": job.error, "result": job.result}
+            is_due = job.state == "queued" and job.not_before <= datetime.now(UTC)
         if state["state"] not in OPEN_STATES:
             return state
-        time.sleep(0.5)
+        if not is_due:
+            time.sleep(0.5)
+        elif run_worker_module("worker", str(job_id)):
+            raise AppError(
+                f"The worker ended without doing job {job_id}.",
+                hint="Its output above says why; `morelli up` will do the job.",
+            )
 
 
 @criteria_cli.command("check")
@@ -229,7 +254,8 @@ def read_tree(source: str, number: int | None) -> Any:
     """The criteria of a file, or of a project (working, or a published version)."""
     from taxonomy.formats import read_criteria
 
-    if Path(source).is_file():
+    # A mistyped file is not looked for among projects, which may start the servers first.
+    if Path(source).exists() or not re.fullmatch("[a-z0-9][a-z0-9-]{0,62}", source):
         return read_criteria(read_file(Path(source)))
     from app.criteria import reading
     from app.database import unit_of_work
@@ -345,20 +371,37 @@ def tiny_model(
 
 def main() -> None:
     """Run the command; an error a person can cause is one sentence, not a stack trace."""
+    from pydantic import ValidationError
+    from pydantic_settings import SettingsError
+    from sqlalchemy.exc import ArgumentError, OperationalError
+
     from app.embedded import ServersError
     from taxonomy.tree import InvalidCriteria
 
     try:
         cli()
     except AppError as error:
-        say(f"morelli: {error.message}" + (f" {error.hint}" if error.hint else ""))
-        sys.exit(1)
+        _give_up(error.message + (f" {error.hint}" if error.hint else ""))
     except InvalidCriteria as error:
-        say("morelli: these are not criteria:\n" + "\n".join(error.problems))
-        sys.exit(1)
-    except ServersError as error:
-        say(f"morelli: {error}")
-        sys.exit(1)
+        _give_up("these are not criteria:\n" + "\n".join(error.problems))
+    except (ServersError, SettingsError) as error:
+        _give_up(str(error))
+    except ValidationError as error:
+        if error.title != "Settings":
+            raise
+        names = [
+            (f"MORELLI_{'_'.join(map(str, p['loc']))}".upper(), p["msg"]) for p in error.errors()
+        ]
+        _give_up("\n".join(f"the setting {name} is wrong: {why}." for name, why in names))
+    except OperationalError as error:
+        _give_up(f"the database does not answer: {str(error.orig).splitlines()[0]}")
+    except ArgumentError:
+        _give_up("MORELLI_DATABASE_URL is not a database's address (postgresql+psycopg://…).")
+
+
+def _give_up(sentence: str) -> NoReturn:
+    say(f"morelli: {sentence}")
+    sys.exit(1)
 
 
 if __name__ == "__main__":

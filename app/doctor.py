@@ -91,6 +91,6 @@ def _redis() -> Finding:
     try:
         with redis_client.Redis.from_url(url.get_secret_value(), socket_timeout=2) as client:
             info = client.info("server")
-    except redis_client.RedisError as error:
+    except (redis_client.RedisError, ValueError) as error:
         return Finding("Redis", f"does not answer ({type(error).__name__})", "bad")
     return Finding("Redis", str(info["redis_version"]), "ok")

@@ -40,7 +40,7 @@ def _redis() -> str:
             url.get_secret_value(), socket_timeout=1, socket_connect_timeout=1
         ) as client:
             client.ping()
-    except redis.RedisError:
+    except (redis.RedisError, ValueError):  # ValueError: the address is none
         return "down"
     return "ok"
 

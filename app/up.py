@@ -23,6 +23,7 @@ from app.embedded import processes
 from app.embedded.processes import Identity
 from app.errors import AppError
 from app.settings import settings
+from app.stopping import StopFlag
 
 Report = Callable[[str], None]
 WEB_READY_SECONDS = 60.0
@@ -180,12 +181,16 @@ def refuse_taken_port() -> None:
             ) from error
 
 
-def wait_for_web() -> None:
-    """Return when the web server answers. Raises AppError where it does not within a minute."""
+def wait_for_web(web: Part) -> None:
+    """Return when the web server answers. Raises AppError where it ends, or takes over a minute."""
     host = "127.0.0.1" if settings().host in ("0.0.0.0", "::") else settings().host  # noqa: S104
     address = f"http://{f'[{host}]' if ':' in host else host}:{settings().port}/healthz"
     give_up = time.monotonic() + WEB_READY_SECONDS
     while time.monotonic() < give_up:
+        if web.child is not None and (code := web.child.poll()) is not None:
+            raise AppError(
+                f"The web server ended with code {code}.", hint="Its output above says why."
+            )
         try:
             with urllib.request.urlopen(address, timeout=2) as answer:
                 if answer.status == 200:
@@ -195,7 +200,7 @@ def wait_for_web() -> None:
     raise AppError("The web server did not start.", hint="Its output above says why.")
 
 
-def _watch(household: Household, servers: embedded.Running | None, stop: threading.Event) -> None:
+def _watch(household: Household, servers: embedded.Running | None, stop: StopFlag) -> None:
     while not stop.wait(1.0):
         if servers is not None:
             for death in servers.poll():
@@ -212,7 +217,7 @@ def serve(
     `prepare` runs between the migrations and the start of web and worker; it seeds what there is to
     seed and returns the token of the one-time link.
     """
-    stop = threading.Event()
+    stop = StopFlag()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with everything(report, with_web=with_web, with_worker=with_worker, prepare=prepare) as run:
@@ -249,7 +254,7 @@ def everything(
             for part in parts:
                 household.start(part)
             if with_web:
-                wait_for_web()
+                wait_for_web(parts[-1])
             yield household, servers, token
         finally:
             household.stop()

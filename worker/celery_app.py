@@ -18,6 +18,7 @@ from app.database import unit_of_work
 from app.errors import AppError
 from app.jobs import claiming
 from app.jobs.queueing import broker_url, celery_settings
+from app.stopping import StopFlag
 from worker import ledger
 
 log = logging.getLogger("morelli.worker")
@@ -37,17 +38,18 @@ app.conf.update(
 )
 
 
-def sweep_forever(stop: threading.Event) -> None:
-    """Take back expired leases and ring again for overdue rows, until told to stop."""
-    while not stop.wait(SWEEP_SECONDS):
+def sweep_forever(stop: StopFlag) -> None:
+    """Take back expired leases and ring again for overdue rows, at once and until told to stop."""
+    while not stop.is_set():
         try:
             with unit_of_work() as db:
                 lost, overdue = claiming.sweep(db)
         except (SQLAlchemyError, AppError) as error:
             log.warning("sweeper: the database did not answer (%s)", type(error).__name__)
-            continue
-        if lost or overdue:
-            log.info("sweeper: %s taken back, %s sent again", lost, overdue)
+        else:
+            if lost or overdue:
+                log.info("sweeper: %s taken back, %s sent again", lost, overdue)
+        stop.wait(SWEEP_SECONDS)
 
 
 @signals.worker_ready.connect

@@ -21,6 +21,7 @@ from app.errors import AppError
 from app.jobs import claiming
 from app.jobs.claiming import LEASE, Fenced
 from app.jobs.queueing import ring
+from app.stopping import StopFlag
 
 log = logging.getLogger("morelli.worker")
 
@@ -32,7 +33,7 @@ HOST = f"{socket.gethostname()}:"
 _device = threading.Lock()
 
 # Set when the worker is told to stop: every job in hand is given back to the queue.
-shutting_down = threading.Event()
+shutting_down = StopFlag()
 
 
 def owner_of(pid: int) -> str | None:

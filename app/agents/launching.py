@@ -61,6 +61,7 @@ def launch_agent_run(db: Session, project: Project, *, agent: str, by: Person | 
     db.flush()
     job = submit(db, project=project, kind="agent_run", spec={"agent_run_id": run.id}, by=by)
     run.job_id = job.id
+    db.flush()
     return run
 
 
@@ -88,16 +89,14 @@ def find_agent_runs(
     )
     if before is not None:
         query = query.where(AgentRun.id < before)
-    rows = db.execute(query).tuples().all()
+    rows = db.execute(query).all()
     ids = [run.id for run, _, _ in rows]
     problems = dict(
         db.execute(
             select(AgentRunProblem.agent_run_id, func.count())
             .where(AgentRunProblem.agent_run_id.in_(ids))
             .group_by(AgentRunProblem.agent_run_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     return [
         RunRow(run, job, version, run.images, run.labels, problems.get(run.id, 0))
@@ -109,30 +108,22 @@ def find_problems(
     db: Session, run: AgentRun, *, after: int = 0, limit: int = 100
 ) -> Sequence[tuple[AgentRunProblem, Image]]:
     """Images that a run could not label, with the reason, by image."""
-    return (
-        db.execute(
-            select(AgentRunProblem, Image)
-            .join(Image, Image.id == AgentRunProblem.image_id)
-            .where(AgentRunProblem.agent_run_id == run.id, AgentRunProblem.image_id > after)
-            .order_by(AgentRunProblem.image_id)
-            .limit(limit)
-        )
-        .tuples()
-        .all()
-    )
+    return db.execute(
+        select(AgentRunProblem, Image)
+        .join(Image, Image.id == AgentRunProblem.image_id)
+        .where(AgentRunProblem.agent_run_id == run.id, AgentRunProblem.image_id > after)
+        .order_by(AgentRunProblem.image_id)
+        .limit(limit)
+    ).all()
 
 
 def find_outcome(db: Session, run: AgentRun) -> Sequence[tuple[int, str, str, int]]:
     """What became of a run's labels: (node id, polarity, state, count)."""
-    return (
-        db.execute(
-            select(Label.node_id, Label.polarity, Label.state, func.count())
-            .where(Label.agent_run_id == run.id)
-            .group_by(Label.node_id, Label.polarity, Label.state)
-        )
-        .tuples()
-        .all()
-    )
+    return db.execute(
+        select(Label.node_id, Label.polarity, Label.state, func.count())
+        .where(Label.agent_run_id == run.id)
+        .group_by(Label.node_id, Label.polarity, Label.state)
+    ).all()
 
 
 def find_waiting_images(db: Session, run: AgentRun, *, limit: int) -> tuple[Sequence[Image], int]:

@@ -64,10 +64,10 @@ def freeze_dataset(
     Raises Invalid where nothing is published or no label is confirmed.
     """
     name = " ".join(name.split())
-    if not 1 <= len(name) <= 120:
-        raise Invalid("Please give a name of up to 120 characters.", field="name")
-    if not 1 <= len(salt) <= 80:
-        raise Invalid("The salt has 1 to 80 characters.", field="salt")
+    if not 1 <= len(name) <= 120 or not name.isprintable():
+        raise Invalid("Please give a name of up to 120 printable characters.", field="name")
+    if not 1 <= len(salt) <= 80 or not salt.isprintable():
+        raise Invalid("The salt has 1 to 80 printable characters.", field="salt")
     version = current_version(db, project)
     if version is None:
         raise Invalid("The criteria have not been published yet.", hint="Publish a version first.")
@@ -92,6 +92,7 @@ def freeze_dataset(
     db.flush()
     job = submit(db, project=project, kind="dataset", spec={"dataset_id": dataset.id}, by=by)
     dataset.job_id = job.id
+    db.flush()
     return dataset
 
 
@@ -119,7 +120,7 @@ def find_datasets(
     )
     if before is not None:
         query = query.where(Dataset.id < before)
-    return db.execute(query).tuples().all()
+    return db.execute(query).all()
 
 
 def find_ready(db: Session, project: Project, *, limit: int = 50) -> Sequence[Dataset]:

@@ -22,6 +22,7 @@ from app.accounts.tokens import create_token
 from app.database import unit_of_work
 from app.demo.painter import truth_of
 from app.demo.seeding import SLUG, TINY_MODEL, painted_file, prepare
+from app.errors import AppError
 from app.projects.inviting import create_first_lead_link, take_first_lead_link
 from app.settings import settings
 from app.up import everything
@@ -35,6 +36,12 @@ AUDITED = 12
 PARTICIPANTS = 3
 SLIP = 0.04
 WAIT_SECONDS = 600.0
+
+
+class WentWrong(AppError):
+    """A step of the demo did not do what it should."""
+
+    status = 500
 
 
 @dataclass
@@ -56,10 +63,10 @@ class Walk:
         self.report(f"   {text}")
 
     def ask(self, method: str, path: str, **more: Any) -> Data:
-        """One request of the project's API. Raises RuntimeError with the answer's own words."""
+        """One request of the project's API. Raises WentWrong with the answer's own words."""
         answer = self.api.request(method, path, **more)
         if answer.status_code >= 400:
-            raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
+            raise WentWrong(f"{method} {path}: {answer.status_code} {answer.text[:500]}")
         data: Data = answer.json() if answer.content else {}
         return data
 
@@ -74,18 +81,18 @@ class Walk:
             more[cursor] = page["next"]
 
     def wait(self, job_id: int) -> Data:
-        """Wait until a job is over. Raises RuntimeError where it did not succeed."""
+        """Wait until a job is over. Raises WentWrong where it did not succeed."""
         give_up = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < give_up:
             job = self.ask("GET", f"jobs/{job_id}")
             if job["state"] not in ("queued", "running", "cancelling"):
                 if job["state"] != "succeeded":
-                    raise RuntimeError(
+                    raise WentWrong(
                         f"job {job_id} ({job['kind']}) {job['state']}: {job['error']}"
                     )
                 return job
             time.sleep(0.5)
-        raise RuntimeError(f"job {job_id} is not over after {WAIT_SECONDS:.0f} s")
+        raise WentWrong(f"job {job_id} is not over after {WAIT_SECONDS:.0f} s")
 
 
 def free_port() -> int:
@@ -119,8 +126,8 @@ def walk(report: Report) -> None:
         with httpx2.Client(base_url=address, headers=headers, timeout=60) as api:
             try:
                 walk_the_loop(Walk(api, report, began))
-            except RuntimeError:
-                report("The last lines of web and worker:\n" + "\n".join(quiet[-20:]))
+            except WentWrong:
+                report("\nThe last lines of web and worker:\n" + "\n".join(quiet[-20:]))
                 raise
     report(f"\nDone in {time.monotonic() - began:.0f} s. Look at everything with `make up`.")
 
@@ -324,7 +331,7 @@ def train(walk: Walk, kind: str, dataset: Data, expert: Data | None) -> Data:
     run = walk.ask("GET", f"runs/{run['id']}")
     metrics = walk.ask("GET", f"runs/{run['id']}/metrics")["items"]
     for name in ("loss", "win", "lose"):
-        values = [each["values"][name] for each in metrics if name in each["values"]]
+        values = [each[name] for each in metrics if name in each]
         if values:
             tenth = max(1, len(values) // 10)
             first, last = sum(values[:tenth]) / tenth, sum(values[-tenth:]) / tenth
@@ -337,8 +344,11 @@ def _wait_for_model(walk: Walk) -> None:
     models = walk.ask("GET", "base-models")["items"]
     if TINY_MODEL in [each["name"] for each in models]:
         return
-    started = walk.ask("POST", "base-models", json={"name": TINY_MODEL})
-    walk.wait(started["job_id"])
+    jobs = walk.ask("GET", "jobs", params={"limit": 200})["items"]
+    making = [each["id"] for each in jobs if each["kind"] == "base_model" and not each["finished_at"]]
+    if not making:
+        making = [walk.ask("POST", "base-models", json={"name": TINY_MODEL})["job_id"]]
+    walk.wait(making[0])
     walk.say("made the small SDXL-architecture model")
 
 

@@ -122,7 +122,7 @@ def cancel(db: Session, job_id: int, attempt: int) -> None:
 def give_back(db: Session, job_id: int, attempt: int, reason: str) -> None:
     """Put the job back into the queue without counting a failure. Raises Fenced."""
     job = fence(db, job_id, attempt)
-    job.state, job.lease_until, job.owner = "queued", None, None
+    job.state, job.lease_until, job.owner, job.sent_at = "queued", None, None, None
     record(db, job, "given back", reason)
 
 

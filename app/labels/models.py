@@ -26,7 +26,7 @@ class Label(Model):
         CheckConstraint("source = 'agent' OR state <> 'proposed'", name="proposed_by_agent"),
         Index(None, "project_id", "state"),
         Index(None, "node_id", "polarity", "state"),
-        Index(None, "agent_run_id"),
+        Index(None, "agent_run_id", "node_id", "polarity", "state"),
     )
 
     id: Mapped[Key]

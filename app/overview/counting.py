@@ -27,16 +27,12 @@ class Counts:
     labels_confirmed: int
     labels_rejected: int
     agent_runs: int
+    agent_labels: int
     audits: int
     judgements: int
     datasets: int
     sft_runs: int
     cpo_runs: int
-
-    @property
-    def labels(self) -> int:
-        """Labels in any state."""
-        return self.labels_proposed + self.labels_confirmed + self.labels_rejected
 
     @property
     def decided(self) -> int:
@@ -63,9 +59,7 @@ def count(db: Session, project: Project) -> Counts:
     states = dict(
         db.execute(
             select(Label.state, func.count()).where(Label.project_id == here).group_by(Label.state)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     finished = (
         select(Run.kind, func.count())
@@ -73,13 +67,14 @@ def count(db: Session, project: Project) -> Counts:
         .where(Run.project_id == here, Job.state == "succeeded")
         .group_by(Run.kind)
     )
-    runs = dict(db.execute(finished).tuples().all())
-    agent_runs, audits, judgements, datasets = db.execute(
+    runs = dict(db.execute(finished).all())
+    agent_runs, agent_labels = db.execute(
+        select(func.count(), func.coalesce(func.sum(AgentRun.labels), 0)).where(
+            AgentRun.project_id == here
+        )
+    ).one()
+    audits, judgements, datasets = db.execute(
         select(
-            select(func.count())
-            .select_from(AgentRun)
-            .where(AgentRun.project_id == here)
-            .scalar_subquery(),
             select(func.count())
             .select_from(Audit)
             .where(Audit.project_id == here)
@@ -102,6 +97,7 @@ def count(db: Session, project: Project) -> Counts:
         labels_confirmed=states.get("confirmed", 0),
         labels_rejected=states.get("rejected", 0),
         agent_runs=agent_runs,
+        agent_labels=agent_labels,
         audits=audits,
         judgements=judgements,
         datasets=datasets,
@@ -129,7 +125,7 @@ def loop(counts: Counts, version: CriteriaVersion | None) -> list[Step]:
             "Agent",
             "Have the agent propose positive and negative attributes.",
             "show_agent_runs",
-            counts.labels > 0,
+            counts.agent_labels > 0,
         ),
         Step(
             "Correction",

@@ -52,8 +52,16 @@ MAIN = (
     "samples.every",
     "samples.prompts",
 )
-EMPTY_MEANS = {
-    "samples.prompts": "Empty: four prompts of the validation and test images.",
+# Titles that say enough without the section they stand in.
+TITLES = {
+    "lora.rank": "Adapter rank",
+    "checkpoints.every": "Checkpoint every … steps",
+    "samples.every": "Sample every … steps",
+    "samples.prompts": "Sample prompts",
+}
+# Where the launch does more than the trainer by itself.
+HINTS = {
+    "samples.prompts": "Prompts to sample. Empty: four of the validation and test images.",
 }
 
 
@@ -80,13 +88,12 @@ class Option:
     @property
     def title(self) -> str:
         """Its name for people."""
-        return str(self.schema["title"])
+        return TITLES.get(self.path) or str(self.schema["title"])
 
     @property
     def hint(self) -> str:
         """What it does."""
-        more = EMPTY_MEANS.get(self.path)
-        return " ".join(filter(None, (self.schema.get("description", ""), more)))
+        return HINTS.get(self.path) or str(self.schema.get("description", ""))
 
     @property
     def kind(self) -> str:

@@ -94,7 +94,7 @@ def find_runs(
         query = query.where(Run.id == only)
     return [
         RunRow(run, job, dataset, made_by, {} if step is None else {"step": step, **values})
-        for run, job, dataset, made_by, step, values in db.execute(query).tuples()
+        for run, job, dataset, made_by, step, values in db.execute(query)
     ]
 
 

@@ -420,7 +420,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_label')),
     sa.UniqueConstraint('image_id', 'node_id', 'polarity', name=op.f('uq_label_image_id_node_id_polarity'))
     )
-    op.create_index(op.f('ix_label_agent_run_id'), 'label', ['agent_run_id'], unique=False)
+    op.create_index(op.f('ix_label_agent_run_id_node_id_polarity_state'), 'label', ['agent_run_id', 'node_id', 'polarity', 'state'], unique=False)
     op.create_index(op.f('ix_label_node_id_polarity_state'), 'label', ['node_id', 'polarity', 'state'], unique=False)
     op.create_index(op.f('ix_label_project_id_state'), 'label', ['project_id', 'state'], unique=False)
     op.create_table('label_event',
@@ -569,7 +569,7 @@ def downgrade() -> None:
     op.drop_table('label_event')
     op.drop_index(op.f('ix_label_project_id_state'), table_name='label')
     op.drop_index(op.f('ix_label_node_id_polarity_state'), table_name='label')
-    op.drop_index(op.f('ix_label_agent_run_id'), table_name='label')
+    op.drop_index(op.f('ix_label_agent_run_id_node_id_polarity_state'), table_name='label')
     op.drop_table('label')
     op.drop_index(op.f('ix_audit_project_id_id'), table_name='audit')
     op.drop_table('audit')

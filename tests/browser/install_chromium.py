@@ -30,7 +30,10 @@ def install() -> None:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(["apt-get", "update", "-qq"], check=False, env=quiet)
         command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
-        if subprocess.run(command, check=False, env=quiet, stdout=subprocess.DEVNULL).returncode == 0:
+        if (
+            subprocess.run(command, check=False, env=quiet, stdout=subprocess.DEVNULL).returncode
+            == 0
+        ):
             return
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=False)
 

@@ -151,13 +151,13 @@ def saliency(lab: Floats) -> Floats:
     The mean of Achanta et al. 2009 (large subjects) and Hou & Zhang 2007 (small accents), for small Lab pictures.
     """
     short = min(lab.shape[:2])
-    blurred = ndimage.gaussian_filter(lab, (0.02 * short, 0.02 * short, 0))
+    blurred = _blur(lab, (0.02 * short, 0.02 * short, 0))
     far = np.sqrt(((blurred - lab.mean(axis=(0, 1))) ** 2).sum(axis=2))
     spectrum = np.fft.fft2(lab[..., 0])
     amplitude = np.log(np.abs(spectrum) + 1e-6)
     residual = amplitude - ndimage.uniform_filter(amplitude, 3, mode="wrap")
     odd = np.abs(np.fft.ifft2(np.exp(residual + 1j * np.angle(spectrum)))) ** 2
-    odd = ndimage.gaussian_filter(odd, 0.04 * short)
+    odd = _blur(odd, 0.04 * short)
     total = far / max(float(far.sum()), 1e-9) + odd / max(float(odd.sum()), 1e-9)
     result: Floats = (total / max(float(total.sum()), 1e-9)).astype(np.float32)
     return result
@@ -217,7 +217,7 @@ def detail_map(lightness: Floats, cells: int = 16) -> Floats:
 
     After the clutter measures of Rosenholtz, Li & Nakano 2007. A slight blur keeps paint texture out.
     """
-    calm = ndimage.gaussian_filter(lightness, 0.008 * min(lightness.shape))
+    calm = _blur(lightness, 0.008 * min(lightness.shape))
     spread: Floats = np.sqrt(np.maximum(_cells(calm * calm, cells) - _cells(calm, cells) ** 2, 0.0))
     return spread
 
@@ -371,7 +371,7 @@ def hue_number(histogram: Floats) -> float:
 def value_share(lab: Floats) -> float:
     """Share of lightness in the colour differences between the masses, 0 (hue and chroma alone) to 1 (grey scale)."""
     short = min(lab.shape[:2])
-    masses = ndimage.gaussian_filter(lab, (0.02 * short, 0.02 * short, 0))
+    masses = _blur(lab, (0.02 * short, 0.02 * short, 0))
     variances = masses.reshape(-1, 3).var(axis=0)
     total = float(variances.sum())
     return float(variances[0]) / total if total > 1.0 else 0.0
@@ -438,13 +438,6 @@ def width_shares(widths: Floats, hard: float = 2.0, soft: float = 5.0) -> tuple[
     return float((widths < hard).mean()), float((widths > soft).mean())
 
 
-def width_extremes(widths: Floats, hard: float = 1.6, soft: float = 3.2) -> float:
-    """The smaller of the shares of hard and of soft borders, doubled: 0 (all alike) to 1 (half and half)."""
-    if widths.size < 40:
-        return 0.0
-    return 2 * min(float((widths < hard).mean()), float((widths > soft).mean()))
-
-
 def width_spread(widths: Floats) -> float:
     """Spread of the borders' widths over their median: 80th less 20th percentile, 0 (all alike) upward."""
     if widths.size < 40:
@@ -475,8 +468,8 @@ def surface(lightness: Floats) -> Surface:
     if min(lightness.shape) < 96:
         return Surface(0.0, 0.0, 0.0, 0.0, 0.0)
     unit = max(lightness.shape) / 512
-    smooth = ndimage.gaussian_filter(lightness, 3.0 * unit)
-    band = ndimage.gaussian_filter(lightness, 0.6 * unit) - smooth
+    smooth = _blur(lightness, 3.0 * unit)
+    band = _blur(lightness, 0.6 * unit) - smooth
     # Cells on strong borders say something about the motif, not about the paint.
     across, down = np.gradient(smooth)
     motif = _cells(np.hypot(across, down), 24)
@@ -597,7 +590,15 @@ def shapes(lightness: Floats) -> Shapes:
 
 def squint(lightness: Floats, scale: float = 0.03) -> Floats:
     """The picture as seen with half-closed eyes: blurred by `scale` of its short side."""
-    result: Floats = ndimage.gaussian_filter(lightness, scale * min(lightness.shape))
+    result: Floats = _blur(lightness, scale * min(lightness.shape))
+    return result
+
+
+def _blur(
+    values: Floats, scale: float | tuple[float, float, float], order: int | tuple[int, int] = 0
+) -> Floats:
+    """Gaussian blur, cut at three standard deviations: the rest is under 0.3 % and costs a fourth of the time."""
+    result: Floats = ndimage.gaussian_filter(values, scale, order=order, truncate=3.0)
     return result
 
 
@@ -609,13 +610,13 @@ def _entropy(shares: npt.NDArray[np.floating]) -> float:
 def _gradient(lightness: Floats, scale: float) -> tuple[Floats, Floats]:
     scale = max(scale, 0.5)
     return (
-        ndimage.gaussian_filter(lightness, scale, order=(0, 1)),
-        ndimage.gaussian_filter(lightness, scale, order=(1, 0)),
+        _blur(lightness, scale, order=(0, 1)),
+        _blur(lightness, scale, order=(1, 0)),
     )
 
 
 def _steepness(lightness: Floats, scale: float) -> Floats:
-    down, across = np.gradient(ndimage.gaussian_filter(lightness, scale, truncate=3.0))
+    down, across = np.gradient(_blur(lightness, scale))
     result: Floats = np.hypot(across, down)
     return result
 
@@ -625,9 +626,9 @@ def _orientation(lightness: Floats, fine: float, coarse: float) -> tuple[Floats,
     short = min(lightness.shape)
     across, down = _gradient(lightness, fine * short)
     smooth = max(coarse * short, 0.5)
-    xx = ndimage.gaussian_filter(across * across, smooth)
-    yy = ndimage.gaussian_filter(down * down, smooth)
-    xy = ndimage.gaussian_filter(across * down, smooth)
+    xx = _blur(across * across, smooth)
+    yy = _blur(down * down, smooth)
+    xy = _blur(across * down, smooth)
     angle = 0.5 * np.arctan2(2 * xy, xx - yy) + np.pi / 2
     # The square root keeps one hard edge from outweighing the rest of the picture.
     weight = np.hypot(xx - yy, 2 * xy) / np.sqrt(xx + yy + 1e-6)

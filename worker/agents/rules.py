@@ -57,7 +57,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "visible-brushwork",
         "opposed",
-        (above("stroke strength", 2.0, 2.5), above("stroke coherence", 0.15)),
+        (above("stroke strength", 2.0, 2.5), below("texture unevenness", 1.0)),
         (below("stroke strength", 0.75, 0.6),),
         "Johnson et al. 2008; Li et al. 2012",
         "Fine structure at the scale of brush marks stays strong even in the calm parts of the picture.",
@@ -235,7 +235,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "circular-composition",
         "flaw",
-        (above("ring likeness", 0.67, 0.2), above("ring closure", 0.92)),
+        (above("ring likeness", 0.665, 0.2), above("ring closure", 0.92)),
         (above("ring closure", 0.988, 0.01), above("ring likeness", 0.75)),
         "Loy & Zelinsky 2003",
         "Share of the squinted gradients that point to one centre, from all sides of it.",

@@ -26,7 +26,7 @@ from app.projects.models import Project
 from app.settings import settings
 from taxonomy import prompt
 from taxonomy.formats.json import write_json
-from taxonomy.tree import Criteria
+from taxonomy.tree import Criteria, Polarity
 from worker.datasets import folders
 from worker.ledger import JobFailed, Work
 
@@ -45,6 +45,7 @@ ABOUT_FORM = {
     "loop",
     "progression",
     "progressive",
+    "srgb",
     "timestamp",
 }
 
@@ -165,7 +166,7 @@ def _write_images(
 
 
 def _row(example: Example, criteria: Criteria, file_name: str, sha256: str) -> dict[str, Any]:
-    chosen = [(key, "positive") for key in example.positive]
+    chosen: list[tuple[str, Polarity]] = [(key, "positive") for key in example.positive]
     chosen += [(key, "negative") for key in example.negative]
     positive, negative = prompt.attribute_names(criteria, chosen)
     return {

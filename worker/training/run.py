@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,8 +121,8 @@ class Run:
         """Load, train, leave the adapter and the result."""
         config = self.config
         _refuse_other_config(config, self.folder)
-        self.device = _choose_device(config)
-        _set_threads(config)
+        self.device = choose_device(config)
+        set_threads(config)
         dataset = read_dataset(Path(config.dataset_folder), config.data.split)
         log.info("Dataset %s: %d images.", dataset.name, len(dataset.examples))
         self.progress.show("loading", "Loading the model.")
@@ -154,7 +154,7 @@ class Run:
         if config.expert is not None:
             weights, metadata = backbone.load_adapter(Path(config.expert))
             attach_expert(backbone.network, weights, metadata)
-            self.identity["expert"] = _hash_weights(weights)
+            self.identity["expert"] = hash_weights(weights)
         self.roles = Roles(backbone.network)
         if config.optimization.gradient_checkpointing:
             backbone.pipeline.unet.enable_gradient_checkpointing()
@@ -439,7 +439,8 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _hash_weights(weights: dict[str, torch.Tensor]) -> str:
+def hash_weights(weights: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 over names and values, the same for the same weights whatever file they stand in."""
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
         digest.update(name.encode())
@@ -447,7 +448,8 @@ def _hash_weights(weights: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _choose_device(config: Config) -> torch.device:
+def choose_device(config: Config) -> torch.device:
+    """The device the config means on this machine. Raises InvalidConfig where there is none."""
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InvalidConfig("device: cuda is asked for, but this machine shows no GPU to torch")
     if config.device == "auto":
@@ -455,7 +457,8 @@ def _choose_device(config: Config) -> torch.device:
     return torch.device(config.device)
 
 
-def _set_threads(config: Config) -> None:
+def set_threads(config: Config) -> None:
+    """Have torch use as many CPU threads as the config says, in the whole process."""
     available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     torch.set_num_threads(config.threads or min(available, 8))
 

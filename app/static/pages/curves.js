@@ -77,7 +77,7 @@ export const makeCurves = (root, { onZoom, onZoomed }) => {
       width: Math.max(holder.clientWidth, 120),
       height: 132,
       legend: { show: false },
-      padding: [6, 8, 0, 0],
+      padding: [6, 16, 0, 0],
       cursor: { sync: { key: "run" }, y: false, points: { size: 5 } },
       scales: { x: { time: false }, y: panel.range ? { range: panel.range } : {} },
       axes: [

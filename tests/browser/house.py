@@ -1,0 +1,95 @@
+"""A whole Morelli for one test: `morelli up` in a home and on a port of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+START_SECONDS = 90.0
+STOP_SECONDS = 120.0
+FAULTS = ("Traceback (most recent call last)", "ended with code")
+
+
+@dataclass(frozen=True)
+class House:
+    """A running installation: its folder, its address, the one-time link, and what it printed."""
+
+    home: Path
+    address: str
+    link: str
+    lines: list[str]
+
+    def faults(self) -> list[str]:
+        """Lines that tell of an error nobody caught, with what was printed around them."""
+        found = [at for at, line in enumerate(self.lines) if any(each in line for each in FAULTS)]
+        return ["\n".join(self.lines[max(0, at - 3) : at + 30]) for at in found]
+
+
+def free_port() -> int:
+    """A port of this machine that nobody uses."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def morelli_up(home: Path, *options: str) -> Iterator[House]:
+    """`morelli up` until the block is left, then stopped as by Ctrl-C. It has to end with code 0."""
+    port = free_port()
+    given = {name: value for name, value in os.environ.items() if not name.startswith("MORELLI_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "up", *options],
+        env={
+            **given,
+            "MORELLI_HOME": str(home),
+            "MORELLI_PORT": str(port),
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONUNBUFFERED": "1",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    lines: list[str] = []
+    ready = threading.Event()
+    threading.Thread(target=_read, args=(process, lines, ready), daemon=True).start()
+    try:
+        yield House(home, f"http://127.0.0.1:{port}", _link(process, lines, ready), lines)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(STOP_SECONDS) == 0, "\n".join(lines[-30:])
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                # What it started ends with it.
+                process.kill()
+                process.wait()
+
+
+def _read(process: subprocess.Popen[str], lines: list[str], ready: threading.Event) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line.rstrip())
+        if "/welcome/" in line:
+            ready.set()
+    ready.set()
+
+
+def _link(process: subprocess.Popen[str], lines: list[str], ready: threading.Event) -> str:
+    began = time.monotonic()
+    ready.wait(START_SECONDS)
+    links = [line.split()[-1] for line in lines if "/welcome/" in line]
+    assert links, f"no link after {time.monotonic() - began:.0f} s:\n" + "\n".join(lines[-40:])
+    assert process.poll() is None
+    return links[-1]

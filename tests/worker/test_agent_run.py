@@ -1,0 +1,269 @@
+"""Agent runs through the ledger: proposals with evidence, resumed without doubling."""
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image as Pictures
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from app.agents import launching
+from app.agents.models import AgentRunProblem
+from app.errors import Unavailable
+from app.images import keeping, storage
+from app.jobs import claiming
+from app.jobs.models import Job
+from app.jobs.queueing import resume
+from app.labels.models import LabelEvent
+from app.settings import settings
+from tests.app.datasets.gallery import BLUE, HANDLERS, Gallery, Killed, open_gallery
+from tests.factories import Make
+from worker import ledger
+from worker.agents import measured, running
+
+
+@pytest.fixture(autouse=True)
+def _own_storage(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(settings(), "home", tmp_path / "home")
+    monkeypatch.setattr(running, "BATCH", 2)
+    storage.forget_store()
+    yield
+    storage.forget_store()
+
+
+@pytest.fixture
+def gallery(db: Session, make: Make) -> Gallery:
+    """Three red pictures and two blue ones."""
+    gallery = open_gallery(db, make)
+    gallery.hang_many(3)
+    gallery.hang_many(2, BLUE)
+    return gallery
+
+
+def stop_in_batch(monkeypatch: pytest.MonkeyPatch, number: int, error: BaseException) -> None:
+    """Have the batch of this number end with `error` after its labels were written, uncommitted."""
+    real = launching.record_batch
+    batches = iter(range(1, 100))
+
+    def record(*args: Any, **values: Any) -> None:
+        if next(batches) == number:
+            monkeypatch.setattr(launching, "record_batch", real)
+            raise error
+        real(*args, **values)
+
+    monkeypatch.setattr(launching, "record_batch", record)
+
+
+def release(db: Session, job: Job) -> None:
+    """Let a killed worker's lease run out, or a pause end, and take back what is due."""
+    past = func.now() - claiming.LEASE
+    db.rollback()
+    db.execute(update(Job).where(Job.id == job.id, Job.state == "running").values(lease_until=past))
+    db.execute(update(Job).where(Job.id == job.id).values(not_before=past))
+    claiming.sweep(db)
+    db.commit()
+
+
+def test_labels_every_image_and_keeps_what_each_label_rests_on(gallery: Gallery) -> None:
+    run, job = gallery.launch()
+    gallery.work(job)
+    labels = gallery.labels()
+    assert (job.state, job.error) == ("succeeded", None)
+    assert job.result == {"images": 5, "labels": len(labels)}
+    assert (job.progress["done"], job.progress["total"]) == (5, 5)
+    assert (run.images, run.labels, run.agent_version) == (5, len(labels), measured.VERSION)
+    keys = {node.id: key for key, node in gallery.nodes.items()}
+    found = {(label.image_id, keys[label.node_id], label.polarity) for label in labels}
+    for red in gallery.images[:3]:
+        assert (red.id, "warm-dominance", "positive") in found
+    for blue in gallery.images[3:]:
+        assert (blue.id, "cool-dominance", "positive") in found
+    for label in labels:
+        assert (label.state, label.source, label.agent_run_id) == ("proposed", "agent", run.id)
+        assert label.version_id == gallery.version.id
+        assert label.measure
+        assert label.value is not None and label.threshold is not None
+        assert label.confidence is not None and 0.5 < label.confidence <= 1
+        assert label.decided_by is None
+
+
+def test_agrees_with_the_agent_asked_directly(gallery: Gallery) -> None:
+    _, job = gallery.launch()
+    gallery.work(job)
+    image = gallery.images[0]
+    with Pictures.open(BytesIO(storage.get(storage.key_of("display", image.sha256)))) as shown:
+        expected = {
+            (each.key, each.polarity, each.value, each.threshold)
+            for each in measured.label_image(shown)
+            if each.key in gallery.nodes
+        }
+    keys = {node.id: key for key, node in gallery.nodes.items()}
+    assert expected == {
+        (keys[each.node_id], each.polarity, each.value, each.threshold)
+        for each in gallery.labels()
+        if each.image_id == image.id
+    }
+
+
+def test_a_doubled_message_does_nothing(gallery: Gallery) -> None:
+    _, job = gallery.launch()
+    gallery.work(job)
+    before = len(gallery.labels())
+    assert not ledger.run(job.id, HANDLERS)
+    assert len(gallery.labels()) == before
+
+
+@pytest.mark.parametrize("error", [Killed(), RuntimeError("the agent broke")])
+def test_goes_on_after_a_stop_in_the_middle_and_doubles_nothing(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    run, job = gallery.launch()
+    stop_in_batch(monkeypatch, 2, error)
+    if isinstance(error, Killed):
+        with pytest.raises(Killed):
+            ledger.run(job.id, HANDLERS)
+    else:
+        ledger.run(job.id, HANDLERS)
+    labelled = {label.image_id for label in gallery.labels()}
+    assert labelled == {image.id for image in gallery.images[:2]}  # the second batch left nothing
+    release(gallery.db, job)
+    looked_at = []
+    real = keeping.read_shown
+
+    def look(kind: str, sha256: str) -> bytes:
+        looked_at.append(sha256)
+        return real(kind, sha256)
+
+    monkeypatch.setattr(keeping, "read_shown", look)
+    gallery.work(job)
+    labels = gallery.labels()
+    assert (job.state, job.attempt) == ("succeeded", 2)
+    assert sorted(looked_at) == sorted(image.sha256 for image in gallery.images[2:])
+    assert (run.images, run.labels) == (5, len(labels))
+    assert {label.image_id for label in labels} == {image.id for image in gallery.images}
+    events = gallery.db.scalar(select(func.count()).select_from(LabelEvent))
+    assert events == len(labels)  # each was proposed once
+
+
+def test_cancelled_between_batches_keeps_what_is_done_and_can_be_resumed(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, job = gallery.launch()
+    stop_in_batch(monkeypatch, 2, ledger.Stopped("cancelled"))
+    gallery.work(job)
+    assert (job.state, run.images) == ("cancelled", 2)
+    resume(gallery.db, gallery.project, job.id)
+    gallery.db.commit()
+    gallery.work(job)
+    assert (job.state, run.images) == ("succeeded", 5)
+
+
+def test_an_image_without_bytes_is_reported_and_the_others_go_on(gallery: Gallery) -> None:
+    lost = gallery.images[1]
+    for kind in ("original", "display"):
+        (settings().home / "images" / storage.key_of(kind, lost.sha256)).unlink()
+    run, job = gallery.launch()
+    gallery.work(job)
+    problems = launching.find_problems(gallery.db, run)
+    assert [(image.id, problem.reason) for problem, image in problems] == [
+        (lost.id, "The bytes of this image are not in the storage.")
+    ]
+    assert (job.state, run.images) == ("succeeded", 5)
+    assert {each.image_id for each in gallery.labels()} == {
+        image.id for image in gallery.images if image.id != lost.id
+    }
+
+
+def test_a_damaged_picture_is_reported_with_the_reason(gallery: Gallery) -> None:
+    path = settings().home / "images" / storage.key_of("display", gallery.images[0].sha256)
+    path.write_bytes(path.read_bytes()[:300])
+    run, job = gallery.launch()
+    gallery.work(job)
+    ((problem, image),) = launching.find_problems(gallery.db, run)
+    assert image.id == gallery.images[0].id
+    assert problem.reason
+    assert (job.state, run.images) == ("succeeded", 5)
+
+
+def test_a_lost_display_is_made_anew_from_the_original(gallery: Gallery) -> None:
+    path = settings().home / "images" / storage.key_of("display", gallery.images[0].sha256)
+    path.unlink()
+    run, job = gallery.launch()
+    gallery.work(job)
+    assert launching.find_problems(gallery.db, run) == []
+    assert path.exists()
+
+
+def test_a_storage_that_does_not_answer_is_no_problem_of_the_images(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(kind: str, sha256: str) -> bytes:
+        raise Unavailable("The image storage did not answer.")
+
+    run, job = gallery.launch()
+    with monkeypatch.context() as patch:
+        patch.setattr(keeping, "read_shown", away)
+        gallery.work(job)
+    assert (job.state, job.error_class) == ("queued", "infrastructure")
+    assert gallery.db.scalar(select(func.count()).select_from(AgentRunProblem)) == 0
+    release(gallery.db, job)
+    gallery.work(job)
+    assert (job.state, run.images) == ("succeeded", 5)
+
+
+def test_a_second_run_never_touches_what_a_person_decided(gallery: Gallery) -> None:
+    _, job = gallery.launch()
+    gallery.work(job)
+    red, other = gallery.images[:2]
+    gallery.decide(red, "warm-dominance", "positive", "confirmed")
+    gallery.decide(other, "warm-dominance", "positive", "rejected")
+    gallery.decide(red, "wide-tonal-range", "positive", "confirmed")
+
+    def decided() -> list[tuple[object, ...]]:
+        return [
+            (each.id, each.state, each.source, each.agent_run_id, each.revision, each.decided_at)
+            for each in gallery.labels()
+            if each.decided_by is not None
+        ]
+
+    before = decided()
+    assert len(before) == 3
+    second, job = gallery.launch()
+    gallery.work(job)
+    assert decided() == before
+    proposed = [each for each in gallery.labels() if each.state == "proposed"]
+    assert {each.agent_run_id for each in proposed} == {second.id}  # refreshed, not doubled
+    assert second.labels == len(proposed)
+
+
+def test_pairs_that_are_not_in_the_version_are_not_proposed(db: Session, make: Make) -> None:
+    gallery = open_gallery(db, make)
+    gallery.hang_many(1)
+    # Not in the published version, which is the one that counts.
+    parent = make.dimension(gallery.project, "Composition", key="composition")
+    later = make.pair(gallery.project, parent, key="vertical-composition")
+    _, job = gallery.launch()
+    gallery.work(job)
+    assert job.state == "succeeded"
+    assert later.id not in {label.node_id for label in gallery.labels()}
+
+
+def test_an_agent_that_this_worker_does_not_have_fails_in_words(gallery: Gallery) -> None:
+    run, job = gallery.launch()
+    run.agent = "vlm"
+    gallery.db.commit()
+    gallery.work(job)
+    assert (job.state, job.error_class) == ("failed", "user_config")
+    assert job.error == "This worker has no agent “vlm”."
+
+
+def test_a_run_of_another_project_is_not_found(gallery: Gallery) -> None:
+    run, _ = gallery.launch()
+    elsewhere = gallery.make.project()
+    job = gallery.make.job(elsewhere, kind="agent_run", spec={"agent_run_id": run.id})
+    gallery.work(job)
+    assert (job.state, job.error) == ("failed", "There is no such agent run in this project.")
+    assert gallery.labels() == []

@@ -1,0 +1,588 @@
+"""Datasets through the ledger: whole or not at all, verified by hashes, split by image alone."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as Pictures
+from PIL.PngImagePlugin import PngInfo
+from sqlalchemy import func, update
+from sqlalchemy.orm import Session
+
+from app.criteria.freezing import freeze_version
+from app.datasets import freezing
+from app.datasets.freezing import FRACTIONS, split_of
+from app.datasets.models import Dataset
+from app.errors import Conflict, Unavailable
+from app.images import storage
+from app.jobs import claiming
+from app.jobs.models import Job
+from app.jobs.queueing import resume
+from app.labels.saving import set_done
+from app.settings import settings
+from taxonomy.formats.json import read_json
+from taxonomy.formats.json import sha256 as criteria_hash
+from taxonomy.prompt import TEMPLATE_ID
+from tests.app.datasets.gallery import (
+    HANDLERS,
+    Gallery,
+    Killed,
+    encoded,
+    open_gallery,
+    picture,
+)
+from tests.app.images import corpus
+from tests.factories import Make
+from worker import ledger
+from worker.datasets import building, folders
+
+SPLITS = ("train", "validation", "test")
+
+
+@pytest.fixture(autouse=True)
+def _own_storage(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(settings(), "home", tmp_path / "home")
+    storage.forget_store()
+    yield
+    storage.forget_store()
+
+
+@pytest.fixture
+def gallery(db: Session, make: Make) -> Gallery:
+    return open_gallery(db, make)
+
+
+@pytest.fixture
+def filled(gallery: Gallery) -> Gallery:
+    """Six pictures; each has a confirmed positive, some a negative too."""
+    for number, image in enumerate(gallery.hang_many(6)):
+        gallery.decide(image, "warm-dominance")
+        if number % 2:
+            gallery.decide(image, "warm-dominance", "negative")
+    return gallery
+
+
+def build(gallery: Gallery, **options: Any) -> tuple[Dataset, Path]:
+    dataset, job = gallery.freeze(**options)
+    gallery.work(job)
+    assert (job.state, job.error) == ("succeeded", None)
+    return dataset, freezing.folder_of(dataset)
+
+
+def read_lines(folder: Path) -> dict[str, dict[str, Any]]:
+    """Every line of all splits by the hash of its image, with its split and file."""
+    return {
+        row["image_sha256"]: row | {"split": path.parent.name, "path": path.parent}
+        for path in folder.glob("*/metadata.jsonl")
+        for row in map(json.loads, path.read_text("utf-8").splitlines())
+    }
+
+
+def left_behind() -> list[str]:
+    home = settings().datasets_folder
+    return sorted(path.name for path in home.iterdir()) if home.exists() else []
+
+
+def test_the_folder_is_what_the_contract_says(filled: Gallery) -> None:
+    dataset, folder = build(filled, name="Spring  paintings", salt="pepper")
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    assert manifest["format"] == "morelli-dataset/1"
+    assert (manifest["name"], manifest["project"]) == ("Spring paintings", "paintings")
+    assert manifest["criteria"] == {
+        "name": filled.project.name,
+        "number": 1,
+        "sha256": filled.version.sha256,
+    }
+    assert (manifest["template"], manifest["separator"]) == (TEMPLATE_ID, ", ")
+    assert manifest["split"] == {"salt": "pepper", "fractions": FRACTIONS}
+    criteria = read_json((folder / "criteria.json").read_text("utf-8"))
+    assert criteria_hash(criteria) == filled.version.sha256
+    lines = read_lines(folder)
+    assert set(lines) == {image.sha256 for image in filled.images}
+    in_folder = {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    }
+    images = {f"{row['split']}/{row['file_name']}" for row in lines.values()}
+    metadata = {f"{row['split']}/metadata.jsonl" for row in lines.values()}
+    assert in_folder == images | metadata | {"manifest.json", "criteria.json"}
+    paths = [each["path"] for each in manifest["files"]]
+    assert paths == sorted(in_folder - {"manifest.json"})
+    for each in manifest["files"]:
+        data = (folder / each["path"]).read_bytes()
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (each["sha256"], each["bytes"])
+    assert manifest["counts"] == dataset.counts
+    assert dataset.counts | {split: 0 for split in SPLITS} == {
+        "images": 6,
+        "train": 0,
+        "validation": 0,
+        "test": 0,
+        "positive_labels": 6,
+        "negative_labels": 3,
+        "without_negative": 3,
+        "without_prompt": 0,
+    }
+    assert sum(dataset.counts[split] for split in SPLITS) == 6
+    assert dataset.bytes == sum(each["bytes"] for each in manifest["files"])
+    assert dataset.manifest_sha256 == manifest["sha256"] == folders.hash_manifest(manifest)
+    assert left_behind() == [folder.name]
+
+
+def test_lines_hold_the_effective_labels_in_tree_order(gallery: Gallery) -> None:
+    first, second, third, empty = gallery.hang_many(4)
+    # Confirmed against the order of the tree; what is rejected or only proposed does not count.
+    gallery.decide(first, "wide-tonal-range")
+    gallery.decide(first, "cool-dominance")
+    gallery.decide(first, "cool-dominance", "negative")
+    gallery.decide(first, "warm-dominance")
+    gallery.decide(first, "warm-dominance", "negative")
+    gallery.decide(first, "rich-saturation", "positive", "confirmed")
+    gallery.decide(second, "rich-saturation", "negative")
+    gallery.decide(second, "wide-tonal-range", "positive")
+    gallery.decide(second, "wide-tonal-range", "positive", "rejected")
+    gallery.decide(third, "controlled-low-key")
+    gallery.decide(third, "controlled-low-key", "positive", "rejected")
+    third.prompt, second.prompt = "", "  A fishing boat  "
+    gallery.db.commit()
+    _, folder = build(gallery)
+    lines = read_lines(folder)
+    assert set(lines) == {first.sha256, second.sha256}
+    one, two = lines[first.sha256], lines[second.sha256]
+    assert one["positive_keys"] == [
+        "rich-saturation",
+        "warm-dominance",
+        "cool-dominance",
+        "wide-tonal-range",
+    ]
+    assert one["positive"] == [
+        "Rich saturation",
+        "Warm dominance",
+        "Cool dominance",
+        "Wide tonal range",
+    ]
+    assert one["negative_keys"] == ["warm-dominance", "cool-dominance"]
+    assert one["negative"] == ["Warm monotony", "Cool monotony"]
+    assert one["image_id"] == first.id
+    assert one["text"] == ", ".join(["A painting", *one["positive"], *one["negative"]])
+    assert (two["positive"], two["negative"]) == ([], ["Dull color"])
+    assert two["text"] == "A fishing boat, Dull color"
+    assert empty.sha256 not in lines
+
+
+def test_retired_pairs_stay_out(filled: Gallery) -> None:
+    image = filled.images[0]
+    filled.decide(image, "rich-saturation")
+    filled.nodes["rich-saturation"].retired_at = func.now()
+    filled.db.commit()
+    freeze_version(filled.db, filled.project, note="without saturation", by=None)
+    filled.db.commit()
+    _, folder = build(filled)
+    row = read_lines(folder)[image.sha256]
+    assert (row["positive"], row["positive_keys"]) == (["Warm dominance"], ["warm-dominance"])
+
+
+def test_only_images_that_are_done(filled: Gallery) -> None:
+    for image in filled.images[:2]:
+        set_done(filled.db, filled.project, image.id, done=True, by=filled.people.ben)
+    filled.db.commit()
+    dataset, folder = build(filled, only_done=True)
+    assert set(read_lines(folder)) == {image.sha256 for image in filled.images[:2]}
+    assert dataset.counts["images"] == 2
+
+
+def test_plain_images_are_copied_and_others_made_plain(gallery: Gallery) -> None:
+    secret = PngInfo()
+    secret.add_text("Author", "SECRETNAME")
+    red = picture(7)
+    plain = [
+        encoded(picture(1)),
+        encoded(picture(2), "JPEG", quality=90, dpi=(72, 72)),
+        encoded(picture(3), "JPEG", quality=90, progressive=True),
+        encoded(picture(4), "WEBP", lossless=True),
+    ]
+    odd = {
+        "turned": corpus.photo(orientation=6),
+        "profiled": encoded(picture(5), icc_profile=corpus.swapped_profile()),
+        "named": encoded(picture(6), pnginfo=secret),
+        "see-through": encoded(red.convert("RGBA")),
+        "grey": encoded(picture(8).convert("L")),
+    }
+    for data in plain:
+        gallery.decide(gallery.hang(data), "warm-dominance")
+    made = {name: gallery.hang(data) for name, data in odd.items()}
+    for image in made.values():
+        gallery.decide(image, "warm-dominance")
+    _, folder = build(gallery)
+    lines = read_lines(folder)
+    for data, ending in zip(plain, ("png", "jpg", "jpg", "webp"), strict=True):
+        sha256 = hashlib.sha256(data).hexdigest()
+        row = lines[sha256]
+        assert row["file_name"] == f"{sha256}.{ending}"
+        assert row["sha256"] == sha256
+        assert (row["path"] / row["file_name"]).read_bytes() == data
+    for image in made.values():
+        row = lines[image.sha256]
+        assert row["file_name"] == f"{image.sha256}.png"
+        data = (row["path"] / row["file_name"]).read_bytes()
+        assert row["sha256"] == hashlib.sha256(data).hexdigest() != image.sha256
+        assert b"SECRET" not in data
+        with Pictures.open(row["path"] / row["file_name"]) as shown:
+            shown.load()
+            assert (shown.format, shown.mode, shown.size) == (
+                "PNG",
+                "RGB",
+                (image.width, image.height),
+            )
+            assert not shown.info
+    turned = lines[made["turned"].sha256]
+    with Pictures.open(turned["path"] / turned["file_name"]) as shown:
+        assert shown.size == (40, 60)
+        pixels = np.asarray(shown.convert("RGB")).astype(int)
+        assert pixels[:20, :, 0].mean() > pixels[-20:, :, 0].mean() + 80  # what was left is above
+    swapped = lines[made["profiled"].sha256]
+    with Pictures.open(swapped["path"] / swapped["file_name"]) as shown:
+        pixels = np.asarray(shown).astype(int)
+        assert pixels[..., 1].mean() > pixels[..., 0].mean() + 50  # its red is sRGB's green
+    assert folders.verify(folder) == []
+
+
+def test_training_reads_what_is_written(gallery: Gallery) -> None:
+    examples = pytest.importorskip("worker.training.examples")
+    gallery.decide(gallery.hang(corpus.photo(orientation=6)), "warm-dominance")
+    gallery.decide(gallery.hang(encoded(picture(1))), "rich-saturation", "negative")
+    dataset, folder = build(gallery)
+    read = examples.read_dataset(folder, "all")
+    assert (read.sha256, read.name) == (dataset.manifest_sha256, "First")
+    assert sorted(each.texts.all for each in read.examples) == [
+        "A painting, Dull color",
+        "A painting, Warm dominance",
+    ]
+    for each in read.examples:
+        assert examples.read_picture(each, 16).pixels_CHW.shape == (3, 16, 16)
+
+
+def damage_manifest(folder: Path) -> None:
+    path = folder / "manifest.json"
+    path.write_text(path.read_text().replace('"First"', '"Other"'))
+
+
+def damage_lines(folder: Path) -> None:
+    path = next(folder.glob("*/metadata.jsonl"))
+    path.write_text(path.read_text().replace("A painting", "A photograph"))
+
+
+def add_file(folder: Path) -> None:
+    (folder / "train").mkdir(exist_ok=True)
+    (folder / "train" / "stranger.png").write_bytes(encoded(picture(99)))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (damage_manifest, "manifest.json: its own hash does not hold"),
+        (damage_lines, "metadata.jsonl: changed"),
+        (lambda folder: next(folder.glob("*/*.png")).unlink(), ".png: missing"),
+        (lambda folder: (folder / "criteria.json").write_text("{}"), "criteria.json: changed"),
+        (add_file, "train/stranger.png: not in the manifest"),
+        (lambda folder: (folder / "manifest.json").unlink(), "manifest.json cannot be read"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json cannot be read"),
+    ],
+)
+def test_damage_is_found(filled: Gallery, damage: Callable[[Path], object], words: str) -> None:
+    _, folder = build(filled)
+    assert folders.verify(folder) == []
+    damage(folder)
+    problems = folders.verify(folder)
+    assert len(problems) == 1
+    assert words in problems[0]
+
+
+def test_one_changed_bit_of_an_image_is_found(filled: Gallery) -> None:
+    _, folder = build(filled)
+    path = next(folder.glob("*/*.png"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert folders.verify(folder) == [f"{path.relative_to(folder).as_posix()}: changed"]
+
+
+def test_adding_images_moves_none_of_the_others(filled: Gallery) -> None:
+    _, folder = build(filled)
+    before = {sha256: row["split"] for sha256, row in read_lines(folder).items()}
+    for image in filled.hang_many(4):
+        filled.decide(image, "warm-dominance")
+    second, folder = build(filled, name="Second")
+    after = {sha256: row["split"] for sha256, row in read_lines(folder).items()}
+    assert second.number == 2
+    assert len(after) == 10
+    assert before.items() <= after.items()
+    assert all(split == split_of("morelli", sha256) for sha256, split in after.items())
+
+
+@given(salt=st.text(min_size=1, max_size=80), start=st.integers(0, 2**32))
+def test_splits_are_near_their_fractions_for_any_salt(salt: str, start: int) -> None:
+    number = 3000
+    hashes = [hashlib.sha256(f"{start} {each}".encode()).hexdigest() for each in range(number)]
+    split = Counter(split_of(salt, each) for each in hashes)
+    assert set(split) <= set(FRACTIONS)
+    for name, fraction in FRACTIONS.items():
+        spread = (number * fraction * (1 - fraction)) ** 0.5
+        assert abs(split[name] - number * fraction) < 6 * spread
+    assert [split_of(salt, each) for each in hashes[:50]] == [
+        split_of(salt, each) for each in hashes[:50]
+    ]
+
+
+def test_the_split_is_fixed_for_good() -> None:
+    """Another answer here would let images change sides between datasets of one salt."""
+    hashes = [hashlib.sha256(bytes([each])).hexdigest() for each in range(12)]
+    assert "".join(split_of("morelli", each)[1] for each in hashes) == EXPECTED
+    assert [split_of("a", each) for each in hashes] != [split_of("b", each) for each in hashes]
+
+
+EXPECTED = "?"
+
+
+def release(db: Session, job: Job) -> None:
+    """Let a killed worker's lease run out, or a pause end, and take back what is due."""
+    past = func.now() - claiming.LEASE
+    db.rollback()
+    db.execute(update(Job).where(Job.id == job.id, Job.state == "running").values(lease_until=past))
+    db.execute(update(Job).where(Job.id == job.id).values(not_before=past))
+    claiming.sweep(db)
+    db.commit()
+
+
+@pytest.mark.parametrize("place", ["write_file", "write_lines", "list_files", "force_folder"])
+@pytest.mark.parametrize("error", [Killed(), OSError(28, "No space left on device")])
+def test_a_build_that_stops_leaves_nothing_and_a_rerun_succeeds(
+    filled: Gallery, monkeypatch: pytest.MonkeyPatch, place: str, error: BaseException
+) -> None:
+    dataset, job = filled.freeze()
+
+    def stop(*args: Any) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, place, stop)
+        if isinstance(error, Killed):
+            with pytest.raises(Killed):
+                ledger.run(job.id, HANDLERS)
+        else:
+            ledger.run(job.id, HANDLERS)
+    filled.db.expire_all()
+    assert (dataset.folder, dataset.manifest_sha256) == (None, None)
+    with pytest.raises(Conflict, match="not ready"):
+        freezing.folder_of(dataset)
+    if place != "force_folder":  # there the folder has its name already, and no row names it
+        assert left_behind() == []
+    release(filled.db, job)
+    filled.work(job)
+    assert (job.state, job.attempt) == ("succeeded", 2)
+    assert left_behind() == [dataset.folder]
+    assert folders.verify(freezing.folder_of(dataset)) == []
+
+
+def test_a_worker_killed_by_the_system_leaves_no_dataset(filled: Gallery) -> None:
+    dataset, job = filled.freeze()
+    code = (
+        "import os, signal\n"
+        "from worker import ledger\n"
+        "from worker.datasets import building, folders\n"
+        "folders.list_files = lambda folder: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"ledger.run({job.id}, {{'dataset': building.run}})\n"
+    )
+    variables = {**os.environ, "MORELLI_HOME": str(settings().home)}
+    died = subprocess.run([sys.executable, "-c", code], env=variables, check=False)
+    assert died.returncode == -9
+    filled.db.rollback()
+    filled.db.expire_all()
+    assert dataset.folder is None
+    assert all(name.startswith(".") for name in left_behind())
+    release(filled.db, job)
+    filled.work(job)
+    assert job.state == "succeeded"
+    assert left_behind() == [dataset.folder]
+    assert folders.verify(freezing.folder_of(dataset)) == []
+
+
+def test_a_cancelled_build_leaves_nothing(filled: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, job = filled.freeze()
+    real = folders.write_lines
+
+    def cancel(*args: Any) -> None:
+        raise ledger.Stopped("cancelled")
+
+    monkeypatch.setattr(folders, "write_lines", cancel)
+    filled.work(job)
+    assert (job.state, dataset.folder, left_behind()) == ("cancelled", None, [])
+    monkeypatch.setattr(folders, "write_lines", real)
+    resume(filled.db, filled.project, job.id)
+    filled.db.commit()
+    filled.work(job)
+    assert job.state == "succeeded"
+
+
+def test_a_stale_worker_does_not_replace_what_the_present_one_makes(
+    filled: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, job = filled.freeze()
+    real = folders.list_files
+
+    def overtaken(folder: Path) -> list[dict[str, Any]]:
+        monkeypatch.setattr(folders, "list_files", real)
+        release(filled.db, job)
+        assert ledger.run(job.id, HANDLERS)  # another worker does it all meanwhile
+        (folder / "train").mkdir(parents=True, exist_ok=True)
+        return []
+
+    monkeypatch.setattr(folders, "list_files", overtaken)
+    filled.work(job)
+    assert (job.state, job.attempt) == ("succeeded", 2)
+    assert left_behind() == [dataset.folder]
+    assert folders.verify(freezing.folder_of(dataset)) == []
+
+
+def test_a_ready_dataset_never_changes(filled: Gallery) -> None:
+    dataset, folder = build(filled)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    sha256 = dataset.manifest_sha256
+    for image in filled.images:
+        filled.decide(image, "warm-dominance", "positive", "rejected")
+    filled.images[0].prompt = "Another prompt"
+    filled.db.commit()
+    again = filled.make.job(filled.project, kind="dataset", spec={"dataset_id": dataset.id})
+    filled.work(again)
+    assert again.result is not None and again.result["sha256"] == sha256
+    assert dataset.manifest_sha256 == sha256
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    with pytest.raises(Conflict, match="cannot change"):
+        freezing.close_dataset(
+            dataset, folder="other", manifest_sha256="0" * 64, counts={}, num_bytes=0
+        )
+    assert dataset.folder == folder.name
+
+
+def test_labels_are_those_of_the_moment_the_job_begins(
+    filled: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = building._write_images
+
+    def change_meanwhile(*args: Any) -> Any:
+        for image in filled.images:
+            filled.decide(image, "rich-saturation")
+        return real(*args)
+
+    monkeypatch.setattr(building, "_write_images", change_meanwhile)
+    dataset, _ = build(filled)
+    assert dataset.counts["positive_labels"] == 6
+
+
+def test_nothing_that_counts_fails_in_words(gallery: Gallery) -> None:
+    image = gallery.hang_many(1)[0]
+    gallery.decide(image, "warm-dominance")
+    dataset, job = gallery.freeze()
+    gallery.decide(image, "warm-dominance", "positive", "rejected")
+    gallery.work(job)
+    assert (job.state, job.error_class) == ("failed", "data")
+    assert job.error == "No image has a confirmed label of this criteria version."
+    assert dataset.folder is None
+
+
+def test_an_image_without_bytes_fails_the_build_and_is_named(filled: Gallery) -> None:
+    lost = filled.images[2]
+    (settings().home / "images" / storage.key_of("original", lost.sha256)).unlink()
+    _, job = filled.freeze()
+    filled.work(job)
+    assert (job.state, job.error_class) == ("failed", "data")
+    assert job.error is not None and job.error.startswith("2.png cannot be read: The bytes")
+    assert left_behind() == []
+
+
+def test_a_damaged_original_never_comes_into_a_dataset(filled: Gallery) -> None:
+    path = settings().home / "images" / storage.key_of("original", filled.images[2].sha256)
+    path.write_bytes(encoded(picture(55)))
+    _, job = filled.freeze()
+    filled.work(job)
+    assert (job.state, job.error_class) == ("failed", "data")
+    assert job.error is not None and "no longer matches its hash" in job.error
+
+
+def test_a_storage_that_does_not_answer_is_tried_again(
+    filled: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(sha256: str) -> bytes:
+        raise Unavailable("The image storage did not answer.")
+
+    _, job = filled.freeze()
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "get_original", away)
+        filled.work(job)
+    assert (job.state, job.error_class) == ("queued", "infrastructure")
+    release(filled.db, job)
+    filled.work(job)
+    assert job.state == "succeeded"
+
+
+LOAD = """
+import json, sys
+from datasets import load_dataset
+loaded = load_dataset("imagefolder", data_dir=sys.argv[1], cache_dir=sys.argv[2])
+rows = {name: [[row["image"].size, row["positive"], row["text"]] for row in split]
+        for name, split in loaded.items()}
+print(json.dumps(rows))
+"""
+
+
+def test_the_datasets_library_loads_all_three_splits_offline(
+    gallery: Gallery, tmp_path: Path
+) -> None:
+    # Two images for each split, one of which has a negative.
+    number: Counter[str] = Counter()
+    seed = 0
+    while min(number[split] for split in SPLITS) < 2:
+        data = encoded(picture(seed))
+        seed += 1
+        split = split_of("morelli", hashlib.sha256(data).hexdigest())
+        if number[split] == 2:
+            continue
+        image = gallery.hang(data, prompt=f"A {split} painting")
+        gallery.decide(image, "warm-dominance")
+        if number[split] == 0:
+            gallery.decide(image, "warm-dominance", "negative")
+        number[split] += 1
+    _, built = build(gallery)
+    folder = tmp_path / "moved"
+    shutil.copytree(built, folder)
+    variables = os.environ | {
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+        "HF_HOME": str(tmp_path / "hf"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, str(folder), str(tmp_path / "cache")],
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout.splitlines()[-1])
+    assert set(rows) == set(SPLITS)
+    for split in SPLITS:
+        assert sorted(text for _, _, text in rows[split]) == [
+            f"A {split} painting, Warm dominance",
+            f"A {split} painting, Warm dominance, Warm monotony",
+        ]
+        assert all(size == [96, 64] for size, _, _ in rows[split])
+        assert all(positive == ["Warm dominance"] for _, positive, _ in rows[split])

@@ -1,0 +1,74 @@
+"""python -m worker.evaluation RUN_FOLDER: compare a run's model with its base, and print the result.
+
+The result goes to stdout, progress to stderr. 0 done, 1 failed (the last line on stderr says why in one
+sentence), 2 used wrongly.
+"""
+
+import argparse
+import json
+import sys
+import traceback
+from pathlib import Path
+
+# Importing it also keeps the model libraries off the network, so it comes before anything of theirs.
+from worker.training.__main__ import is_out_of_memory
+from worker.training.failures import Ended
+
+LARGEST_SEED = 2**62
+
+
+def main(arguments: list[str]) -> int:
+    """Evaluate the run folder named on the command line. A wrong command raises SystemExit(2)."""
+    asked = _parse(arguments)
+    try:
+        # Only now, because a wrong command should be refused before torch takes its seconds.
+        from worker.evaluation.evaluating import evaluate
+        from worker.evaluation.reporting import words
+
+        path = evaluate(asked.run_folder, asked.prompts, asked.seed, _say)
+    except Ended as ended:
+        return _fail(str(ended))
+    except KeyboardInterrupt:
+        return _fail("Stopped; nothing was kept")
+    except Exception as error:  # noqa: BLE001  # the process boundary
+        if is_out_of_memory(error):
+            return _fail("Out of GPU memory: use a GPU with more, or train with precision bf16")
+        traceback.print_exc()
+        return _fail(f"{type(error).__name__}: {error}")
+    _say(f"Images and results are in {path.parent}.")
+    text = path.read_text(encoding="utf-8")
+    sys.stdout.write((text if asked.json else words(json.loads(text))) + "\n")
+    return 0
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m worker.evaluation",
+        description="Generate an image for each test prompt with the base and the trained model, and "
+        "count the attributes that the measured agent finds in them.",
+    )
+    parser.add_argument("run_folder", type=Path, help="run folder of a finished training")
+    parser.add_argument("--prompts", type=int, default=16, help="how many prompts (default 16)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the images (default 0)")
+    parser.add_argument("--json", action="store_true", help="print results.json instead of tables")
+    asked = parser.parse_args(arguments)
+    if not 1 <= asked.prompts <= 100_000:
+        parser.error(f"--prompts must be from 1 to 100000; got {asked.prompts}")
+    if not 0 <= asked.seed <= LARGEST_SEED:
+        parser.error(f"--seed must be from 0 to {LARGEST_SEED}; got {asked.seed}")
+    if not (asked.run_folder / "config.yaml").is_file():
+        parser.error(f"{asked.run_folder} is not a run folder: it holds no config.yaml")
+    return asked
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(" ".join(sentence.split()) + "\n")
+
+
+def _fail(sentence: str) -> int:
+    _say(sentence)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,234 @@
+"""One evaluation from a run folder to its results."""
+
+import fcntl
+import json
+import platform
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from taxonomy.tree import Criteria
+from worker.agents.measured import VERSION, label_image
+from worker.agents.rules import RULES
+from worker.evaluation.counting import (
+    CONFIDENCE,
+    RESAMPLES,
+    Found,
+    Label,
+    compare,
+    count,
+    draw_resamples,
+)
+from worker.evaluation.generating import Generated, generate, load_models, sampling_of
+from worker.evaluation.reading import (
+    CannotEvaluate,
+    Case,
+    FinishedRun,
+    choose_cases,
+    doubts_about_prompts,
+    read_run,
+)
+from worker.training.checkpoints import sync
+from worker.training.examples import SPLITS
+from worker.training.metrics import replace_file
+
+FORMAT = "morelli-evaluation/1"
+# The smallest published text-to-image networks that draw anything have hundreds of millions of weights.
+FEWEST_WEIGHTS = 50_000_000
+# Below this the percentile bootstrap covers clearly less than it claims.
+FEWEST_PROMPTS = 20
+
+
+def evaluate(folder: Path, num_prompts: int, seed: int, say: Callable[[str], None]) -> Path:
+    """Generate, judge and count; returns results.json, written last, in <run>/evaluation/<seed>-<n>.
+
+    An evaluation of the same seed and number of prompts is replaced when the new one is whole.
+    Raises one of worker.training.failures.Ended.
+    """
+    run = read_run(folder)
+    judged = _judged_pairs(run.criteria)
+    cases = choose_cases(run.dataset, num_prompts, seed)
+    with _place(folder / "evaluation", f"{seed}-{len(cases)}") as place:
+        say("Loading the model.")
+        models = load_models(run)
+        images = generate(models, run.config, cases, place, say)
+        say(f"Judging {len(images)} images.")
+        found = judge(place, images, judged)
+        doubts = [
+            *doubts_about_prompts(run, cases, num_prompts),
+            *models.doubts,
+            *_doubts_about_size(models.identity["weights"], len(cases)),
+        ]
+        results = {
+            "format": FORMAT,
+            "run": _describe_run(run),
+            "model": models.identity,
+            "sampling": sampling_of(run.config, models),
+            "judge": _describe_judge(run.criteria, judged),
+            "interval": {
+                "method": "percentile bootstrap over prompts",
+                "confidence": CONFIDENCE,
+                "resamples": RESAMPLES,
+                "seed": seed,
+            },
+            "versions": _versions(),
+            "rests_on": {
+                "images_per_model": len(cases),
+                "prompts": {split: sum(c.split == split for c in cases) for split in SPLITS},
+            },
+            "doubts": doubts,
+            "scores": score(found, run.criteria, judged, draw_resamples(len(cases), seed)),
+            "prompts": [asdict(case) for case in cases],
+            "images": _describe_images(images, found),
+        }
+        replace_file(place / "results.json", json.dumps(results, indent=1, ensure_ascii=False))
+        for path in (*place.iterdir(), place):
+            sync(path)
+    return folder / "evaluation" / f"{seed}-{len(cases)}" / "results.json"
+
+
+def judge(folder: Path, images: Sequence[Generated], judged: Sequence[str]) -> Found:
+    """What the measured agent finds in the saved files, of the pairs in the criteria."""
+    found: dict[str, list[frozenset[Label]]] = {}
+    for each in images:
+        with Image.open(folder / each.file) as image:
+            findings = label_image(image)
+        labels = frozenset((f.key, f.polarity) for f in findings if f.key in judged)
+        found.setdefault(each.model, []).append(labels)
+    return found
+
+
+def score(
+    found: Found, criteria: Criteria, judged: Sequence[str], resamples_RP: npt.NDArray[np.int64]
+) -> dict[str, Any]:
+    """All figures: over everything, by root dimension and by attribute pair, in tree order."""
+    base, *others = found
+    roots: dict[str, list[str]] = {}
+    for key in judged:
+        roots.setdefault(criteria.root_of(key).key, []).append(key)
+    return {
+        "all": asdict(count(found, judged, base, resamples_RP)),
+        "comparisons": {
+            model: asdict(compare(found, judged, model, base, resamples_RP)) for model in others
+        },
+        "roots": [
+            {
+                "key": key,
+                "name": criteria.dimension(key).name,
+                "pairs": len(keys),
+                **asdict(count(found, keys, base, resamples_RP)),
+            }
+            for key, keys in roots.items()
+        ],
+        "attributes": [
+            {
+                "key": key,
+                "root": criteria.root_of(key).key,
+                "positive": criteria.pair(key).positive.name,
+                "negative": criteria.pair(key).negative.name,
+                **asdict(count(found, [key], base, resamples_RP)),
+            }
+            for key in judged
+        ],
+    }
+
+
+def _judged_pairs(criteria: Criteria) -> tuple[str, ...]:
+    """The pairs of the criteria that the judge can decide, in tree order."""
+    decided = {rule.key for rule in RULES}
+    judged = tuple(pair.key for pair in criteria.active_pairs() if pair.key in decided)
+    if not judged:
+        raise CannotEvaluate(
+            f"The criteria {criteria.name} have no attribute pair that the measured agent decides, "
+            "so there is nothing to count"
+        )
+    return judged
+
+
+def _doubts_about_size(num_weights: int, num_prompts: int) -> list[str]:
+    doubts = []
+    if num_prompts < FEWEST_PROMPTS:
+        doubts.append(
+            f"{num_prompts} prompts are few: the intervals are narrower than they should be."
+        )
+    if num_weights < FEWEST_WEIGHTS:
+        doubts.append(
+            f"The base model has {num_weights:,} weights: its pictures are no paintings, and the "
+            "scores show only that the way from run to result works."
+        )
+    return doubts
+
+
+def _describe_run(run: FinishedRun) -> dict[str, Any]:
+    result = run.result
+    return {
+        "objective": run.config.objective.kind,
+        "steps": result.get("steps"),
+        "adapter": {"file": result["adapter"], "sha256": result["sha256"]},
+        "expert_sha256": result.get("expert_sha256"),
+        "dataset": {"name": run.dataset.name, "sha256": run.dataset.sha256},
+        "criteria": {"name": run.dataset.criteria, "sha256": run.dataset.criteria_sha256},
+    }
+
+
+def _describe_judge(criteria: Criteria, judged: Sequence[str]) -> dict[str, Any]:
+    with_negative = {rule.key for rule in RULES if rule.negative}
+    return {
+        "agent": "measured",
+        "version": VERSION,
+        "pairs_in_criteria": len(criteria.active_pairs()),
+        "pairs_decided": len(judged),
+        "pairs_decided_negative": sum(key in with_negative for key in judged),
+    }
+
+
+def _describe_images(images: Sequence[Generated], found: Found) -> list[dict[str, Any]]:
+    return [
+        asdict(each)
+        | {
+            polarity: sorted(key for key, side in found[each.model][each.index] if side == polarity)
+            for polarity in ("negative", "positive")
+        }
+        for each in images
+    ]
+
+
+def _versions() -> Mapping[str, str]:
+    packages = ("torch", "diffusers", "transformers", "peft", "numpy", "scipy", "pillow")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+@contextmanager
+def _place(home: Path, name: str) -> Iterator[Path]:
+    """A folder to fill, which takes its name, and the place of an older one, only when it is whole."""
+    try:
+        home.mkdir(exist_ok=True)
+        lock = (home / ".lock").open("w")
+    except OSError as error:
+        raise CannotEvaluate(f"{home}: cannot be written: {error.strerror or error}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotEvaluate(f"{home}: another process is evaluating this run") from None
+        for left in (*home.glob(".unfinished-*"), *home.glob(".replaced-*")):
+            shutil.rmtree(left)
+        unfinished, replaced = home / f".unfinished-{name}", home / f".replaced-{name}"
+        unfinished.mkdir()
+        try:
+            yield unfinished
+            if (home / name).exists():
+                (home / name).rename(replaced)
+            unfinished.rename(home / name)
+            sync(home)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            shutil.rmtree(replaced, ignore_errors=True)

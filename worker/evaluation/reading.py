@@ -1,0 +1,151 @@
+"""Reads what an evaluation starts from: a finished run, its dataset, and the prompts to compare on."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from taxonomy.formats.json import read_json, sha256
+from taxonomy.tree import Criteria, InvalidCriteria
+from worker.training.checkpoints import file_hash
+from worker.training.config import Config, load_config
+from worker.training.examples import SPLITS, Dataset, read_dataset
+from worker.training.failures import Ended
+
+
+class CannotEvaluate(Ended):
+    """There is nothing to evaluate, or not what the run left; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """A finished run whose adapter and dataset are, by their hashes, the ones it recorded."""
+
+    folder: Path
+    config: Config
+    result: Mapping[str, Any]
+    """What result.json says."""
+    dataset: Dataset
+    """All splits; an example's split is the name of its folder."""
+    criteria: Criteria
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A prompt to generate an image for, and where it comes from."""
+
+    index: int
+    prompt: str
+    seed: int
+    split: str
+    image_id: str
+
+
+def read_run(folder: Path) -> FinishedRun:
+    """Read a run folder and check that nothing was changed since the run finished.
+
+    Raises CannotEvaluate, or what reading its config or dataset raises.
+    """
+    config = load_config(folder / "config.yaml")
+    result = _read_result(folder)
+    adapter = folder / result["adapter"]
+    if not adapter.is_file():
+        raise CannotEvaluate(f"{adapter}: is gone; the run's result.json names it")
+    if file_hash(adapter) != result["sha256"]:
+        raise CannotEvaluate(f"{adapter}: was changed after the run finished: its hash differs")
+    dataset = _read_dataset(config, result, folder)
+    return FinishedRun(folder, config, result, dataset, _read_criteria(dataset))
+
+
+def choose_cases(dataset: Dataset, number: int, seed: int) -> tuple[Case, ...]:
+    """Choose up to `number` different prompts: of the test split first, then validation, then train.
+
+    Which ones depends on the dataset alone (they follow the images' hashes), so that two seeds or two
+    runs are compared on the same prompts. Case i is generated from seed + i.
+    """
+    ordered = sorted(
+        dataset.examples, key=lambda each: (-SPLITS.index(each.path.parent.name), each.sha256)
+    )
+    chosen: dict[str, tuple[str, str]] = {}
+    for example in ordered:
+        if len(chosen) == number:
+            break
+        if example.texts.content:
+            chosen.setdefault(example.texts.content, (example.path.parent.name, example.image_id))
+    if not chosen:
+        raise CannotEvaluate(f"{dataset.folder}: no image of the dataset has a prompt")
+    return tuple(
+        Case(index, prompt, seed + index, split, image_id)
+        for index, (prompt, (split, image_id)) in enumerate(chosen.items())
+    )
+
+
+def doubts_about_prompts(run: FinishedRun, cases: tuple[Case, ...], wanted: int) -> list[str]:
+    """What about the choice of prompts makes the scores worth less, one sentence each."""
+    doubts = []
+    counts = {split: sum(case.split == split for case in cases) for split in SPLITS}
+    if len(cases) < wanted:
+        doubts.append(
+            f"The dataset has only {len(cases)} different prompts; {wanted} were asked for."
+        )
+    if counts["test"] < len(cases):
+        doubts.append(
+            f"Only {counts['test']} of {len(cases)} prompts are from the test split; "
+            f"{counts['validation']} are from validation and {counts['train']} from train, on which "
+            "the model was trained, so the scores may flatter it."
+        )
+    trained_on = {e.texts.content for e in run.dataset.examples if e.path.parent.name == "train"}
+    repeated = sum(case.split != "train" and case.prompt in trained_on for case in cases)
+    if repeated:
+        doubts.append(
+            f"{repeated} of the prompts from test and validation also stand in the training split, "
+            "word for word."
+        )
+    if run.result.get("includes_test_images"):
+        doubts.append("The run learned from all splits, test images included: scores mean nothing.")
+    return doubts
+
+
+def _read_result(folder: Path) -> dict[str, Any]:
+    path = folder / "result.json"
+    if not path.is_file():
+        raise CannotEvaluate(
+            f"{folder}: this run has not finished: result.json is not there; start it again to go on"
+        )
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CannotEvaluate(f"{path}: cannot be read: {error}") from error
+    match result:
+        case {"adapter": str(), "sha256": str(), "dataset": {"sha256": str()}}:
+            return dict(result)
+    raise CannotEvaluate(f"{path}: lacks the adapter's or the dataset's hash")
+
+
+def _read_dataset(config: Config, result: Mapping[str, Any], run: Path) -> Dataset:
+    folder = Path(config.dataset_folder)
+    if not folder.is_dir():
+        raise CannotEvaluate(
+            f"{folder}: the dataset folder is gone; put it back, or write its new place as "
+            f"dataset_folder in {run / 'config.yaml'} (relative paths are meant from the current folder)"
+        )
+    dataset = read_dataset(folder, "all")
+    if dataset.sha256 != result["dataset"]["sha256"]:
+        raise CannotEvaluate(f"{folder}: is another dataset than the run's: its hash differs")
+    return dataset
+
+
+def _read_criteria(dataset: Dataset) -> Criteria:
+    path = dataset.folder / "criteria.json"
+    try:
+        content = path.read_bytes()
+        criteria = read_json(content.decode("utf-8"))
+    except (OSError, UnicodeDecodeError, InvalidCriteria) as error:
+        reason = " ".join(str(error).split())
+        raise CannotEvaluate(f"{path}: cannot be read as criteria: {reason}") from error
+    # The bytes' own hash too: a later version may write the same criteria in another way.
+    if dataset.criteria_sha256 not in (hashlib.sha256(content).hexdigest(), sha256(criteria)):
+        raise CannotEvaluate(f"{path}: was changed after the dataset was made: its hash differs")
+    return criteria

@@ -1,0 +1,98 @@
+"""The results in words: tables for a person at a terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MOST_ATTRIBUTES = 12
+
+
+def words(results: Mapping[str, Any]) -> str:
+    """A readable report of results.json, with what the figures rest on."""
+    scores = results["scores"]
+    parts = [
+        _basis(results),
+        _table_of_counts(
+            scores, "negative", "Negative attributes per image, #A_neg (less is better)"
+        ),
+        _table_of_counts(
+            scores, "positive", "Positive attributes per image, #A_pos (more is better)"
+        ),
+        "\n".join(_comparison(model, c) for model, c in scores["comparisons"].items()),
+        _table_of_attributes(scores["attributes"]),
+    ]
+    parts += [f"Note: {doubt}" for doubt in results["doubts"]]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _basis(results: Mapping[str, Any]) -> str:
+    judge, run, sampling = results["judge"], results["run"], results["sampling"]
+    number = results["rests_on"]["images_per_model"]
+    seeds = [prompt["seed"] for prompt in results["prompts"]]
+    splits = ", ".join(f"{n} {s}" for s, n in results["rests_on"]["prompts"].items() if n)
+    return "\n".join(
+        [
+            f"{run['objective']} run of {run['steps']} steps on dataset {run['dataset']['name']}, "
+            f"criteria {run['criteria']['name']}",
+            f"Rests on {number} images per model: one for each prompt ({splits}), seeds {seeds[0]} "
+            f"to {seeds[-1]}, {sampling['steps']} steps, guidance {sampling['guidance']:g}, "
+            f"{sampling['resolution']} px.",
+            f"Judged by the measured agent, version {judge['version']}: image statistics, no eye. Of "
+            f"{judge['pairs_in_criteria']} attribute pairs it decides {judge['pairs_decided']}, "
+            f"{judge['pairs_decided_negative']} of them on the negative side.",
+            "In brackets: 95 % interval, bootstrap over prompts.",
+        ]
+    )
+
+
+def _table_of_counts(scores: Mapping[str, Any], side: str, title: str) -> str:
+    models = list(scores["all"]["models"])
+    rows = [["", *models, *(f"{model} − base" for model in scores["all"]["differences"])]]
+    for name, figures in [("all", scores["all"]), *((r["name"], r) for r in scores["roots"])]:
+        counted = [_range(each[side]) for each in figures["models"].values()]
+        changed = [_range(each[side], sign="+") for each in figures["differences"].values()]
+        rows.append([name, *counted, *changed])
+    return f"{title}\n{_align(rows)}"
+
+
+def _table_of_attributes(attributes: Sequence[Mapping[str, Any]]) -> str:
+    """What is still negative in the target, most frequent first."""
+    left = [each for each in attributes if each["models"]["target"]["negative"]["mean"] > 0]
+    if not left:
+        return "The judge found no negative attribute in the target's images."
+    left.sort(key=lambda each: -each["models"]["target"]["negative"]["mean"])
+    rows = [["", "base", "target", "target − base"]]
+    for each in left[:MOST_ATTRIBUTES]:
+        shares = [_percent(each["models"][m]["negative"]) for m in ("base", "target")]
+        difference = _percent(each["differences"]["target"]["negative"], sign="+")
+        rows.append([each["negative"], *shares, difference])
+    more = len(left) - MOST_ATTRIBUTES
+    rest = f"\n... and {more} more in results.json" if more > 0 else ""
+    return f"Still negative: share of the target's images\n{_align(rows)}{rest}"
+
+
+def _comparison(model: str, comparison: Mapping[str, Any]) -> str:
+    return (
+        f"{model} against base: fewer negative attributes on {comparison['better']} prompts, as many "
+        f"on {comparison['same']}, more on {comparison['worse']}; win rate "
+        f"{_percent(comparison['win_rate'])} (a tie counts as half)"
+    )
+
+
+def _range(estimate: Mapping[str, float | None], sign: str = "") -> str:
+    mean, low, high = estimate["mean"], estimate["low"], estimate["high"]
+    text = f"{mean:{sign}.2f}"
+    return text if low is None else f"{text} [{low:{sign}.2f}, {high:{sign}.2f}]"
+
+
+def _percent(estimate: Mapping[str, float | None], sign: str = "") -> str:
+    mean, low, high = estimate["mean"], estimate["low"], estimate["high"]
+    text = f"{mean:{sign}.0%}"
+    return text if low is None else f"{text} [{low:{sign}.0%}, {high:{sign}.0%}]"
+
+
+def _align(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
