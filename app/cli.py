@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
@@ -246,8 +246,10 @@ def read_file(file: Path) -> str:
     """A text file's content. Raises AppError where it cannot be read."""
     try:
         return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AppError(f"{file} cannot be read as UTF-8 text: {error}") from error
+    except OSError as error:
+        raise AppError(f"{file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise AppError(f"{file} is not UTF-8 text (byte {error.start}).") from error
 
 
 def read_tree(source: str, number: int | None) -> Any:
@@ -349,12 +351,13 @@ def train(
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder of a finished training.")],
     prompts: Annotated[int, typer.Option(min=1, help="How many test prompts.")] = 16,
-    seed: Annotated[int, typer.Option(help="Seed of the generated images.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the generated images.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Generate images for test prompts with the base and the trained model, and count negative attributes.
 
-    The judge is the measured agent; results carry a 95 % bootstrap interval over prompts.
+    The judge is the measured agent; results carry a 95 % bootstrap interval over prompts. Images and
+    results.json stay in RUN/evaluation; see docs/evaluation.md.
     """
     options = ["--prompts", str(prompts), "--seed", str(seed), *(["--json"] if as_json else [])]
     _exit(run_worker_module("worker.evaluation", str(run), *options))
@@ -371,6 +374,21 @@ def tiny_model(
 
 def main() -> None:
     """Run the command; an error a person can cause is one sentence, not a stack trace."""
+    try:
+        cli()
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        say(f"morelli: {sentence}")
+        sys.exit(1)
+
+
+def explain(error: Exception) -> str | None:
+    """What to tell a person about an error, or None for one that only we can have caused."""
+    if isinstance(error, AppError):
+        return error.message + (f" {error.hint}" if error.hint else "")
+    # Imported only now: commands on files start in half the time without all this.
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
     from sqlalchemy.exc import ArgumentError, OperationalError
@@ -378,30 +396,20 @@ def main() -> None:
     from app.embedded import ServersError
     from taxonomy.tree import InvalidCriteria
 
-    try:
-        cli()
-    except AppError as error:
-        _give_up(error.message + (f" {error.hint}" if error.hint else ""))
-    except InvalidCriteria as error:
-        _give_up("these are not criteria:\n" + "\n".join(error.problems))
-    except (ServersError, SettingsError) as error:
-        _give_up(str(error))
-    except ValidationError as error:
-        if error.title != "Settings":
-            raise
-        names = [
-            (f"MORELLI_{'_'.join(map(str, p['loc']))}".upper(), p["msg"]) for p in error.errors()
-        ]
-        _give_up("\n".join(f"the setting {name} is wrong: {why}." for name, why in names))
-    except OperationalError as error:
-        _give_up(f"the database does not answer: {str(error.orig).splitlines()[0]}")
-    except ArgumentError:
-        _give_up("MORELLI_DATABASE_URL is not a database's address (postgresql+psycopg://…).")
-
-
-def _give_up(sentence: str) -> NoReturn:
-    say(f"morelli: {sentence}")
-    sys.exit(1)
+    if isinstance(error, InvalidCriteria):
+        return "these are not criteria:\n" + "\n".join(error.problems)
+    if isinstance(error, ServersError | SettingsError):
+        return str(error)
+    if isinstance(error, ValidationError) and error.title == "Settings":
+        return "\n".join(
+            f"the setting MORELLI_{'_'.join(map(str, each['loc'])).upper()} is wrong: {each['msg']}."
+            for each in error.errors()
+        )
+    if isinstance(error, OperationalError):
+        return f"the database does not answer: {str(error.orig).splitlines()[0]}"
+    if isinstance(error, ArgumentError):
+        return "MORELLI_DATABASE_URL is not a database's address (postgresql+psycopg://…)."
+    return None
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import importlib.metadata
 import importlib.util
 import platform
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,6 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import database, embedded, migrations
+from app.embedded import postgres
+from app.embedded import redis as redis_server
+from app.embedded.home import Home
 from app.errors import AppError
 from app.settings import settings
 from app.up import has_own_servers, use_servers
@@ -64,12 +68,32 @@ def _servers() -> list[Finding]:
     found = []
     if not has_own_servers():
         known = embedded.versions(settings().home)
-        found = [Finding(name, value, "ok") for name, value in known.items() if name != "home"]
+        unusable = _unusable_programs()
+        found = [
+            Finding(name, value, "bad" if value in unusable else "ok")
+            for name, value in known.items()
+            if name != "home"
+        ]
         running = embedded.running(settings().home)
         if running is None:
             return [*found, Finding("Servers", "not running; start with `morelli up`", "note")]
         use_servers(running)
     return [*found, _database(), _redis()]
+
+
+def _unusable_programs() -> set[str]:
+    """Why PostgreSQL or Redis cannot be started, in the words of `embedded.versions`."""
+    finders: list[Callable[[], object]] = [
+        lambda: postgres.choose_program(Home(settings().home)),
+        redis_server.find_program,
+    ]
+    reasons = set()
+    for find in finders:
+        try:
+            find()
+        except embedded.ServersError as error:
+            reasons.add(str(error))
+    return reasons
 
 
 def _database() -> Finding:

@@ -63,7 +63,7 @@ def pages(first: int, middle: int, audit: int | None) -> dict[str, str]:
 
 def measure(client: httpx2.Client, path: str, runs: int) -> tuple[list[float], int, int]:
     """Milliseconds of each run, the status, and the size of the answer."""
-    client.get(path)
+    answer = client.get(path)
     times = []
     for _ in range(runs):
         began = time.perf_counter()

@@ -54,6 +54,7 @@ def run(work: Work) -> Json:
         folder, config = folder_of(found), config_to_run(db, found)
     folder.mkdir(parents=True, exist_ok=True)
     mirror = Mirror(work, folder)
+    work.report(done=0, total=None, message="starting the trainer")
     if not (folder / "result.json").exists():
         wait_for_folder(work, folder)
         # What an earlier attempt said last would be taken for what this one says first.
@@ -63,7 +64,7 @@ def run(work: Work) -> Json:
         path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
         with child(["worker.training", str(path)], folder) as process:
             watch(work, process, mirror)
-        _judge(work, process.returncode, folder)
+        judge(work, process.returncode, folder)
     mirror.finish()
     result: Json = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     with work.transaction() as db:
@@ -90,7 +91,7 @@ def make_base_model(work: Work) -> Json:
         watch(work, process, None, logs / "errors.txt")
     # Another process that was thought dead may have been first: the model is the same.
     if not (home / name / base_models.INDEX).is_file():
-        _judge(work, process.returncode, logs)
+        judge(work, process.returncode, logs)
         raise JobFailed("unexpected", "The model did not appear.", again=True)
     shutil.rmtree(logs, ignore_errors=True)
     return made
@@ -205,8 +206,11 @@ def watch(
         mirror.follow()
 
 
-def _judge(work: Work, code: int, folder: Path) -> None:
-    """What an exit code means. Returns where the child came to its end."""
+def judge(work: Work, code: int, folder: Path) -> None:
+    """What an exit code means. Returns where the child came to its end.
+
+    Raises Stopped where it was asked to stop, and JobFailed with the class of failure.
+    """
     if code == 0:
         return
     reason = work.stop_reason
@@ -351,10 +355,12 @@ class Mirror:
             for name in ("state", "images_per_second", "eta_seconds")
             if progress.get(name) is not None
         }
+        # While it trains its message is the step, which the numbers say already.
+        is_training = progress.get("state") == "training"
         self.work.report(
             done=int(progress.get("step", 0)),
             total=int(progress.get("total_steps", 0)) or None,
-            message=str(progress.get("message", "")),
+            message="" if is_training else str(progress.get("message", "")),
             **more,
         )
         shown = (progress.get("state"), progress.get("message"))

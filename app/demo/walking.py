@@ -7,6 +7,8 @@ decided on, and which it ruled out. Of anything else they know nothing and say s
 import os
 import random
 import socket
+import subprocess
+import sys
 import time
 import uuid
 import zipfile
@@ -34,7 +36,10 @@ MORE_PAINTINGS = range(1000, 1016)
 CORRECTED = 64
 AUDITED = 12
 PARTICIPANTS = 3
+EVALUATED = 8
 SLIP = 0.04
+# Config fields by dotted path that differ from the preset; for a shorter walk.
+TRAINING_OPTIONS: Data = {}
 WAIT_SECONDS = 600.0
 
 
@@ -142,6 +147,7 @@ def walk_the_loop(walk: Walk) -> None:
     dataset = freeze(walk)
     expert = train(walk, "sft", dataset, None)
     target = train(walk, "cpo_s", dataset, expert)
+    evaluate(walk, target)
     look_back(walk, target)
 
 
@@ -325,6 +331,7 @@ def train(walk: Walk, kind: str, dataset: Data, expert: Data | None) -> Data:
             "expert_run_id": expert["id"] if expert else None,
             "base_model": TINY_MODEL,
             "preset": "tiny",
+            "options": TRAINING_OPTIONS,
         },
     )
     walk.wait(run["job_id"])
@@ -350,6 +357,19 @@ def _wait_for_model(walk: Walk) -> None:
         making = [walk.ask("POST", "base-models", json={"name": TINY_MODEL})["job_id"]]
     walk.wait(making[0])
     walk.say("made the small SDXL-architecture model")
+
+
+def evaluate(walk: Walk, target: Data) -> None:
+    """The adapter, loaded in a fresh process, against base and expert."""
+    walk.head(f"Evaluation: {EVALUATED} prompts, judged by the measured agent")
+    command = [sys.executable, "-m", "worker.evaluation", target["folder"]]
+    done = subprocess.run(
+        [*command, "--prompts", str(EVALUATED)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise WentWrong(f"The evaluation failed: {done.stderr.strip()[-500:]}")
+    for line in done.stdout.strip().splitlines():
+        walk.say(line)
 
 
 def look_back(walk: Walk, target: Data) -> None:

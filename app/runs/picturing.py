@@ -1,5 +1,6 @@
 """Samples as a page shows them: by prompt, with base, expert and target side by side."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,7 +24,10 @@ class Samples:
     """The samples at one step; base and expert do not change, so they stand beside every step."""
 
     steps: list[int]
+    """Those with all their pictures: one that is being sampled comes when it is whole."""
     step: int | None
+    count: int
+    """How many pictures there are altogether."""
     models: list[str]
     cases: list[Case]
 
@@ -32,7 +36,8 @@ def picture_samples(rows: Sequence[RunSample], *, step: int | None = None) -> Sa
     """Arrange samples for a step, by default the newest one. A first step of stage 1 shows the base
     model itself: its adapter is still zero then.
     """
-    steps = sorted({row.step for row in rows if row.model == "target"})
+    made = Counter(row.step for row in rows if row.model == "target")
+    steps = sorted(each for each, count in made.items() if count == max(made.values()))
     if step not in steps:
         step = steps[-1] if steps else None
     has_base = any(row.model == "base" for row in rows)
@@ -50,6 +55,7 @@ def picture_samples(rows: Sequence[RunSample], *, step: int | None = None) -> Sa
     return Samples(
         steps=steps,
         step=step,
+        count=len(rows),
         models=[each for each in MODELS if any(each in case.files for case in cases.values())],
         cases=[cases[index] for index in sorted(cases)],
     )

@@ -21,6 +21,11 @@ from app.runs.models import Run, RunCheckpoint, RunMetric, RunSample
 BIGGEST = 2**63 - 1
 POINTS = 1500
 LOG_BYTES = 256 * 1024
+# The order in which people read logged values; the database keeps none.
+VALUES = (
+    "epoch", "loss", "win", "lose", "accuracy", "rho", "factor", "drift", "grad_norm", "lr",
+    "images_per_second", "memory_mb",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,9 +98,15 @@ def find_runs(
     if only is not None:
         query = query.where(Run.id == only)
     return [
-        RunRow(run, job, dataset, made_by, {} if step is None else {"step": step, **values})
+        RunRow(run, job, dataset, made_by, {} if step is None else _last(step, values))
         for run, job, dataset, made_by, step, values in db.execute(query)
     ]
+
+
+def _last(step: int, values: Mapping[str, Any]) -> dict[str, Any]:
+    others = sorted(values.keys() - {*VALUES, "time"})
+    known = [name for name in VALUES if name in values]
+    return {"step": step} | {name: values[name] for name in (*known, *others)}
 
 
 def get_run_row(db: Session, project: Project, run_id: int) -> RunRow:

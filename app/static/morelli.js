@@ -34,6 +34,11 @@ const ask = (event) => {
 };
 document.addEventListener("submit", ask, true);
 
+// What is shown once comes as the answer to a form. Loading such a page again must not send the form
+// again, so its address becomes that of the page: <... data-address="...">.
+const shownOnce = document.querySelector("[data-address]");
+if (shownOnce) history.replaceState(null, "", shownOnce.dataset.address);
+
 const localTimes = (root) => {
   for (const each of root.querySelectorAll("time[datetime]:not([data-local])")) {
     const moment = new Date(each.dateTime);

@@ -3,6 +3,7 @@ correction, audit, dataset, SFT, CPO, and back at the overview.
 """
 
 import re
+import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -189,10 +190,8 @@ def write_criteria(loop: Loop) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("a.names[data-key=edge-relationship]")).to_have_text("Edges")
 
-    page.locator("a.names[data-key=edge-relationship]").click()
     expect(page.locator("#panel").get_by_role("heading", name="Edges")).to_be_visible()
     page.locator("#panel").get_by_role("link", name="Add below").click()
-    page.locator("#panel summary", has_text="Attribute pair").click()
     page.get_by_label("+ Positive name").fill("Edges that breathe")
     page.get_by_label("+ Positive definition").fill("Contours open where form turns into light.")
     page.get_by_label("− Negative name").fill("Edges like cut paper")
@@ -333,7 +332,11 @@ def confirm_the_rest(loop: Loop) -> None:
             answer = loop.api.put(
                 f"/api/v1/projects/still-life/images/{image['id']}/labels/{each['key']}/{each['polarity']}",
                 headers=loop.headers,
-                data={"state": "confirmed", "based_on": labels["revision"]},
+                data={
+                    "state": "confirmed",
+                    "based_on": labels["revision"],
+                    "operation_id": str(uuid.uuid4()),
+                },
             )
             assert answer.ok, answer.text()
 

@@ -131,6 +131,7 @@ def test_an_unexpected_failure_is_tried_again_until_it_is_a_poison_job(
     def fail(work: Work) -> None:
         raise RuntimeError("a wire came loose")
 
+    after = job
     for attempt in (1, 2, 3):
         assert run(job, fail)
         after = state(db, job)

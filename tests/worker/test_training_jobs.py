@@ -134,7 +134,7 @@ def test_a_killed_trainer_goes_on_and_stage_2_learns_from_it(
     project: Project, dataset: Dataset, model: str
 ) -> None:
     sft = launch(project, dataset, model, steps=STEPS)
-    heard = redis.Redis.from_url(settings().redis_url.get_secret_value()).pubsub()  # type: ignore[union-attr]
+    heard = redis.Redis.from_url(settings().redis_url.get_secret_value()).pubsub()  # type: ignore[union-attr, no-untyped-call]
     heard.subscribe(watching.channel_of(sft.id))
     with working(sft):
         wait_until(lambda: len(steps_of(sft)) > 20)
@@ -169,21 +169,21 @@ def test_a_killed_trainer_goes_on_and_stage_2_learns_from_it(
             assert reading.sample_path(db, found, each.file.removeprefix("samples/")).is_file()
         assert reading.adapter_path(found).stat().st_size > 1000
 
-    cpo = launch(project, dataset, model, steps=STEPS, kind="cpo_s", expert_run_id=sft.id)
+    cpo = launch(project, dataset, model, steps=40, kind="cpo_s", expert_run_id=sft.id)
     with working(cpo):
         wait_until(lambda: len(steps_of(cpo)) > 3)
         with unit_of_work() as db:
             queueing.request_cancel(db, project, cpo.job_id)
     assert job_of(cpo).state == "cancelled"
     stopped_at = steps_of(cpo)[-1]
-    assert stopped_at < STEPS
+    assert stopped_at < 40
     with unit_of_work() as db:
         assert reading.find_checkpoints(db, cpo)[0].step == stopped_at
         queueing.resume(db, project, cpo.job_id)
     ledger.run(cpo.job_id, HANDLERS)
     assert job_of(cpo).state == "succeeded"
     rows = metrics_of(cpo)
-    assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
+    assert [row["step"] for row in rows] == list(range(1, 40 + 1))
     assert {"win", "lose", "accuracy", "loss", "grad_norm"} <= rows[-1].keys()
     with unit_of_work() as db:
         models = {each.model for each in reading.find_samples(db, db.get_one(Run, cpo.id))}
@@ -198,12 +198,38 @@ def test_a_config_that_cannot_work_fails_with_the_trainers_sentence(
     project: Project, dataset: Dataset, model: str
 ) -> None:
     run = launch(project, dataset, model, steps=2)
-    (launching.folder_of(run)).mkdir(parents=True)
-    shutil.rmtree(settings().datasets_folder / "houses")
+    with unit_of_work() as db:
+        config = db.get_one(Run, run.id).config
+        db.get_one(Run, run.id).config = config | {"lora": {"rank": 0}}
     ledger.run(run.job_id, HANDLERS)
     job = job_of(run)
-    assert (job.state, job.error_class, job.failures) == ("failed", "data", 1)
-    assert "manifest.json" in str(job.error)
+    assert (job.state, job.error_class, job.failures) == ("failed", "user_config", 1)
+    assert "lora.rank: must be at least 1" in str(job.error)
+    assert "lora.rank" in reading.read_log(run)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "again"),
+    [
+        (2, "user_config", False),
+        (3, "data", False),
+        (4, "nan", False),
+        (5, "oom_gpu", False),
+        (1, "unexpected", True),
+        (75, "unexpected", True),
+        (-9, "unexpected", True),
+    ],
+)
+def test_exit_codes_decide_about_another_attempt(
+    tmp_path: Path, code: int, kind: str, *, again: bool
+) -> None:
+    (tmp_path / "errors.txt").write_text("Traceback\n  noise\nThe loss is not finite.\n\n")
+    work = ledger.Work(1, 1, None, {"run_id": 1})
+    with pytest.raises(JobFailed) as failed:
+        training_jobs.judge(work, code, tmp_path)
+    assert (failed.value.kind, failed.value.again) == (kind, again)
+    if 0 < code < 75:
+        assert failed.value.message == "The loss is not finite."
 
 
 def test_a_fenced_worker_kills_its_trainer(

@@ -102,7 +102,9 @@ def plain_rgb(image: Image.Image) -> Image.Image:
     if image.mode in {"I", "F"} or image.mode.startswith("I;"):
         image = _eight_bit(image)
     ratio = FINE / max(image.size)
-    if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
+    if image.mode == "La":
+        image = image.convert("LA")
+    if image.mode in {"RGBA", "LA", "PA", "RGBa"} or "transparency" in image.info:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, (119, 119, 119, 255))
         image = Image.alpha_composite(ground, image)
@@ -124,7 +126,10 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def measure_image(image: Image.Image) -> dict[str, float]:
-    """Every measure of one picture by name (the names the rules use); finite for any decodable picture."""
+    """Every measure of one picture by name (the names the rules use); all finite.
+
+    What a picture is too small or too plain to show is left out, and no rule that needs it applies.
+    """
     rgb = plain_rgb(image)
     pixels = _at_most(rgb, MIDDLE)
     lab = measures.to_lab(pixels)
@@ -207,23 +212,28 @@ def _colour(lab: Floats, rgb: Bytes) -> dict[str, float]:
 
 
 def _paint(lightness: Floats) -> dict[str, float]:
-    """Measures of paint and borders. Too small a picture gets values that no rule on paint accepts."""
-    skin = measures.surface(lightness)
+    """Measures of paint and borders, as far as the picture is large enough to show them."""
+    values: dict[str, float] = {}
+    if min(lightness.shape) >= measures.LEAST_SIDE_FOR_PAINT:
+        skin = measures.surface(lightness)
+        values |= {
+            "stroke strength": skin.strength,
+            "stroke coherence": skin.coherence,
+            "texture unevenness": skin.unevenness,
+            "stroke one-way": skin.one_way,
+            "ridge contrast": skin.relief,
+        }
     found = measures.borders(lightness)
-    widths = found.widths
-    hard, soft = measures.width_shares(widths)
-    return {
-        "stroke strength": skin.strength,
-        "stroke coherence": skin.coherence,
-        "texture unevenness": skin.unevenness,
-        "stroke one-way": skin.one_way,
-        "ridge contrast": skin.relief,
-        "edge width": measures.typical_width(widths),
-        "hard edges": hard,
-        "soft edges": soft,
-        "changing contours": measures.changing_contours(found),
-        "edge spread": measures.width_spread(widths),
-    }
+    if found.widths.size >= measures.LEAST_BORDERS:
+        hard, soft = measures.width_shares(found.widths)
+        values |= {
+            "edge width": measures.typical_width(found.widths),
+            "hard edges": hard,
+            "soft edges": soft,
+            "edge spread": measures.width_spread(found.widths),
+            "changing contours": measures.changing_contours(found),
+        }
+    return values
 
 
 def _at_most(image: Image.Image, long: int) -> Bytes:

@@ -19,6 +19,11 @@ Floats = npt.NDArray[np.float32]
 # Below this chroma a colour has no hue that the eye would name.
 NEUTRAL = 8.0
 
+# Fewer pixels on the short side, or fewer points on borders, show only that the file is small or the picture plain.
+LEAST_SIDE_FOR_PAINT = 96
+LEAST_SIDE_FOR_BORDERS = 48
+LEAST_BORDERS = 40
+
 
 class Spot(NamedTuple):
     """A place in the picture, x and y from 0 to 1, and how much of the attention it draws."""
@@ -396,7 +401,7 @@ def borders(lightness: Floats) -> Borders:
     The ratio of the gradient at two scales gives the blur of a step edge (Zhuo & Sim 2011; edge scale: Elder & Zucker
     1998; edge width as sharpness: Marziliano et al. 2002). Empty where the picture is too small or has no borders.
     """
-    if min(lightness.shape) < 48:
+    if min(lightness.shape) < LEAST_SIDE_FOR_BORDERS:
         return NO_BORDERS
     unit = max(lightness.shape) / 512
     fine, coarse = 0.9 * unit, 2.7 * unit
@@ -416,7 +421,7 @@ def changing_contours(found: Borders, hard: float = 1.9, soft: float = 3.0) -> f
 
     Both must take up at least a sixth of the contour, and the contour a twentieth of the picture's long side.
     """
-    if found.widths.size < 40:
+    if found.widths.size < LEAST_BORDERS:
         return 0.0
     length = np.bincount(found.contours).astype(np.float64)
     some = np.maximum(length, 1)
@@ -427,20 +432,20 @@ def changing_contours(found: Borders, hard: float = 1.9, soft: float = 3.0) -> f
 
 
 def typical_width(widths: Floats) -> float:
-    """Median of the widths of `borders`; about 1 for hard edges, above 6 for soft ones; 0 where there are no borders."""
-    return float(np.median(widths)) if widths.size >= 40 else 0.0
+    """Median of the widths of `borders`; about 1 for hard edges, above 2 for soft ones; 0 where there are no borders."""
+    return float(np.median(widths)) if widths.size >= LEAST_BORDERS else 0.0
 
 
 def width_shares(widths: Floats, hard: float = 2.0, soft: float = 5.0) -> tuple[float, float]:
     """Share of hard (below `hard`) and of soft (above `soft`) borders, each 0 to 1."""
-    if widths.size < 40:
+    if widths.size < LEAST_BORDERS:
         return 0.0, 0.0
     return float((widths < hard).mean()), float((widths > soft).mean())
 
 
 def width_spread(widths: Floats) -> float:
     """Spread of the borders' widths over their median: 80th less 20th percentile, 0 (all alike) upward."""
-    if widths.size < 40:
+    if widths.size < LEAST_BORDERS:
         return 0.0
     low, high = np.percentile(widths, [20, 80])
     return float((high - low) / (np.median(widths) + 1.0))
@@ -463,9 +468,9 @@ def surface(lightness: Floats) -> Surface:
     """Texture of the paint between 1 and 4 thousandths of the long side (stroke scale).
 
     Band energy by cell: Laws 1980, Johnson et al. 2008 (artist identification); direction and coherence by structure
-    tensor: Bigün & Granlund 1987, Li et al. 2012 (brushstrokes). All zero for pictures under 96 pixels.
+    tensor: Bigün & Granlund 1987, Li et al. 2012 (brushstrokes). All zero for pictures under `LEAST_SIDE_FOR_PAINT`.
     """
-    if min(lightness.shape) < 96:
+    if min(lightness.shape) < LEAST_SIDE_FOR_PAINT:
         return Surface(0.0, 0.0, 0.0, 0.0, 0.0)
     unit = max(lightness.shape) / 512
     smooth = _blur(lightness, 3.0 * unit)
@@ -616,9 +621,16 @@ def _gradient(lightness: Floats, scale: float) -> tuple[Floats, Floats]:
 
 
 def _steepness(lightness: Floats, scale: float) -> Floats:
-    down, across = np.gradient(_blur(lightness, scale))
-    result: Floats = np.hypot(across, down)
-    return result
+    """Length of the gradient; each step counts where it is, so that a border between two pixels is not softened."""
+    blurred = _blur(lightness, scale)
+    across = np.zeros((lightness.shape[0], lightness.shape[1] + 1), np.float32)
+    down = np.zeros((lightness.shape[0] + 1, lightness.shape[1]), np.float32)
+    across[:, 1:-1] = np.abs(np.diff(blurred, axis=1))
+    down[1:-1] = np.abs(np.diff(blurred, axis=0))
+    steepest: Floats = np.hypot(
+        np.maximum(across[:, 1:], across[:, :-1]), np.maximum(down[1:], down[:-1])
+    )
+    return steepest
 
 
 def _orientation(lightness: Floats, fine: float, coarse: float) -> tuple[Floats, Floats]:

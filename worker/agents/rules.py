@@ -23,7 +23,10 @@ class Condition:
     span: float = 0.0
 
     def holds(self, values: Mapping[str, float]) -> bool:
-        value = values[self.measure]
+        """Whether the measure is known and lies on the right side."""
+        value = values.get(self.measure)
+        if value is None:
+            return False
         return value > self.threshold if self.side == "above" else value < self.threshold
 
 
@@ -313,19 +316,19 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "clear-edges",
         "opposed",
-        (below("edge width", 1.62, 0.5), above("hard edges", 0.5)),
-        (above("edge width", 2.55, 2.0),),
+        (below("edge width", 1.12, 0.5), above("hard edges", 0.6)),
+        (above("edge width", 1.9, 2.0),),
         "Marziliano et al. 2002; Zhuo & Sim 2011",
         "Median width of the borders between masses.",
     ),
     Rule(
         "lost-and-found-edges",
         "opposed",
-        (above("changing contours", 0.13, 0.15), above("hard edges", 0.25)),
+        (above("changing contours", 0.19, 0.15), above("hard edges", 0.3)),
         (
-            below("changing contours", 0.02, 0.02),
-            above("hard edges", 0.68),
-            below("edge spread", 0.6),
+            below("changing contours", 0.025, 0.025),
+            above("hard edges", 0.7),
+            below("stroke strength", 1.9),
         ),
         "Elder & Zucker 1998; Zhuo & Sim 2011",
         "Length of the contours that are hard in one stretch and wide in another.",
@@ -333,16 +336,16 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "edge-hierarchy",
         "opposed",
-        (above("edge spread", 0.95, 0.5), below("hard edges", 0.45), above("hard edges", 0.12)),
-        (below("edge spread", 0.55, 0.25),),
+        (above("edge spread", 1.05, 0.4), below("hard edges", 0.65), above("hard edges", 0.12)),
+        (below("edge spread", 0.66, 0.3),),
         "Elder & Zucker 1998; Zhuo & Sim 2011",
-        "Borders of many widths with the hard ones in the minority.",
+        "Borders of many widths, the hard ones not everywhere.",
     ),
     Rule(
         "soft-transitions",
         "opposed",
-        (above("soft edges", 0.17, 0.3), above("edge width", 2.0)),
-        (above("hard edges", 0.70, 0.15), below("soft edges", 0.06), below("stroke strength", 1.2)),
+        (above("soft edges", 0.11, 0.3), above("edge width", 1.5)),
+        (above("hard edges", 0.85, 0.1), below("soft edges", 0.05), below("stroke strength", 1.2)),
         "Marziliano et al. 2002; Zhuo & Sim 2011",
         "Share of wide borders; cut out where nearly all are hard and the paint between them is smooth.",
     ),

@@ -1,7 +1,4 @@
-"""Counts attributes and says how sure the counts are. Numbers in, numbers out.
-
-Letters: R resamples, P prompts.
-"""
+"""Counts attributes and says how sure the counts are. Numbers in, numbers out."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,27 +48,29 @@ class Figures:
 
 def draw_resamples(
     num_prompts: int, seed: int, num_resamples: int = RESAMPLES
-) -> npt.NDArray[np.int64]:
-    """How often each prompt is drawn in each resample, (R, P): P draws with replacement."""
+) -> npt.NDArray[np.float64]:
+    """How often each prompt is drawn, with replacement, in each resample: (resamples, prompts)."""
     generator = np.random.default_rng(seed)
     shares = np.full(num_prompts, 1 / num_prompts)
-    return generator.multinomial(num_prompts, shares, size=num_resamples)
+    drawn = generator.multinomial(num_prompts, shares, size=num_resamples)
+    # Floats, because a matrix of integers would be converted anew for every figure.
+    return drawn.astype(np.float64)
 
 
-def estimate(values_P: Sequence[float], resamples_RP: npt.NDArray[np.int64]) -> Estimate:
+def estimate(values: Sequence[float], resamples: npt.NDArray[np.float64]) -> Estimate:
     """The mean and its percentile bootstrap interval (Efron 1979)."""
-    values = np.asarray(values_P, dtype=np.float64)
-    mean = float(values.mean())
-    if len(values) < 2:
+    drawn = np.asarray(values, dtype=np.float64)
+    mean = float(drawn.mean())
+    if len(drawn) < 2:
         return Estimate(mean, None, None)
-    means_R = resamples_RP @ values / len(values)
+    means = resamples @ drawn / len(drawn)
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(means_R, [tail, 1 - tail])
+    low, high = np.quantile(means, [tail, 1 - tail])
     return Estimate(mean, float(low), float(high))
 
 
 def count(
-    found: Found, keys: Collection[str], base: str, resamples_RP: npt.NDArray[np.int64]
+    found: Found, keys: Collection[str], base: str, resamples: npt.NDArray[np.float64]
 ) -> Figures:
     """Attributes per image among these pairs: the paper's #A_neg and #A_pos, and paired differences."""
     numbers = {
@@ -79,12 +78,12 @@ def count(
         for model, labels in found.items()
     }
     models = {
-        model: {side: estimate(values, resamples_RP) for side, values in sides.items()}
+        model: {side: estimate(values, resamples) for side, values in sides.items()}
         for model, sides in numbers.items()
     }
     differences = {
         model: {
-            side: estimate(_minus(values, numbers[base][side]), resamples_RP)
+            side: estimate(_minus(values, numbers[base][side]), resamples)
             for side, values in sides.items()
         }
         for model, sides in numbers.items()
@@ -94,7 +93,7 @@ def count(
 
 
 def compare(
-    found: Found, keys: Collection[str], model: str, base: str, resamples_RP: npt.NDArray[np.int64]
+    found: Found, keys: Collection[str], model: str, base: str, resamples: npt.NDArray[np.float64]
 ) -> Comparison:
     """On how many prompts the model has fewer, as many, or more negative attributes than the base."""
     differences = _minus(
@@ -105,7 +104,7 @@ def compare(
         better=points.count(1.0),
         same=points.count(0.5),
         worse=points.count(0.0),
-        win_rate=estimate(points, resamples_RP),
+        win_rate=estimate(points, resamples),
     )
 
 

@@ -30,7 +30,6 @@ from worker.evaluation.counting import (
 from worker.evaluation.generating import Generated, generate, load_models, sampling_of
 from worker.evaluation.reading import (
     CannotEvaluate,
-    Case,
     FinishedRun,
     choose_cases,
     doubts_about_prompts,
@@ -107,7 +106,7 @@ def judge(folder: Path, images: Sequence[Generated], judged: Sequence[str]) -> F
 
 
 def score(
-    found: Found, criteria: Criteria, judged: Sequence[str], resamples_RP: npt.NDArray[np.int64]
+    found: Found, criteria: Criteria, judged: Sequence[str], resamples: npt.NDArray[np.float64]
 ) -> dict[str, Any]:
     """All figures: over everything, by root dimension and by attribute pair, in tree order."""
     base, *others = found
@@ -115,16 +114,16 @@ def score(
     for key in judged:
         roots.setdefault(criteria.root_of(key).key, []).append(key)
     return {
-        "all": asdict(count(found, judged, base, resamples_RP)),
+        "all": asdict(count(found, judged, base, resamples)),
         "comparisons": {
-            model: asdict(compare(found, judged, model, base, resamples_RP)) for model in others
+            model: asdict(compare(found, judged, model, base, resamples)) for model in others
         },
         "roots": [
             {
                 "key": key,
                 "name": criteria.dimension(key).name,
                 "pairs": len(keys),
-                **asdict(count(found, keys, base, resamples_RP)),
+                **asdict(count(found, keys, base, resamples)),
             }
             for key, keys in roots.items()
         ],
@@ -134,7 +133,7 @@ def score(
                 "root": criteria.root_of(key).key,
                 "positive": criteria.pair(key).positive.name,
                 "negative": criteria.pair(key).negative.name,
-                **asdict(count(found, [key], base, resamples_RP)),
+                **asdict(count(found, [key], base, resamples)),
             }
             for key in judged
         ],

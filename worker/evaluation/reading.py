@@ -92,9 +92,9 @@ def doubts_about_prompts(run: FinishedRun, cases: tuple[Case, ...], wanted: int)
         )
     if counts["test"] < len(cases):
         doubts.append(
-            f"Only {counts['test']} of {len(cases)} prompts are from the test split; "
-            f"{counts['validation']} are from validation and {counts['train']} from train, on which "
-            "the model was trained, so the scores may flatter it."
+            f"Only {counts['test']} of {len(cases)} prompts are from the test split, "
+            f"{counts['validation']} from validation and {counts['train']} from train, on which the "
+            "model was trained: the scores may flatter it."
         )
     trained_on = {e.texts.content for e in run.dataset.examples if e.path.parent.name == "train"}
     repeated = sum(case.split != "train" and case.prompt in trained_on for case in cases)

@@ -29,28 +29,32 @@ def _basis(results: Mapping[str, Any]) -> str:
     number = results["rests_on"]["images_per_model"]
     seeds = [prompt["seed"] for prompt in results["prompts"]]
     splits = ", ".join(f"{n} {s}" for s, n in results["rests_on"]["prompts"].items() if n)
-    return "\n".join(
-        [
-            f"{run['objective']} run of {run['steps']} steps on dataset {run['dataset']['name']}, "
-            f"criteria {run['criteria']['name']}",
-            f"Rests on {number} images per model: one for each prompt ({splits}), seeds {seeds[0]} "
-            f"to {seeds[-1]}, {sampling['steps']} steps, guidance {sampling['guidance']:g}, "
-            f"{sampling['resolution']} px.",
-            f"Judged by the measured agent, version {judge['version']}: image statistics, no eye. Of "
-            f"{judge['pairs_in_criteria']} attribute pairs it decides {judge['pairs_decided']}, "
-            f"{judge['pairs_decided_negative']} of them on the negative side.",
-            "In brackets: 95 % interval, bootstrap over prompts.",
-        ]
+    made = (
+        f"{run['objective']} run of {run['steps']} steps on dataset {run['dataset']['name']}, "
+        f"criteria {run['criteria']['name']}"
     )
+    images = (
+        f"Rests on {number} images per model: one for each prompt ({splits}), seeds {seeds[0]} to "
+        f"{seeds[-1]}, {sampling['steps']} steps, guidance {sampling['guidance']:g}, "
+        f"{sampling['resolution']} px."
+    )
+    judged = (
+        f"Judged by the measured agent, version {judge['version']}: image statistics, no eye. Of "
+        f"{judge['pairs_in_criteria']} attribute pairs it decides {judge['pairs_decided']}, "
+        f"{judge['pairs_decided_negative']} of them on the negative side."
+    )
+    return f"{made}\n{images}\n{judged}\nIn square brackets: 95 % interval, bootstrap over prompts. In round ones: pairs decided."
 
 
 def _table_of_counts(scores: Mapping[str, Any], side: str, title: str) -> str:
     models = list(scores["all"]["models"])
     rows = [["", *models, *(f"{model} − base" for model in scores["all"]["differences"])]]
-    for name, figures in [("all", scores["all"]), *((r["name"], r) for r in scores["roots"])]:
+    decided = sum(root["pairs"] for root in scores["roots"])
+    everything = {"name": "all", "pairs": decided, **scores["all"]}
+    for figures in (everything, *scores["roots"]):
         counted = [_range(each[side]) for each in figures["models"].values()]
         changed = [_range(each[side], sign="+") for each in figures["differences"].values()]
-        rows.append([name, *counted, *changed])
+        rows.append([f"{figures['name']} ({figures['pairs']})", *counted, *changed])
     return f"{title}\n{_align(rows)}"
 
 

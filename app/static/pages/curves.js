@@ -15,13 +15,15 @@ const PANELS = [
   { title: "Memory, MB", of: { "": (row) => row.memory_mb }, plain: true },
 ];
 
+const WHOLE = [1, 2, 5].flatMap((each) => Array.from({ length: 8 }, (_, power) => each * 10 ** power)).sort((one, two) => one - two);
+
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const curveColor = (number) => color(`--curve-${number}`);
 
 export const short = (value) => {
   if (value == null) return "–";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2).replace("e-", "e−").replace("e+", "e");
+  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2).replaceAll("-", "−").replace("e+", "e");
   return String(Number(value.toPrecision(4))).replace("-", "−");
 };
 
@@ -50,11 +52,13 @@ export const makeCurves = (root, { onZoom, onZoomed }) => {
   const plots = new Map();
   const sync = uPlot.sync("run");
 
-  const has = (panel) => [rows, others].some((list) => list.some((row) => Object.values(panel.of).some((of) => of(row) != null)));
+  const holds = (list, panel) => list.some((row) => Object.values(panel.of).some((of) => of(row) != null));
+  const has = (panel) => holds(rows, panel) || holds(others, panel);
 
   const tables = (panel) => {
     const tables = Object.values(panel.of).map((of) => [rows.map((row) => row.step), smoothed(rows.map((row) => of(row) ?? null), weight)]);
-    if (others.length) {
+    if (others.length) tables.push([others.map((row) => row.step)]); // one scale for all panels
+    if (holds(others, panel)) {
       for (const of of Object.values(panel.of)) tables.push([others.map((row) => row.step), smoothed(others.map((row) => of(row) ?? null), weight)]);
     }
     return tables.length === 1 ? tables[0] : uPlot.join(tables);
@@ -72,7 +76,7 @@ export const makeCurves = (root, { onZoom, onZoomed }) => {
     const names = Object.keys(panel.of);
     const line = (number, dash) => ({ stroke: () => curveColor(number), width: dash ? 1.25 : 1.5, dash, spanGaps: true, points: { show: (plot) => plot.data[0].length < 3 } });
     const series = names.map((_, index) => line(index + 1));
-    if (others.length) series.push(...names.map((_, index) => line(index + 1, [4, 3])));
+    if (holds(others, panel)) series.push(...names.map((_, index) => line(index + 1, [4, 3])));
     return {
       width: Math.max(holder.clientWidth, 120),
       height: 132,
@@ -81,7 +85,7 @@ export const makeCurves = (root, { onZoom, onZoomed }) => {
       cursor: { sync: { key: "run" }, y: false, points: { size: 5 } },
       scales: { x: { time: false }, y: panel.range ? { range: panel.range } : {} },
       axes: [
-        axis({ size: 24, gap: 3, space: 60, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? String(tick) : "")) }),
+        axis({ size: 24, gap: 3, space: 60, incrs: WHOLE, values: (_, ticks) => ticks.map(String) }),
         axis({ size: 54, gap: 4, space: 26, values: (_, ticks) => ticks.map(short) }),
       ],
       series: [{}, ...series],
@@ -124,12 +128,12 @@ export const makeCurves = (root, { onZoom, onZoomed }) => {
     if (panel.hint) title.title = panel.hint;
     caption.append(title);
     const names = Object.keys(panel.of);
-    const wanted = others.length ? [...names, ...names.map((name) => `${name} other`.trim())] : names;
+    const wanted = holds(others, panel) ? [...names, ...names.map(() => "")] : names;
     const outputs = wanted.map((name, index) => {
       const output = document.createElement("output");
       output.dataset.name = name;
       output.dataset.curve = String((index % names.length) + 1);
-      if (index >= names.length) output.className = "other";
+      if (index >= names.length) Object.assign(output, { className: "other", title: "The other run" });
       output.ariaLive = "off";
       return output;
     });

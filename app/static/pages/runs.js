@@ -134,17 +134,14 @@ const exchange = (id, fresh) => {
 const bringState = async () => {
   const text = await (await get(page.dataset.page, { "HX-Request": "true" })).text();
   const fresh = new DOMParser().parseFromString(text, "text/html");
-  const wasLive = isLive();
   exchange("run-state", fresh.getElementById("run-state"));
   exchange("run-outcome", fresh.getElementById("run-outcome"));
   await changeSamples(fresh.getElementById("samples"));
-  // The buttons of a finished run stand in the head of the page.
-  if (wasLive && !isLive() && document.visibilityState === "visible") setTimeout(bringLog, 500);
 };
 
 const changeSamples = async (fresh) => {
   const now = find("samples").dataset;
-  if (!fresh || (fresh.dataset.steps === now.steps && fresh.dataset.models === now.models)) return;
+  if (!fresh || (fresh.dataset.steps === now.steps && fresh.dataset.count === now.count)) return;
   const at = isNewest() ? null : Number(find("sample-slider").value);
   find("samples").replaceWith(document.adoptNode(fresh));
   prepareSamples();

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from httpx2 import Response
@@ -81,7 +82,11 @@ def test_signing_out_ends_the_session(browser: TestClient, ada: Person) -> None:
     ids=["expired", "idle", "ended"],
 )
 def test_a_session_ends(
-    browser: TestClient, ada: Person, db: Session, sign_in: SignInAt, values: dict
+    browser: TestClient,
+    ada: Person,
+    db: Session,
+    sign_in: SignInAt,
+    values: dict[str, Any],
 ) -> None:
     sign_in(browser, ada)
     assert browser.get("/account").status_code == 200

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -102,7 +103,7 @@ def test_a_dead_invitation_lets_nobody_in(
     make: Make,
     sign_in: SignInAt,
     db: Session,
-    values: dict,
+    values: dict[str, Any],
 ) -> None:
     link = invite(sign_in(browser, cast(make).lea), "expert")
     db.execute(update(OneTimeLink).values(**values))

@@ -20,9 +20,11 @@ from starlette.testclient import TestClient
 
 from app.accounts.access import cookie_name
 from app.accounts.models import Person
+from app.errors import Unavailable
 from app.jobs.models import Job
 from app.runs import base_models, launching, options, recording, watching
 from app.runs.models import Run, RunSample
+from app.runs.picturing import picture_samples
 from tests.app.runs.conftest import Finish, Launch, MakeDataset, forget_models, metric, set_state
 from tests.factories import Make
 from tests.people import Cast, cast
@@ -104,6 +106,19 @@ def test_a_step_of_the_samples_has_an_address(
     assert "step-000040-00.png" in newest and "step-000020-00.png" not in newest
     assert "step-000000-00.png" in newest  # a first step of stage 1 is the base model
     assert "step-000020-00.png" in lea.get(f"{ROOT}/{run.id}?step=20").text
+
+
+def test_a_step_that_is_being_sampled_waits_until_it_is_whole() -> None:
+    def row(step: int, index: int, model: str = "target") -> RunSample:
+        file = f"samples/{step}-{index}-{model}.png"
+        return RunSample(file=file, step=step, index=index, model=model, prompt="a", seed=0)
+
+    whole = [row(0, 0), row(0, 1), row(0, 0, "base"), row(0, 1, "base"), row(20, 0), row(20, 1)]
+    shown = picture_samples([*whole, row(40, 0)])
+    assert (shown.steps, shown.step, shown.models) == ([0, 20], 20, ["base", "target"])
+    assert [each.files["target"] for each in shown.cases] == ["20-0-target.png", "20-1-target.png"]
+    assert picture_samples([*whole, row(40, 0), row(40, 1)]).step == 40
+    assert picture_samples([]).step is None
 
 
 def test_the_form_launches_what_it_shows(
@@ -391,7 +406,7 @@ def test_a_stream_without_redis_says_so(
             return True
 
     monkeypatch.setattr(watching, "settings", Nowhere)
-    with pytest.raises(watching.Unavailable):
+    with pytest.raises(Unavailable):
         asyncio.run(first())
     answer = lea.get(f"{ROOT}/{run.id}/events")
     assert answer.text == "event: unavailable\ndata: {}\n\n"

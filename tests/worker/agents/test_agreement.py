@@ -8,7 +8,7 @@ from app.demo.painter import STATED
 from worker.agents.agreement import Tally, demo_pictures, overall, tally
 from worker.agents.measured import Finding
 
-HELD_OUT, COUNT, SIZE = 5000, 110, 384
+HELD_OUT, COUNT, SIZE = 5000, 80, 320
 
 
 @pytest.fixture(scope="module")

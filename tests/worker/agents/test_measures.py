@@ -38,10 +38,10 @@ def hued(*degrees: float, chroma: float = 40.0) -> Floats:
     return picture
 
 
-def dark_spot(x: float, y: float, height: int = 120, width: int = 160) -> Floats:
+def dark_spot(x: float, y: float, radius: int = 10, height: int = 120, width: int = 160) -> Floats:
     picture = np.full((height, width), 80, np.float32)
     across, down = np.meshgrid(np.arange(width) / width, np.arange(height) / height)
-    picture[np.hypot((across - x) * width, (down - y) * height) < 10] = 10
+    picture[np.hypot((across - x) * width, (down - y) * height) < radius] = 10
     return picture
 
 
@@ -244,9 +244,10 @@ def test_width_shares_and_spread() -> None:
 
 def test_changing_contours() -> None:
     hard, soft = blurred_discs(0.5), blurred_discs(4)
-    weight = grey(np.zeros((384, 512)))
-    for cx in (130, 360, 250):
-        weight[:, cx : cx + 75] = 1
+    # From hard on the left of each disc to soft on its right.
+    weight = np.zeros((384, 512))
+    for cx in (130, 250, 360):
+        weight[:, cx - 60 : cx + 60] = np.linspace(0, 1, 120)
     lost_and_found = hard * (1 - weight) + soft * weight
     assert measures.changing_contours(measures.borders(grey(lost_and_found))) > 0.6
     assert measures.changing_contours(measures.borders(hard)) < 0.1
@@ -274,9 +275,10 @@ def test_surface_tells_strokes_from_grain_and_from_smooth_paint() -> None:
 
 def test_surface_of_patches_is_uneven_and_turned_strokes_are_not_one_way() -> None:
     noise = np.random.default_rng(3).normal(0, 30, (384, 512))
-    patchy = ndimage.gaussian_filter(noise, 1)
-    patchy[:, ::1] *= np.repeat(np.arange(8) % 2, 64)[None, :] + 0.02
-    assert measures.surface(grey(50 + patchy)).unevenness > 1
+    grain = ndimage.gaussian_filter(noise, 1)
+    patchy = grain * (np.repeat(np.arange(8) % 2, 64)[None, :] + 0.02)
+    found = measures.surface(grey(50 + patchy))
+    assert found.unevenness > 3 * measures.surface(grey(50 + grain)).unevenness
     level, upright = ndimage.gaussian_filter(noise, (1, 9)), ndimage.gaussian_filter(noise, (9, 1))
     both = np.where(np.arange(512)[None, :] < 256, level, upright) * 3
     assert measures.surface(grey(50 + both)).one_way < 0.2
@@ -294,7 +296,7 @@ def test_haze() -> None:
 
 
 def test_figure_contrast() -> None:
-    picture = lab(dark_spot(0.5, 0.5))
+    picture = lab(dark_spot(0.5, 0.5, 36))
     assert measures.figure_contrast(picture, measures.saliency(picture)) > 1.5
     even = lab(speckle(10))
     assert measures.figure_contrast(even, np.ones(even.shape[:2], np.float32)) < 0.5
