@@ -222,8 +222,9 @@ def serve(
         signal.signal(number, lambda *_: stop.set())
     with everything(report, with_web=with_web, with_worker=with_worker, prepare=prepare) as run:
         household, servers, token = run
-        report(f"Morelli is at {settings().public_address}")
-        report(f"Sign in once with {settings().public_address}/welcome/{token}")
+        # In one piece, so that no line of web or worker comes between them.
+        address = settings().public_address
+        report(f"Morelli is at {address}\nSign in once with {address}/welcome/{token}")
         _watch(household, servers, stop)
         report("Stopping; work in hand is kept and goes on at the next start.")
 

@@ -1,6 +1,7 @@
 """A whole Morelli for one test: `morelli up` in a home and on a port of its own."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 START_SECONDS = 90.0
 STOP_SECONDS = 120.0
 FAULTS = ("Traceback (most recent call last)", "ended with code")
+END_OF_TRACEBACK = re.compile(r"\| [\w.]+(?:Error|Exception|Warning|Interrupt)\b")
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,15 @@ class House:
     lines: list[str]
 
     def faults(self) -> list[str]:
-        """Lines that tell of an error nobody caught, with what was printed around them."""
+        """What was printed around errors that nobody caught."""
         found = [at for at, line in enumerate(self.lines) if any(each in line for each in FAULTS)]
-        return ["\n".join(self.lines[max(0, at - 3) : at + 30]) for at in found]
+        return ["\n".join(_shortened(self.lines[max(0, at - 1) :])) for at in found]
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    """A traceback's first lines and its last, which says what happened."""
+    ends = [at for at, line in enumerate(lines) if at > 1 and END_OF_TRACEBACK.search(line)]
+    return [*lines[:2], *lines[ends[0] - 2 : ends[0] + 1]] if ends else lines[:20]
 
 
 def free_port() -> int:

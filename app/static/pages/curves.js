@@ -2,7 +2,7 @@
 /* global uPlot */
 
 const PANELS = [
-  { title: "Winning and losing part", hint: "Below 0: nearer to that target than the reference is. The winning part should fall.", of: { winning: (row) => row.win, losing: (row) => row.lose } },
+  { title: "Win and lose", hint: "Below 0: nearer to that target than the reference is. The winning part should fall.", of: { winning: (row) => row.win, losing: (row) => row.lose } },
   { title: "Win − lose", hint: "Below 0: the run has gained more on the winner than on the loser.", of: { "": (row) => (row.win == null || row.lose == null ? null : row.win - row.lose) } },
   { title: "Loss", of: { "": (row) => row.loss } },
   { title: "Implicit accuracy", hint: "Share of images where the winner gained on the loser.", of: { "": (row) => row.accuracy }, range: [0, 1] },

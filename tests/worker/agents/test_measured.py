@@ -232,7 +232,7 @@ def random_image(mode: str, width: int, height: int, seed: int) -> Image.Image:
 
 def test_agent_and_painter_do_not_know_each_other() -> None:
     for module in (measured, measures, rules):
-        tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
+        tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
         imported = [
             name
             for node in ast.walk(tree)

@@ -1,0 +1,280 @@
+"""Every page that a lead, a stranger or a participant can open, looked at by rule: it answers, says nothing
+in the console, fits the window, has one heading and a label for each control, and works by keyboard.
+"""
+
+import time
+import uuid
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import pytest
+from playwright.sync_api import APIRequestContext, Page
+
+from app.demo.painter import paint
+from app.main import routes
+from tests.browser.house import House
+from tests.browser.watching import Window
+from worker.training.tiny_model import make_tiny_sdxl
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.timeout(600),
+]
+
+SLUG = "still-life"
+PAINTINGS = 6
+JOB_SECONDS = 180.0
+# What answers GET and is no page: files, pictures, streams, parts of pages, and the link that works once.
+NO_PAGES = {
+    "healthz",
+    "readyz",
+    "take_first_lead_link",
+    "show_node_row",
+    "export_criteria",
+    "show_thumb",
+    "show_display",
+    "show_audit_population",
+    "export_verdicts",
+    "get_audit_image",
+    "stream_run",
+    "show_run_sample",
+    "download_config",
+    "download_adapter",
+    "download_adapter_folder",
+}
+STRANGERS = {"show_sign_in", "show_invitation"}
+PARTICIPANTS = {"show_seat", "show_image_to_judge", "show_judging_end"}
+WIDTHS = (1280, 820)
+
+FAULTS_OF_PAGE = """() => {
+  const faults = [];
+  const headings = document.querySelectorAll("h1");
+  if (headings.length !== 1) faults.push(`${headings.length} h1`);
+  if (document.title.startsWith(" ·")) faults.push("no title");
+  const ids = [...document.querySelectorAll("[id]")].map((each) => each.id);
+  const doubled = new Set(ids.filter((id, at) => ids.indexOf(id) !== at));
+  for (const id of doubled) faults.push(`id ${id} twice`);
+  for (const each of document.querySelectorAll("[for], [aria-labelledby], [aria-describedby], [aria-controls]")) {
+    for (const name of ["for", "aria-labelledby", "aria-describedby", "aria-controls"]) {
+      for (const id of (each.getAttribute(name) ?? "").split(" ").filter(Boolean)) {
+        if (!document.getElementById(id)) faults.push(`${name} names ${id}, which is not there`);
+      }
+    }
+  }
+  const named = (each) =>
+    each.ariaLabel || each.getAttribute("aria-labelledby") || [...(each.labels ?? [])].some((label) => label.textContent.trim());
+  for (const each of document.querySelectorAll("input:not([type=hidden]), select, textarea")) {
+    if (!each.hidden && !named(each)) faults.push(`no label: ${each.outerHTML.slice(0, 120)}`);
+  }
+  for (const each of document.querySelectorAll("button, a[href]")) {
+    const picture = each.querySelector("img[alt]:not([alt=''])");
+    if (!each.textContent.trim() && !each.ariaLabel && !picture) faults.push(`no name: ${each.outerHTML.slice(0, 120)}`);
+  }
+  for (const each of document.querySelectorAll("img:not([alt])")) faults.push(`no alt: ${each.src}`);
+  for (const each of document.images) {
+    if (each.complete && each.currentSrc && !each.naturalWidth) faults.push(`no picture: ${each.src}`);
+  }
+  return faults;
+}"""
+OVERFLOW = """() => {
+  const { scrollWidth, clientWidth } = document.documentElement;
+  return scrollWidth > clientWidth ? `${scrollWidth} wide in a window of ${clientWidth}` : "";
+}"""
+FOCUS = """() => {
+  const at = document.activeElement;
+  if (!at || at === document.body) return "Tab leads nowhere";
+  const style = getComputedStyle(at);
+  const box = at.getBoundingClientRect();
+  if (!at.matches(":focus-visible")) return `not :focus-visible: ${at.outerHTML.slice(0, 90)}`;
+  if (style.outlineStyle === "none" || parseFloat(style.outlineWidth) < 1) return `no focus ring: ${at.outerHTML.slice(0, 90)}`;
+  if (box.width < 1 || box.height < 1 || box.right <= 0) return `focus out of sight: ${at.outerHTML.slice(0, 90)}`;
+  return "";
+}"""
+
+
+@dataclass
+class Api:
+    """The project's API as the lead."""
+
+    context: APIRequestContext
+    headers: dict[str, str]
+
+    def ask(self, method: str, path: str, **more: Any) -> Any:
+        """One request."""
+        root = "" if path.startswith("/api") else f"/api/v1/projects/{SLUG}/"
+        answer = self.context.fetch(root + path, method=method, headers=self.headers, **more)
+        assert answer.ok, f"{method} {path}: {answer.text()}"
+        return answer.json() if answer.body() else None
+
+    def finish(self, job_id: int) -> None:
+        """Wait until a job has succeeded."""
+        give_up = time.monotonic() + JOB_SECONDS
+        while (state := self.ask("GET", f"jobs/{job_id}")["state"]) in ("queued", "running"):
+            assert time.monotonic() < give_up, f"job {job_id} is {state}"
+            time.sleep(0.2)
+        assert state == "succeeded"
+
+
+def found_project(lead: Window, house: House) -> Api:
+    """Sign in with the one-time link, make a project with the painting criteria, and a token."""
+    page = lead.page
+    page.goto(house.link)
+    page.goto("/account")
+    page.get_by_label("What is the new token for?").fill("every page")
+    page.get_by_role("button", name="Make a token").click()
+    token = page.locator("#new-token").inner_text().strip()
+    page.goto("/")
+    page.get_by_label("Name").fill("Still life")
+    page.get_by_label("Address").fill(SLUG)
+    page.get_by_role("button", name="Make project").click()
+    page.goto(f"/projects/{SLUG}/criteria/import")
+    page.get_by_role("button", name="Begin with these").click()
+    page.goto(f"/projects/{SLUG}/criteria/publish")
+    page.get_by_role("button", name="Publish version 1").click()
+    page.wait_for_url("**/criteria**")
+    return Api(lead.context.request, {"Authorization": f"Bearer {token}"})
+
+
+def import_paintings(api: Api) -> int:
+    """A ZIP with one broken file; returns the import."""
+    body = BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for seed in range(PAINTINGS):
+            out = BytesIO()
+            paint(seed, 192).image.save(out, "PNG")
+            archive.writestr(f"a-rather-long-name-of-a-picture-{seed}.png", out.getvalue())
+        archive.writestr("torn.jpg", b"no picture")
+    files = {"name": "studio.zip", "mimeType": "application/zip", "buffer": body.getvalue()}
+    started = api.ask("POST", "images/imports", multipart={"files": files})
+    api.finish(started["job_id"])
+    return int(started["id"])
+
+
+def confirm_labels(api: Api) -> int:
+    """Confirm what the agent says; returns an image."""
+    images = api.ask("GET", "images")["items"]
+    for image in images:
+        labels = api.ask("GET", f"images/{image['id']}/labels")
+        for each in labels["labels"]:
+            api.ask(
+                "PUT",
+                f"images/{image['id']}/labels/{each['key']}/{each['polarity']}",
+                data={
+                    "state": "confirmed",
+                    "based_on": labels["revision"],
+                    "operation_id": str(uuid.uuid4()),
+                },
+            )
+    return int(images[0]["id"])
+
+
+def furnish(api: Api) -> dict[str, Any]:
+    """One of everything, through the API; returns the ids that addresses need."""
+    import_id = import_paintings(api)
+    agent = api.ask("POST", "agent-runs", data={"agent": "measured"})
+    api.finish(agent["job_id"])
+    image_id = confirm_labels(api)
+    dataset = api.ask("POST", "datasets", data={"name": "First harvest"})
+    api.finish(dataset["job_id"])
+    options = {
+        "optimization.max_steps": 4,
+        "samples.every": 4,
+        "samples.prompts": ["a jug beside three pears"],
+    }
+    run = api.ask(
+        "POST",
+        "runs",
+        data={
+            "kind": "sft",
+            "name": "First expert",
+            "dataset_id": dataset["id"],
+            "base_model": "tiny-sdxl",
+            "preset": "tiny",
+            "options": options,
+        },
+    )
+    audit = api.ask(
+        "POST", "audits", data={"name": "Spring audit", "sample_size": 2, "min_labels": 2}
+    )
+    links = api.ask("POST", f"audits/{audit['id']}/participants", data={"count": 1})
+    seat = links["items"][0]["link"].rsplit("/", 1)[1]
+    api.ask("POST", f"/api/v1/audit/{seat}/consent")
+    invitation = api.ask("POST", "invitations", data={"role": "expert"})
+    api.finish(run["job_id"])
+    return {
+        "project": SLUG,
+        "import_id": import_id,
+        "image_id": image_id,
+        "job_id": run["job_id"],
+        "dataset_id": dataset["id"],
+        "audit_id": audit["id"],
+        "key": "clear-edges",
+        "number": 1,
+        "position": 1,
+        "run_id": {"show_agent_run": agent["id"], "": run["id"]},
+        "token": {"show_invitation": invitation["link"].rsplit("/", 1)[1], "": seat},
+    }
+
+
+def addresses(ids: dict[str, Any]) -> dict[str, str]:
+    """The address of every page, by the name of its route."""
+    found = {}
+    for route in routes():
+        if "GET" not in route.methods or route.path.startswith("/api/") or route.name in NO_PAGES:
+            continue
+        values = {
+            name: value.get(route.name, value.get("")) if isinstance(value, dict) else value
+            for name, value in ids.items()
+            if name in route.param_convertors
+        }
+        found[route.name] = str(route.url_path_for(route.name, **values))
+    return found
+
+
+def inspect(window: Window, name: str, address: str) -> list[str]:
+    """What is wrong with a page."""
+    page = window.page
+    page.set_viewport_size({"width": WIDTHS[0], "height": 720})
+    answer = page.goto(address, wait_until="load")
+    if answer is None or answer.status != 200 or "html" not in answer.headers["content-type"]:
+        return [f"answers {answer and answer.status}"]
+    faults = [*page.evaluate(FAULTS_OF_PAGE), *try_keys(page)]
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 720})
+        faults.append(page.evaluate(OVERFLOW))
+        window.look(f"{name}-{width}")
+    return [each for each in faults if each]
+
+
+def try_keys(page: Page) -> list[str]:
+    """Tab shows where one is, and ? opens and closes the key help."""
+    faults = []
+    for _ in range(2):
+        page.keyboard.press("Tab")
+        faults.append(page.evaluate(FOCUS))
+    page.evaluate("document.activeElement?.blur()")
+    for wanted in (True, False):
+        page.keyboard.press("?")
+        is_open = page.evaluate("document.getElementById('keys').open")
+        faults.append("" if is_open == wanted else f"after ? the key help is open: {is_open}")
+    return faults
+
+
+def test_every_page(house: House, open_one: Callable[[], Window]) -> None:
+    make_tiny_sdxl(house.home / "models" / "tiny-sdxl", 0, fit=False)
+    lead, stranger = open_one(), open_one()
+    pages = addresses(furnish(found_project(lead, house)))
+    faults = {
+        f"{name} {address}": inspect(
+            stranger if name in STRANGERS | PARTICIPANTS else lead, name, address
+        )
+        for name, address in pages.items()
+    }
+    lead.expect_status(r"^404 GET .*/projects/nowhere")
+    lead.page.goto("/projects/nowhere")
+    faults["404"] = [*lead.page.evaluate(FAULTS_OF_PAGE), *filter(None, try_keys(lead.page))]
+    assert not {name: found for name, found in faults.items() if found}

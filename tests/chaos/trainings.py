@@ -1,0 +1,178 @@
+"""A short training of the tiny model: asked for, looked at, and what an unbroken one comes to."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app import database
+from app.database import unit_of_work
+from app.datasets.models import Dataset
+from app.jobs import claiming
+from app.jobs.models import Job, JobEvent
+from app.runs import launching, reading
+from app.runs.models import Run
+from app.settings import settings
+from tests.chaos.processes import wait_until, words_of
+from tests.factories import Make
+
+STEPS = 100
+EVERY = 20
+OPTIONS = {
+    "optimization.max_steps": STEPS,
+    "optimization.batch_size": 2,
+    "checkpoints.every": EVERY,
+    "samples.every": 0,
+    "samples.prompts": ["a house"],
+    "samples.steps": 2,
+}
+
+
+@dataclass(frozen=True)
+class Materials:
+    """What runs learn from and what they adapt."""
+
+    model: Path
+    dataset: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run leaves: the adapter's bytes and the loss of every step, in order."""
+
+    adapter: bytes
+    losses: list[tuple[int, float]]
+
+
+def train_unbroken(materials: Materials, folder: Path) -> Outcome:
+    """The same config in this process, from its beginning to its end."""
+    from worker.training.config import from_dict
+    from worker.training.run import run
+
+    config = launching.compose_config(
+        kind="sft", base_model=str(materials.model), chosen=OPTIONS, preset="tiny"
+    )
+    places = {"run_folder": str(folder), "dataset_folder": str(materials.dataset)}
+    run(from_dict(config | places))
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    return Outcome(
+        (folder / "adapter" / "pytorch_lora_weights.safetensors").read_bytes(),
+        [(row["step"], row["loss"]) for row in rows],
+    )
+
+
+def ask_for_training(materials: Materials) -> Run:
+    """A project, a dataset and a run in it, as the launch page asks for one."""
+    copy = settings().datasets_folder / materials.dataset.name
+    if not copy.exists():
+        shutil.copytree(materials.dataset, copy)
+    with Session(database.engine(), expire_on_commit=False) as db:
+        make = Make(db)
+        project = make.project("paintings")
+        dataset = Dataset(
+            project_id=project.id,
+            number=1,
+            name="Houses",
+            version_id=make.version(project).id,
+            counts={"images": 8, "train": 8, "without_negative": 1},
+            folder=copy.name,
+            manifest_sha256=json.loads((copy / "manifest.json").read_text())["sha256"],
+        )
+        db.add(dataset)
+        db.commit()
+    with unit_of_work() as db:
+        return launching.launch_run(
+            db,
+            project,
+            kind="sft",
+            name="Run",
+            dataset_id=dataset.id,
+            base_model=str(materials.model),
+            by=None,
+            options=OPTIONS,
+            preset="tiny",
+        )
+
+
+def job_of(run: Run) -> Job:
+    with unit_of_work() as db:
+        return db.get_one(Job, run.job_id)
+
+
+def story_of(run: Run) -> list[tuple[int, str, str]]:
+    """What happened to the run's job: attempt, what, message. Who did it is left out."""
+    with unit_of_work() as db:
+        events = db.scalars(
+            select(JobEvent).where(JobEvent.job_id == run.job_id).order_by(JobEvent.id)
+        )
+        return [
+            (each.attempt, each.kind, "" if each.kind == "started" else each.message)
+            for each in events
+        ]
+
+
+def metrics_of(run: Run) -> list[dict[str, Any]]:
+    with unit_of_work() as db:
+        return [dict(row) for row in reading.find_metrics(db, run, points=10_000).rows]
+
+
+def trainers_of(run: Run) -> list[int]:
+    """Processes that train in the run's folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        words = words_of(int(entry.name)) if entry.name.isdigit() else []
+        if "worker.training" in words and any(run.folder in word for word in words):
+            found.append(int(entry.name))
+    return found
+
+
+def wait_for_mid_run(run: Run) -> int:
+    """Return the trainer when a checkpoint is there and a few steps beyond it are known."""
+
+    def is_there() -> bool:
+        known = len(metrics_of(run))
+        return known > EVERY and known % EVERY >= 3
+
+    wait_until(is_there, "the training comes beyond its first checkpoint")
+    (trainer,) = trainers_of(run)
+    return trainer
+
+
+def is_over(run: Run) -> bool:
+    return job_of(run).state not in ("queued", "running", "cancelling")
+
+
+def sweep() -> bool:
+    """What every worker's sweeper does from time to time."""
+    with unit_of_work() as db:
+        claiming.sweep(db)
+    return True
+
+
+def outcome_of(run: Run) -> Outcome:
+    folder = launching.folder_of(run)
+    adapter = folder / "adapter" / "pytorch_lora_weights.safetensors"
+    with unit_of_work() as db:
+        found = db.get_one(Run, run.id)
+        assert found.result is not None
+        assert found.result["steps"] == STEPS
+        assert reading.adapter_path(found) == adapter
+    return Outcome(adapter.read_bytes(), [(row["step"], row["loss"]) for row in metrics_of(run)])
+
+
+def assert_finished_like(run: Run, unbroken: Outcome) -> None:
+    """Finished once, resumed from a checkpoint, and no number differs from the unbroken run's."""
+    outcome = outcome_of(run)
+    assert [step for step, _ in outcome.losses] == list(range(1, STEPS + 1))
+    assert outcome.losses == unbroken.losses
+    assert outcome.adapter == unbroken.adapter
+    assert "Resumed from step-" in reading.read_log(run)
+    assert [kind for _, kind, _ in story_of(run)].count("succeeded") == 1
+    assert trainers_of(run) == []
+    assert os.listdir(launching.folder_of(run) / "adapter")
