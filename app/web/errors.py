@@ -10,6 +10,7 @@ from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from app.errors import AppError, Invalid, NotSignedIn
@@ -99,6 +100,11 @@ def install_error_pages(app: FastAPI) -> None:
             ),
         )
 
+    def on_gone(_: Request, error: Exception) -> Response:
+        # Who left a page while it was sending is not there to read this; it is no fault of ours.
+        log.debug("a client went away: %s", type(error).__name__)
+        return Response(status_code=HTTPStatus.BAD_REQUEST)
+
     def on_anything(request: Request, error: Exception) -> Response:
         reference = secrets.token_hex(4)
         # The route, not the address: addresses of participants and invitations hold their tokens.
@@ -115,4 +121,5 @@ def install_error_pages(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(DataError, on_data_error)
+    app.add_exception_handler(ClientDisconnect, on_gone)
     app.add_exception_handler(Exception, on_anything)

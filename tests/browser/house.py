@@ -16,7 +16,7 @@ from pathlib import Path
 START_SECONDS = 90.0
 STOP_SECONDS = 120.0
 FAULTS = ("Traceback (most recent call last)", "ended with code")
-END_OF_TRACEBACK = re.compile(r"\| [\w.]+(?:Error|Exception|Warning|Interrupt)\b")
+END_OF_TRACEBACK = re.compile(r"\| (?:\w+\.)*[A-Z]\w+(?::|$)")
 
 
 @dataclass(frozen=True)

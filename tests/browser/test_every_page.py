@@ -200,8 +200,8 @@ def furnish(api: Api) -> dict[str, Any]:
     audit = api.ask(
         "POST", "audits", data={"name": "Spring audit", "sample_size": 2, "min_labels": 2}
     )
-    links = api.ask("POST", f"audits/{audit['id']}/participants", data={"count": 1})
-    seat = links["items"][0]["link"].rsplit("/", 1)[1]
+    links = api.ask("POST", f"audits/{audit['id']}/participants", data={"count": 2})
+    seat, unread = (each["link"].rsplit("/", 1)[1] for each in links["items"])
     api.ask("POST", f"/api/v1/audit/{seat}/consent")
     invitation = api.ask("POST", "invitations", data={"role": "expert"})
     api.finish(run["job_id"])
@@ -216,7 +216,11 @@ def furnish(api: Api) -> dict[str, Any]:
         "number": 1,
         "position": 1,
         "run_id": {"show_agent_run": agent["id"], "": run["id"]},
-        "token": {"show_invitation": invitation["link"].rsplit("/", 1)[1], "": seat},
+        "token": {
+            "show_invitation": invitation["link"].rsplit("/", 1)[1],
+            "show_seat": unread,
+            "": seat,
+        },
     }
 
 

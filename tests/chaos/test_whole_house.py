@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from app import embedded
 from app.database import unit_of_work
 from app.jobs import queueing
 from app.jobs.models import Job
@@ -64,12 +65,14 @@ def test_a_killed_house_leaves_no_orphan_and_the_next_start_finishes_its_work(
     assert not second.family()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_wish_to_stop_that_comes_twice_stops_the_house(
-    house: House, number: signal.Signals
-) -> None:
-    for _ in range(2):
-        program = house.up("--no-worker", "--no-seed")
+def test_a_wish_to_stop_that_comes_twice_stops_the_house(house: House) -> None:
+    for is_ready, number in (
+        (house.answers, signal.SIGTERM),
+        # While it starts: the servers run and the web server does not yet.
+        (lambda: embedded.running(house.home) is not None, signal.SIGINT),
+    ):
+        program = house.start("--no-worker", "--no-seed")
+        wait_until(is_ready, "the start comes that far")
         program.family()
         for _ in range(2):
             program.process.send_signal(number)

@@ -78,6 +78,8 @@ def run(work: Work) -> Json:
     try:
         manifest = _write(work, making, examples, criteria, facts)
         _publish(work, making, home / name, manifest)
+        number = len(examples)
+        work.report(done=number, total=number, message=f"{number} images")
     finally:
         # Whatever stopped the work leaves nothing; where all went well the folder has its name.
         shutil.rmtree(making, ignore_errors=True)

@@ -283,7 +283,7 @@ def test_many_runs_come_page_by_page(
     ids = [make.agent_run(people.project, version).id for _ in range(23)]
     headers = token_for(people.ben)
     seen: list[int] = []
-    more: dict[str, int] = {}
+    more: dict[str, int | None] = {}
     for _ in range(3):
         page = api.get(API, params={"limit": 10} | more, headers=headers).json()
         seen += [each["id"] for each in page["items"]]

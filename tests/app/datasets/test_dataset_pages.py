@@ -304,7 +304,7 @@ def test_many_datasets_come_page_by_page(
     ids = [keep(gallery, "failed", number).id for number in range(1, 24)]
     headers = token_for(gallery.people.ben)
     seen: list[int] = []
-    more: dict[str, int] = {}
+    more: dict[str, int | None] = {}
     for _ in range(3):
         page = api.get(API, params={"limit": 10} | more, headers=headers).json()
         seen += [each["id"] for each in page["items"]]
