@@ -248,7 +248,7 @@ def find_prompts(dataset: Dataset, limit: int = NUM_PROMPTS) -> list[str]:
     """The first content prompts of the validation images, else of the test and training images."""
     found: dict[str, None] = {}
     for split in ("validation", "test", "train"):
-        for prompt in _prompts(freezing.folder_of(dataset) / split / "metadata.jsonl"):
+        for prompt in _prompts(freezing.folder_of(dataset) / split / "examples.jsonl"):
             found[prompt] = None
             if len(found) == limit:
                 return list(found)

@@ -228,7 +228,11 @@ def addresses(ids: dict[str, Any]) -> dict[str, str]:
     """The address of every page, by the name of its route."""
     found = {}
     for route in routes():
-        if "GET" not in route.methods or route.path.startswith("/api/") or route.name in NO_PAGES:
+        if (
+            "GET" not in (route.methods or ())
+            or route.path.startswith("/api/")
+            or route.name in NO_PAGES
+        ):
             continue
         values = {
             name: value.get(route.name, value.get("")) if isinstance(value, dict) else value

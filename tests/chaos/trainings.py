@@ -1,7 +1,6 @@
 """A short training of the tiny model: asked for, looked at, and what an unbroken one comes to."""
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +51,7 @@ class Outcome:
 def train_unbroken(materials: Materials, folder: Path) -> Outcome:
     """The same config in this process, from its beginning to its end."""
     from worker.training.config import from_dict
+    from worker.training.metrics import read_lines
     from worker.training.run import run
 
     config = launching.compose_config(
@@ -59,12 +59,8 @@ def train_unbroken(materials: Materials, folder: Path) -> Outcome:
     )
     places = {"run_folder": str(folder), "dataset_folder": str(materials.dataset)}
     run(from_dict(config | places))
-    lines = (folder / "metrics.jsonl").read_text().splitlines()
-    rows = [json.loads(line) for line in lines]
-    return Outcome(
-        (folder / "adapter" / "pytorch_lora_weights.safetensors").read_bytes(),
-        [(row["step"], row["loss"]) for row in rows],
-    )
+    adapter = folder / "adapter" / "pytorch_lora_weights.safetensors"
+    return Outcome(adapter.read_bytes(), _losses(read_lines(folder / "metrics.jsonl")))
 
 
 def ask_for_training(materials: Materials) -> Run:
@@ -155,7 +151,13 @@ def sweep() -> bool:
     return True
 
 
+def _losses(rows: list[dict[str, Any]]) -> list[tuple[int, float]]:
+    return [(row["step"], row["loss"]) for row in rows]
+
+
 def outcome_of(run: Run) -> Outcome:
+    from worker.training.metrics import read_lines
+
     folder = launching.folder_of(run)
     adapter = folder / "adapter" / "pytorch_lora_weights.safetensors"
     with unit_of_work() as db:
@@ -163,7 +165,9 @@ def outcome_of(run: Run) -> Outcome:
         assert found.result is not None
         assert found.result["steps"] == STEPS
         assert reading.adapter_path(found) == adapter
-    return Outcome(adapter.read_bytes(), [(row["step"], row["loss"]) for row in metrics_of(run)])
+    losses = _losses(metrics_of(run))
+    assert losses == _losses(read_lines(folder / "metrics.jsonl"))
+    return Outcome(adapter.read_bytes(), losses)
 
 
 def assert_finished_like(run: Run, unbroken: Outcome) -> None:
@@ -175,4 +179,3 @@ def assert_finished_like(run: Run, unbroken: Outcome) -> None:
     assert "Resumed from step-" in reading.read_log(run)
     assert [kind for _, kind, _ in story_of(run)].count("succeeded") == 1
     assert trainers_of(run) == []
-    assert os.listdir(launching.folder_of(run) / "adapter")

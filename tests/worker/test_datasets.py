@@ -84,7 +84,7 @@ def read_lines(folder: Path) -> dict[str, dict[str, Any]]:
     """Every line of all splits by the hash of its image, with its split and file."""
     return {
         row["image_sha256"]: row | {"split": path.parent.name, "path": path.parent}
-        for path in folder.glob("*/metadata.jsonl")
+        for path in folder.glob("*/examples.jsonl")
         for row in map(json.loads, path.read_text("utf-8").splitlines())
     }
 
@@ -114,7 +114,11 @@ def test_the_folder_is_what_the_contract_says(filled: Gallery) -> None:
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
     }
     images = {f"{row['split']}/{row['file_name']}" for row in lines.values()}
-    metadata = {f"{row['split']}/metadata.jsonl" for row in lines.values()}
+    metadata = {
+        f"{row['split']}/{name}"
+        for row in lines.values()
+        for name in ("examples.jsonl", "metadata.parquet")
+    }
     assert in_folder == images | metadata | {"manifest.json", "criteria.json"}
     paths = [each["path"] for each in manifest["files"]]
     assert paths == sorted(in_folder - {"manifest.json"})
@@ -277,7 +281,7 @@ def damage_manifest(folder: Path) -> None:
 
 
 def damage_lines(folder: Path) -> None:
-    path = next(folder.glob("*/metadata.jsonl"))
+    path = next(folder.glob("*/examples.jsonl"))
     path.write_text(path.read_text().replace("A painting", "A photograph"))
 
 
@@ -290,7 +294,7 @@ def add_file(folder: Path) -> None:
     ("damage", "words"),
     [
         (damage_manifest, "manifest.json: its own hash does not hold"),
-        (damage_lines, "metadata.jsonl: changed"),
+        (damage_lines, "examples.jsonl: changed"),
         (lambda folder: next(folder.glob("*/*.png")).unlink(), ".png: missing"),
         (lambda folder: (folder / "criteria.json").write_text("{}"), "criteria.json: changed"),
         (add_file, "train/stranger.png: not in the manifest"),
@@ -546,7 +550,8 @@ print(json.dumps(rows))
 def test_the_datasets_library_loads_all_three_splits_offline(
     gallery: Gallery, tmp_path: Path
 ) -> None:
-    # Two images for each split, one of which has a negative.
+    # Two images for each split; of all of them only one has a negative, so that in two splits the
+    # columns of negatives hold nothing but empty lists.
     number: Counter[str] = Counter()
     seed = 0
     while min(number[split] for split in SPLITS) < 2:
@@ -557,7 +562,7 @@ def test_the_datasets_library_loads_all_three_splits_offline(
             continue
         image = gallery.hang(data, prompt=f"A {split} painting")
         gallery.decide(image, "warm-dominance")
-        if number[split] == 0:
+        if split == "train" and number[split] == 0:
             gallery.decide(image, "warm-dominance", "negative")
         number[split] += 1
     _, built = build(gallery)
@@ -579,9 +584,10 @@ def test_the_datasets_library_loads_all_three_splits_offline(
     rows = json.loads(done.stdout.splitlines()[-1])
     assert set(rows) == set(SPLITS)
     for split in SPLITS:
+        negative = ", Warm monotony" if split == "train" else ""
         assert sorted(text for _, _, text in rows[split]) == [
             f"A {split} painting, Warm dominance",
-            f"A {split} painting, Warm dominance, Warm monotony",
+            f"A {split} painting, Warm dominance{negative}",
         ]
         assert all(size == [96, 64] for size, _, _ in rows[split])
         assert all(positive == ["Warm dominance"] for _, positive, _ in rows[split])

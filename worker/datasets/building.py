@@ -194,7 +194,8 @@ def _write_lines(making: Path, rows: dict[str, list[dict[str, Any]]]) -> Json:
         counts["without_negative"] += sum(not row["negative"] for row in each)
         counts["without_prompt"] += sum(not row["prompt"] for row in each)
         if each:
-            folders.write_lines(making / split / "metadata.jsonl", each)
+            folders.write_lines(making / split / "examples.jsonl", each)
+            folders.write_table(making / split / "metadata.parquet", each)
     counts["images"] = sum(len(each) for each in rows.values())
     return dict(counts)
 

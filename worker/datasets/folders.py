@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+from pyarrow import parquet
+
 FORMAT = "morelli-dataset/1"
 
 
@@ -67,6 +70,31 @@ def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Write JSON Lines."""
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     write_file(path, text.encode())
+
+
+# Typed, because a reader that guesses types from the lines cannot tell an empty list's: splits in
+# which no image has a negative attribute would seem to have other columns than the rest.
+SCHEMA = pa.schema(
+    [
+        ("file_name", pa.string()),
+        ("image_id", pa.int64()),
+        ("sha256", pa.string()),
+        ("image_sha256", pa.string()),
+        ("prompt", pa.string()),
+        ("positive", pa.list_(pa.string())),
+        ("negative", pa.list_(pa.string())),
+        ("positive_keys", pa.list_(pa.string())),
+        ("negative_keys", pa.list_(pa.string())),
+        ("text", pa.string()),
+    ]
+)
+
+
+def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write the same rows as a Parquet table, which `load_dataset("imagefolder", ...)` reads."""
+    sink = pa.BufferOutputStream()
+    parquet.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), sink)
+    write_file(path, sink.getvalue().to_pybytes())
 
 
 def verify(folder: Path) -> list[str]:

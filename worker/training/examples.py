@@ -178,8 +178,8 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 def _read_split(folder: Path, split: str, listed: Mapping[str, str]) -> list[Example]:
-    path = folder / split / "metadata.jsonl"
-    name = f"{split}/metadata.jsonl"
+    path = folder / split / "examples.jsonl"
+    name = f"{split}/examples.jsonl"
     if name not in listed:
         if path.exists():
             raise InvalidDataset(f"{path}: is not in the manifest")

@@ -285,7 +285,7 @@ def test_many_runs_come_page_by_page(
     seen: list[int] = []
     more: dict[str, int | None] = {}
     for _ in range(3):
-        page = api.get(API, params={"limit": 10} | more, headers=headers).json()
+        page = api.get(API, params={"limit": 10, **more}, headers=headers).json()
         seen += [each["id"] for each in page["items"]]
         more = {"before": page["next"]}
     assert (seen, more) == (ids[::-1], {"before": None})

@@ -64,7 +64,7 @@ def make_dataset(db: Session, make: Make) -> MakeDataset:
             (folder / "manifest.json").write_text("{}")
             rows = [{"prompt": f"house {n}"} for n in range(6)]
             lines = "".join(json.dumps(row) + "\n" for row in rows)
-            (folder / "validation" / "metadata.jsonl").write_text(lines)
+            (folder / "validation" / "examples.jsonl").write_text(lines)
         db.add(dataset)
         db.commit()
         return dataset

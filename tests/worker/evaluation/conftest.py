@@ -61,13 +61,13 @@ def stage_2(
 
 def move_to(folder: Path, split: str, number: int) -> None:
     """Take images from the end of the training split."""
-    lines = (folder / "train/metadata.jsonl").read_text().splitlines(keepends=True)
+    lines = (folder / "train/examples.jsonl").read_text().splitlines(keepends=True)
     (folder / split).mkdir()
     for line in lines[-number:]:
         name = json.loads(line)["file_name"]
         (folder / "train" / name).rename(folder / split / name)
-    (folder / split / "metadata.jsonl").write_text("".join(lines[-number:]))
-    (folder / "train/metadata.jsonl").write_text("".join(lines[:-number]))
+    (folder / split / "examples.jsonl").write_text("".join(lines[-number:]))
+    (folder / "train/examples.jsonl").write_text("".join(lines[:-number]))
 
 
 def file_sha256(path: Path) -> str:

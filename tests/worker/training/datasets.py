@@ -47,7 +47,7 @@ def write_dataset(
                 "text": conditions(prompt, positive, negative).all,
             }
         )
-    (split / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (split / "examples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "criteria.json").write_text("{}")
     seal(folder)
     return folder

@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def change_line(folder: Path, index: int, **changes: Any) -> None:
-    path = folder / "train/metadata.jsonl"
+    path = folder / "train/examples.jsonl"
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     rows[index] |= changes
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -49,7 +49,7 @@ def test_a_picture_may_be_a_new_encoding_of_the_uploaded_one(folder: Path) -> No
 
 def test_a_prompt_may_hold_any_letter(folder: Path) -> None:
     prompt = "one\u2028two\x85three"
-    path = folder / "train/metadata.jsonl"
+    path = folder / "train/examples.jsonl"
     row = json.loads(path.read_text().splitlines()[0])
     row |= {"prompt": prompt, "text": f"{prompt}, Visible brushwork"}
     path.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -100,7 +100,7 @@ def test_changes_after_the_dataset_was_made_are_noticed(folder: Path) -> None:
     with pytest.raises(InvalidDataset, match=r"manifest\.json: was changed"):
         read_dataset(folder, "train")
     seal(folder)
-    with (folder / "train/metadata.jsonl").open("a") as file:
+    with (folder / "train/examples.jsonl").open("a") as file:
         file.write("\n")
     with pytest.raises(InvalidDataset, match=r"metadata\.jsonl: was changed"):
         read_dataset(folder, "train")
