@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     """Folder of all state: databases, images, datasets, runs, secrets."""
     host: str = "127.0.0.1"
     """Address the web server listens on."""
-    port: int = Field(default=8000, ge=0, le=65535)
+    port: int = Field(default=8000, ge=1, le=65535)
     """Port the web server listens on."""
     address: str | None = None
     """Public address, such as `https://morelli.example.org`; used in links and in the origin check."""

@@ -31,7 +31,7 @@ def pages(first: int, middle: int, audit: int | None) -> dict[str, str]:
     found = {
         "overview": root,
         "criteria": f"{root}/criteria",
-        "criteria, one node": f"{root}/criteria/clear-edges",
+        "criteria, one node": f"{root}/criteria?node=clear-edges",
         "publish": f"{root}/criteria/publish",
         "criteria versions": f"{root}/criteria/versions",
         "wall of images": f"{root}/images",

@@ -102,7 +102,7 @@ def test_changes_after_the_dataset_was_made_are_noticed(folder: Path) -> None:
     seal(folder)
     with (folder / "train/examples.jsonl").open("a") as file:
         file.write("\n")
-    with pytest.raises(InvalidDataset, match=r"metadata\.jsonl: was changed"):
+    with pytest.raises(InvalidDataset, match=r"examples\.jsonl: was changed"):
         read_dataset(folder, "train")
 
 
