@@ -52,6 +52,12 @@ WIDTHS = (1280, 820)
 
 FAULTS_OF_PAGE = """() => {
   const faults = [];
+  // Two attributes that a template has run together, such as requiredmin="1".
+  for (const each of document.querySelectorAll("input, select, textarea, details, option")) {
+    for (const { name } of each.attributes) {
+      if (/^(required|checked|selected|disabled|hidden|multiple|open).|["'<]/.test(name)) faults.push(`attribute ${name}`);
+    }
+  }
   const headings = document.querySelectorAll("h1");
   if (headings.length !== 1) faults.push(`${headings.length} h1`);
   if (document.title.startsWith(" ·")) faults.push("no title");
