@@ -92,9 +92,7 @@ def allowed_hosts() -> frozenset[str] | None:
 
 def routes() -> list[APIRoute]:
     """Every route of every room."""
-    return [
-        route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)
-    ]
+    return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 
 
 def create_app() -> FastAPI:

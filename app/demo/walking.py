@@ -92,9 +92,7 @@ class Walk:
             job = self.ask("GET", f"jobs/{job_id}")
             if job["state"] not in ("queued", "running", "cancelling"):
                 if job["state"] != "succeeded":
-                    raise WentWrong(
-                        f"job {job_id} ({job['kind']}) {job['state']}: {job['error']}"
-                    )
+                    raise WentWrong(f"job {job_id} ({job['kind']}) {job['state']}: {job['error']}")
                 return job
             time.sleep(0.5)
         raise WentWrong(f"job {job_id} is not over after {WAIT_SECONDS:.0f} s")
@@ -352,7 +350,9 @@ def _wait_for_model(walk: Walk) -> None:
     if TINY_MODEL in [each["name"] for each in models]:
         return
     jobs = walk.ask("GET", "jobs", params={"limit": 200})["items"]
-    making = [each["id"] for each in jobs if each["kind"] == "base_model" and not each["finished_at"]]
+    making = [
+        each["id"] for each in jobs if each["kind"] == "base_model" and not each["finished_at"]
+    ]
     if not making:
         making = [walk.ask("POST", "base-models", json={"name": TINY_MODEL})["job_id"]]
     walk.wait(making[0])

@@ -20,6 +20,7 @@ from tests.chaos.trainings import (
     Outcome,
     ask_for_training,
     assert_finished_like,
+    is_complete,
     is_over,
     job_of,
     story_of,
@@ -60,6 +61,7 @@ def test_a_killed_worker_takes_its_trainer_along_and_the_next_one_finishes(
     wait_for_mid_run(run)
     first.kill()
     wait_until(lambda: not first.family() and not trainers_of(run), "no orphan is left", 5)
+    assert not is_complete(run), "the trainer outlived its worker and went on to the end"
     assert (job_of(run).state, job_of(run).attempt) == ("running", 1)
 
     second = start_worker()

@@ -144,6 +144,11 @@ def is_over(run: Run) -> bool:
     return job_of(run).state not in ("queued", "running", "cancelling")
 
 
+def is_complete(run: Run) -> bool:
+    """Whether a trainer came to the end of the run, whatever the ledger knows of it."""
+    return (launching.folder_of(run) / "result.json").exists()
+
+
 def sweep() -> bool:
     """What every worker's sweeper does from time to time."""
     with unit_of_work() as db:
