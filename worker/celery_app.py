@@ -39,9 +39,12 @@ app.conf.update(
 
 
 def sweep_forever(stop: StopFlag) -> None:
-    """Take back expired leases and ring again for overdue rows, at once and until told to stop."""
+    """Take back what killed workers held and expired leases, and ring again for overdue rows; at once
+    and until told to stop.
+    """
     while not stop.is_set():
         try:
+            ledger.take_back_from_dead()
             with unit_of_work() as db:
                 lost, overdue = claiming.sweep(db)
         except (SQLAlchemyError, AppError) as error:
@@ -54,10 +57,6 @@ def sweep_forever(stop: StopFlag) -> None:
 
 @signals.worker_ready.connect
 def _start_sweeper(**_: Any) -> None:
-    try:
-        ledger.take_back_from_dead()
-    except (SQLAlchemyError, AppError) as error:
-        log.warning("could not look for killed workers (%s)", type(error).__name__)
     threading.Thread(
         target=sweep_forever, args=(ledger.shutting_down,), name="sweeper", daemon=True
     ).start()

@@ -27,7 +27,22 @@ log = logging.getLogger("morelli.worker")
 
 HEARTBEAT_SECONDS = 10.0
 REPORT_SECONDS = 1.0
-HOST = f"{socket.gethostname()}:"
+
+
+def _this_host() -> str:
+    """Names this run of this host, and this container in it: process numbers mean nothing elsewhere.
+
+    Two containers may bear the same host name, and each would then take the other's live jobs back.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
+        numbers = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:  # no Linux
+        boot, numbers = "", 0
+    return f"{socket.gethostname()}:{boot}-{numbers}:"
+
+
+HOST = _this_host()
 
 # One training at a time in one worker: two would share the device's memory and both be lost.
 _device = threading.Lock()
@@ -47,7 +62,10 @@ def owner_of(pid: int) -> str | None:
         if Path("/proc/self").exists():
             return None
         return f"{HOST}{pid}:0"  # no /proc (macOS): dead workers are found by their lease alone
-    return f"{HOST}{pid}:{stat.rpartition(')')[2].split()[19]}"
+    fields = stat.rpartition(")")[2].split()
+    if fields[0] in "ZX":  # ended, and only waiting for its parent to notice
+        return None
+    return f"{HOST}{pid}:{fields[19]}"
 
 
 def take_back_from_dead() -> int:

@@ -13,6 +13,7 @@ from app.accounts.access import (
     forget_cookie,
     set_cookie,
 )
+from app.accounts.browsers import name_browser
 from app.accounts.forms import PasswordForm, ProfileForm, SignInForm, ThemeForm, TokenForm
 from app.accounts.models import Person
 from app.web.answer import Answering
@@ -88,7 +89,9 @@ def _account(
     return answer.show(
         "accounts/account.html",
         status=status,
-        sessions=signing_in.find_sign_ins(db, person),
+        sessions=[
+            (each, name_browser(each.browser)) for each in signing_in.find_sign_ins(db, person)
+        ],
         here_id=held.id if held else None,
         tokens=tokens.find_tokens(db, person),
         new_token=new_token,

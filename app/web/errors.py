@@ -8,12 +8,13 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DataError
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from app.errors import AppError, Invalid, NotSignedIn
+from app.errors import AppError, Invalid, NotSignedIn, Unavailable
 from app.web.answer import Answer
 
 log = logging.getLogger("morelli.web")
@@ -100,6 +101,18 @@ def install_error_pages(app: FastAPI) -> None:
             ),
         )
 
+    def on_outage(request: Request, error: Exception) -> Response:
+        # One line: while the database is away every request would add a stack trace.
+        log.error("the database did not answer: %s", type(getattr(error, "orig", error)).__name__)
+        return show_error(
+            request,
+            Unavailable(
+                "The database did not answer.",
+                hint="Try again in a moment. If you were saving, it may or may not have been saved; "
+                "sending the same action again is harmless.",
+            ),
+        )
+
     def on_gone(_: Request, error: Exception) -> Response:
         # Who left a page while it was sending is not there to read this; it is no fault of ours.
         log.debug("a client went away: %s", type(error).__name__)
@@ -109,7 +122,8 @@ def install_error_pages(app: FastAPI) -> None:
         reference = secrets.token_hex(4)
         # The route, not the address: addresses of participants and invitations hold their tokens.
         route = getattr(request.scope.get("route"), "path", "an unknown route")
-        log.error("error %s in %s %s", reference, request.method, route, exc_info=error)
+        # The server prints the stack trace right after this line.
+        log.error("error %s (%s) in %s %s", reference, type(error).__name__, request.method, route)
         wrapped = AppError(
             "Something went wrong on our side.",
             hint=f"Nothing was changed. Please try again; the log has the reason under {reference}.",
@@ -121,5 +135,7 @@ def install_error_pages(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(DataError, on_data_error)
+    for outage in (OperationalError, InterfaceError, PoolTimeout):
+        app.add_exception_handler(outage, on_outage)
     app.add_exception_handler(ClientDisconnect, on_gone)
     app.add_exception_handler(Exception, on_anything)

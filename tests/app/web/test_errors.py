@@ -2,9 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
+
+from app import database
+from app.accounts.models import Person
+from tests.factories import Make
+from tests.people import cast
 
 
 def test_a_client_that_leaves_while_sending_is_no_error(
@@ -47,3 +54,29 @@ def test_a_client_that_leaves_while_sending_is_no_error(
         asyncio.run(app(scope, receive, send))
     assert sent[0]["status"] == 400
     assert not caplog.records
+
+
+def test_a_database_that_is_away_is_told_as_such(
+    browser: TestClient, api: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = database.make_engine("postgresql+psycopg://morelli@/morelli?host=/nowhere")
+    monkeypatch.setattr(database, "engine", lambda: away)
+    browser.cookies.set("morelli", "some token", domain="127.0.0.1")
+    page = browser.get("/account")
+    assert page.status_code == 503
+    assert "The database did not answer." in page.text
+    answer = api.get("/api/v1/me", headers={"Authorization": "Bearer mrl_x"})
+    assert answer.status_code == 503
+    assert "sending the same action again is harmless" in answer.json()["hint"]
+    assert "/nowhere" not in page.text + answer.text
+
+
+def test_numbers_the_database_cannot_hold_are_refused(
+    browser: TestClient,
+    make: Make,
+    sign_in: Callable[[TestClient, Person], TestClient],
+) -> None:
+    people = cast(make)
+    answer = sign_in(browser, people.lea).get(f"/projects/paintings/jobs/{10**30}")
+    assert answer.status_code == 422
+    assert "too large" in answer.text
