@@ -42,10 +42,10 @@ browser: install-dev
 	@$(BIN)/python tests/browser/install_chromium.py
 
 test: install-dev browser ## Run all tests
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-fast: install-dev ## Run all tests but those that drive a browser
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not browser"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not browser"
 
 check: install-dev ## Lint, types, import rules, template lint
 	$(BIN)/ruff format --check .

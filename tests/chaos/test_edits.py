@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -25,8 +24,6 @@ from app.images.models import Image
 from app.labels.models import Label, LabelEvent
 from tests.chaos.processes import House, Program, family_of, wait_until
 from tests.factories import Make
-
-pytestmark = pytest.mark.xdist_group("chaos")
 
 SIDES = ("positive", "negative")
 NUM_ANNOTATORS = 3

@@ -5,7 +5,6 @@ import shutil
 import signal
 from datetime import timedelta
 
-import pytest
 import redis
 from sqlalchemy import update
 
@@ -29,7 +28,6 @@ from tests.chaos.trainings import (
     wait_for_mid_run,
 )
 
-pytestmark = pytest.mark.xdist_group("chaos")
 KILLED = "The training process was killed (SIGKILL)."
 
 

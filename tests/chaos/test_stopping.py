@@ -3,11 +3,7 @@
 import subprocess
 import sys
 
-import pytest
-
 from tests.chaos.processes import ROOT
-
-pytestmark = pytest.mark.xdist_group("chaos")
 
 HAMMER = """
 import signal

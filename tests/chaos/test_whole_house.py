@@ -4,8 +4,6 @@ import os
 import shutil
 import signal
 
-import pytest
-
 from app import embedded
 from app.database import unit_of_work
 from app.jobs import queueing
@@ -24,8 +22,6 @@ from tests.chaos.trainings import (
     trainers_of,
     wait_for_mid_run,
 )
-
-pytestmark = pytest.mark.xdist_group("chaos")
 
 
 def state_of(job_id: int) -> str:

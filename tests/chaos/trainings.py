@@ -20,7 +20,8 @@ from app.settings import settings
 from tests.chaos.processes import wait_until, words_of
 from tests.factories import Make
 
-STEPS = 100
+# Enough that a kill comes long before the end, also on a fast and idle machine.
+STEPS = 300
 EVERY = 20
 OPTIONS = {
     "optimization.max_steps": STEPS,
@@ -70,7 +71,7 @@ def ask_for_training(materials: Materials) -> Run:
         shutil.copytree(materials.dataset, copy)
     with Session(database.engine(), expire_on_commit=False) as db:
         make = Make(db)
-        project = make.project("paintings")
+        project = make.project("chaos")
         dataset = Dataset(
             project_id=project.id,
             number=1,
@@ -123,7 +124,7 @@ def trainers_of(run: Run) -> list[int]:
     found = []
     for entry in Path("/proc").iterdir():
         words = words_of(int(entry.name)) if entry.name.isdigit() else []
-        if "worker.training" in words and any(run.folder in word for word in words):
+        if "worker.training" in words and any(run.config["run_folder"] in word for word in words):
             found.append(int(entry.name))
     return found
 
@@ -181,6 +182,6 @@ def assert_finished_like(run: Run, unbroken: Outcome) -> None:
     assert [step for step, _ in outcome.losses] == list(range(1, STEPS + 1))
     assert outcome.losses == unbroken.losses
     assert outcome.adapter == unbroken.adapter
-    assert "Resumed from step-" in reading.read_log(run)
+    assert "Resumed from step-" in (launching.folder_of(run) / "log.txt").read_text()
     assert [kind for _, kind, _ in story_of(run)].count("succeeded") == 1
     assert trainers_of(run) == []

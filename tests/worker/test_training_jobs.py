@@ -106,7 +106,11 @@ def trainers_of(run: Run) -> list[int]:
             words = (entry / "cmdline").read_bytes().decode().split("\0")
         except (OSError, ValueError):
             continue
-        if entry.name.isdigit() and "worker.training" in words and run.folder in words[-2]:
+        if (
+            entry.name.isdigit()
+            and "worker.training" in words
+            and str(launching.folder_of(run)) in words[-2]
+        ):
             found.append(int(entry.name))
     return found
 

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[3]
 SHORT = """
 import app.demo.seeding as seeding, app.demo.walking as walking
@@ -19,7 +17,6 @@ walking.walk(print)
 """
 
 
-@pytest.mark.xdist_group("demo")
 def test_the_demo_walks_the_whole_loop(tmp_path: Path) -> None:
     home = tmp_path / "home"
     model = home / "models" / "tiny-sdxl"

@@ -352,7 +352,7 @@ def test_says_beside_the_field_what_is_wrong_with_an_address(
     db: Session, browser: TestClient, people: Cast, sign_in: SignIn, url: str
 ) -> None:
     answer = sign_in(browser, people.lea).post(f"{WALL}/import", data={"url": url})
-    assert answer.status_code == 422 and 'id="error-url"' in answer.text
+    assert answer.status_code == 422 and 'id="error-field-url"' in answer.text
     assert db.scalars(select(ImageImport)).all() == []
 
 
