@@ -34,7 +34,7 @@ HANDLERS: dict[str, ledger.Handler] = {
     "base_model": training_jobs.make_base_model,
 }
 SECONDS = 90
-STEPS = 80
+STEPS = 150
 
 
 @pytest.fixture(scope="module")
