@@ -26,18 +26,32 @@ class Conditions:
     null: str
 
 
-def conditions(prompt: str, positive: Sequence[str], negative: Sequence[str]) -> Conditions:
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How the lists are written. `polarity_markers`: each with its marker before it, if not empty."""
+
+    polarity_markers: bool = False
+
+
+PLAIN = Style()
+
+
+def conditions(
+    prompt: str, positive: Sequence[str], negative: Sequence[str], style: Style = PLAIN
+) -> Conditions:
     """The condition texts of an image (equations 3 and 10-11, template `comma-list/1`).
 
     The names stand in the order given, which is tree order when they come from
     `attribute_names`. White space around the prompt is dropped; an empty part leaves no comma.
     """
     content = prompt.strip()
+    good = _write_list(positive, "positive", style)
+    bad = _write_list(negative, "negative", style)
     return Conditions(
         content=content,
-        positive=_join(content, *positive),
-        negative=_join(*negative),
-        all=_join(content, *positive, *negative),
+        positive=_join(content, good),
+        negative=bad,
+        all=_join(content, good, bad),
         null="",
     )
 
@@ -62,6 +76,13 @@ def attribute_names(
     positive = [pair.positive.name for pair in pairs if (pair.key, "positive") in wanted]
     negative = [pair.negative.name for pair in pairs if (pair.key, "negative") in wanted]
     return positive, negative
+
+
+def _write_list(names: Sequence[str], polarity: Polarity, style: Style) -> str:
+    written = _join(*names)
+    if written and style.polarity_markers:
+        return f"{POLARITY_MARKERS[polarity]} {written}"
+    return written
 
 
 def _join(*parts: str) -> str:

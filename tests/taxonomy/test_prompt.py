@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxonomy.prompt import SEPARATOR, TEMPLATE_ID, attribute_names, conditions
+from taxonomy.prompt import (
+    POLARITY_MARKERS,
+    SEPARATOR,
+    TEMPLATE_ID,
+    Style,
+    attribute_names,
+    conditions,
+)
 from taxonomy.tree import POLARITIES, Criteria, Polarity
 from tests.taxonomy.strategies import change_node, criteria_trees
 from tests.taxonomy.trees import small_tree
@@ -36,6 +43,29 @@ def test_every_word_stands_where_its_polarity_belongs(
     assert texts.positive.split(SEPARATOR) == [prompt, *positive]
     assert texts.negative == SEPARATOR.join(negative)
     assert texts.all.split(SEPARATOR) == [prompt, *positive, *negative]
+
+
+def test_polarity_may_be_marked_before_each_list() -> None:
+    marked = Style(polarity_markers=True)
+    texts = conditions("a harbor", ["Clear edges", "Warm light"], ["Ambiguous center"], marked)
+    assert texts.content == "a harbor"
+    assert texts.positive == "a harbor, positive: Clear edges, Warm light"
+    assert texts.negative == "negative: Ambiguous center"
+    assert texts.all == "a harbor, positive: Clear edges, Warm light, negative: Ambiguous center"
+    assert texts.null == ""
+    assert conditions("", [], ["Ambiguous center"], marked).all == "negative: Ambiguous center"
+    bare = conditions("a harbor", [], [], marked)
+    assert (bare.positive, bare.negative, bare.all) == ("a harbor", "", "a harbor")
+
+
+@given(words, st.lists(words), st.lists(words))
+def test_without_its_markers_a_marked_text_is_the_plain_one(
+    prompt: str, positive: list[str], negative: list[str]
+) -> None:
+    marked = conditions(prompt, positive, negative, Style(polarity_markers=True)).all
+    for marker in POLARITY_MARKERS.values():
+        marked = marked.replace(f"{marker} ", "")
+    assert marked == conditions(prompt, positive, negative).all
 
 
 def test_names_come_in_tree_order() -> None:

@@ -21,7 +21,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
-from worker.training.config import load_config
+from worker.training.config_reading import load_config
 from worker.training.failures import Ended, OutOfMemory
 
 log = logging.getLogger("worker.training")

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from worker.training.config import Config, write_yaml
+from worker.training.config import Config
+from worker.training.config_reading import write_yaml
 
 OBJECTIVES = {
     "sft": "stage 1, supervised fine-tuning on prompts with their attributes (the expert)",

@@ -1,6 +1,6 @@
 """Checkpoints: whole or not there, verified before use.
 
-Each is a folder step-000020 with the adapter (loadable like the final one), the training state, and a
+Each is a folder step-000020 with the weights (loadable like the final ones), the training state, and a
 manifest with the hash of both, written last. It is built under another name, brought to disk and
 renamed, so a power cut leaves the checkpoints before it intact.
 """
@@ -46,7 +46,7 @@ def save_checkpoint(
     step: int,
     identity: Mapping[str, Any],
     state: Mapping[str, Any],
-    write_adapter: Callable[[Path], object],
+    write_weights: Callable[[Path], object],
     keep: int,
 ) -> Path:
     """Write the checkpoint of a step, then remove all but the newest `keep`."""
@@ -54,7 +54,7 @@ def save_checkpoint(
     unfinished = folder / f".unfinished-{step:06d}"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
-    write_adapter(unfinished)
+    write_weights(unfinished)
     torch.save(dict(state), unfinished / STATE_NAME)
     files = sorted(path for path in unfinished.iterdir())
     manifest = {
@@ -77,6 +77,19 @@ def save_checkpoint(
     for old in _folders(folder)[:-keep]:
         shutil.rmtree(old)
     return final
+
+
+def replace_folder(folder: Path, fill: Callable[[Path], object]) -> None:
+    """Write a folder anew: readers see the old one, none for an instant, or the new one whole."""
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    fill(unfinished)
+    for path in (*unfinished.iterdir(), unfinished):
+        sync(path)
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+    sync(folder.parent)
 
 
 def newest_checkpoint(folder: Path) -> Checkpoint | None:

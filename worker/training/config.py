@@ -1,24 +1,11 @@
 """The config of a training run: the one truth about its options, their ranges and their meaning.
 
-Needs no torch. The launch form's JSON Schema is written from these classes by
-`python -m worker.training.config > app/runs/training_schema.json`; a field's description is the
-docstring under it.
+Needs no torch. `config_reading` reads and writes configs, `config_schema` makes the launch form's JSON
+Schema of these classes; a field's description is the docstring under it.
 """
 
-import ast
-import inspect
-import json
-import math
-import sys
-import textwrap
-import types
-from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
-from functools import cache
-from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
-
-import yaml
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
 from worker.training.failures import InvalidConfig
 
@@ -44,17 +31,39 @@ Positive = Range(0, open_low=True)
 Text = Annotated[str, Length(1, 4096)]
 Share = Annotated[float, Range(0, 1)]
 
+Kind = Literal["sft", "cpo", "cpo_s", "dpo", "npo", "spo"]
+TAUGHT = ("cpo", "cpo_s")
+"""Kinds that learn from an expert."""
+PAIRED = ("dpo", "npo")
+"""Kinds that learn from pairs of images."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
     """The pretrained model that is adapted."""
 
     path: Text
-    """Folder of an SDXL model in diffusers layout, or a hub id that is already in the local cache."""
+    """Folder of an SD 1.5, SDXL or FLUX model in diffusers layout, or a hub id that is already in the
+    local cache."""
     revision: str | None = None
     """Revision of the hub id. Only for a hub id."""
     variant: str | None = None
     """Which weight files to read, for example fp16 for *.fp16.safetensors. Empty: the plain ones."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Flow:
+    """What only flow-matching models (FLUX) know; other models do not read it."""
+
+    train_guidance: Annotated[float, Range(0, 100)] = 1.0
+    """Value of the guidance embedding while training, the same for theta, expert and reference. 1 keeps
+    what was distilled into FLUX.1-dev."""
+    space: Literal["v", "eps", "x0"] = "v"
+    """In which space squared errors weigh the same at every timestep: velocity, noise or image."""
+    shift: Annotated[float, Positive] = 1.0
+    """Above 1: noisier timesteps are drawn more often."""
+    max_text_tokens: Annotated[int, Range(16, 512)] = 512
+    """Length of a T5 window; longer prompts take several. Must be what images are generated with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,36 +73,119 @@ class Data:
     split: Literal["train", "all"] = "train"
     """Images to learn from. "all" includes the test images, so later scores on them mean nothing;
     the result says so."""
+    share: Annotated[float, Range(0, 1, open_low=True)] = 1.0
+    """Share of the images to learn from (Table 3). Smaller shares are contained in larger ones."""
     resolution: Annotated[int, Range(16, 4096)] = 1024
-    """Side of the square each image is scaled and centre-cropped to, in pixels. Must fit the
-    model's latents (a multiple of 8 for SDXL, and of what its UNet halves)."""
+    """Side of the square whose area pictures are scaled to, in pixels."""
+    buckets: bool = True
+    """Keep each picture's shape: crop to the nearest of several rectangles of the same area. No: all are
+    cropped to a square."""
+    bucket_step: Annotated[int, Range(8, 512)] = 64
+    """Sides of the rectangles are multiples of this, in pixels."""
+    bucket_aspect: Annotated[float, Range(1, 8)] = 2.0
+    """The longest rectangle is this many times as long as it is wide."""
     cache_folder: str | None = None
     """Folder for latents and text embeddings, which several runs may share. Empty: they are kept in
     this run's memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Words:
+    """How prompt and attributes become the text a model sees."""
+
+    polarity_markers: bool = False
+    """Write "positive:" and "negative:" before the attributes. Must be the same in both stages."""
+    order: Literal["tree", "name"] = "tree"
+    """Order of attributes: that of the criteria tree, or alphabetical."""
+    null: Literal["empty_string", "zeros"] = "empty_string"
+    """The empty condition: the encoded empty prompt, or zeros in its place."""
+    reducer: Literal["complex", "binary", "scalar"] = "complex"
+    """What is kept of the labels (Table 2). complex: all attributes. binary: one good or bad label for
+    each root dimension. scalar: one label of quality. Must be the same in both stages."""
+    empty_neg: Literal["skip", "null", "generic"] = "skip"
+    """Images without negative attributes have nothing to learn from in stage 2. skip: leave them out and
+    count them. null: use the empty prompt. generic: use generic_neg."""
+    generic_neg: Text = "low quality, poor composition, bad anatomy"
+    """What stands for A_neg with empty_neg generic."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Objective:
     """What is minimised."""
 
-    kind: Literal["sft", "cpo", "cpo_s"] = "cpo_s"
-    """sft: stage 1, makes the expert. cpo: stage 2 (Eq. 12). cpo_s: stage 2, stabilised (Eq. 13-14)."""
+    kind: Kind = "cpo_s"
+    """sft: stage 1, makes the expert. cpo: stage 2 (Eq. 12). cpo_s: stage 2, stabilised (Eq. 13-14). dpo:
+    Diffusion-DPO on pairs of images (Eq. 9). npo: the same on swapped pairs, for the negative branch of
+    guidance. spo: step-aware preference optimisation, with candidates judged while sampling."""
     omega_w: Annotated[float, Range(1, 100)] = 2.0
-    """Guidance of the winner target, from A_neg toward y and A_pos (Eq. 10). Stage 2 only."""
+    """Guidance of the winner target, from A_neg toward y and A_pos (Eq. 10)."""
     omega_l: Annotated[float, Range(1, 100)] = 2.0
-    """Guidance of the loser target, from the empty prompt toward y, A_pos and A_neg (Eq. 11). Stage 2
-    only."""
+    """Guidance of the loser target, from the empty prompt toward y, A_pos and A_neg (Eq. 11)."""
     beta: Annotated[float, Positive] = 5000.0
     """Strength of the pull toward the reference, as in Diffusion-DPO: half of it multiplies mean
-    squared errors. Larger: the model stops sooner. Stage 2 only."""
+    squared errors. Larger: the model stops sooner. For spo it multiplies log probabilities (usual: 10)."""
     margin: Literal["eq14", "eq12"] = "eq14"
-    """Which equation gives the stabilised loss its scalar factor; its direction is Eq. 14's. cpo_s only."""
-    empty_neg: Literal["skip"] = "skip"
-    """Images without negative attributes have nothing to learn from in stage 2: skipped and counted."""
+    """Which equation gives the stabilised loss its scalar factor; its direction is Eq. 14's."""
+    norm_eps: Annotated[float, Positive] | None = None
+    """Least distance to the loser in Eq. 13. Empty: 1e-6 times the root of the number of values."""
+    reference: Literal["base", "sft"] = "base"
+    """The frozen reference: the pretrained model, or the expert."""
+    time_weight: Literal["const", "min_snr", "snr"] = "const"
+    """omega(lambda_t), the weight of a timestep. min_snr: at most snr_gamma on errors of the image."""
+    snr_gamma: Annotated[float, Positive] = 5.0
+    """The bound of min_snr."""
     drop_all: Share = 0.1
     """Share of stage 1 draws that see the empty prompt, so that the expert knows it. The paper: 0."""
     drop_to_neg: Share = 0.1
     """Share of stage 1 draws that see A_neg alone, so that the expert knows it. The paper: 0."""
+    drop_content: Share = 0.0
+    """Share of draws after stage 1 in which theta and reference see the empty prompt. Diffusion-DPO's
+    own code: 0.2."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spo:
+    """How candidates are sampled and judged. Only for spo."""
+
+    steps: Annotated[int, Range(2, 1000)] = 20
+    """Denoising steps of a trajectory."""
+    first: Annotated[int, Range(0, 999)] = 4
+    """The first step whose candidates are judged: before it pictures show too little."""
+    candidates: Annotated[int, Range(2, 16)] = 2
+    """Candidates at each judged step."""
+    guidance: Annotated[float, Range(1, 100)] = 5.0
+    """Classifier-free guidance of the trajectory, and of theta and reference in the loss."""
+    clip: Annotated[float, Range(0, 1, open_low=True)] = 0.1
+    """How far a probability ratio may move from 1."""
+    least_gap: Annotated[float, Range(0)] = 1.0
+    """Least difference in negative attributes between best and worst candidate; smaller ones are not
+    learned from."""
+    train_steps: Annotated[int, Range(1, 1000)] = 4
+    """Judged steps of a trajectory that are learned from, drawn at random."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Noise:
+    """Which timesteps and what noise images get."""
+
+    timesteps: Literal["uniform", "logit_normal"] = "uniform"
+    """Distribution of timesteps. logit_normal: more often in the middle."""
+    offset: Annotated[float, Range(0, 1)] = 0.0
+    """Weight of one more draw for each channel, with which a model learns to change a picture's
+    brightness. 0.05 is usual; 0: none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Theta:
+    """The model that is trained."""
+
+    mode: Literal["lora", "full"] = "lora"
+    """lora: an adapter on the frozen model. full: all weights of the network, in fp32."""
+    init: Literal["base", "sft", "path"] = "base"
+    """Where it starts: as the pretrained model, as the expert, or as the run or adapter at init_path. Away
+    from the reference the first loss is not log 2."""
+    init_path: str | None = None
+    """Run or adapter folder to start from. Only with init path."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,13 +199,9 @@ class Lora:
     means alpha = rank."""
     scaling: Annotated[float, Positive] | None = None
     """The factor alpha / rank itself."""
-    targets: Annotated[tuple[Text, ...], Length(1, 64)] = (
-        "to_q",
-        "to_k",
-        "to_v",
-        "to_out.0",
-    )
-    """Ends of the names of the layers that are adapted."""
+    targets: Annotated[tuple[Text, ...], Length(0, 64)] = ()
+    """Ends of the names of the layers that are adapted. Empty: the attention layers; for FLUX the feed
+    forward layers too, as in diffusers' own scripts."""
 
     def __post_init__(self) -> None:
         if self.alpha is not None and self.scaling is not None:
@@ -128,6 +216,18 @@ class Lora:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Teacher:
+    """The cache of what expert and reference predict; runs that differ in guidance, beta, loss or share of
+    the data read the same entries."""
+
+    cache_folder: str | None = None
+    """Folder of the cache, which several runs may share. Empty: expert and reference predict anew in
+    each step."""
+    dtype: Literal["fp16", "fp32"] = "fp16"
+    """Number format of cached predictions: 128 KiB or 256 KiB each at 1024 pixels."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Optimization:
     """How long, in which portions, and how fast."""
 
@@ -136,19 +236,46 @@ class Optimization:
     max_steps: Annotated[int, Range(1, 10_000_000)] | None = None
     """Number of optimizer steps, over as many passes as that takes. Empty: epochs decides."""
     batch_size: Annotated[int, Range(1, 4096)] = 4
-    """Images in one pass through the model."""
+    """Images in one pass through the model, on each GPU."""
     gradient_accumulation: Annotated[int, Range(1, 4096)] = 1
-    """Passes per optimizer step; batch_size times this is the effective batch."""
+    """Passes per optimizer step on each GPU; batch_size times this times the GPUs is the effective
+    batch."""
+    optimizer: Literal["adamw", "adamw_8bit", "adafactor"] = "adamw"
+    """adamw: fused. adamw_8bit: a quarter of its memory, needs the package bitsandbytes. adafactor: hardly
+    any memory, as Diffusion-DPO fine-tunes SDXL."""
     learning_rate: Annotated[float, Range(0, 1, open_low=True)] = 1e-5
-    """AdamW's learning rate after warm-up. The paper's stage 1: 1e-4."""
+    """Learning rate after warm-up. The paper's stage 1: 1e-4."""
+    scale_lr: bool = False
+    """Multiply the learning rate by the effective batch, as Diffusion-DPO's launchers do."""
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """After warm-up: stay, or fall to zero at the last step."""
     warmup_steps: Annotated[int, Range(0, 1_000_000)] = 0
-    """Steps over which the learning rate grows linearly from zero; constant after that."""
+    """Steps over which the learning rate grows linearly from zero."""
     weight_decay: Annotated[float, Range(0, 1)] = 0.01
-    """AdamW's decoupled weight decay."""
+    """Decoupled weight decay."""
     max_grad_norm: Annotated[float, Positive] = 1.0
     """Gradients are scaled down to this norm."""
+    ema_decay: Annotated[float, Range(0, 1)] | None = None
+    """Keep an exponential mean of the weights with this decay (usual: 0.999), and make it the result.
+    Empty: none."""
     gradient_checkpointing: bool = False
     """Compute activations again in the backward pass: less memory, a third more time."""
+    compile: bool = False
+    """Compile the network's repeated blocks: faster after the first minutes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guard:
+    """What happens when gradients explode. Steps with a NaN never change a weight."""
+
+    spike_factor: Annotated[float, Range(1, open_low=True)] | None = 20.0
+    """A step whose gradient norm is this many times the running mean is skipped. Empty: none is."""
+    settle_steps: Annotated[int, Range(1, 1_000_000)] = 50
+    """Steps before the running mean counts."""
+    patience: Annotated[int, Range(1, 10_000)] = 5
+    """Skipped steps in a row after which the run goes back to its newest checkpoint."""
+    max_rollbacks: Annotated[int, Range(0, 100)] = 3
+    """How often it may go back; the run ends the next time. Each halves the learning rate."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,7 +292,26 @@ class Samples:
     steps: Annotated[int, Range(1, 1000)] = 30
     """Denoising steps per sample."""
     guidance: Annotated[float, Range(0, 100)] = 5.0
-    """Classifier-free guidance. 1 or less: none."""
+    """Classifier-free guidance; FLUX: its guidance embedding, usually 3.5. 1 or less: none."""
+    negative: str | None = None
+    """Run or adapter folder of an npo run on the same base, whose prediction takes the place of the
+    unconditional one in guidance."""
+    negative_merge: Share = 0.0
+    """How much of this run's own change is left out of the negative branch (b of Diffusion-NPO)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Validation:
+    """The loss on images that are not learned from, always with the same timesteps and noise."""
+
+    every: Annotated[int, Range(0, 10_000_000)] = 0
+    """Steps between validations. 0: none."""
+    images: Annotated[int, Range(1, 1_000_000)] = 64
+    """How many of the dataset's validation images."""
+    keep_best: bool = True
+    """Make the weights with the lowest validation loss the result, not the last ones."""
+    patience: Annotated[int, Range(1, 10_000)] | None = None
+    """End the run after this many validations without a better one. Empty: never."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,13 +325,50 @@ class Checkpoints:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Export:
+    """Which files of weights the run leaves."""
+
+    kohya: bool = True
+    """Also write the adapter as kohya's scripts name it, for ComfyUI and A1111. Only for lora."""
+    dtype: Literal["fp32", "fp16", "bf16"] = "fp32"
+    """Number format of that file."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tracking:
+    """Where metrics go besides the run folder; each needs its package."""
+
+    tensorboard: bool = False
+    """Write TensorBoard events to the run folder."""
+    mlflow: str | None = None
+    """Tracking URI of MLflow: a server's address or a folder."""
+    wandb: str | None = None
+    """Project of Weights & Biases. Offline unless its own settings say otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scale:
+    """Several processes, started by accelerate."""
+
+    processes: Annotated[int, Range(1, 4096)] = 1
+    """Processes in all, one for each GPU."""
+    sharding: Literal["none", "fsdp"] = "none"
+    """none: every process holds the whole model. fsdp: each holds a part, for FLUX on small GPUs."""
+    accelerate_config: str | None = None
+    """Config file of accelerate for several hosts. Empty: one host."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """One training run, whole."""
 
     run_folder: Text
     """Folder the run writes. Starting again with the same folder and config resumes the run."""
-    dataset_folder: Text
-    """Folder of a dataset: manifest.json, criteria.json, and a folder for each split."""
+    dataset_folder: str | None = None
+    """Folder of a dataset: manifest.json, criteria.json, and a folder for each split. For sft, cpo,
+    cpo_s and spo."""
+    pairs_folder: str | None = None
+    """Folder of a pair dataset. For dpo and npo."""
     model: Model
     objective: Objective = field(default_factory=Objective)
     expert: str | None = None
@@ -193,245 +376,93 @@ class Config:
     seed: Annotated[int, Range(0, 2**63 - 1)] = 0
     """Decides the adapter's start, the order of images, and every timestep and noise."""
     data: Data = field(default_factory=Data)
+    text: Words = field(default_factory=Words)
+    noise: Noise = field(default_factory=Noise)
+    flow: Flow = field(default_factory=Flow)
+    spo: Spo = field(default_factory=Spo)
+    theta: Theta = field(default_factory=Theta)
     lora: Lora = field(default_factory=Lora)
+    teacher: Teacher = field(default_factory=Teacher)
     optimization: Optimization = field(default_factory=Optimization)
+    guard: Guard = field(default_factory=Guard)
     samples: Samples = field(default_factory=Samples)
+    validation: Validation = field(default_factory=Validation)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    export: Export = field(default_factory=Export)
+    tracking: Tracking = field(default_factory=Tracking)
+    scale: Scale = field(default_factory=Scale)
     precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of the model. The adapter's weights and the loss are fp32 in both."""
+    """Arithmetic of the model. The trained weights and the loss are fp32 in both."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute. auto: the GPU if there is one."""
     threads: Annotated[int, Range(0, 1024)] = 0
     """CPU threads. 0: the number of cores, 8 at most. A CPU run repeats bit for bit only with the same
     number."""
     log_every: Annotated[int, Range(1, 1_000_000)] = 1
-    """Steps per line of metrics.jsonl; each line holds the means over them."""
+    """Steps per line of metrics.jsonl; each line holds the means over them. A GPU is only waited for when
+    a line is written."""
 
     def __post_init__(self) -> None:
-        stage_1 = self.objective.kind == "sft"
-        if not stage_1 and self.expert is None:
-            raise InvalidConfig(
-                f"expert: objective {self.objective.kind} needs the adapter folder of a finished "
-                "sft run"
-            )
-        if stage_1 and self.expert is not None:
+        for check in (self._check_data, self._check_expert, self._check_theta, self._check_rest):
+            check()
+
+    @property
+    def images_per_step(self) -> int:
+        """The effective batch."""
+        wanted = self.optimization
+        return wanted.batch_size * wanted.gradient_accumulation * self.scale.processes
+
+    @property
+    def effective_learning_rate(self) -> float:
+        """The learning rate after warm-up, scaled if asked for."""
+        wanted = self.optimization
+        return wanted.learning_rate * (self.images_per_step if wanted.scale_lr else 1)
+
+    def _check_data(self) -> None:
+        kind = self.objective.kind
+        needed, other = ("pairs_folder", "dataset_folder")[:: 1 if kind in PAIRED else -1]
+        if getattr(self, needed) is None:
+            what = "a pair dataset" if kind in PAIRED else "a dataset"
+            raise InvalidConfig(f"{needed}: objective {kind} needs the folder of {what}")
+        if getattr(self, other) is not None:
+            raise InvalidConfig(f"{other}: objective {kind} reads {needed} and not this; remove it")
+
+    def _check_expert(self) -> None:
+        kind = self.objective.kind
+        wants = kind in TAUGHT or self.objective.reference == "sft" or self.theta.init == "sft"
+        if kind == "sft" and self.expert is not None:
             raise InvalidConfig("expert: sft makes the expert and takes none; remove it")
-        if stage_1 and self.objective.drop_all + self.objective.drop_to_neg > 1:
+        if kind == "sft" and wants:
+            raise InvalidConfig("theta.init: sft makes the expert and cannot start from one")
+        if wants and self.expert is None:
+            raise InvalidConfig(
+                f"expert: objective {kind} needs the adapter folder of a finished sft run"
+                if kind in TAUGHT
+                else "expert: the reference or start that is asked for is an expert; give its folder"
+            )
+        if not wants and self.expert is not None:
+            raise InvalidConfig(f"expert: objective {kind} takes none here; remove it")
+
+    def _check_theta(self) -> None:
+        if (self.theta.init == "path") != (self.theta.init_path is not None):
+            raise InvalidConfig("theta.init_path: goes with theta.init path, and only with it")
+        if self.theta.mode == "lora" and self.optimization.optimizer == "adafactor":
+            raise InvalidConfig(
+                "optimization.optimizer: adafactor is for theta.mode full; an adapter is small "
+                "enough for adamw"
+            )
+
+    def _check_rest(self) -> None:
+        objective = self.objective
+        if objective.kind == "sft" and objective.drop_all + objective.drop_to_neg > 1:
             raise InvalidConfig("objective.drop_to_neg: drop_all + drop_to_neg is more than 1")
-
-
-def load_config(path: Path | str) -> Config:
-    """Read a YAML file. Relative paths in it are meant from the current folder.
-
-    Raises InvalidConfig, which names the file and the field.
-    """
-    path = Path(path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidConfig(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise InvalidConfig(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
-    try:
-        return from_dict(values)
-    except InvalidConfig as error:
-        raise InvalidConfig(f"{path}: {error}") from error
-
-
-def from_dict(values: object) -> Config:
-    """Make a Config of plain values. Raises InvalidConfig naming the field, e.g. "lora.rank: ..."."""
-    config = _read(Config, values, "")
-    assert isinstance(config, Config)
-    return config
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-    """The plain values; `from_dict` of them is the same config."""
-    return _plain(asdict(config))  # type: ignore[no-any-return]  # a dict goes in, a dict comes out
-
-
-def write_yaml(config: Config) -> str:
-    """The whole config as YAML, every default spelled out."""
-    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True, width=100)
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of the config file."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Training run",
-        **_object_schema(Config),
-    }
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case dict():
-            return {key: _plain(inner) for key, inner in value.items()}
-        case tuple() | list():
-            return [_plain(inner) for inner in value]
-    return value
-
-
-def _at(place: str, message: str) -> InvalidConfig:
-    return InvalidConfig(f"{place}: {message}" if place else message)
-
-
-def _read(kind: Any, value: object, place: str) -> Any:
-    """Check `value` against a type of this module and return it as that type."""
-    if get_origin(kind) is Annotated:
-        inner, *limits = get_args(kind)
-        value = _read(inner, value, place)
-        for limit in limits:
-            _check_limit(limit, value, place)
-        return value
-    if is_dataclass(kind):
-        return _read_object(kind, value, place)
-    if get_origin(kind) in (Union, types.UnionType):
-        return None if value is None else _read(_without_none(kind), value, place)
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            allowed = ", ".join(map(str, get_args(kind)))
-            raise _at(place, f"must be one of {allowed}; got {value!r}")
-        return value
-    if get_origin(kind) is tuple:
-        if not isinstance(value, list | tuple):
-            raise _at(place, f"must be a list; got {value!r}")
-        return tuple(_read(get_args(kind)[0], v, f"{place}[{i}]") for i, v in enumerate(value))
-    return _read_scalar(kind, value, place)
-
-
-def _read_object(kind: Any, value: object, place: str) -> Any:
-    if not isinstance(value, Mapping):
-        raise _at(place, f"must be a mapping of options; got {value!r}")
-    hints = get_type_hints(kind, include_extras=True)
-    prefix = f"{place}." if place else ""
-    for key in value:
-        if key not in hints:
-            raise _at(f"{prefix}{key}", f"unknown option; known here: {', '.join(hints)}")
-    for option in fields(kind):
-        if option.name not in value and _is_required(option):
-            raise _at(f"{prefix}{option.name}", "is missing")
-    read = {key: _read(hints[key], value[key], f"{prefix}{key}") for key in value}
-    try:
-        return kind(**read)
-    except InvalidConfig as error:
-        raise _at(place, str(error)) from error
-
-
-def _read_scalar(kind: type, value: object, place: str) -> object:
-    names = {
-        bool: "true or false",
-        int: "a whole number",
-        float: "a number",
-        str: "text",
-    }
-    if kind is float and isinstance(value, int | float | str) and not isinstance(value, bool):
-        try:
-            # YAML 1.1 reads 1e-4 as text: it wants a dot. People do not.
-            number = float(value)
-        except ValueError:
-            number = math.nan
-        if math.isfinite(number):
-            return number
-    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
-        return value
-    raise _at(place, f"must be {names[kind]}; got {value!r}")
-
-
-def _check_limit(limit: object, value: Any, place: str) -> None:
-    match limit:
-        case Range(low, high, open_low):
-            if low is not None and (value <= low if open_low else value < low):
-                raise _at(
-                    place,
-                    f"must be {'more than' if open_low else 'at least'} {low}; got {value}",
-                )
-            if high is not None and value > high:
-                raise _at(place, f"must be at most {high}; got {value}")
-        case Length(low, high):
-            unit = "characters" if isinstance(value, str) else "items"
-            if len(value) < low:
-                raise _at(place, f"must have at least {low} {unit}; got {len(value)}")
-            if high is not None and len(value) > high:
-                raise _at(place, f"must have at most {high} {unit}; got {len(value)}")
-
-
-def _without_none(kind: Any) -> Any:
-    (inner,) = (part for part in get_args(kind) if part is not types.NoneType)
-    return inner
-
-
-def _is_required(option: Any) -> bool:
-    return option.default is MISSING and option.default_factory is MISSING
-
-
-@cache
-def _field_docs(kind: type) -> dict[str, str]:
-    """The docstring under each field of a dataclass."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-    assert isinstance(tree, ast.ClassDef)
-    docs: dict[str, str] = {}
-    for statement, following in zip(tree.body, tree.body[1:], strict=False):
-        match statement, following:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
-                docs[name] = " ".join(text.split())
-    return docs
-
-
-def _object_schema(kind: Any) -> dict[str, Any]:
-    hints = get_type_hints(kind, include_extras=True)
-    docs = _field_docs(kind)
-    properties: dict[str, Any] = {}
-    for option in fields(kind):
-        schema = {"title": option.name.replace("_", " ").capitalize()}
-        schema |= _schema(hints[option.name])
-        if option.name in docs:
-            schema["description"] = docs[option.name]
-        if option.default is not MISSING:
-            schema["default"] = _plain(option.default)
-        properties[option.name] = schema
-    return {
-        "type": "object",
-        "description": " ".join((kind.__doc__ or "").split()),
-        "properties": properties,
-        "required": [option.name for option in fields(kind) if _is_required(option)],
-        "additionalProperties": False,
-    }
-
-
-def _schema(kind: Any) -> dict[str, Any]:
-    if get_origin(kind) is Annotated:
-        inner, *limits = get_args(kind)
-        schema = _schema(inner)
-        for limit in limits:
-            schema |= _limit_schema(limit, schema["type"])
-        return schema
-    if is_dataclass(kind):
-        return _object_schema(kind)
-    if get_origin(kind) in (Union, types.UnionType):
-        schema = _schema(_without_none(kind))
-        return schema | {"type": [schema["type"], "null"]}
-    if get_origin(kind) is Literal:
-        return {"type": "string", "enum": list(get_args(kind))}
-    if get_origin(kind) is tuple:
-        return {"type": "array", "items": _schema(get_args(kind)[0])}
-    return {"type": {bool: "boolean", int: "integer", float: "number", str: "string"}[kind]}
-
-
-def _limit_schema(limit: object, kind: str) -> dict[str, Any]:
-    match limit:
-        case Range(low, high, open_low):
-            low_key = "exclusiveMinimum" if open_low else "minimum"
-            return {k: v for k, v in ((low_key, low), ("maximum", high)) if v is not None}
-        case Length(low, high):
-            unit = "Items" if kind == "array" else "Length"
-            return {k: v for k, v in ((f"min{unit}", low), (f"max{unit}", high)) if v is not None}
-    return {}
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+        no_signal = self.text.empty_neg == "null" and objective.omega_w == objective.omega_l
+        if objective.kind in TAUGHT and no_signal:
+            raise InvalidConfig(
+                "text.empty_neg: with null and equal omegas images without negatives give no gradient; "
+                "choose skip, generic, or different omegas"
+            )
+        if objective.kind == "spo" and self.spo.first >= self.spo.steps:
+            raise InvalidConfig("spo.first: must be less than spo.steps")
+        if self.validation.patience is not None and not self.validation.every:
+            raise InvalidConfig("validation.patience: needs validation.every")

@@ -1,33 +1,42 @@
 """The training loop. It knows steps, gradients and where to call, but no objective and no model."""
 
-import logging
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from worker.training.batches import Batch, Plan
-from worker.training.config import Optimization
-from worker.training.failures import Ended, NonFinite
+from worker.training.batches import Batch, load_ahead
+from worker.training.config import Config
+from worker.training.ema import Ema
+from worker.training.engine import Engine
+from worker.training.failures import Ended
+from worker.training.guarding import SpikeGuard, rate_factor
+from worker.training.learning_rates import learning_rate
 from worker.training.metrics import Averages
-from worker.training.step import Losses, mean_of
+from worker.training.objectives import Losses
+from worker.training.optimizers import clip_norm, descend, make_optimizer
+from worker.training.plan import Pass, Plan
+from worker.training.roles import Roles
 
-log = logging.getLogger(__name__)
+
+class RollBack(Exception):
+    """Too many steps in a row were left out: go back to the newest checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What the loop calls. `finish_step` logs, samples, saves, and raises Stopped when asked to."""
+    """What the loop calls."""
 
-    load: Callable[[Sequence[int], int], Batch]
+    load: Callable[[Pass, int], Batch]
+    """Put the images of a pass in an epoch together; called in a thread, ahead of time."""
     compute: Callable[[Batch], Losses]
-    check_ready: Callable[[], None]
     finish_step: Callable[[int, float], None]
-    """Called with the step's number of images and the seconds it took."""
+    """Called with the step's number of images and the seconds that this process took for it. Logs,
+    samples, saves; raises Stopped when asked to, and RollBack."""
 
 
 @dataclass(slots=True)
@@ -36,83 +45,112 @@ class Trainee:
 
     parameters: Mapping[str, nn.Parameter]
     optimizer: torch.optim.Optimizer
+    guard: SpikeGuard
+    ema: Ema | None
     averages: Averages = field(default_factory=Averages)
     step: int = 0
+    num_rollbacks: int = 0
 
     def state(self) -> dict[str, Any]:
         """Everything but the weights, as tensors and plain values."""
         return {
             "step": self.step,
             "optimizer": self.optimizer.state_dict(),
-            "averages": {"sums": self.averages.sums, "weight": self.averages.weight},
+            "guard": self.guard.state(),
+            "ema": self.ema.state() if self.ema else None,
+            "averages": self.averages.state(),
             "random": torch.get_rng_state(),
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
         """Take up what `state` gave."""
         self.step = state["step"]
         self.optimizer.load_state_dict(state["optimizer"])
-        self.averages.sums = dict(state["averages"]["sums"])
-        self.averages.weight = state["averages"]["weight"]
+        self.guard.restore(state["guard"])
+        if self.ema is not None:
+            self.ema.restore(state["ema"])
+        self.averages.restore(state["averages"], device)
         torch.set_rng_state(state["random"])
 
 
-def make_trainee(parameters: Mapping[str, nn.Parameter], optimization: Optimization) -> Trainee:
-    """AdamW on the given weights."""
-    optimizer = torch.optim.AdamW(
-        list(parameters.values()),
-        lr=optimization.learning_rate,
-        weight_decay=optimization.weight_decay,
+def make_trainee(parameters: Mapping[str, nn.Parameter], config: Config, device: Any) -> Trainee:
+    """The optimizer, the guard and the mean of the weights, all at their start."""
+    optimization = config.optimization
+    decay = optimization.ema_decay
+    return Trainee(
+        parameters=parameters,
+        optimizer=make_optimizer(parameters.values(), optimization, device),
+        guard=SpikeGuard(config.guard, device),
+        ema=Ema(parameters, decay) if decay is not None else None,
     )
-    return Trainee(parameters, optimizer)
 
 
-def learning_rate(step: int, optimization: Optimization) -> float:
-    """Linear warm-up, then constant; a function of the step (from 1), so nothing needs saving."""
-    share = min(1.0, step / optimization.warmup_steps) if optimization.warmup_steps else 1.0
-    return optimization.learning_rate * share
-
-
-def train(trainee: Trainee, plan: Plan, optimization: Optimization, calls: Calls) -> None:
+def train(
+    trainee: Trainee, plan: Plan, config: Config, engine: Engine, roles: Roles, calls: Calls
+) -> None:
     """Go from the trainee's step to the plan's end."""
-    while trainee.step < plan.total_steps:
-        step = trainee.step + 1
-        started = time.monotonic()
-        values, num_images = _descend(trainee, step, plan, optimization, calls)
-        trainee.step = step
-        trainee.averages.add(values, num_images)
-        calls.finish_step(num_images, time.monotonic() - started)
+    loads = _loads(plan, trainee.step, calls)
+    with closing(load_ahead(loads, engine.device)) as batches:
+        while trainee.step < plan.total_steps:
+            started = time.monotonic()
+            step = trainee.step + 1
+            num_images = len(plan.images(step))
+            total, num_mine = _accumulate(trainee, plan, step, engine, roles, calls, batches)
+            norm = _descend(trainee, plan, step, config, engine.sum(total))
+            trainee.averages.add_step({"grad_norm": norm}, num_mine)
+            trainee.step = step
+            calls.finish_step(num_images, time.monotonic() - started)
 
 
-def _descend(
-    trainee: Trainee, step: int, plan: Plan, optimization: Optimization, calls: Calls
-) -> tuple[dict[str, float], int]:
-    """One optimizer step; returns what to log and the number of images."""
-    passes = plan.batches(step)
-    num_images = sum(map(len, passes))
-    logged = Averages()
-    for indices in passes:
-        found = calls.compute(calls.load(indices, plan.epoch_of(step)))
-        loss = found.loss_B.sum() / num_images
-        # Before the backward pass: a NaN must not reach the weights.
-        if not math.isfinite(loss.item()):
-            raise NonFinite(f"The loss of step {step} is {loss.item()}; nothing was changed by it")
-        calls.check_ready()
-        loss.backward()
-        logged.add(mean_of({"loss": found.loss_B.detach(), **found.logged}), len(indices))
-    norm = _clip(trainee, step, optimization.max_grad_norm)
-    rate = learning_rate(step, optimization)
+def _loads(plan: Plan, done: int, calls: Calls) -> Iterator[Callable[[], Batch]]:
+    for step in range(done + 1, plan.total_steps + 1):
+        epoch = plan.epoch_of(step)
+        for dealt in plan.passes(step):
+            yield lambda dealt=dealt, epoch=epoch: calls.load(dealt, epoch)  # type: ignore[misc]
+
+
+def _accumulate(
+    trainee: Trainee,
+    plan: Plan,
+    step: int,
+    engine: Engine,
+    roles: Roles,
+    calls: Calls,
+    batches: Iterator[Batch],
+) -> tuple[Tensor, int]:
+    """The gradients of all passes of a step; returns this process's part of the loss, and its images."""
+    passes, num_images = plan.passes(step), len(plan.images(step))
+    total = torch.zeros((), device=engine.device)
+    for number, _ in enumerate(passes, 1):
+        batch = next(batches)
+        with engine.passing(roles.theta_called, is_last=number == len(passes)):
+            found = calls.compute(batch)
+            loss = (found.loss_B * batch.weight_B).sum() / num_images
+            roles.check_ready()
+            # Several processes take the mean of their gradients, and the sum is meant.
+            (loss * engine.processes).backward()
+        total = total + loss.detach()
+        trainee.averages.add({"loss": found.loss_B, **found.logged}, batch.weight_B)
+    return total, sum(int(weight) for dealt in passes for weight in dealt.weights)
+
+
+def _descend(trainee: Trainee, plan: Plan, step: int, config: Config, loss: Tensor) -> Tensor:
+    """One optimizer step, left out where the guard says so; returns the gradient's norm."""
+    optimization = config.optimization
+    norm = clip_norm(trainee.parameters.values(), optimization.max_grad_norm)
+    if step == 1 and norm.item() == 0:
+        raise Ended("The first gradient is zero: the images and the expert give no direction")
+    rate = rate_of(trainee, plan, step, config)
     for group in trainee.optimizer.param_groups:
         group["lr"] = rate
-    trainee.optimizer.step()
+    descend(trainee.optimizer, trainee.guard.judge(loss, norm))
     trainee.optimizer.zero_grad(set_to_none=True)
-    return logged.take() | {"grad_norm": norm, "lr": rate}, num_images
-
-
-def _clip(trainee: Trainee, step: int, most: float) -> float:
-    norm = float(nn.utils.clip_grad_norm_(list(trainee.parameters.values()), most))
-    if not math.isfinite(norm):
-        raise NonFinite(f"The gradient of step {step} is {norm}; nothing was changed by it")
-    if step == 1 and norm == 0:
-        raise Ended("The first gradient is zero: the images and the expert give no direction")
+    if trainee.ema is not None:
+        trainee.ema.update()
     return norm
+
+
+def rate_of(trainee: Trainee, plan: Plan, step: int, config: Config) -> float:
+    """The learning rate of a step."""
+    peak = config.effective_learning_rate * rate_factor(trainee.num_rollbacks)
+    return learning_rate(config.optimization, peak, step, plan.total_steps)

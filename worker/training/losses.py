@@ -2,17 +2,17 @@
 
 Letters follow the paper (arXiv 2601.04300): `e` the prediction of theta, `r` of the reference, `w` and
 `l` the winner and loser targets, all of one shape (B, ...). Every quantity is per sample; squared
-norms are means over the D elements of a sample, so that `scale` (beta * T * omega, with the factor 1/2
-of the public Diffusion-DPO code already in it) does not depend on the resolution.
+norms are means over the D elements of a sample, so that `scale` (beta * T * omega(lambda_t), with the
+factor 1/2 of the public Diffusion-DPO code already in it) does not depend on the resolution. It is one
+number, or a tensor (B,) where omega differs from timestep to timestep.
 
 Whatever the input's dtype, the arithmetic is float32 or better and outside autocast. Differences of
 squared norms are written as inner products, because subtracting two nearly equal means loses exactly
-the digits that carry the preference.
+the digits that carry the preference. Nothing here waits for the GPU or branches on a value, so all of
+it compiles into one graph.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,14 +40,41 @@ class PreferenceLoss:
     """Implicit accuracy: 1 where the winner gained on the loser, 0 where not, 1/2 for a tie."""
     drift: Tensor
     """Mean squared distance between theta's prediction and the reference's."""
+    cosine: Tensor
+    """Between w - l and e - r: 1 where theta left the reference in exactly the preferred direction. 0
+    where one of the two is zero, and for real pairs, which have no common e."""
+    grad_win: Tensor
+    """L2 norm of what the winning part sends into the prediction: the gradient of the sample's own loss,
+    before any mean over the batch (Eq. 12; Eq. S15 to S17 when stabilised)."""
+    grad_lose: Tensor
+    """The same of the losing part. When stabilised it equals `grad_win`."""
 
 
-def sft_loss(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of each sample, shape (B,) (Eq. 3)."""
+@dataclass(frozen=True, slots=True)
+class StepPreferenceLoss:
+    """The per-sample results of SPO, each of shape (B,). Only `loss` carries a gradient."""
+
+    loss: Tensor
+    win: Tensor
+    """Log-ratio of theta to the reference on the preferred sample, before clipping. Positive: theta
+    has become more likely to take this step."""
+    lose: Tensor
+    """The same on the other sample."""
+    factor: Tensor
+    """The sigmoid before the gradient: 1/2 at the start, near 0 once the pair is learned."""
+    correct: Tensor
+    """Implicit accuracy: 1 where the winner gained on the loser, 0 where not, 1/2 for a tie."""
+    clipped: Tensor
+    """Share of the pair's two ratios that are clipped and so pass no gradient: 0, 1/2 or 1."""
+
+
+def sft_loss(prediction: Tensor, target: Tensor, weight_B: Tensor | None = None) -> Tensor:
+    """Mean squared error of each sample, shape (B,) (Eq. 3), times its weight where there is one."""
     _check_shapes(prediction=prediction, target=target)
     with _outside_autocast(prediction):
         error = _precise(prediction) - _precise(target)
-        return _mean(error * error)
+        loss_B = _mean(error * error)
+        return loss_B if weight_B is None else _per_sample("weight_B", weight_B, loss_B) * loss_B
 
 
 def guided(away: Tensor, toward: Tensor, scale: float) -> Tensor:
@@ -68,7 +95,7 @@ def cpo_loss(
     winner: Tensor,
     loser: Tensor,
     *,
-    scale: float,
+    scale: float | Tensor,
     stabilized: bool,
     margin: Literal["eq14", "eq12"] = "eq14",
     norm_eps: float | None = None,
@@ -84,25 +111,37 @@ def cpo_loss(
         e = _precise(prediction)
         r, w, l = (_precise(x).detach() for x in (reference, winner, loser))
         moved = e - r
-        win = _closer(e, r, w, moved)
-        lose = _closer(e, r, l, moved)
+        from_winner, from_loser, between = e.detach() - w, e.detach() - l, w - l
+        winner_distance, loser_distance = _norm(from_winner), _norm(from_loser)
+        least = _least_norm(e) if norm_eps is None else norm_eps
+        rho = winner_distance / loser_distance.clamp_min(least)
+        drift = _mean(moved.detach() ** 2)
         # win - lose, with the quadratics cancelled by hand: -2 <w - l, e - r>.
-        plain = -2 * _mean((w - l) * moved)
-
-        still = e.detach()
-        winner_distance = _norm(still - w)
-        loser_distance = _norm(still - l).clamp_min(
-            _least_norm(e) if norm_eps is None else norm_eps
-        )
-        rho = winner_distance / loser_distance
+        plain = -2 * _mean(between * moved)
         if stabilized:
-            target = still + _spread(rho, e) * (still - l)
-            s = win + _closer(e, r, target, moved)
+            # Eq. 14 with z_lt - e = rho * (e - l) put in. As that target is no function of e, the
+            # gradient of s in e is 2 * push, and what is left of s is a number.
+            push = torch.addcmul(from_winner, _spread(rho, e), from_loser, value=-1)
+            s = 2 * _mean(push * moved) - 2 * drift
             if margin == "eq12":
                 s = s + (plain - s).detach()
         else:
             s = plain
-        return _preference(s, scale, win=win, lose=lose, plain=plain, rho=rho, moved=moved)
+        win = _closer(moved.detach(), from_winner, drift)
+        return _preference(
+            s,
+            scale,
+            win=win,
+            lose=win - plain.detach(),
+            plain=plain,
+            rho=rho,
+            drift=drift,
+            cosine=_cosine(plain.detach() / -2, between, drift),
+            winner_pull=winner_distance,
+            # Not simply the winner's: where the bound on ||e - l|| holds, the loser's part is less.
+            loser_pull=rho * loser_distance if stabilized else loser_distance,
+            num_elements=e[0].numel(),
+        )
 
 
 def diffusion_dpo_loss(
@@ -113,9 +152,12 @@ def diffusion_dpo_loss(
     winner_noise: Tensor,
     loser_noise: Tensor,
     *,
-    scale: float,
+    scale: float | Tensor,
 ) -> PreferenceLoss:
-    """Diffusion-DPO on a real pair of images, each with its own noised latent (Eq. 9)."""
+    """Diffusion-DPO on a real pair of images, each with its own noised latent (Eq. 9).
+
+    Diffusion-NPO is this with the pair swapped. The result's drift is the winner's.
+    """
     _check_shapes(
         winner_prediction=winner_prediction,
         loser_prediction=loser_prediction,
@@ -131,24 +173,106 @@ def diffusion_dpo_loss(
             _precise(loser_reference).detach(),
         )
         w, l = _precise(winner_noise).detach(), _precise(loser_noise).detach()
-        win = _closer(e_w, r_w, w, e_w - r_w)
-        lose = _closer(e_l, r_l, l, e_l - r_l)
+        moved_w, moved_l = e_w - r_w, e_l - r_l
+        from_w, from_l = e_w.detach() - w, e_l.detach() - l
+        drift_w, drift_l = _mean(moved_w.detach() ** 2), _mean(moved_l.detach() ** 2)
+        win, lose = _closer(moved_w, from_w, drift_w), _closer(moved_l, from_l, drift_l)
         s = win - lose
-        rho = _norm(e_w.detach() - w) / _norm(e_l.detach() - l).clamp_min(_least_norm(e_l))
-        return _preference(s, scale, win=win, lose=lose, plain=s, rho=rho, moved=e_w - r_w)
+        winner_distance, loser_distance = _norm(from_w), _norm(from_l)
+        return _preference(
+            s,
+            scale,
+            win=win,
+            lose=lose,
+            plain=s,
+            rho=winner_distance / loser_distance.clamp_min(_least_norm(e_l)),
+            drift=drift_w,
+            cosine=torch.zeros_like(drift_w),
+            winner_pull=winner_distance,
+            loser_pull=loser_distance,
+            num_elements=e_w[0].numel(),
+        )
+
+
+def spo_loss(
+    winner_log_prob: Tensor,
+    loser_log_prob: Tensor,
+    winner_reference_log_prob: Tensor,
+    loser_reference_log_prob: Tensor,
+    *,
+    beta: float,
+    eps: float,
+) -> StepPreferenceLoss:
+    """Step-aware preference optimisation on two samples of one denoising step (arXiv 2406.04314).
+
+    Takes the log-probabilities (B,) that theta and the reference give each sample (`gaussian_log_prob`)
+    and returns -log sigmoid(beta * (log clip(r_w) - log clip(r_l))), where r is theta's probability over
+    the reference's and clip bounds it to 1 - eps .. 1 + eps. The public code: beta 10, eps 0.1.
+    Raises ValueError for an eps outside of (0, 1).
+    """
+    if not 0 < eps < 1:
+        raise ValueError(f"eps must lie between 0 and 1; got {eps}")
+    _check_same_shape(
+        winner_log_prob=winner_log_prob,
+        loser_log_prob=loser_log_prob,
+        winner_reference_log_prob=winner_reference_log_prob,
+        loser_reference_log_prob=loser_reference_log_prob,
+    )
+    with _outside_autocast(winner_log_prob):
+        win = _precise(winner_log_prob) - _precise(winner_reference_log_prob).detach()
+        lose = _precise(loser_log_prob) - _precise(loser_reference_log_prob).detach()
+        # The logarithm of the clipped ratio, without its exponential: that overflows.
+        low, high = math.log1p(-eps), math.log1p(eps)
+        s = win.clamp(low, high) - lose.clamp(low, high)
+        win, lose = win.detach(), lose.detach()
+        is_clipped = [(x < low) | (x > high) for x in (win, lose)]
+        return StepPreferenceLoss(
+            loss=-logsigmoid(beta * s),
+            win=win,
+            lose=lose,
+            factor=torch.sigmoid(-beta * s.detach()),
+            correct=(1 + torch.sign(win - lose)) / 2,
+            clipped=(is_clipped[0].to(win.dtype) + is_clipped[1].to(win.dtype)) / 2,
+        )
+
+
+def gaussian_log_prob(sample: Tensor, mean: Tensor, std_B: Tensor) -> Tensor:
+    """Log-density of each sample under N(mean, std^2), shape (B,), as the mean over its D elements.
+
+    The mean, not the sum, as in the public code of SPO: the ratio of two such densities is the D-th root
+    of the true one and keeps near 1 at any resolution. The gradient flows into `mean` alone. `std_B`
+    must be positive: the last, noiseless step of a sampler has no density.
+    """
+    _check_shapes(mean=mean, sample=sample)
+    with _outside_autocast(mean):
+        mean = _precise(mean)
+        std_B = _per_sample("std_B", std_B, mean)
+        error = (_precise(sample).detach() - mean) / _spread(std_B, mean)
+        return -_mean(error * error) / 2 - std_B.log() - math.log(2 * math.pi) / 2
 
 
 def _preference(
     s: Tensor,
-    scale: float,
+    scale: float | Tensor,
     *,
     win: Tensor,
     lose: Tensor,
     plain: Tensor,
     rho: Tensor,
-    moved: Tensor,
+    drift: Tensor,
+    cosine: Tensor,
+    winner_pull: Tensor,
+    loser_pull: Tensor,
+    num_elements: int,
 ) -> PreferenceLoss:
-    """-log sigmoid(-scale * s), with what is worth plotting beside it."""
+    """-log sigmoid(-scale * s), with what is worth plotting beside it.
+
+    The pulls are half the norms of the gradients of D * s in the prediction, one of each part.
+    """
+    if isinstance(scale, Tensor):
+        scale = _per_sample("scale", scale, s)
+    factor = torch.sigmoid(scale * s.detach())
+    slope = 2 / num_elements * scale * factor
     return PreferenceLoss(
         # logsigmoid, never log(sigmoid): the latter is -inf where this is merely large. And not
         # softplus, which torch replaces by its asymptote from 20 on.
@@ -156,15 +280,27 @@ def _preference(
         win=win.detach(),
         lose=lose.detach(),
         rho=rho,
-        factor=torch.sigmoid(scale * s.detach()),
+        factor=factor,
         correct=(1 - torch.sign(plain.detach())) / 2,
-        drift=_mean(moved.detach() ** 2),
+        drift=drift,
+        cosine=cosine,
+        grad_win=slope * winner_pull,
+        grad_lose=slope * loser_pull,
     )
 
 
-def _closer(e: Tensor, r: Tensor, target: Tensor, moved: Tensor) -> Tensor:
-    """||target - e||^2 - ||target - r||^2 as the inner product <e - r, (e - target) + (r - target)>."""
-    return _mean(moved * ((e - target) + (r - target)))
+def _closer(moved: Tensor, from_target: Tensor, drift: Tensor) -> Tensor:
+    """||target - e||^2 - ||target - r||^2 as 2 <e - target, e - r> - ||e - r||^2.
+
+    Only `moved` = e - r carries a gradient, and it gives the right one: 2 (e - target).
+    """
+    return 2 * _mean(from_target * moved) - drift
+
+
+def _cosine(product: Tensor, between: Tensor, drift: Tensor) -> Tensor:
+    """<w - l, e - r> over both lengths, all three as means; 0 where a length is 0."""
+    lengths = _mean(between * between).sqrt() * drift.sqrt()
+    return (product / lengths.clamp_min(torch.finfo(lengths.dtype).tiny)).clamp(-1, 1)
 
 
 def _precise(x: Tensor) -> Tensor:
@@ -191,17 +327,30 @@ def _least_norm(x: Tensor) -> float:
     return 1e-12 if x.dtype == torch.float64 else 1e-6 * math.sqrt(x[0].numel())
 
 
-@contextmanager
-def _outside_autocast(x: Tensor) -> Iterator[None]:
-    with torch.autocast(device_type=x.device.type, enabled=False):
-        yield
+def _outside_autocast(x: Tensor) -> torch.autocast:
+    return torch.autocast(device_type=x.device.type, enabled=False)
+
+
+def _per_sample(name: str, values: Tensor, like: Tensor) -> Tensor:
+    """Refuse what is not one value per sample; return it in the precision and place of `like`."""
+    if values.shape != like.shape[:1]:
+        raise ValueError(
+            f"{name} has shape {tuple(values.shape)}; one value per sample, shape "
+            f"{tuple(like.shape[:1])}, is needed"
+        )
+    return values.detach().to(like)
 
 
 def _check_shapes(**tensors: Tensor) -> None:
     """Refuse what would broadcast: a loss over the wrong shape is wrong without a sign of it."""
-    (first, shape), *others = ((name, tuple(t.shape)) for name, t in tensors.items())
+    first, shape = next((name, tuple(t.shape)) for name, t in tensors.items())
     if len(shape) < 2:
         raise ValueError(f"{first} has shape {shape}; a batch (B, ...) is needed")
+    _check_same_shape(**tensors)
+
+
+def _check_same_shape(**tensors: Tensor) -> None:
+    (first, shape), *others = ((name, tuple(t.shape)) for name, t in tensors.items())
     for name, other in others:
         if other != shape:
             raise ValueError(f"{name} has shape {other}, but {first} has {shape}")

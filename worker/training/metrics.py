@@ -9,11 +9,17 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import torch
+from torch import Tensor
 
-State = Literal["loading", "training", "sampling", "saving", "finished", "failed", "stopped"]
+if TYPE_CHECKING:
+    from worker.training.engine import Engine
+
+State = Literal[
+    "loading", "training", "sampling", "validating", "saving", "finished", "failed", "stopped"
+]
 
 
 def append_line(path: Path, row: Mapping[str, Any]) -> None:
@@ -65,33 +71,68 @@ def used_memory_mb(device: torch.device) -> int:
 
 
 class Averages:
-    """Means over the steps since the last logged one. Part of a checkpoint, so that a resumed run
-    logs what an unbroken one logs.
+    """Means over the images since the last logged step, summed up on the device without waiting for it.
+
+    Part of a checkpoint, so that a resumed run logs what an unbroken one logs.
     """
 
     def __init__(self) -> None:
         """Start empty."""
-        self.sums: dict[str, float] = {}
+        self.sums: dict[str, Tensor] = {}
         self.weight = 0.0
 
-    def add(self, values: Mapping[str, float], weight: float) -> None:
-        """Add the means over `weight` images."""
+    def add(self, values: Mapping[str, Tensor], weight_B: Tensor) -> None:
+        """Add values (B,) of a pass; `weight_B` is 0 for images that only fill it."""
+        for name, value_B in values.items():
+            self._add(name, (value_B.detach() * weight_B).sum())
+
+    def add_step(self, values: Mapping[str, Tensor], num_images: int) -> None:
+        """Count the images of this process's share of a step; `values` hold for each of them."""
         for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value * weight
-        self.weight += weight
+            self._add(name, value.detach() * num_images)
+        self.weight += num_images
+
+    def gather(self, engine: "Engine") -> None:
+        """Have the main process hold the sums of all processes, and the others none."""
+        if engine.processes == 1 or not self.sums:
+            return
+        names = sorted(self.sums)
+        weight = torch.tensor(self.weight, dtype=torch.float64, device=engine.device)
+        totals = engine.sum(torch.stack([weight, *(self.sums[name] for name in names)]))
+        totals = totals if engine.is_main else torch.zeros_like(totals)
+        self.weight = float(totals[0])
+        self.sums = dict(zip(names, totals[1:].unbind(), strict=True))
 
     def take(self) -> dict[str, float]:
-        """Return the means and start again."""
-        means = {name: total / self.weight for name, total in self.sums.items()}
+        """Return the means and start again. Waits for the device."""
+        if not self.sums:
+            return {}
+        totals = torch.stack(list(self.sums.values())).tolist()
+        means = {
+            name: total / max(self.weight, 1) for name, total in zip(self.sums, totals, strict=True)
+        }
         self.sums, self.weight = {}, 0.0
         return means
+
+    def state(self) -> dict[str, Any]:
+        """The sums for a checkpoint."""
+        return {"sums": dict(self.sums), "weight": self.weight}
+
+    def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Take up what `state` gave."""
+        self.sums = {name: total.to(device) for name, total in state["sums"].items()}
+        self.weight = state["weight"]
+
+    def _add(self, name: str, total: Tensor) -> None:
+        total = total.double()
+        self.sums[name] = self.sums[name] + total if name in self.sums else total
 
 
 class Progress:
     """Keeps progress.json fresh: at least once a second, also within a step that takes longer."""
 
-    def __init__(self, path: Path) -> None:
-        """Write nothing yet."""
+    def __init__(self, path: Path | None) -> None:
+        """Write nothing yet; without a path, as in all processes but the main one, never."""
         self.path = path
         self.lock = threading.Lock()
         self.over = threading.Event()
@@ -147,4 +188,5 @@ class Progress:
                 values["eta_seconds"] = round(max(0.0, self.ends_at - time.monotonic()), 1)
             values["time"] = time.time()
             self.written_at = time.monotonic()
-            replace_file(self.path, json.dumps(values) + "\n", durable=False)
+            if self.path is not None:
+                replace_file(self.path, json.dumps(values) + "\n", durable=False)

@@ -1,45 +1,36 @@
 """One run from its config to its result: puts the pieces together and keeps the run folder."""
 
 import fcntl
-import hashlib
 import json
 import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
-from worker.training.adapters import (
-    Role,
-    Roles,
-    adapter_metadata,
-    adapter_weights,
-    attach_expert,
-    attach_theta,
-    load_weights,
-)
-from worker.training.backbones.sdxl import SDXL, load_sdxl, tensor_bytes
-from worker.training.batches import Encodings, Plan, load_batch, make_plan
-from worker.training.card import write_card
+from worker.training.batches import Batch, Drawing
 from worker.training.checkpoints import (
     Checkpoint,
-    file_hash,
     newest_checkpoint,
     refuse_other,
     save_checkpoint,
     sync,
 )
-from worker.training.config import Config, to_dict, write_yaml
-from worker.training.examples import Dataset, Example, read_dataset
-from worker.training.failures import Ended, InvalidConfig, InvalidDataset, Stopped
-from worker.training.loop import Calls, make_trainee, train
+from worker.training.config import Config
+from worker.training.config_reading import to_dict, write_yaml
+from worker.training.encodings import Encodings
+from worker.training.engine import Engine
+from worker.training.failures import Ended, InvalidConfig, NonFinite, Stopped
+from worker.training.guarding import after_rollback, rate_factor
+from worker.training.inputs import choose_inputs, read_source, sizes_of
+from worker.training.loop import Calls, RollBack, make_trainee, rate_of, train
 from worker.training.metrics import (
     Progress,
     State,
@@ -49,7 +40,15 @@ from worker.training.metrics import (
     replace_file,
     used_memory_mb,
 )
-from worker.training.step import Stage, make_stage
+from worker.training.models import compile_blocks, load_models, restore_theta, save_theta
+from worker.training.objectives import Parts
+from worker.training.objectives.making import make_objective
+from worker.training.plan import Pass, Plan, make_plan
+from worker.training.results import Outcome, write_results
+from worker.training.sampling import Sampler
+from worker.training.teacher import TeacherCache
+from worker.training.tracking import Trackers, open_trackers
+from worker.training.validating import Validator
 
 log = logging.getLogger(__name__)
 
@@ -57,21 +56,23 @@ log = logging.getLogger(__name__)
 PLACES = (
     "run_folder",
     "dataset_folder",
+    "pairs_folder",
     "expert",
+    "theta.init_path",
+    "samples.negative",
     "threads",
     "device",
     "data.cache_folder",
+    "teacher.cache_folder",
+    "scale.accelerate_config",
+    "tracking.tensorboard",
+    "tracking.mlflow",
+    "tracking.wandb",
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What the run learns from: the usable images, and what was left out or cut up."""
-
-    dataset: Dataset
-    examples: tuple[Example, ...]
-    num_skipped: int
-    num_chunked: int
+class Enough(Exception):
+    """Validation has not improved for as long as the config waits."""
 
 
 def run(config: Config, stop_asked: Callable[[], bool] = lambda: False) -> None:
@@ -80,14 +81,18 @@ def run(config: Config, stop_asked: Callable[[], bool] = lambda: False) -> None:
     Raises one of worker.training.failures.Ended; Stopped once `stop_asked` says so.
     """
     folder = Path(config.run_folder)
-    with _locked(folder), Progress(folder / "progress.json") as progress:
-        logging_to = _log_to(folder / "log.txt")
+    engine = Engine(config)
+    with (
+        _locked(folder) if engine.is_main else nullcontext(),
+        Progress(folder / "progress.json" if engine.is_main else None) as progress,
+    ):
+        logging_to = _log_to(folder / "log.txt") if engine.is_main else logging.NullHandler()
         try:
             if (folder / "result.json").exists():
-                _refuse_other_config(config, folder)
+                refuse_other_config(config, folder)
                 log.info("This run is finished already; its result stands in result.json.")
             else:
-                Run(config, folder, progress, stop_asked).go()
+                Run(config, folder, engine, progress, stop_asked).go()
             progress.show("finished", "Finished.", eta_seconds=0.0)
         except BaseException as error:
             state: State = "stopped" if isinstance(error, Stopped) else "failed"
@@ -106,123 +111,196 @@ class Run:
         self,
         config: Config,
         folder: Path,
+        engine: Engine,
         progress: Progress,
         stop_asked: Callable[[], bool],
     ) -> None:
         """Only takes note; `go` does the work."""
-        self.config, self.folder, self.progress = config, folder, progress
+        self.config, self.folder = config, folder
+        self.engine, self.progress = engine, progress
         self.stop_asked = stop_asked
         self.started_at = time.time()
         self.rate = 0.0
         self.seconds_since_log = 0.0
+        self.images_since_log = 0
         self.saved_step = -1
+        self.trackers: Trackers | None = None
 
     def go(self) -> None:
-        """Load, train, leave the adapter and the result."""
-        config = self.config
-        _refuse_other_config(config, self.folder)
-        self.device = choose_device(config)
+        """Load, train, leave the weights and the result."""
+        config, engine = self.config, self.engine
+        refuse_other_config(config, self.folder)
         set_threads(config)
-        dataset = read_dataset(Path(config.dataset_folder), config.data.split)
-        log.info("Dataset %s: %d images.", dataset.name, len(dataset.examples))
+        source = read_source(config)
+        log.info("Dataset %s: %d items.", source.name, len(source.items))
         self.progress.show("loading", "Loading the model.")
-        self.backbone = self._load_model()
-        self.encodings = Encodings(
-            self.backbone,
-            config.data.resolution,
-            Path(config.data.cache_folder) if config.data.cache_folder else None,
-        )
-        stage = make_stage(self.backbone, self.roles, self.encodings, config.objective, config.seed)
-        self.inputs = self._choose_inputs(dataset, stage)
-        self.plan = make_plan(len(self.inputs.examples), config.seed, config.optimization)
-        self.trainee = make_trainee(self.roles.theta, config.optimization)
-        replace_file(self.folder / "config.yaml", write_yaml(config))
+        models = load_models(config, engine.device)
+        self.backbone, self.roles = models.backbone, models.roles
+        self.identity = {"dataset": source.sha256, "expert": models.expert_sha256 or ""}
+        self.parts = self._make_parts()
+        self.encodings = self.parts.encodings
+        self.objective = make_objective(self.parts)
+        self.inputs = choose_inputs(config, source, self.objective, self.encodings)
+        self.plan = make_plan(self.inputs.sizes, config, engine.rank, engine.processes)
+        self.trainee = make_trainee(self.roles.theta, config, engine.device)
+        self.sampler = Sampler(config, self.folder, self.encodings, self.roles)
+        self.validator = self._make_validator()
+        if engine.is_main:
+            replace_file(self.folder / "config.yaml", write_yaml(config))
+        engine.wait()
         self._resume()
         self._announce()
-        self._prepare(stage)
-        self._sample_if_due()
-        train(self.trainee, self.plan, config.optimization, self._calls(stage))
-        self._finish()
+        self._prepare()
+        if config.optimization.compile:
+            compile_blocks(self.roles.theta_network)
+        self.roles.theta_called = engine.wrap(self.roles.theta_network)
+        self._train_and_finish()
 
-    def _load_model(self) -> SDXL:
-        config = self.config
-        dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-        backbone = load_sdxl(config.model, self.device, dtype)
-        backbone.check_resolution(config.data.resolution)
-        self.identity: dict[str, Any] = {"dataset": "", "expert": ""}
-        attach_theta(backbone.network, config.lora, config.seed)
-        if config.expert is not None:
-            weights, metadata = backbone.load_adapter(Path(config.expert))
-            attach_expert(backbone.network, weights, metadata)
-            self.identity["expert"] = hash_weights(weights)
-        self.roles = Roles(backbone.network)
-        if config.optimization.gradient_checkpointing:
-            backbone.pipeline.unet.enable_gradient_checkpointing()
-        return backbone
-
-    def _choose_inputs(self, dataset: Dataset, stage: Stage) -> Inputs:
-        self.identity["dataset"] = dataset.sha256
-        usable = tuple(example for example in dataset.examples if stage.is_usable(example))
-        num_skipped = len(dataset.examples) - len(usable)
-        if not usable:
-            raise InvalidDataset(
-                f"{dataset.folder}: no image of split {self.config.data.split} has a negative "
-                "attribute, and stage 2 learns from those only"
-            )
-        num_chunked = sum(
-            any(len(self.encodings.split(text)) > 1 for text in stage.texts(example))
-            for example in usable
+    def _make_parts(self) -> Parts:
+        config, backbone = self.config, self.backbone
+        encodings = Encodings(
+            backbone,
+            Path(config.data.cache_folder) if config.data.cache_folder else None,
+            null_is_zeros=config.text.null == "zeros",
         )
-        if num_skipped:
-            log.info("%d images have no negative attribute and are skipped.", num_skipped)
-        if num_chunked:
-            log.info(
-                "%d images have a prompt longer than one window; none is cut.",
-                num_chunked,
+        drawing = Drawing(
+            backbone.schedule, config.seed, config.noise.timesteps, config.noise.offset
+        )
+        teacher = None
+        if config.teacher.cache_folder is not None:
+            teacher = TeacherCache(
+                Path(config.teacher.cache_folder),
+                config.teacher.dtype,
+                {
+                    "network": backbone.network_fingerprint(),
+                    "encoders": backbone.fingerprint(),
+                    "expert": self.identity["expert"],
+                    "reference": config.objective.reference,
+                    "precision": config.precision,
+                    "null": config.text.null,
+                    "seed": config.seed,
+                    "noise": to_dict(config)["noise"],
+                    "flow": to_dict(config)["flow"],
+                },
             )
-        return Inputs(dataset, usable, num_skipped, num_chunked)
+        return Parts(config, backbone, self.roles, encodings, drawing, teacher)
+
+    def _make_validator(self) -> Validator:
+        config, engine = self.config, self.engine
+        items = tuple(
+            item for item in self.inputs.source.validation if self.objective.is_usable(item)
+        )[: config.validation.images]
+        if config.validation.every and not items:
+            log.info("The dataset has no validation images to learn from: there is no validation.")
+        sizes = sizes_of(config, items, self.objective, self.encodings)
+        plan = Plan(
+            sizes, config.seed, 1, config.optimization.batch_size, 0, engine.rank, engine.processes
+        )
+        self.validation_items = items
+        return Validator(
+            config,
+            self.folder / "best",
+            engine,
+            plan,
+            partial(self._load, items, sizes),
+            self.objective.compute,
+        )
+
+    def _load(
+        self, items: Sequence[Any], sizes: Sequence[tuple[int, int]], dealt: Pass, epoch: int
+    ) -> Batch:
+        chosen = [items[index] for index in dealt.indices]
+        return self.objective.load(chosen, dealt, sizes[dealt.indices[0]], epoch)
+
+    # Resuming -------------------------------------------------------------------------------------
 
     def _resume(self) -> None:
+        self.trainee.num_rollbacks = len(self._read_rollbacks())
         checkpoint = newest_checkpoint(self.folder / "checkpoints")
         if checkpoint is not None:
             self._take_up(checkpoint)
-        done = -1 if checkpoint is None else checkpoint.step
-        cut_after(self.folder / "metrics.jsonl", done)
-        cut_after(self.folder / "samples" / "samples.jsonl", done)
+            log.info("Resumed from %s.", checkpoint.folder.name)
+        self._forget_after(-1 if checkpoint is None else checkpoint.step)
 
     def _take_up(self, checkpoint: Checkpoint) -> None:
         refuse_other(checkpoint, self.identity)
-        weights, _ = self.backbone.load_adapter(checkpoint.folder)
-        load_weights(self.backbone.network, "theta", weights, str(checkpoint.folder))
-        self.trainee.restore(checkpoint.load_state())
+        restore_theta(self.backbone, self.roles, checkpoint.folder)
+        state = checkpoint.load_state()
+        self.trainee.restore(state, self.engine.device)
+        self.validator.restore(state["validation"])
+        if not self.engine.is_main:
+            # The sums of all processes lie with the main one.
+            self.trainee.averages.take()
         self.saved_step = checkpoint.step
-        log.info("Resumed from %s.", checkpoint.folder.name)
+
+    def _forget_after(self, step: int) -> None:
+        """Drop what was logged later: it is done again."""
+        if self.engine.is_main:
+            cut_after(self.folder / "metrics.jsonl", step)
+            cut_after(self.folder / "samples" / "samples.jsonl", step)
+
+    def _read_rollbacks(self) -> list[dict[str, int]]:
+        path = self.folder / "rollbacks.json"
+        found: list[dict[str, int]] = json.loads(path.read_text()) if path.is_file() else []
+        return found
+
+    def _roll_back(self) -> None:
+        """Go back to the newest checkpoint with half the learning rate. Raises NonFinite after too many.
+
+        The list of rollbacks is written first: a run that is killed meanwhile takes up the same
+        checkpoint with the same learning rate.
+        """
+        trainee, step = self.trainee, self.trainee.step
+        trainee.num_rollbacks = after_rollback(trainee.num_rollbacks, self.config.guard)
+        checkpoint = newest_checkpoint(self.folder / "checkpoints")
+        if checkpoint is None:
+            raise NonFinite(
+                "Gradients explode or are not numbers before the first checkpoint; lower "
+                "optimization.learning_rate, or look at the model and the first images"
+            )
+        rollbacks = [*self._read_rollbacks(), {"from": step, "to": checkpoint.step}]
+        if self.engine.is_main:
+            replace_file(self.folder / "rollbacks.json", json.dumps(rollbacks))
+        self._take_up(checkpoint)
+        self._forget_after(checkpoint.step)
+        log.warning(
+            "Too many steps in a row were left out: back from step %d to %d, with %g times the "
+            "learning rate.",
+            step,
+            checkpoint.step,
+            rate_factor(trainee.num_rollbacks),
+        )
+
+    # Before the first step ------------------------------------------------------------------------
 
     def _announce(self) -> None:
-        optimization = self.config.optimization
+        config = self.config
         count = sum(p.numel() for p in self.trainee.parameters.values())
         log.info(
-            "%s on %s: %d images, %d steps of %d images, learning rate %g, %d weights, %s.",
-            self.config.objective.kind,
-            self.device.type,
-            len(self.inputs.examples),
+            "%s on %s: %d items, %d steps of %d, learning rate %g, %d weights, %s.",
+            config.objective.kind,
+            self.engine.device.type,
+            len(self.inputs.items),
             self.plan.total_steps,
-            optimization.batch_size * optimization.gradient_accumulation,
-            optimization.learning_rate,
+            config.images_per_step,
+            config.effective_learning_rate,
             count,
-            self.config.precision,
+            config.precision,
         )
-        if self.config.objective.kind != "sft":
+        if config.objective.kind not in ("sft", "spo"):
             log.info(
-                "beta %g: %g on mean errors.",
-                self.config.objective.beta,
-                self.config.objective.beta / 2,
+                "beta %g: %g on mean errors.", config.objective.beta, config.objective.beta / 2
             )
+        if config.theta.init != "base" or config.objective.reference != "base":
+            log.info("Theta does not start as the reference, so the first loss is not log 2.")
+        if config.data.split == "all":
+            log.warning("The images learned from include the test images.")
 
-    def _prepare(self, stage: Stage) -> None:
-        """Encode what the remaining steps need, once, and free the text encoders' memory."""
-        needed = _needed(self.plan, self.trainee.step)
-        for done, index in enumerate(needed):
+    def _prepare(self) -> None:
+        """Encode what the remaining steps need, once, and free the encoders' memory."""
+        needed = [(self.inputs.items[i], self.inputs.sizes[i]) for i in self._needed()]
+        needed += zip(self.validation_items, self.validator.plan.shapes, strict=True)
+        for done, (item, size) in enumerate(needed):
             self._check_stop()
             self.progress.show(
                 "loading",
@@ -230,192 +308,205 @@ class Run:
                 step=self.trainee.step,
                 total_steps=self.plan.total_steps,
             )
-            example = self.inputs.examples[index]
-            self.encodings.latent(example)
-            self.encodings.text(stage.texts(example))
-        self.encodings.text(["", *self.config.samples.prompts])
+            for picture in self.objective.pictures(item):
+                self.encodings.latent(picture, size)
+            self.encodings.text(self.objective.texts(item))
+        self.encodings.text([""])
+        self.sampler.prepare()
         self.backbone.release_encoders()
 
-    def _calls(self, stage: Stage) -> Calls:
-        self.progress.show("training", "Training.")
-        return Calls(
-            load=lambda indices, epoch: load_batch(
-                self.encodings,
-                [self.inputs.examples[i] for i in indices],
-                self.config.seed,
-                epoch,
-            ),
-            compute=stage.compute,
-            check_ready=self.roles.check_ready,
+    def _needed(self) -> list[int]:
+        """The items that this process's remaining steps use, in order of first use."""
+        found: dict[int, None] = {}
+        for step in range(self.trainee.step + 1, self.plan.total_steps + 1):
+            if len(found) == len(self.inputs.items):
+                break
+            for dealt in self.plan.passes(step):
+                found.update(dict.fromkeys(dealt.indices))
+        return list(found)
+
+    # Steps ----------------------------------------------------------------------------------------
+
+    def _train_and_finish(self) -> None:
+        """Train, with trackers listening where the config names some."""
+        result = None
+        if self.engine.is_main:
+            values = to_dict(self.config)
+            self.trackers = open_trackers(
+                self.config.tracking, self.folder, values, self.trainee.step
+            )
+        try:
+            self._go_on()
+            result = self._finish()
+        finally:
+            if self.trackers is not None:
+                self.trackers.close(result)
+
+    def _go_on(self) -> None:
+        """Train to the end, through as many rollbacks as that takes."""
+        calls = Calls(
+            load=partial(self._load, self.inputs.items, self.inputs.sizes),
+            compute=self.objective.compute,
             finish_step=self._finish_step,
         )
+        self._sample_if_due()
+        self.progress.show("training", "Training.")
+        while not self.validator.is_over:
+            try:
+                train(self.trainee, self.plan, self.config, self.engine, self.roles, calls)
+            except RollBack:
+                self._roll_back()
+            except Enough:
+                log.info("Validation does not improve any more: this is the end.")
+            else:
+                return
 
     def _finish_step(self, num_images: int, seconds: float) -> None:
         step, total = self.trainee.step, self.plan.total_steps
-        rate = num_images / max(seconds, 1e-9)
-        self.rate = rate if not self.rate else 0.9 * self.rate + 0.1 * rate
         self.seconds_since_log += seconds
-        if step % self.config.log_every == 0 or step == total:
-            self._log_step()
-        per_step = (
-            self.config.optimization.batch_size * self.config.optimization.gradient_accumulation
-        )
-        self.progress.show(
-            "training",
-            f"Step {step} of {total}.",
-            step=step,
-            images_per_second=round(self.rate, 3),
-            eta_seconds=(total - step) * per_step / self.rate,
-        )
+        self.images_since_log += num_images
+        is_validated = self.validator.is_due(step, total)
+        if step % self.config.log_every == 0 or step == total or is_validated:
+            self._log_step(self._validate() if is_validated else {})
+        self.progress.show("training", f"Step {step} of {total}.", step=step)
+        if self.validator.is_over:
+            self._sample_if_due(is_last=True)
+            self._save()
+            raise Enough
         self._sample_if_due()
         if step % self.config.checkpoints.every == 0 or step == total:
             self._save()
         self._check_stop()
 
-    def _log_step(self) -> None:
-        step, averages = self.trainee.step, self.trainee.averages
-        images_per_second = averages.weight / max(self.seconds_since_log, 1e-9)
-        means = averages.take()
-        self.seconds_since_log = 0.0
+    def _log_step(self, more: dict[str, float]) -> None:
+        """Write a line of metrics: here, and only here, the device is waited for."""
+        trainee, step, total = self.trainee, self.trainee.step, self.plan.total_steps
+        started = time.monotonic()
+        trainee.averages.gather(self.engine)
+        means = trainee.averages.take()
+        num_skipped, is_lost = trainee.guard.num_skipped, trainee.guard.needs_rollback()
+        self.seconds_since_log += time.monotonic() - started
+        self.rate = self.images_since_log / max(self.seconds_since_log, 1e-9)
+        self.seconds_since_log, self.images_since_log = 0.0, 0
         row = {
             "step": step,
             "epoch": self.plan.epoch_of(step),
             **means,
-            "images_per_second": round(images_per_second, 3),
-            "memory_mb": used_memory_mb(self.device),
+            "lr": rate_of(trainee, self.plan, step, self.config),
+            "lr_factor": rate_factor(trainee.num_rollbacks),
+            "skipped_steps": num_skipped,
+            **more,
+            "images_per_second": round(self.rate, 3),
+            "memory_mb": used_memory_mb(self.engine.device),
             "time": time.time(),
         }
-        append_line(self.folder / "metrics.jsonl", row)
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in means.items())
-        log.info("Step %d of %d: %s.", step, self.plan.total_steps, shown)
+        if self.engine.is_main:
+            append_line(self.folder / "metrics.jsonl", row)
+        if self.trackers is not None:
+            self.trackers.log(step, row)
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in (means | more).items())
+        log.info("Step %d of %d: %s.", step, total, shown)
+        per_step = min(self.config.images_per_step, len(self.inputs.items))
+        self.progress.show(
+            "training",
+            images_per_second=round(self.rate, 3),
+            eta_seconds=(total - step) * per_step / self.rate,
+        )
+        if is_lost:
+            raise RollBack
+
+    def _validate(self) -> dict[str, float]:
+        self.progress.show("validating", "Validating.")
+        with self._with_means():
+            loss = self.validator.validate()
+            self.validator.note(
+                self.trainee.step, loss, partial(save_theta, self.backbone, self.roles)
+            )
+        self.progress.show("training")
+        return {"validation_loss": loss}
+
+    def _with_means(self) -> Any:
+        """Let theta be the mean of its weights, where one is kept: it is what comes out of the run."""
+        ema = self.trainee.ema
+        return nullcontext() if ema is None else ema.swapped()
+
+    def _sample_if_due(self, *, is_last: bool = False) -> None:
+        step, total = self.trainee.step, self.plan.total_steps
+        if self.engine.is_main and self.sampler.is_due(step, step if is_last else total):
+            with self._with_means():
+                self.sampler.make(step, self._before_sample)
+            self.progress.show("training", f"Step {step} of {total}.")
+        self.engine.wait()
+
+    def _before_sample(self, message: str) -> None:
+        # Other processes wait for this one, so a stop is only noticed at the end of the step there.
+        if self.engine.processes == 1:
+            self._check_stop()
+        self.progress.show("sampling", message)
 
     def _save(self) -> None:
-        step = self.trainee.step
-        if step == self.saved_step:
+        trainee, step = self.trainee, self.trainee.step
+        # In the middle of steps that are left out: the last good checkpoint is what to go back to.
+        if step == self.saved_step or int(trainee.guard.in_a_row.item()):
             return
         self.progress.show("saving", f"Saving step {step}.")
-        for name in ("metrics.jsonl", "samples/samples.jsonl"):
-            if (self.folder / name).exists():
-                sync(self.folder / name)
-        save_checkpoint(
-            self.folder / "checkpoints",
-            step,
-            self.identity,
-            self.trainee.state(),
-            self._write_adapter,
-            self.config.checkpoints.keep,
-        )
+        trainee.averages.gather(self.engine)
+        if self.engine.is_main:
+            for name in ("metrics.jsonl", "samples/samples.jsonl"):
+                if (self.folder / name).exists():
+                    sync(self.folder / name)
+            save_checkpoint(
+                self.folder / "checkpoints",
+                step,
+                self.identity,
+                trainee.state() | {"validation": self.validator.state()},
+                partial(save_theta, self.backbone, self.roles),
+                self.config.checkpoints.keep,
+            )
+        self.engine.wait()
         self.saved_step = step
         self.progress.show("training", f"Step {step} of {self.plan.total_steps}.")
 
-    def _write_adapter(self, folder: Path) -> Path:
-        network = self.backbone.network
-        return self.backbone.save_adapter(
-            folder,
-            adapter_weights(network, "theta"),
-            adapter_metadata(network, "theta"),
-        )
-
     def _check_stop(self) -> None:
-        if self.stop_asked():
+        if self.engine.any(self.stop_asked()):
             if self.trainee.step:
                 self._save()
             raise Stopped(f"Stopped on request after step {self.trainee.step}; start it to go on")
 
-    def _sample_if_due(self) -> None:
-        """Make the samples of this step that are not there yet."""
-        step, samples = self.trainee.step, self.config.samples
-        regular = samples.every and step % samples.every == 0
-        if not samples.prompts or not (regular or step in (0, self.plan.total_steps)):
-            return
-        path = self.folder / "samples" / "samples.jsonl"
-        there = {(row["step"], row["index"], row["model"]) for row in read_lines(path)}
-        roles: list[tuple[str, Role]] = [("target", "theta")]
-        if step == 0 and self.config.expert is not None:
-            roles += [("expert", "expert"), ("base", "reference")]
-        cases = [(prompt, seed) for prompt in samples.prompts for seed in samples.seeds]
-        for model, role in roles:
-            for index, (prompt, seed) in enumerate(cases):
-                if (step, index, model) in there:
-                    continue
-                self._check_stop()
-                self.progress.show("sampling", f"Sampling {index + 1} of {len(cases)} ({model}).")
-                name = f"step-{step:06d}-{index:02d}{'' if model == 'target' else f'-{model}'}.png"
-                self._sample(role, prompt, seed, self.folder / "samples" / name)
-                row = {
-                    "step": step,
-                    "index": index,
-                    "prompt": prompt,
-                    "seed": seed,
-                    "file": f"samples/{name}",
-                    "model": model,
-                }
-                append_line(path, row)
-        self.progress.show("training", f"Step {step} of {self.plan.total_steps}.")
+    def _finish(self) -> dict[str, Any] | None:
+        """Write the weights and the result, which the main process returns.
 
-    def _sample(self, role: Role, prompt: str, seed: int, path: Path) -> None:
-        samples = self.config.samples
-        pair = self.encodings.text([prompt, ""])
-        text, empty = pair.row(0), pair.row(1)
-        with self.roles.frozen(role):
-            image = self.backbone.sample(
-                text,
-                empty,
-                seed=seed,
-                steps=samples.steps,
-                guidance=samples.guidance,
-                resolution=self.config.data.resolution,
+        Raises NonFinite where no step has changed a weight.
+        """
+        if self.trainee.guard.num_skipped >= self.trainee.step:
+            raise NonFinite(
+                "Every step's gradient exploded or was not a number; nothing was learned"
             )
-        path.parent.mkdir(exist_ok=True)
-        unfinished = path.with_suffix(".tmp")
-        image.save(unfinished, format="PNG")
-        unfinished.replace(path)
-
-    def _finish(self) -> None:
         self._save()
-        self.progress.show("saving", "Writing the adapter.")
-        adapter = self.folder / "adapter"
-        file = self._write_adapter(adapter)
-        final = (read_lines(self.folder / "metrics.jsonl") or [{}])[-1]
-        dataset, inputs = self.inputs.dataset, self.inputs
-        result = {
-            "steps": self.trainee.step,
-            "final": final,
-            "adapter": f"adapter/{file.name}",
-            "sha256": file_hash(file),
-            "objective": self.config.objective.kind,
-            "model": to_dict(self.config)["model"],
-            "expert_sha256": self.identity["expert"] or None,
-            "dataset": {"name": dataset.name, "sha256": dataset.sha256},
-            "criteria": {"name": dataset.criteria, "sha256": dataset.criteria_sha256},
-            "images": len(inputs.examples),
-            "skipped_without_negative": inputs.num_skipped,
-            "images_with_long_prompts": inputs.num_chunked,
-            "includes_test_images": self.config.data.split == "all",
-        }
-        write_card(adapter / "README.md", self.config, result)
-        for path in (file, adapter / "README.md", adapter):
-            sync(path)
-        replace_file(
-            self.folder / "result.json",
-            json.dumps(result, indent=2, ensure_ascii=False),
+        self.progress.show("saving", "Writing the weights.")
+        if not self.engine.is_main:
+            self.engine.wait()
+            return None
+        has_best = self.validator.has_best
+        if has_best:
+            restore_theta(self.backbone, self.roles, self.folder / "best")
+        outcome = Outcome(
+            steps=self.trainee.step,
+            best_step=self.validator.best_step if has_best else None,
+            expert_sha256=self.identity["expert"] or None,
+            final=(read_lines(self.folder / "metrics.jsonl") or [{}])[-1],
+            rollbacks=len(self._read_rollbacks()),
         )
-        sync(self.folder)
-        log.info("Finished after %d steps; the adapter is %s.", self.trainee.step, file)
+        with nullcontext() if has_best else self._with_means():
+            result = write_results(
+                self.config, self.folder, self.backbone, self.roles, self.inputs, outcome
+            )
+        self.engine.wait()
+        return result
 
 
-def _needed(plan: Plan, done: int) -> list[int]:
-    """The images that the remaining steps use, in order of first use."""
-    found: dict[int, None] = {}
-    for step in range(done + 1, plan.total_steps + 1):
-        if len(found) == plan.num_images:
-            break
-        for indices in plan.batches(step):
-            found.update(dict.fromkeys(indices))
-    return list(found)
-
-
-def _refuse_other_config(config: Config, folder: Path) -> None:
+def refuse_other_config(config: Config, folder: Path) -> None:
+    """Raise InvalidConfig where the folder holds a run that computes something else."""
     path = folder / "config.yaml"
     if not path.exists():
         return
@@ -437,24 +528,6 @@ def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
-
-
-def hash_weights(weights: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 over names and values, the same for the same weights whatever file they stand in."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(weights.items()):
-        digest.update(name.encode())
-        digest.update(tensor_bytes(tensor))
-    return digest.hexdigest()
-
-
-def choose_device(config: Config) -> torch.device:
-    """The device the config means on this machine. Raises InvalidConfig where there is none."""
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise InvalidConfig("device: cuda is asked for, but this machine shows no GPU to torch")
-    if config.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(config.device)
 
 
 def set_threads(config: Config) -> None:

@@ -13,7 +13,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 from tests.worker.training.datasets import write_dataset
-from worker.training.config import Checkpoints, Config, Optimization, Samples, write_yaml
+from worker.training.config import Checkpoints, Config, Optimization, Samples
+from worker.training.config_reading import write_yaml
 from worker.training.recipes import tiny_cpo, tiny_sft
 from worker.training.run import run
 from worker.training.tiny_model import make_tiny_sdxl

@@ -5,14 +5,9 @@ from typing import Any
 import pytest
 
 from worker.training import recipes
-from worker.training.config import (
-    Config,
-    from_dict,
-    json_schema,
-    load_config,
-    to_dict,
-    write_yaml,
-)
+from worker.training.config import Config
+from worker.training.config_reading import from_dict, load_config, to_dict, write_yaml
+from worker.training.config_schema import json_schema
 from worker.training.failures import InvalidConfig
 
 SCHEMA = Path(__file__).parents[3] / "app/runs/training_schema.json"

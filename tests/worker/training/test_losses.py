@@ -1,22 +1,73 @@
-"""The losses against a slow float64 version and the identities of the method (decisions.md)."""
+"""The losses against the paper's formulas in float64, and what the code promises beyond them.
 
+The identities of the method are in test_invariants.py.
+"""
+
+import dataclasses
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
-import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.worker.training import formulas
 from worker.training.losses import (
     PreferenceLoss,
+    StepPreferenceLoss,
     cpo_loss,
     diffusion_dpo_loss,
+    gaussian_log_prob,
     guided,
     sft_loss,
+    spo_loss,
 )
 
-SHAPES = [(3, 4, 5, 6), (2, 7), (4, 2, 3, 2, 2)]
 LOG_2 = math.log(2)
+DTYPES = (torch.float64, torch.float32, torch.bfloat16)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A random shape, with a scale for the batch or one for each sample."""
+
+    shape: tuple[int, ...]
+    seed: int
+    spread: float
+    scale: float | Tensor
+    omega_w: float
+    omega_l: float
+
+    def draw(self, count: int) -> list[Tensor]:
+        return [self.spread * x for x in draw(self.shape, count, self.seed)]
+
+    def scales(self) -> Tensor:
+        """The scale of each sample."""
+        return torch.ones(self.shape[0], dtype=torch.float64) * self.scale
+
+
+@st.composite
+def cases(draw_from: st.DrawFn) -> Case:
+    batch = draw_from(st.integers(1, 5))
+    scales = st.floats(1e-3, 2500)
+    per_sample = draw_from(st.none() | st.lists(scales, min_size=batch, max_size=batch))
+    return Case(
+        shape=(batch, *draw_from(st.lists(st.integers(1, 6), min_size=1, max_size=4))),
+        seed=draw_from(st.integers(0, 2**32)),
+        spread=draw_from(st.floats(0.01, 1)),
+        scale=draw_from(scales)
+        if per_sample is None
+        else torch.tensor(per_sample, dtype=torch.float64),
+        omega_w=draw_from(st.floats(1, 5)),
+        omega_l=draw_from(st.floats(1, 5)),
+    )
+
+
+many_cases = settings(max_examples=60, deadline=None)
 
 
 def draw(shape: tuple[int, ...], count: int, seed: int = 0) -> list[Tensor]:
@@ -24,262 +75,223 @@ def draw(shape: tuple[int, ...], count: int, seed: int = 0) -> list[Tensor]:
     return [torch.randn(shape, generator=generator, dtype=torch.float64) for _ in range(count)]
 
 
-def gradient(e: Tensor, r: Tensor, w: Tensor, l: Tensor, **kwargs: object) -> Tensor:
-    """The gradient of the summed loss in the prediction."""
-    e = e.clone().requires_grad_()
-    cpo_loss(e, r, w, l, **kwargs).loss.sum().backward()  # type: ignore[arg-type]
-    assert e.grad is not None
-    return e.grad
-
-
-def flat(x: Tensor) -> Tensor:
-    return x.flatten(1)
-
-
-def dot(a: Tensor, b: Tensor) -> Tensor:
-    return (flat(a) * flat(b)).sum(1)
+def same(found: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
 
 def norm(x: Tensor) -> Tensor:
-    length: Tensor = torch.linalg.vector_norm(flat(x), dim=1)
+    length: Tensor = torch.linalg.vector_norm(x.flatten(1), dim=1)
     return length
 
 
-def slow_cpo(
-    e: np.ndarray, r: np.ndarray, w: np.ndarray, l: np.ndarray, scale: float, stabilized: bool
-) -> tuple[float, float, float, float]:
-    """Eq. 12 to 14 for one sample, as the paper writes them, numpy only: loss, win, lose, rho."""
-
-    def distance(a: np.ndarray, b: np.ndarray) -> float:
-        return float(np.mean((a - b) ** 2))
-
-    win = distance(w, e) - distance(w, r)
-    lose = distance(l, e) - distance(l, r)
-    d_w, d_l = np.sqrt(np.sum((e - w) ** 2)), np.sqrt(np.sum((e - l) ** 2))
-    s = win - lose
-    if stabilized:
-        target = e + (e - l) / d_l * d_w
-        s = win + distance(target, e) - distance(target, r)
-    return float(np.logaddexp(0, scale * s)), win, lose, float(d_w / d_l)
+@many_cases
+@given(cases(), st.booleans())
+def test_cpo_and_its_gradient_equal_the_formulas(case: Case, stabilized: bool) -> None:
+    e, r, negative, positive, null, everything = case.draw(6)
+    w = guided(negative, positive, case.omega_w)
+    l = guided(null, everything, case.omega_l)
+    slow_w = formulas.guided(negative, positive, case.omega_w)
+    slow_l = formulas.guided(null, everything, case.omega_l)
+    e.requires_grad_()
+    found = cpo_loss(e, r, w, l, scale=case.scale, stabilized=stabilized)
+    slow = formulas.cpo_s if stabilized else formulas.cpo
+    expected = slow(e, r, slow_w, slow_l, case.scales())
+    same(found.loss, expected)
+    same(formulas.gradient(found.loss.sum(), e), formulas.gradient(expected.sum(), e))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("stabilized", [False, True])
-@pytest.mark.parametrize("scale", [0.3, 40.0])
-def test_cpo_equals_the_slow_version(
-    shape: tuple[int, ...], stabilized: bool, scale: float
+@many_cases
+@given(cases())
+def test_dpo_and_its_gradients_equal_the_formulas(case: Case) -> None:
+    e_w, e_l, r_w, r_l, w, l = case.draw(6)
+    e_w.requires_grad_()
+    e_l.requires_grad_()
+    found = diffusion_dpo_loss(e_w, e_l, r_w, r_l, w, l, scale=case.scale)
+    expected = formulas.dpo(e_w, e_l, r_w, r_l, w, l, case.scales())
+    same(found.loss, expected)
+    same(found.win, formulas.each(formulas.win_or_lose, e_w, r_w, w))
+    same(found.lose, formulas.each(formulas.win_or_lose, e_l, r_l, l))
+    same(found.drift, formulas.each(formulas.distance, e_w, r_w))
+    for e in (e_w, e_l):
+        same(formulas.gradient(found.loss.sum(), e), formulas.gradient(expected.sum(), e))
+
+
+@many_cases
+@given(cases(), st.booleans())
+def test_sft_and_its_gradient_equal_the_formulas(case: Case, weighted: bool) -> None:
+    e, noise = case.draw(2)
+    e.requires_grad_()
+    found = sft_loss(e, noise, case.scales() if weighted else None)
+    expected = formulas.sft(e, noise) * (case.scales() if weighted else 1)
+    same(found, expected)
+    same(formulas.gradient(found.sum(), e), formulas.gradient(expected.sum(), e))
+
+
+@many_cases
+@given(
+    st.integers(0, 2**32),
+    st.integers(1, 6),
+    st.floats(0.001, 1),
+    st.floats(0.1, 500),
+    st.floats(0.01, 0.9),
+)
+def test_spo_and_its_gradient_equal_the_formulas(
+    seed: int, batch: int, spread: float, beta: float, eps: float
 ) -> None:
-    e, r, w, l = draw(shape, 4)
-    found = cpo_loss(e, r, w, l, scale=scale, stabilized=stabilized)
-    for i in range(shape[0]):
-        one = (e[i].numpy(), r[i].numpy(), w[i].numpy(), l[i].numpy())
-        expected = slow_cpo(*one, scale, stabilized)
-        actual = [x[i].item() for x in (found.loss, found.win, found.lose, found.rho)]
-        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-9)
+    win, lose, reference_win, reference_lose = (spread * x for x in draw((batch,), 4, seed))
+    win.requires_grad_()
+    lose.requires_grad_()
+    found = spo_loss(win, lose, reference_win, reference_lose, beta=beta, eps=eps)
+    expected = formulas.spo(win, lose, reference_win, reference_lose, beta, eps)
+    same(found.loss, expected)
+    for x in (win, lose):
+        same(formulas.gradient(found.loss.sum(), x), formulas.gradient(expected.sum(), x))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_dpo_equals_the_slow_version(shape: tuple[int, ...]) -> None:
-    e_w, e_l, r_w, r_l, n_w, n_l = draw(shape, 6)
-    found = diffusion_dpo_loss(e_w, e_l, r_w, r_l, n_w, n_l, scale=3.0)
-    win = flat((n_w - e_w) ** 2 - (n_w - r_w) ** 2).mean(1).numpy()
-    lose = flat((n_l - e_l) ** 2 - (n_l - r_l) ** 2).mean(1).numpy()
-    np.testing.assert_allclose(found.win.numpy(), win, rtol=0, atol=1e-9)
-    np.testing.assert_allclose(found.lose.numpy(), lose, rtol=0, atol=1e-9)
-    expected = np.logaddexp(0, 3.0 * (win - lose))
-    np.testing.assert_allclose(found.loss.numpy(), expected, rtol=0, atol=1e-9)
+@many_cases
+@given(cases())
+def test_gaussian_log_prob_and_its_gradient_equal_the_formulas(case: Case) -> None:
+    sample, mean = case.draw(2)
+    # Below this the formula, which takes the logarithm of a density, underflows first.
+    std_B = 0.5 + case.scales() / 2500
+    mean.requires_grad_()
+    found = gaussian_log_prob(sample, mean, std_B)
+    expected = formulas.each(formulas.gaussian, sample, mean, std_B)
+    same(found, expected)
+    same(formulas.gradient(found.sum(), mean), formulas.gradient(expected.sum(), mean))
 
 
-def test_dpo_on_a_pair_of_identical_images_learns_nothing() -> None:
+@many_cases
+@given(cases(), st.booleans())
+def test_what_is_plotted_equals_the_formulas(case: Case, stabilized: bool) -> None:
+    e, r, w, l = case.draw(4)
+    found = cpo_loss(e, r, w, l, scale=case.scale, stabilized=stabilized)
+    win = formulas.each(formulas.win_or_lose, e, r, w)
+    lose = formulas.each(formulas.win_or_lose, e, r, l)
+    argument = formulas.cpo_s_argument if stabilized else formulas.cpo_argument
+    same(found.win, win)
+    same(found.lose, lose)
+    same(found.rho, norm(e - w) / norm(e - l))
+    same(found.factor, torch.sigmoid(case.scales() * formulas.each(argument, e, r, w, l)))
+    same(found.correct, (win < lose).double())
+    same(found.drift, formulas.each(formulas.distance, e, r))
+    same(found.cosine, torch.cosine_similarity((w - l).flatten(1), (e - r).flatten(1)))
+
+
+@many_cases
+@given(cases(), st.booleans())
+def test_gradient_norms_are_those_that_autograd_gives_the_parts(
+    case: Case, stabilized: bool
+) -> None:
+    e, r, w, l = case.draw(4)
+    e.requires_grad_()
+    found = cpo_loss(e, r, w, l, scale=case.scale, stabilized=stabilized)
+    weight_B = case.scales() * found.factor
+    target = formulas.each(formulas.surrogate, e, w, l).detach() if stabilized else l
+    winning = formulas.each(formulas.distance, e, w)
+    losing = formulas.each(formulas.distance, e, target) * (1 if stabilized else -1)
+    parts = [formulas.gradient((weight_B * part).sum(), e) for part in (winning, losing)]
+    same(found.grad_win, norm(parts[0]))
+    same(found.grad_lose, norm(parts[1]))
+    # The parts together are the whole gradient, so neither can be off by a factor.
+    same(parts[0] + parts[1], formulas.gradient(found.loss.sum(), e))
+
+
+@many_cases
+@given(cases())
+def test_gradient_norms_of_a_pair_are_those_of_its_two_predictions(case: Case) -> None:
+    e_w, e_l, r_w, r_l, w, l = case.draw(6)
+    e_w.requires_grad_()
+    e_l.requires_grad_()
+    found = diffusion_dpo_loss(e_w, e_l, r_w, r_l, w, l, scale=case.scale)
+    same(found.grad_win, norm(formulas.gradient(found.loss.sum(), e_w)))
+    same(found.grad_lose, norm(formulas.gradient(found.loss.sum(), e_l)))
+    assert not found.cosine.any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_preference_loss_starts_at_exactly_log_2(dtype: torch.dtype) -> None:
+    a, b, w, l = (x.to(dtype) for x in draw((3, 4, 8, 8), 4))
+    started: list[PreferenceLoss | StepPreferenceLoss] = [
+        cpo_loss(a, a, w, l, scale=2500, stabilized=False),
+        cpo_loss(a, a, w, l, scale=2500, stabilized=True),
+        cpo_loss(a, a, w, l, scale=2500, stabilized=True, margin="eq12"),
+        diffusion_dpo_loss(a, b, a, b, w, l, scale=2500),
+        spo_loss(*(x[:, 0, 0, 0] for x in (a, b, a, b)), beta=10, eps=0.1),
+    ]
+    for found in started:
+        exactly = torch.tensor(2.0, dtype=found.loss.dtype).log().item()
+        assert found.loss.tolist() == [exactly] * 3
+        assert found.factor.tolist() == found.correct.tolist() == [0.5] * 3
+        assert found.win.tolist() == found.lose.tolist() == [0.0] * 3
+
+
+def test_a_pair_of_identical_images_gives_log_2_and_no_gradient() -> None:
     e, r, n = draw((3, 4, 4), 3)
     e.requires_grad_()
     found = diffusion_dpo_loss(e, e, r, r, n, n, scale=5.0)
-    torch.testing.assert_close(found.loss, torch.full((3,), LOG_2, dtype=torch.float64))
-    found.loss.sum().backward()
-    assert e.grad is not None
-    torch.testing.assert_close(e.grad, torch.zeros_like(e), rtol=0, atol=1e-15)
+    assert found.loss.tolist() == [LOG_2] * 3
+    assert not formulas.gradient(found.loss.sum(), e).any()
 
 
-def test_swapping_a_dpo_pair_negates_its_margin() -> None:
+def test_two_identical_candidates_give_log_2_and_no_gradient() -> None:
+    log_prob, reference = draw((3,), 2)
+    log_prob.requires_grad_()
+    found = spo_loss(log_prob, log_prob, reference, reference, beta=10, eps=0.9)
+    assert found.loss.tolist() == [LOG_2] * 3
+    assert not formulas.gradient(found.loss.sum(), log_prob).any()
+
+
+def test_swapping_a_pair_negates_its_margin() -> None:
     e_w, e_l, r_w, r_l, n_w, n_l = draw((3, 4, 4), 6)
     one = diffusion_dpo_loss(e_w, e_l, r_w, r_l, n_w, n_l, scale=5.0)
     other = diffusion_dpo_loss(e_l, e_w, r_l, r_w, n_l, n_w, scale=5.0)
+    assert torch.equal(one.win - one.lose, -(other.win - other.lose))
     torch.testing.assert_close(one.factor, 1 - other.factor)
     torch.testing.assert_close(one.correct, 1 - other.correct)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("stabilized", [False, True])
-def test_1_starts_at_log_2_whatever_the_targets(dtype: torch.dtype, stabilized: bool) -> None:
-    e, w, l = (x.to(dtype) for x in draw((3, 4, 8, 8), 3))
-    found = cpo_loss(e, e, w, l, scale=2500, stabilized=stabilized)
-    assert found.loss.tolist() == [torch.tensor(2.0, dtype=found.loss.dtype).log().item()] * 3
-    assert found.factor.tolist() == [0.5] * 3
-    assert found.correct.tolist() == [0.5] * 3
-    assert found.win.tolist() == found.lose.tolist() == found.drift.tolist() == [0.0] * 3
+def test_swapping_the_targets_negates_the_margin() -> None:
+    e, r, w, l = draw((3, 4, 4), 4)
+    one = cpo_loss(e, r, w, l, scale=5.0, stabilized=False)
+    other = cpo_loss(e, r, l, w, scale=5.0, stabilized=False)
+    torch.testing.assert_close(one.win - one.lose, -(other.win - other.lose))
+    torch.testing.assert_close(one.factor, 1 - other.factor)
 
 
-def test_1_starts_with_gradient_k_times_loser_minus_winner() -> None:
-    e, w, l = draw((3, 4, 5), 3)
-    k = 7.0 / 20
-    torch.testing.assert_close(gradient(e, e, w, l, scale=7.0, stabilized=False), k * (l - w))
+def test_swapping_the_candidates_negates_the_margin() -> None:
+    a, b, reference_a, reference_b = draw((5,), 4)
+    one = spo_loss(a, b, reference_a, reference_b, beta=3.0, eps=0.5)
+    other = spo_loss(b, a, reference_b, reference_a, beta=3.0, eps=0.5)
+    assert torch.equal(one.win, other.lose)
+    torch.testing.assert_close(one.factor, 1 - other.factor)
+    torch.testing.assert_close(one.correct, 1 - other.correct)
 
 
-def test_2_cpo_gradient_always_points_from_winner_to_loser() -> None:
-    e, r, w, l = draw((3, 4, 5), 4)
-    found = cpo_loss(e, r, w, l, scale=7.0, stabilized=False)
-    factor = found.factor.view(3, 1, 1)
-    torch.testing.assert_close(
-        gradient(e, r, w, l, scale=7.0, stabilized=False), 2 * 7.0 / 20 * factor * (l - w)
-    )
-
-
-def test_3_stabilised_parts_have_equal_norm() -> None:
-    e, r, w, l = draw((3, 4, 5), 4)
-    k = 7.0 / 20
-    found = cpo_loss(e, r, w, l, scale=7.0, stabilized=True)
-    grad = gradient(e, r, w, l, scale=7.0, stabilized=True)
-    winner_part = 2 * k * found.factor.view(3, 1, 1) * (e - w)
-    loser_part = grad - winner_part
-    torch.testing.assert_close(norm(loser_part), norm(winner_part))
-    cosine = dot(loser_part, l - e) / norm(loser_part) / norm(l - e)
-    torch.testing.assert_close(cosine, torch.ones(3, dtype=torch.float64))
-    half_angle = torch.acos(dot(e - w, e - l) / norm(e - w) / norm(e - l)) / 2
-    torch.testing.assert_close(norm(grad), 4 * k * found.factor * norm(e - w) * half_angle.sin())
-
-
-def test_4_at_equal_distances_both_losses_point_the_same_way() -> None:
-    e, r, w, l = draw((3, 4, 5), 4)
-    l = e + (l - e) * (norm(e - w) / norm(e - l)).view(3, 1, 1)
-    a = gradient(e, r, w, l, scale=7.0, stabilized=False)
-    b = gradient(e, r, w, l, scale=7.0, stabilized=True)
-    torch.testing.assert_close(dot(a, b), norm(a) * norm(b))
-
-
-def test_5_stabilised_step_never_leaves_the_winner_nor_nears_the_loser() -> None:
-    e, r, w, l = draw((200, 6), 4, seed=5)
-    grad = gradient(e, r, w, l, scale=3.0, stabilized=True)
-    assert (dot(grad, e - w) >= -1e-15).all()
-    assert (dot(grad, e - l) <= 1e-15).all()
-    plain = gradient(e, r, w, l, scale=3.0, stabilized=False)
-    assert (dot(plain, e - w) < 0).any(), "the plain loss has no such guarantee"
-
-
-def test_6_a_prediction_equal_to_the_winner_rests_only_when_stabilised() -> None:
-    r, w, l = draw((3, 4, 5), 3)
-    assert not gradient(w, r, w, l, scale=7.0, stabilized=True).any()
-    assert gradient(w, r, w, l, scale=7.0, stabilized=False).any()
-
-
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-def test_7_a_prediction_equal_to_the_loser_is_finite(dtype: torch.dtype) -> None:
-    r, w, l = (x.to(dtype) for x in draw((3, 4, 5), 3))
-    grad = gradient(l, r, w, l, scale=7.0, stabilized=True)
-    assert grad.isfinite().all()
-    if dtype == torch.float64:
-        factor = cpo_loss(l, r, w, l, scale=7.0, stabilized=True).factor.view(3, 1, 1)
-        torch.testing.assert_close(grad, 2 * 7.0 / 20 * factor * (l - w))
-
-
-def test_8_equal_targets_give_no_gradient() -> None:
-    e, r, w = draw((3, 4, 5), 3)
-    found = cpo_loss(e, r, w, w, scale=7.0, stabilized=False)
-    torch.testing.assert_close(found.loss, torch.full((3,), LOG_2, dtype=torch.float64))
-    assert not gradient(e, r, w, w, scale=7.0, stabilized=False).any()
-    stabilised = gradient(e, r, w, w, scale=7.0, stabilized=True)
-    torch.testing.assert_close(stabilised, torch.zeros_like(stabilised))
-    value = cpo_loss(e, r, w, w, scale=7.0, stabilized=True).loss
-    assert not torch.isclose(value, torch.tensor(LOG_2, dtype=torch.float64)).any()
-
-
-@pytest.mark.parametrize(("a", "is_zero"), [(1.5, True), (-0.5, True), (0.4, False)])
-def test_9_outside_the_segment_the_stabilised_gradient_is_zero(a: float, is_zero: bool) -> None:
-    r, w, l = draw((3, 4, 5), 3)
-    e = l + a * (w - l)
-    grad = gradient(e, r, w, l, scale=7.0, stabilized=True)
-    factor = cpo_loss(e, r, w, l, scale=7.0, stabilized=True).factor
-    expected = torch.zeros(3).double() if is_zero else 4 * 7.0 / 20 * factor * norm(e - w)
-    torch.testing.assert_close(norm(grad), expected, rtol=1e-9, atol=1e-9)
-
-
-def test_10_no_gradient_flows_through_the_surrogate_target() -> None:
-    e, r, w, l = draw((3, 4, 5), 4)
-    found = cpo_loss(e, r, w, l, scale=7.0, stabilized=True)
-    factor, rho = found.factor.view(3, 1, 1), found.rho.view(3, 1, 1)
-    closed_form = 2 * 7.0 / 20 * factor * ((e - w) - rho * (e - l))
-    torch.testing.assert_close(gradient(e, r, w, l, scale=7.0, stabilized=True), closed_form)
+def test_npo_is_dpo_on_swapped_pairs() -> None:
+    """Diffusion-NPO's training descends -log sigmoid of the negated margin, and nothing else is new."""
+    e_a, e_b, r_a, r_b, a, b = draw((4, 3, 5), 6)
+    e_a.requires_grad_()
+    e_b.requires_grad_()
+    scale_B = torch.full((4,), 3.0, dtype=torch.float64)
+    swapped = diffusion_dpo_loss(e_b, e_a, r_b, r_a, b, a, scale=3.0).loss
+    preferred = formulas.each(formulas.win_or_lose, e_a, r_a, a)
+    rejected = formulas.each(formulas.win_or_lose, e_b, r_b, b)
+    expected = formulas.minus_log_sigmoid(scale_B * (preferred - rejected))
+    same(swapped, expected)
+    for e in (e_a, e_b):
+        same(formulas.gradient(swapped.sum(), e), formulas.gradient(expected.sum(), e))
 
 
 @pytest.mark.parametrize("stabilized", [False, True])
-def test_10_targets_and_reference_get_no_gradient(stabilized: bool) -> None:
-    e, r, w, l = (x.requires_grad_() for x in draw((3, 4, 5), 4))
-    found = cpo_loss(e, r, w, l, scale=7.0, stabilized=stabilized)
-    found.loss.sum().backward()
-    assert e.grad is not None
-    assert r.grad is None and w.grad is None and l.grad is None
-    for name in ("win", "lose", "rho", "factor", "correct", "drift"):
-        assert not getattr(found, name).requires_grad, name
-
-
-@pytest.mark.parametrize("stabilized", [False, True])
-def test_11_translation_changes_nothing_and_scaling_is_absorbed(stabilized: bool) -> None:
-    e, r, w, l = draw((3, 4, 5), 4)
-    (shift,) = draw((3, 4, 5), 1, seed=9)
-    before = gradient(e, r, w, l, scale=7.0, stabilized=stabilized)
-    moved = gradient(e + shift, r + shift, w + shift, l + shift, scale=7.0, stabilized=stabilized)
-    torch.testing.assert_close(moved, before)
-    scaled = gradient(3 * e, 3 * r, 3 * w, 3 * l, scale=7.0 / 9, stabilized=stabilized)
-    torch.testing.assert_close(scaled, before / 3)
-
-
-@pytest.mark.parametrize("stabilized", [False, True])
-def test_12_samples_do_not_see_each_other(stabilized: bool) -> None:
-    tensors = draw((5, 4, 5), 4)
-    whole = gradient(*tensors, scale=7.0, stabilized=stabilized)
-    order = torch.tensor([3, 0, 4])
-    part = gradient(*(x[order] for x in tensors), scale=7.0, stabilized=stabilized)
-    torch.testing.assert_close(part, whole[order])
-
-
-@pytest.mark.parametrize("stabilized", [False, True])
-def test_13_errors_are_means_so_resolution_does_not_matter(stabilized: bool) -> None:
+def test_a_scale_for_each_sample_acts_on_that_sample_alone(stabilized: bool) -> None:
     tensors = draw((3, 4, 5), 4)
-    tiled = [torch.cat([x, x, x], dim=2) for x in tensors]
-    small = cpo_loss(*tensors, scale=7.0, stabilized=stabilized)
-    large = cpo_loss(*tiled, scale=7.0, stabilized=stabilized)
-    torch.testing.assert_close(small.loss, large.loss)
-
-
-def test_14_saturated_losses_stay_exact() -> None:
-    e, r, w, l = draw((1, 6), 4)
-    plain = slow_cpo(e[0].numpy(), r[0].numpy(), w[0].numpy(), l[0].numpy(), 1.0, False)
-    s = plain[1] - plain[2]
-    sign = 1.0 if s > 0 else -1.0
-    found = cpo_loss(e, r, w, l, scale=sign * 1000 / s, stabilized=False)
-    assert found.loss.item() == pytest.approx(1000.0 if sign > 0 else 0.0, abs=1e-9)
-    large = cpo_loss(e, r, w, l, scale=25 / s, stabilized=False)
-    assert large.loss.item() == pytest.approx(25 + math.log1p(math.exp(-25)), abs=1e-13)
-
-
-def test_16_equal_guidance_makes_targets_differ_by_what_the_negatives_say() -> None:
-    positive, negative, everything, null = draw((3, 4, 5), 4)
-    omega = 2.5
-    difference = guided(negative, positive, omega) - guided(null, everything, omega)
-    expected = (1 - omega) * (negative - null) + omega * (positive - everything)
-    torch.testing.assert_close(difference, expected)
-
-
-def test_17_guidance_one_is_the_target_itself_bit_for_bit() -> None:
-    (toward,) = (x.bfloat16() for x in draw((3, 4, 5), 1))
-    away = torch.full_like(toward, math.nan)
-    assert guided(away, toward, 1.0) is toward
-
-
-def test_guidance_extrapolates_in_float32_or_better() -> None:
-    away, toward = (x.bfloat16() for x in draw((3, 4, 5), 2))
-    found = guided(away, toward, 2.0)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found, 2 * toward.float() - away.float())
+    scale_B = torch.tensor([0.5, 7.0, 40.0])
+    whole = cpo_loss(*tensors, scale=scale_B, stabilized=stabilized)
+    for i, scale in enumerate(scale_B.tolist()):
+        alone = cpo_loss(*(x[i : i + 1] for x in tensors), scale=scale, stabilized=stabilized)
+        for name in names_of(alone):
+            torch.testing.assert_close(getattr(alone, name)[0], getattr(whole, name)[i])
 
 
 def test_win_and_lose_are_eq_12_whichever_loss_is_trained() -> None:
@@ -294,13 +306,92 @@ def test_win_and_lose_are_eq_12_whichever_loss_is_trained() -> None:
 
 def test_margin_of_eq_12_changes_the_factor_and_keeps_the_direction() -> None:
     e, r, w, l = draw((3, 4, 5), 4)
-    usual = gradient(e, r, w, l, scale=7.0, stabilized=True)
-    other = gradient(e, r, w, l, scale=7.0, stabilized=True, margin="eq12")
-    torch.testing.assert_close(dot(usual, other), norm(usual) * norm(other))
-    plain = cpo_loss(e, r, w, l, scale=7.0, stabilized=False)
-    changed = cpo_loss(e, r, w, l, scale=7.0, stabilized=True, margin="eq12")
+    e.requires_grad_()
+    both = [
+        cpo_loss(e, r, w, l, scale=0.5, stabilized=True, margin=margin).loss.sum()
+        for margin in ("eq14", "eq12")
+    ]
+    one, other = (formulas.gradient(total, e).flatten(1) for total in both)
+    similarity = torch.cosine_similarity(one, other)
+    same(similarity, torch.ones(3, dtype=torch.float64))
+    plain = cpo_loss(e, r, w, l, scale=0.5, stabilized=False)
+    changed = cpo_loss(e, r, w, l, scale=0.5, stabilized=True, margin="eq12")
     torch.testing.assert_close(changed.loss, plain.loss)
     torch.testing.assert_close(changed.factor, plain.factor)
+    torch.testing.assert_close(changed.grad_win, plain.grad_win)
+    torch.testing.assert_close(changed.grad_lose, changed.grad_win)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_the_distance_to_the_loser_is_bounded_from_below(dtype: torch.dtype) -> None:
+    r, w = (x.to(dtype) for x in draw((1, 4, 25), 2))
+    least = 1e-12 if dtype == torch.float64 else 1e-6 * math.sqrt(100)
+
+    def rho_at(distance: float, **options: float) -> float:
+        """Over the distance to the winner, so that what remains is one over that to the loser."""
+        l, e = torch.zeros_like(w), torch.zeros_like(w)
+        e[0, 0, 0] = distance
+        found = cpo_loss(e, r, w, l, scale=7.0, stabilized=True, **options)
+        return (found.rho / norm(e - w)).item()
+
+    assert rho_at(0) == pytest.approx(1 / least, rel=1e-6)
+    assert rho_at(least / 2) == pytest.approx(1 / least, rel=1e-6)
+    assert rho_at(least * 2) == pytest.approx(1 / (least * 2), rel=1e-6)
+    assert rho_at(0.1, norm_eps=0.5) == pytest.approx(2, rel=1e-6)
+
+
+def test_cosine_tells_whether_theta_went_the_preferred_way() -> None:
+    r, w, l = draw((3, 4, 5), 3)
+    steps = torch.tensor([0.3, -0.2, 0.0], dtype=torch.float64).view(3, 1, 1)
+    found = cpo_loss(r + steps * (w - l), r, w, l, scale=7.0, stabilized=True)
+    torch.testing.assert_close(found.cosine, torch.tensor([1.0, -1, 0], dtype=torch.float64))
+    assert found.cosine[2] == 0
+    assert not cpo_loss(r + 1, r, w, w, scale=7.0, stabilized=True).cosine.any()
+
+
+def test_cosine_is_exact_for_the_tiny_moves_of_the_first_steps() -> None:
+    r, w, l = (x.float() for x in draw((2, 4, 16, 16), 3))
+    e = r + 1e-6 * (w - l)
+    found = cpo_loss(e, r, w, l, scale=2500, stabilized=True)
+    expected = torch.cosine_similarity((w - l).flatten(1), (e - r).flatten(1))
+    torch.testing.assert_close(found.cosine, expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("stabilized", [False, True])
+@pytest.mark.parametrize("coincidence", ["none", "e = l", "w = l", "e = w", "e = w = l", "all"])
+def test_everything_is_finite_where_tensors_coincide(
+    dtype: torch.dtype, stabilized: bool, coincidence: str
+) -> None:
+    e, r, w, l = (x.to(dtype) for x in draw((2, 4, 16, 16), 4))
+    match coincidence:
+        case "e = l":
+            l = e.clone()
+        case "w = l":
+            w = l.clone()
+        case "e = w":
+            w = e.clone()
+        case "e = w = l":
+            w, l = e.clone(), e.clone()
+        case "all":
+            r, w, l = e.clone(), e.clone(), e.clone()
+    e.requires_grad_()
+    found = cpo_loss(e, r, w, l, scale=2500.0, stabilized=stabilized)
+    for name in names_of(found):
+        assert getattr(found, name).isfinite().all(), name
+        assert getattr(found, name).shape == (2,), name
+        assert getattr(found, name).requires_grad == (name == "loss"), name
+    assert formulas.gradient(found.loss.sum(), e).isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_everything_of_a_pair_is_finite_where_tensors_coincide(dtype: torch.dtype) -> None:
+    e, r, n = (x.to(dtype) for x in draw((2, 4, 16, 16), 3))
+    for e_l, n_l in ((r, n), (e, n), (n, n), (e, e)):
+        found = diffusion_dpo_loss(e, e_l, r, r, n, n_l, scale=2500.0)
+        for name in names_of(found):
+            assert getattr(found, name).isfinite().all(), name
+            assert getattr(found, name).shape == (2,), name
 
 
 def test_small_differences_survive_bf16_inputs() -> None:
@@ -322,21 +413,96 @@ def test_autocast_around_the_loss_does_not_reach_into_it(stabilized: bool) -> No
     assert torch.equal(inside.loss, outside.loss)
 
 
-@pytest.mark.parametrize("stabilized", [False, True])
-def test_everything_is_finite_in_bf16_at_real_scale(stabilized: bool) -> None:
-    e, r, w, l = (x.bfloat16() for x in draw((2, 4, 16, 16), 4))
-    found = cpo_loss(e, r, w, l, scale=2500.0, stabilized=stabilized)
-    assert isinstance(found, PreferenceLoss)
-    for name in found.__slots__:
-        assert getattr(found, name).isfinite().all(), name
-        assert getattr(found, name).shape == (2,), name
-    assert gradient(e, r, w, l, scale=2500.0, stabilized=stabilized).isfinite().all()
+def cpo_of(x: list[Tensor]) -> PreferenceLoss:
+    return cpo_loss(*x[:4], scale=torch.ones(2), stabilized=False)
 
 
-def test_sft_is_the_mean_squared_error_of_each_sample() -> None:
-    e, target = draw((3, 4, 5), 2)
-    expected = ((e - target) ** 2).numpy().reshape(3, -1).mean(1)
-    np.testing.assert_allclose(sft_loss(e, target).numpy(), expected, rtol=0, atol=1e-12)
+def cpo_s_of(x: list[Tensor]) -> PreferenceLoss:
+    return cpo_loss(*x[:4], scale=torch.ones(2), stabilized=True)
+
+
+def cpo_s_eq12_of(x: list[Tensor]) -> PreferenceLoss:
+    return cpo_loss(*x[:4], scale=2.0, stabilized=True, margin="eq12")
+
+
+def dpo_of(x: list[Tensor]) -> PreferenceLoss:
+    return diffusion_dpo_loss(*x, scale=torch.ones(2))
+
+
+def spo_of(x: list[Tensor]) -> StepPreferenceLoss:
+    std_B = torch.ones(2, dtype=x[0].dtype)
+    log_probs = [gaussian_log_prob(x[4], mean, std_B) for mean in x[:4]]
+    return spo_loss(*log_probs, beta=10, eps=0.1)
+
+
+def sft_of(x: list[Tensor]) -> Tensor:
+    return sft_loss(x[0], x[1], torch.ones(2))
+
+
+@pytest.mark.parametrize(
+    "loss", [cpo_of, cpo_s_of, cpo_s_eq12_of, dpo_of, spo_of, sft_of], ids=lambda f: f.__name__
+)
+def test_a_loss_is_one_graph(loss: Callable[[list[Tensor]], Any]) -> None:
+    """With fullgraph a compiler refuses whatever waits for a value: .item(), if, bool(tensor)."""
+    tensors = draw((2, 3, 4), 6)
+    leaf = tensors[0].requires_grad_()
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    outputs = [
+        found if isinstance(found, Tensor) else found.loss
+        for found in (loss(tensors), compiled(tensors))
+    ]
+    torch.testing.assert_close(*outputs)
+    torch.testing.assert_close(*(formulas.gradient(x.sum(), leaf) for x in outputs))
+
+
+def test_guidance_extrapolates_in_float32_or_better() -> None:
+    away, toward = (x.bfloat16() for x in draw((3, 4, 5), 2))
+    found = guided(away, toward, 2.0)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, 2 * toward.float() - away.float())
+
+
+@pytest.mark.parametrize("side", ["win", "lose"])
+def test_spo_passes_no_gradient_beyond_the_clip(side: Literal["win", "lose"]) -> None:
+    reference = torch.zeros(2, dtype=torch.float64)
+    inside = torch.tensor([0.05, -0.05], dtype=torch.float64).requires_grad_()
+    outside = torch.tensor([1000.0, -1000.0], dtype=torch.float64).requires_grad_()
+    pair = (outside, inside) if side == "win" else (inside, outside)
+    found = spo_loss(*pair, reference, reference, beta=10, eps=0.1)
+    assert found.loss.isfinite().all()
+    assert found.clipped.tolist() == [0.5, 0.5]
+    assert not formulas.gradient(found.loss.sum(), outside).any()
+    assert formulas.gradient(found.loss.sum(), inside).all()
+
+
+def test_spo_tells_how_theta_changed() -> None:
+    win, lose = torch.tensor([0.2, -0.1, 0.3]), torch.tensor([0.1, 0.1, 0.3])
+    found = spo_loss(win, lose, torch.zeros(3), torch.zeros(3), beta=10, eps=0.25)
+    torch.testing.assert_close(found.win, win)
+    torch.testing.assert_close(found.lose, lose)
+    assert found.correct.tolist() == [1, 0, 0.5]
+    torch.testing.assert_close(found.clipped, torch.tensor([0.0, 0, 1]))
+    torch.testing.assert_close(found.factor[:2], torch.sigmoid(torch.tensor([-1.0, 2.0])))
+
+
+def test_densities_pull_the_mean_and_nothing_else() -> None:
+    sample, mean, std_B = (x.requires_grad_() for x in (*draw((3, 4), 2), torch.ones(3).double()))
+    gaussian_log_prob(sample, mean, std_B).sum().backward()
+    assert sample.grad is None and std_B.grad is None
+    assert mean.grad is not None
+    torch.testing.assert_close(mean.grad, ((sample - mean) / 4).detach())
+
+
+def test_spo_pulls_theta_and_never_the_reference() -> None:
+    log_probs = [x.requires_grad_() for x in draw((3,), 4)]
+    spo_loss(*log_probs, beta=10, eps=0.99).loss.sum().backward()
+    assert [x.grad is None for x in log_probs] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("eps", [0.0, 1.0, -0.1])
+def test_spo_refuses_a_clip_that_makes_no_sense(eps: float) -> None:
+    with pytest.raises(ValueError, match="eps must lie between 0 and 1"):
+        spo_loss(*draw((3,), 4), beta=10, eps=eps)
 
 
 def test_shapes_that_would_broadcast_are_refused() -> None:
@@ -345,3 +511,21 @@ def test_shapes_that_would_broadcast_are_refused() -> None:
         cpo_loss(e, r, w, e[:1], scale=1.0, stabilized=False)
     with pytest.raises(ValueError, match="batch"):
         sft_loss(torch.zeros(3), torch.zeros(3))
+    with pytest.raises(ValueError, match=r"loser_log_prob has shape \(1,\)"):
+        spo_loss(e[:, 0, 0], e[:1, 0, 0], r[:, 0, 0], r[:, 0, 0], beta=10, eps=0.1)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (3, 1)])
+def test_weights_that_are_not_one_for_each_sample_are_refused(shape: tuple[int, ...]) -> None:
+    e, r, w, l = draw((3, 4, 5), 4)
+    weights = torch.ones(shape)
+    with pytest.raises(ValueError, match=r"scale has shape .* one value per sample, shape \(3,\)"):
+        cpo_loss(e, r, w, l, scale=weights, stabilized=False)
+    with pytest.raises(ValueError, match="weight_B has shape"):
+        sft_loss(e, w, weights)
+    with pytest.raises(ValueError, match="std_B has shape"):
+        gaussian_log_prob(e, w, weights)
+
+
+def names_of(found: PreferenceLoss) -> list[str]:
+    return [field.name for field in dataclasses.fields(found)]

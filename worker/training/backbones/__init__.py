@@ -6,11 +6,15 @@ Shape letters: B batch, C channels, H and W latent height and width, N text toke
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from PIL import Image
 from torch import Tensor, nn
+
+from worker.training.noise import Schedule
+
+Family = Literal["sd15", "sdxl", "flux"]
 
 Chunk = tuple[tuple[int, ...], ...]
 """One window of a prompt: for each text encoder the ids of a full window, start and end included."""
@@ -22,6 +26,7 @@ class ChunkEncoding:
 
     hidden_ND: Tensor
     pooled_D: Tensor
+    """Empty for models that take no pooled embedding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +43,33 @@ class Text:
 
     def to(self, device: torch.device) -> "Text":
         """The same on another device."""
-        return Text(self.hidden_BND.to(device), self.pooled_BD.to(device))
+        return Text(
+            self.hidden_BND.to(device, non_blocking=True),
+            self.pooled_BD.to(device, non_blocking=True),
+        )
 
 
 class Backbone(Protocol):
     """A pretrained model with one network that adapters attach to."""
 
+    family: Family
     device: torch.device
+    dtype: torch.dtype
     network: nn.Module
-    alphas_cumprod_T: Tensor
-    """The noise schedule, on the CPU."""
+    """The frozen pretrained network."""
+    schedule: Schedule
+    lora_targets: tuple[str, ...]
+    """Ends of the names of the layers that diffusers' own scripts adapt in this model."""
 
-    def check_resolution(self, resolution: int) -> None:
-        """Raise InvalidConfig when latents of this size do not fit the network."""
+    @property
+    def unit(self) -> int:
+        """Sides of pictures must be multiples of this many pixels."""
 
     def fingerprint(self) -> str:
         """A hash of all that decides the encodings of images and texts."""
+
+    def network_fingerprint(self) -> str:
+        """A hash of the network's pretrained weights."""
 
     def split_prompt(self, prompt: str) -> tuple[Chunk, ...]:
         """Cut a prompt into as many windows as it needs, at least one; nothing is dropped."""
@@ -64,23 +80,40 @@ class Backbone(Protocol):
     def encode_image(self, pixels_CHW: Tensor) -> Tensor:
         """Encode pixels in [-1, 1] to a latent (C, H, W), float32, on the CPU."""
 
-    def release_encoders(self) -> None:
-        """Give back the GPU memory of what only encodes texts."""
+    def decode_image(self, latent_CHW: Tensor) -> Tensor:
+        """Decode a latent to pixels (3, H, W) in [-1, 1], float32, on the CPU."""
 
-    def predict(self, noisy_BCHW: Tensor, t_B: Tensor, text: Text, size_ids_B6: Tensor) -> Tensor:
-        """Predict the noise, float32, with the adapters that are active."""
+    def release_encoders(self) -> None:
+        """Give back the GPU memory of what only encodes texts and images."""
+
+    def predict(
+        self,
+        network: nn.Module,
+        noisy_BCHW: Tensor,
+        t_B: Tensor,
+        text: Text,
+        size_ids_B6: Tensor,
+    ) -> Tensor:
+        """Have `network` predict what the schedule's target is, float32, (B, C, H, W).
+
+        `network` is this backbone's, a copy of it, or either wrapped.
+        """
 
     def sample(
         self,
+        network: nn.Module,
         text: Text,
         empty: Text,
         *,
         seed: int,
         steps: int,
         guidance: float,
-        resolution: int,
+        size: tuple[int, int],
     ) -> Image.Image:
-        """Make one picture with the adapters that are active."""
+        """Make one picture of `size` (width, height), as diffusers' own pipeline does."""
+
+    def enable_gradient_checkpointing(self, network: nn.Module) -> None:
+        """Have a network compute activations again in the backward pass."""
 
     def save_adapter(
         self, folder: Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]
@@ -88,7 +121,13 @@ class Backbone(Protocol):
         """Write an adapter for `load_lora_weights` of diffusers and return the file."""
 
     def load_adapter(self, folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Read what `save_adapter` wrote. Raises InvalidConfig."""
+        """Read what `save_adapter` wrote, or the adapter in a run folder. Raises InvalidConfig."""
+
+    def save_network(self, folder: Path, weights: Mapping[str, Tensor]) -> Path:
+        """Write a whole network as `from_pretrained` of diffusers reads it; return the weights file."""
+
+    def load_network(self, folder: Path) -> dict[str, Tensor]:
+        """Read what `save_network` wrote, or the network in a run folder. Raises InvalidConfig."""
 
 
 def join_chunks(prompts: Sequence[Sequence[ChunkEncoding]], empty: ChunkEncoding) -> Text:

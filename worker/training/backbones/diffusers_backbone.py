@@ -1,0 +1,174 @@
+"""What all backbones made of a diffusers pipeline have in common: everything but texts and arithmetic."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from worker.training.backbones import Family, Text
+from worker.training.backbones.adapter_files import read_adapter, write_adapter
+from worker.training.backbones.autoencoder import Autoencoder, to_picture
+from worker.training.backbones.network_files import read_network, write_network
+from worker.training.backbones.weights import base_weights, hash_weights
+from worker.training.noise import Schedule
+
+
+class DiffusersBackbone:
+    """A pipeline taken apart for training: its network, autoencoder, text encoders and scheduler."""
+
+    family: Family
+    pipeline_class: ClassVar[Any]
+    """diffusers' classes are invisible to a type checker, hence Any here and below."""
+    network_name: ClassVar[str]
+    """What pipelines and adapter files call the network."""
+    text_parts: ClassVar[tuple[str, ...]]
+    """The pipeline's text encoders, which stand beside tokenizers of like names."""
+    unused_parts: ClassVar[dict[str, Any]]
+    """What is not to be loaded, as options of `from_pretrained`."""
+    lora_targets: tuple[str, ...]
+    schedule: Schedule
+
+    def __init__(self, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
+        """Take a loaded pipeline, its autoencoder in float32."""
+        self.device, self.dtype = device, dtype
+        self.pipeline = pipeline
+        network = getattr(pipeline, self.network_name)
+        self.network: nn.Module = network.to(device).requires_grad_(False).eval()
+        self.autoencoder = Autoencoder(pipeline.vae, device)
+        self.text_encoders: tuple[Any, ...] = tuple(
+            getattr(pipeline, name).to(device).requires_grad_(False).eval()
+            for name in self.text_parts
+        )
+        self.tokenizers: tuple[Any, ...] = tuple(
+            getattr(pipeline, name.replace("text_encoder", "tokenizer")) for name in self.text_parts
+        )
+
+    def fingerprint(self) -> str:
+        """A hash of the autoencoder, the text encoders and the precision."""
+        digest = hashlib.sha256(f"{type(self).__name__}/2 {self.dtype}\n".encode())
+        digest.update(f"{self.autoencoder.scaling} {self.autoencoder.shift}\n".encode())
+        for part in (self.autoencoder.vae, *self.text_encoders):
+            digest.update(hash_weights(part.state_dict()).encode())
+        return digest.hexdigest()
+
+    def network_fingerprint(self) -> str:
+        """A hash of all that decides the frozen network's predictions at a timestep, computed once."""
+        return self._network_fingerprint
+
+    def encode_image(self, pixels_CHW: Tensor) -> Tensor:
+        """Encode to the mean of the latent's distribution, shifted and scaled."""
+        return self.autoencoder.encode(pixels_CHW)
+
+    def decode_image(self, latent_CHW: Tensor) -> Tensor:
+        """Decode a latent to pixels (3, H, W) in [-1, 1], float32, on the CPU."""
+        return self.autoencoder.decode(latent_CHW)
+
+    def release_encoders(self) -> None:
+        """Move the text encoders and the autoencoder off the GPU; what is asked of them still works."""
+        if self.device.type != "cpu":
+            for encoder in self.text_encoders:
+                encoder.to("cpu")
+            self.autoencoder.release()
+            torch.cuda.empty_cache()
+
+    def sample(
+        self,
+        network: nn.Module,
+        text: Text,
+        empty: Text,
+        *,
+        seed: int,
+        steps: int,
+        guidance: float,
+        size: tuple[int, int],
+    ) -> Image.Image:
+        """Make one picture of `size` (width, height) as diffusers' own pipeline does, with the model's
+        own scheduler.
+
+        `guidance` is classifier-free guidance against `empty`; 1 or less: none. A network with a
+        guidance embedding takes it there instead, and `empty` is not used.
+        """
+        width, height = size
+        with torch.no_grad(), self._autocast():
+            latents = self._paint(
+                self._painter(network),
+                text.to(self.device),
+                empty.to(self.device),
+                guidance,
+                {
+                    "width": width,
+                    "height": height,
+                    "num_inference_steps": steps,
+                    "generator": torch.Generator().manual_seed(seed),
+                    "output_type": "latent",
+                },
+            )
+        return to_picture(self.decode_image(latents[0]))
+
+    def enable_gradient_checkpointing(self, network: nn.Module) -> None:
+        """Have a network compute activations again in the backward pass."""
+        checkpointed: Any = network
+        checkpointed.enable_gradient_checkpointing()
+
+    def save_adapter(
+        self, folder: Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]
+    ) -> Path:
+        """Write an adapter for `load_lora_weights` of diffusers and return the file."""
+        return write_adapter(folder, self.pipeline_class, self.network_name, weights, metadata)
+
+    def load_adapter(self, folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Read an adapter folder, or the one in a run folder. Raises InvalidConfig."""
+        return read_adapter(folder, self.network_name)
+
+    def save_network(self, folder: Path, weights: Mapping[str, Tensor]) -> Path:
+        """Write a whole network as `from_pretrained` of its class reads it; return the weights file."""
+        return write_network(folder, self.network, weights)
+
+    def load_network(self, folder: Path) -> dict[str, Tensor]:
+        """Read a network folder, or the one in a run folder. Raises InvalidConfig."""
+        return read_network(folder, self.network)
+
+    def _paint(
+        self, painter: Any, text: Text, empty: Text, guidance: float, options: dict[str, Any]
+    ) -> Tensor:
+        """Call a pipeline; return latents (1, C, H, W) as the autoencoder takes them."""
+        raise NotImplementedError
+
+    def _painter(self, network: nn.Module) -> Any:
+        """A pipeline of the network alone.
+
+        A pipeline computes where its first module lies, and that may be an encoder that was moved
+        away; so it gets none.
+        """
+        without = dict.fromkeys((*self.text_parts, "vae"))
+        tokenizers = {name.replace("text_encoder", "tokenizer"): None for name in self.text_parts}
+        scheduler = self.pipeline.scheduler
+        painter = self.pipeline_class(
+            scheduler=type(scheduler).from_config(scheduler.config),
+            **{self.network_name: network},
+            **without,
+            **tokenizers,
+            **self.unused_parts,
+        )
+        painter.vae_scale_factor = self.autoencoder.scale
+        painter.set_progress_bar_config(disable=True)
+        return painter
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    @cached_property
+    def _network_fingerprint(self) -> str:
+        digest = hashlib.sha256(f"{type(self.network).__name__} {self.dtype}\n".encode())
+        digest.update(self._network_settings().encode())
+        digest.update(hash_weights(base_weights(self.network)).encode())
+        return digest.hexdigest()
+
+    def _network_settings(self) -> str:
+        """What else decides a prediction."""
+        raise NotImplementedError

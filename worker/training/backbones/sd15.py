@@ -1,0 +1,66 @@
+"""Stable Diffusion 1.5."""
+
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionPipeline
+from torch import Tensor, nn
+
+from worker.training.backbones import Chunk, ChunkEncoding, Family, Text
+from worker.training.backbones.text_windows import clip_windows
+from worker.training.backbones.unets import UNetBackbone
+
+
+class SD15(UNetBackbone):
+    """A Stable Diffusion pipeline, its safety checker never loaded. Implements Backbone."""
+
+    family: Family = "sd15"
+    pipeline_class = StableDiffusionPipeline
+    text_parts = ("text_encoder",)
+    unused_parts = {
+        "safety_checker": None,
+        "feature_extractor": None,
+        "image_encoder": None,
+        "requires_safety_checker": False,
+    }
+
+    def split_prompt(self, prompt: str) -> tuple[Chunk, ...]:
+        """Cut a prompt into windows of 75 tokens with start, end and padding."""
+        return tuple((window,) for window in clip_windows(self.tokenizers[0], prompt))
+
+    @torch.no_grad()
+    def encode_chunk(self, chunk: Chunk) -> ChunkEncoding:
+        """Encode one window: the encoder's normalised last layer; nothing pooled."""
+        (encoder,) = self.text_encoders
+        hidden = encoder(torch.tensor(chunk, device=encoder.device))[0][0].cpu()
+        return ChunkEncoding(hidden, hidden.new_empty(0))
+
+    def predict(
+        self,
+        network: nn.Module,
+        noisy_BCHW: Tensor,
+        t_B: Tensor,
+        text: Text,
+        size_ids_B6: Tensor,
+    ) -> Tensor:
+        """Predict the noise or v, float32; this model knows no sizes."""
+        del size_ids_B6
+        with self._autocast():
+            predicted: Tensor = network(
+                noisy_BCHW.to(self.device, self.dtype),
+                t_B.to(self.device),
+                encoder_hidden_states=text.hidden_BND.to(self.device),
+                return_dict=False,
+            )[0]
+        return predicted.float()
+
+    def _paint(
+        self, painter: Any, text: Text, empty: Text, guidance: float, options: dict[str, Any]
+    ) -> Tensor:
+        latents: Tensor = painter(
+            prompt_embeds=text.hidden_BND,
+            negative_prompt_embeds=empty.hidden_BND,
+            guidance_scale=guidance,
+            **options,
+        ).images
+        return latents

@@ -1,0 +1,153 @@
+"""Reads configs from YAML and plain values, and writes them. Needs no torch."""
+
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from worker.training.config import Config, Length, Range
+from worker.training.failures import InvalidConfig
+
+
+def load_config(path: Path | str) -> Config:
+    """Read a YAML file. Relative paths in it are meant from the current folder.
+
+    Raises InvalidConfig, which names the file and the field.
+    """
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidConfig(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise InvalidConfig(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    try:
+        return from_dict(values)
+    except InvalidConfig as error:
+        raise InvalidConfig(f"{path}: {error}") from error
+
+
+def from_dict(values: object) -> Config:
+    """Make a Config of plain values. Raises InvalidConfig naming the field, e.g. "lora.rank: ..."."""
+    config = _read(Config, values, "")
+    assert isinstance(config, Config)
+    return config
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """The plain values; `from_dict` of them is the same config."""
+    return plain(asdict(config))  # type: ignore[no-any-return]  # a dict goes in, a dict comes out
+
+
+def write_yaml(config: Config) -> str:
+    """The whole config as YAML, every default spelled out."""
+    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True, width=100)
+
+
+def plain(value: Any) -> Any:
+    """The value with tuples as lists, as YAML and JSON know them."""
+    match value:
+        case dict():
+            return {key: plain(inner) for key, inner in value.items()}
+        case tuple() | list():
+            return [plain(inner) for inner in value]
+    return value
+
+
+def _at(place: str, message: str) -> InvalidConfig:
+    return InvalidConfig(f"{place}: {message}" if place else message)
+
+
+def _read(kind: Any, value: object, place: str) -> Any:
+    """Check `value` against a type of this module and return it as that type."""
+    if get_origin(kind) is Annotated:
+        inner, *limits = get_args(kind)
+        value = _read(inner, value, place)
+        for limit in limits:
+            _check_limit(limit, value, place)
+        return value
+    if is_dataclass(kind):
+        return _read_object(kind, value, place)
+    if get_origin(kind) in (Union, types.UnionType):
+        return None if value is None else _read(without_none(kind), value, place)
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            allowed = ", ".join(map(str, get_args(kind)))
+            raise _at(place, f"must be one of {allowed}; got {value!r}")
+        return value
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list | tuple):
+            raise _at(place, f"must be a list; got {value!r}")
+        return tuple(_read(get_args(kind)[0], v, f"{place}[{i}]") for i, v in enumerate(value))
+    return _read_scalar(kind, value, place)
+
+
+def _read_object(kind: Any, value: object, place: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise _at(place, f"must be a mapping of options; got {value!r}")
+    hints = get_type_hints(kind, include_extras=True)
+    prefix = f"{place}." if place else ""
+    for key in value:
+        if key not in hints:
+            raise _at(f"{prefix}{key}", f"unknown option; known here: {', '.join(hints)}")
+    for option in fields(kind):
+        if option.name not in value and is_required(option):
+            raise _at(f"{prefix}{option.name}", "is missing")
+    read = {key: _read(hints[key], value[key], f"{prefix}{key}") for key in value}
+    try:
+        return kind(**read)
+    except InvalidConfig as error:
+        raise _at(place, str(error)) from error
+
+
+def _read_scalar(kind: type, value: object, place: str) -> object:
+    names = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+    }
+    if kind is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            # YAML 1.1 reads 1e-4 as text: it wants a dot. People do not.
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if math.isfinite(number):
+            return number
+    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    raise _at(place, f"must be {names[kind]}; got {value!r}")
+
+
+def _check_limit(limit: object, value: Any, place: str) -> None:
+    match limit:
+        case Range(low, high, open_low):
+            if low is not None and (value <= low if open_low else value < low):
+                raise _at(
+                    place,
+                    f"must be {'more than' if open_low else 'at least'} {low}; got {value}",
+                )
+            if high is not None and value > high:
+                raise _at(place, f"must be at most {high}; got {value}")
+        case Length(low, high):
+            unit = "characters" if isinstance(value, str) else "items"
+            if len(value) < low:
+                raise _at(place, f"must have at least {low} {unit}; got {len(value)}")
+            if high is not None and len(value) > high:
+                raise _at(place, f"must have at most {high} {unit}; got {len(value)}")
+
+
+def without_none(kind: Any) -> Any:
+    """The type of an option that may be empty, without the empty one."""
+    (inner,) = (part for part in get_args(kind) if part is not types.NoneType)
+    return inner
+
+
+def is_required(option: Any) -> bool:
+    """Whether a config has to state this field."""
+    return option.default is MISSING and option.default_factory is MISSING

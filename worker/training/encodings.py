@@ -1,0 +1,127 @@
+"""Latents and text embeddings, each computed once.
+
+They are kept in memory, or in a folder that runs may share, under the hash of everything they depend on:
+never under a position in some order.
+"""
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from worker.training.backbones import Backbone, Chunk, ChunkEncoding, Text, join_chunks
+from worker.training.examples import read_picture
+
+log = logging.getLogger(__name__)
+
+
+class Stored(Protocol):
+    """A picture in a file whose content is known by its hash."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the file."""
+
+
+class Encodings:
+    """Latents and text embeddings of one model."""
+
+    def __init__(
+        self, backbone: Backbone, cache_folder: Path | None, *, null_is_zeros: bool
+    ) -> None:
+        """Without a folder everything stays in memory."""
+        self.backbone = backbone
+        self.folder = cache_folder
+        self.null_is_zeros = null_is_zeros
+        self.fingerprint = backbone.fingerprint() if cache_folder else ""
+        self.memory: dict[str, dict[str, Tensor]] = {}
+        self.chunks: dict[str, tuple[Chunk, ...]] = {}
+
+    def latent(self, picture: Stored, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """The latent (C, H, W) of a picture cropped to `size` (width, height), and its six size ids."""
+        found = self._get(
+            f"latent {size[0]}x{size[1]} {picture.sha256}",
+            lambda: self._encode_image(picture, size),
+        )
+        return found["latent"], found["size_ids"]
+
+    def text(self, prompts: Sequence[str]) -> Text:
+        """A batch of prompts, filled up to the same number of windows.
+
+        The empty prompt is encoded like any other, or is zeros where so configured.
+        """
+        text = join_chunks(
+            [[self._chunk(chunk) for chunk in self.split(prompt)] for prompt in prompts],
+            self._chunk(self.split("")[0]),
+        )
+        if self.null_is_zeros:
+            empty = [row for row, prompt in enumerate(prompts) if not prompt]
+            text.hidden_BND[empty] = 0
+            text.pooled_BD[empty] = 0
+        return text
+
+    def split(self, prompt: str) -> tuple[Chunk, ...]:
+        """The prompt's windows."""
+        if prompt not in self.chunks:
+            self.chunks[prompt] = self.backbone.split_prompt(prompt)
+        return self.chunks[prompt]
+
+    def _chunk(self, chunk: Chunk) -> ChunkEncoding:
+        found = self._get(f"text {chunk}", lambda: self._encode_chunk(chunk))
+        return ChunkEncoding(found["hidden"], found["pooled"])
+
+    def _encode_image(self, picture: Stored, size: tuple[int, int]) -> dict[str, Tensor]:
+        read = read_picture(picture.path, picture.sha256, size)
+        return {
+            "latent": self.backbone.encode_image(read.pixels_CHW),
+            "size_ids": torch.tensor(read.size_ids, dtype=torch.float32),
+        }
+
+    def _encode_chunk(self, chunk: Chunk) -> dict[str, Tensor]:
+        encoded = self.backbone.encode_chunk(chunk)
+        return {"hidden": encoded.hidden_ND, "pooled": encoded.pooled_D}
+
+    def _get(self, name: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        if self.folder is None:
+            if name not in self.memory:
+                self.memory[name] = compute()
+            return self.memory[name]
+        key = hashlib.sha256(f"{self.fingerprint}\n{name}".encode()).hexdigest()
+        path = self.folder / key[:2] / f"{key}.safetensors"
+        found = read_tensors(path)
+        if found is None:
+            found = compute()
+            write_tensors(path, found)
+        return found
+
+
+def read_tensors(path: Path) -> dict[str, Tensor] | None:
+    """Read a cache file; None where there is none, or a broken one that has to be made anew."""
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        return None
+    except (SafetensorError, OSError) as error:
+        log.warning("Cache file %s is broken and made anew: %s", path, error)
+        return None
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a cache file whole or not at all: runs that share the folder never read half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    os.close(handle)
+    save_file(tensors, unfinished)
+    os.replace(unfinished, path)

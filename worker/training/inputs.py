@@ -1,0 +1,119 @@
+"""What a run learns from: labelled images or pairs, which of them, and in which shape."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from worker.training.buckets import Size, make_buckets, nearest_bucket
+from worker.training.config import PAIRED, Config
+from worker.training.encodings import Encodings
+from worker.training.examples import choose_share, read_dataset, read_size
+from worker.training.failures import InvalidConfig, InvalidDataset
+from worker.training.objectives import Objective
+from worker.training.pairs import read_pairs
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A dataset's or pair dataset's identity and its items."""
+
+    name: str
+    sha256: str
+    criteria: str | None
+    criteria_sha256: str | None
+    items: tuple[Any, ...]
+    validation: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The usable items, each with the size it is cropped to."""
+
+    source: Source
+    items: tuple[Any, ...]
+    sizes: tuple[Size, ...]
+    num_skipped: int
+    """Items in which there is nothing to learn from."""
+    num_chunked: int
+    """Items with a prompt of several windows."""
+
+
+def read_source(config: Config) -> Source:
+    """Read and check the dataset that the config names. Raises InvalidDataset."""
+    data, wants_validation = config.data, config.validation.every > 0
+    if config.objective.kind in PAIRED:
+        folder = Path(str(config.pairs_folder))
+        pairs = read_pairs(folder, data.split)
+        held_out = (
+            read_pairs(folder, "validation", allow_empty=True).pairs if wants_validation else ()
+        )
+        return Source(pairs.name, pairs.sha256, None, None, pairs.pairs, held_out)
+    folder, words = Path(str(config.dataset_folder)), config.text
+    if config.objective.kind == "sft":
+        # What stands for missing negatives is for stage 2: the expert must not learn it of flawless images.
+        words = replace(words, empty_neg="skip")
+    dataset = read_dataset(folder, data.split, words)
+    examples = choose_share(dataset.examples, data.share)
+    validation = (
+        read_dataset(folder, "validation", words, allow_empty=True).examples
+        if wants_validation
+        else ()
+    )
+    return Source(
+        dataset.name,
+        dataset.sha256,
+        dataset.criteria,
+        dataset.criteria_sha256,
+        examples,
+        validation,
+    )
+
+
+def choose_inputs(
+    config: Config, source: Source, objective: Objective, encodings: Encodings
+) -> Inputs:
+    """The items to learn from. Raises InvalidDataset where none is left."""
+    usable = tuple(item for item in source.items if objective.is_usable(item))
+    num_skipped = len(source.items) - len(usable)
+    if not usable:
+        raise InvalidDataset(
+            f"{config.dataset_folder}: no image of split {config.data.split} has a negative "
+            "attribute, and stage 2 learns from those only"
+        )
+    num_chunked = sum(
+        any(len(encodings.split(text)) > 1 for text in objective.texts(item)) for item in usable
+    )
+    if num_skipped:
+        log.info("%d images have no negative attribute and are skipped.", num_skipped)
+    if num_chunked:
+        log.info("%d images have a prompt longer than one window; none is cut.", num_chunked)
+    return Inputs(
+        source, usable, sizes_of(config, usable, objective, encodings), num_skipped, num_chunked
+    )
+
+
+def sizes_of(
+    config: Config, items: Sequence[Any], objective: Objective, encodings: Encodings
+) -> tuple[Size, ...]:
+    """The size (width, height) that each item's pictures are cropped to. Raises InvalidConfig."""
+    data, unit = config.data, encodings.backbone.unit
+    if data.resolution % unit:
+        raise InvalidConfig(
+            f"data.resolution: must be a multiple of {unit} for this model; got {data.resolution}"
+        )
+    square = (data.resolution, data.resolution)
+    if not data.buckets:
+        return (square,) * len(items)
+    buckets = make_buckets(data.resolution, data.bucket_step, data.bucket_aspect, unit)
+    if len(buckets) == 1:
+        return (square,) * len(items)
+    return tuple(nearest_bucket(_size_of(objective.pictures(item)[0]), buckets) for item in items)
+
+
+def _size_of(picture: Any) -> Size:
+    size: Size = picture.size if hasattr(picture, "size") else read_size(picture.path)
+    return size

@@ -1,0 +1,153 @@
+"""The models of a run: the base, loaded once, and who plays which role on it."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from worker.training.adapters import (
+    adapter_metadata,
+    adapter_weights,
+    attach_adapter,
+    attach_theta,
+    merged_copy,
+)
+from worker.training.backbones import Backbone
+from worker.training.backbones.loading import load_backbone
+from worker.training.backbones.weights import base_weights, hash_weights
+from worker.training.config import Config
+from worker.training.failures import InvalidConfig
+from worker.training.roles import Player, Role, Roles
+
+NETWORK = "network"
+ADAPTER = "adapter"
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """A loaded base with its roles."""
+
+    backbone: Backbone
+    roles: Roles
+    expert_sha256: str | None
+
+
+def load_models(config: Config, device: torch.device) -> Models:
+    """Load the base, the expert where the config names one, and theta at its start.
+
+    Raises InvalidConfig where one of them cannot be loaded or does not fit the others.
+    """
+    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    backbone = load_backbone(config.model, config.flow, device, dtype)
+    if device.type == "cuda":
+        network: Any = backbone.network
+        network.to(memory_format=torch.channels_last)
+    players: dict[Role, Player] = {"reference": Player(backbone.network)}
+    expert_sha256 = None
+    if config.expert is not None:
+        players["expert"], expert_sha256 = _load_expert(backbone, Path(config.expert))
+    if config.objective.reference == "sft":
+        players["reference"] = players["expert"]
+    # Last, because a copy of the network is taken as the others have made it.
+    players["theta"] = _make_theta(config, backbone, players.get("expert"))
+    roles = Roles(backbone, players)
+    if config.optimization.gradient_checkpointing:
+        backbone.enable_gradient_checkpointing(roles.theta_network)
+    return Models(backbone, roles, expert_sha256)
+
+
+def compile_blocks(network: nn.Module) -> None:
+    """Compile the blocks that a network repeats: one graph serves all of them."""
+    compiled: Any = network
+    compiled.compile_repeated_blocks()
+
+
+def theta_weights(roles: Roles) -> dict[str, Tensor]:
+    """Theta's weights by the names that weights files use: of the adapter, or of the whole network."""
+    if roles.is_adapter:
+        return adapter_weights(roles.theta_network, "theta")
+    return base_weights(roles.theta_network)
+
+
+def save_theta(
+    backbone: Backbone, roles: Roles, folder: Path, weights: Mapping[str, Tensor] | None = None
+) -> Path:
+    """Write theta, or these weights of it, as diffusers loads it; return the weights file."""
+    weights = theta_weights(roles) if weights is None else weights
+    if roles.is_adapter:
+        metadata = adapter_metadata(roles.theta_network, "theta")
+        return backbone.save_adapter(folder, weights, metadata)
+    return backbone.save_network(folder, weights)
+
+
+@torch.no_grad()
+def restore_theta(backbone: Backbone, roles: Roles, folder: Path) -> None:
+    """Put what `save_theta` wrote back into theta. Raises InvalidConfig where it does not fit."""
+    weights = (
+        backbone.load_adapter(folder)[0] if roles.is_adapter else backbone.load_network(folder)
+    )
+    mine = theta_weights(roles)
+    for name in mine.keys() ^ weights.keys():
+        raise InvalidConfig(f"{folder}: does not fit this model: {name} is on one side only")
+    for name, tensor in mine.items():
+        # In place: the optimizer and several processes hold on to these very tensors.
+        tensor.copy_(weights[name])
+
+
+def _load_expert(backbone: Backbone, folder: Path) -> tuple[Player, str]:
+    if _holds_network(folder):
+        weights = backbone.load_network(folder)
+        network = copy.deepcopy(backbone.network)
+        network.load_state_dict(weights)
+        return Player(network.requires_grad_(False)), hash_weights(weights)
+    weights, metadata = backbone.load_adapter(folder)
+    attach_adapter(backbone.network, "expert", weights, metadata, "expert")
+    return Player(backbone.network, ("expert",)), hash_weights(weights)
+
+
+def _make_theta(config: Config, backbone: Backbone, expert: Player | None) -> Player:
+    network, init = backbone.network, config.theta.init
+    if config.theta.mode == "full":
+        return Player(_make_network(config, backbone, expert))
+    if init == "base":
+        attach_theta(network, config.lora, backbone.lora_targets, config.seed)
+        return Player(network, ("theta",))
+    if init == "path":
+        weights, metadata = backbone.load_adapter(Path(str(config.theta.init_path)))
+        attach_adapter(network, "theta", weights, metadata, "theta.init_path")
+        return Player(network, ("theta",))
+    assert expert is not None
+    if not expert.adapters:
+        raise InvalidConfig(
+            "theta.init: the expert is a whole network, so an adapter cannot start as it; choose "
+            "theta.mode full"
+        )
+    weights = adapter_weights(network, "expert")
+    attach_adapter(network, "theta", weights, adapter_metadata(network, "expert"), "theta.init")
+    return Player(network, ("theta",))
+
+
+def _make_network(config: Config, backbone: Backbone, expert: Player | None) -> nn.Module:
+    """A network of theta's own, float32."""
+    if config.theta.init == "base":
+        return merged_copy(backbone.network, None)
+    if config.theta.init == "sft":
+        assert expert is not None
+        return merged_copy(expert.network, "expert" if expert.adapters else None)
+    folder = Path(str(config.theta.init_path))
+    if not _holds_network(folder):
+        raise InvalidConfig(
+            f"theta.init_path: {folder} holds an adapter; with theta.mode full give the folder of a "
+            "whole network"
+        )
+    network = merged_copy(backbone.network, None)
+    network.load_state_dict(backbone.load_network(folder))
+    return network
+
+
+def _holds_network(folder: Path) -> bool:
+    return (folder / "config.json").is_file() or (folder / NETWORK / "config.json").is_file()

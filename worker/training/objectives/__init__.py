@@ -1,0 +1,102 @@
+"""What each objective learns from and how it computes its losses; the loop knows none of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from worker.training.backbones import Backbone
+from worker.training.batches import Batch, Drawing, Noised
+from worker.training.config import Config
+from worker.training.encodings import Encodings, Stored
+from worker.training.losses import PreferenceLoss
+from worker.training.noise import draw_share
+from worker.training.plan import Pass
+from worker.training.roles import Inputs, Roles
+from worker.training.teacher import TeacherCache
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What a pass gives the loop: the losses to descend and what else to log, each (B,)."""
+
+    loss_B: Tensor
+    logged: dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What objectives are made of."""
+
+    config: Config
+    backbone: Backbone
+    roles: Roles
+    encodings: Encodings
+    drawing: Drawing
+    teacher: TeacherCache | None = None
+
+
+class Objective(Protocol):
+    """One way of learning. An item is a labelled image or a pair of images."""
+
+    def item_id(self, item: Any) -> str:
+        """What the item's draws belong to."""
+
+    def is_usable(self, item: Any) -> bool:
+        """Whether there is something to learn from the item."""
+
+    def pictures(self, item: Any) -> tuple[Stored, ...]:
+        """The pictures that have to be encoded for an item; the first one decides its shape."""
+
+    def texts(self, item: Any) -> tuple[str, ...]:
+        """The prompts that have to be encoded for an item."""
+
+    def load(self, items: Sequence[Any], dealt: Pass, size: tuple[int, int], epoch: int) -> Batch:
+        """Put items of one shape together, on the CPU; runs ahead in a thread."""
+
+    def compute(self, batch: Batch) -> Losses:
+        """The losses of a batch on the device, without waiting for it."""
+
+
+def inputs_of(view: Noised, text: Any) -> Inputs:
+    """A view with its text, as roles predict from it."""
+    return Inputs(view.noisy_BCHW, view.t_B, text, view.size_ids_B6)
+
+
+def content_of(parts: Parts, item_id: str, content: str, epoch: int) -> str:
+    """The content prompt, or the empty one as often as the config drops it."""
+    share = parts.config.objective.drop_content
+    drops = share > 0 and draw_share(parts.config.seed, epoch, item_id, "content") < share
+    return "" if drops else content
+
+
+def scale_of(parts: Parts, t_B: Tensor) -> float | Tensor:
+    """beta * T * omega(lambda_t): half of beta acts on mean errors, as in the public Diffusion-DPO code."""
+    objective = parts.config.objective
+    if objective.time_weight == "const" and parts.config.flow.space == "v":
+        return objective.beta / 2
+    weight = parts.drawing.schedule.weight(objective.time_weight, objective.snr_gamma, t_B)
+    return objective.beta / 2 * weight
+
+
+def losses_of(found: PreferenceLoss) -> Losses:
+    """A preference loss with its curves."""
+    logged = {
+        "win": found.win,
+        "lose": found.lose,
+        "accuracy": found.correct,
+        "rho": found.rho,
+        "factor": found.factor,
+        "drift": found.drift,
+        "cosine": found.cosine,
+        "grad_win": found.grad_win,
+        "grad_lose": found.grad_lose,
+    }
+    return Losses(found.loss, logged)
+
+
+def weights_of(dealt: Pass) -> Tensor:
+    """The weight of each item of a pass."""
+    return torch.tensor(dealt.weights)

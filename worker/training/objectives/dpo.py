@@ -1,0 +1,93 @@
+"""Diffusion-DPO on pairs of images, and Diffusion-NPO, which is the same on swapped pairs."""
+
+from collections.abc import Sequence
+
+import torch
+
+from worker.training.backbones import Text
+from worker.training.batches import Batch, Noised
+from worker.training.encodings import Stored
+from worker.training.losses import diffusion_dpo_loss
+from worker.training.objectives import (
+    Losses,
+    Parts,
+    content_of,
+    losses_of,
+    scale_of,
+    weights_of,
+)
+from worker.training.pairs import Pair
+from worker.training.plan import Pass
+from worker.training.roles import Inputs
+
+
+class Dpo:
+    """Eq. 9: theta gains on the winner against the reference, and loses on the loser.
+
+    NPO swaps the two, as Diffusion-NPO's public code does. Implements Objective.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        """Take note of the parts."""
+        self.parts = parts
+        self.is_swapped = parts.config.objective.kind == "npo"
+
+    def item_id(self, item: Pair) -> str:
+        """The pair's id: its two pictures share timestep and noise."""
+        return item.pair_id
+
+    def is_usable(self, item: Pair) -> bool:
+        """Every pair: ties never stand in a pair dataset."""
+        del item
+        return True
+
+    def pictures(self, item: Pair) -> tuple[Stored, ...]:
+        """What to come nearer to, and what to go away from."""
+        sides = (item.winner, item.loser)
+        return sides[::-1] if self.is_swapped else sides
+
+    def texts(self, item: Pair) -> tuple[str, ...]:
+        """The pair's prompt."""
+        return (item.prompt,)
+
+    def load(self, items: Sequence[Pair], dealt: Pass, size: tuple[int, int], epoch: int) -> Batch:
+        """Noise both sides of each pair with the same draw."""
+        parts, ids = self.parts, [item.pair_id for item in items]
+        sides = zip(*map(self.pictures, items), strict=True)
+        contents = [content_of(parts, item.pair_id, item.prompt, epoch) for item in items]
+        return Batch(
+            epoch=epoch,
+            items=tuple(items),
+            weight_B=weights_of(dealt),
+            views=tuple(
+                parts.drawing.noise(parts.encodings, side, ids, size, epoch) for side in sides
+            ),
+            texts={"content": parts.encodings.text(contents)},
+        )
+
+    def compute(self, batch: Batch) -> Losses:
+        """Both sides of all pairs in one batch, for the reference and for theta."""
+        winner, loser = batch.views
+        both = _both(winner, loser, batch.texts["content"])
+        winner_reference, loser_reference = self.parts.roles.predict("reference", both).chunk(2)
+        # Theta last: no adapter is switched between this forward and its backward pass.
+        winner_prediction, loser_prediction = self.parts.roles.predict("theta", both).chunk(2)
+        found = diffusion_dpo_loss(
+            winner_prediction,
+            loser_prediction,
+            winner_reference,
+            loser_reference,
+            winner.target_BCHW,
+            loser.target_BCHW,
+            scale=scale_of(self.parts, winner.t_B),
+        )
+        return losses_of(found)
+
+
+def _both(winner: Noised, loser: Noised, text: Text) -> Inputs:
+    return Inputs(
+        noisy_BCHW=torch.cat([winner.noisy_BCHW, loser.noisy_BCHW]),
+        t_B=torch.cat([winner.t_B, loser.t_B]),
+        text=Text(text.hidden_BND.repeat(2, 1, 1), text.pooled_BD.repeat(2, 1)),
+        size_ids_B6=torch.cat([winner.size_ids_B6, loser.size_ids_B6]),
+    )

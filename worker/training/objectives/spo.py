@@ -1,0 +1,3 @@
+"""Being written."""
+
+from worker.training.objectives.sft import Sft as Spo

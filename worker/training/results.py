@@ -1,0 +1,107 @@
+"""What a finished run leaves: the weights in the formats that other tools load, a card, and the result."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from worker.training.adapters import adapter_metadata
+from worker.training.backbones import Backbone
+from worker.training.card import write_card
+from worker.training.checkpoints import file_hash, sync
+from worker.training.config import Config
+from worker.training.config_reading import to_dict
+from worker.training.exporting import save_kohya
+from worker.training.failures import InvalidConfig
+from worker.training.inputs import Inputs
+from worker.training.metrics import replace_file
+from worker.training.models import ADAPTER, NETWORK, save_theta, theta_weights
+from worker.training.roles import Roles
+
+log = logging.getLogger(__name__)
+
+KOHYA = "kohya.safetensors"
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run went."""
+
+    steps: int
+    best_step: int | None
+    """The step whose weights are the result, where validation chose one."""
+    expert_sha256: str | None
+    final: Mapping[str, Any]
+    """The last logged values."""
+    rollbacks: int
+
+
+def write_results(
+    config: Config,
+    folder: Path,
+    backbone: Backbone,
+    roles: Roles,
+    inputs: Inputs,
+    outcome: Outcome,
+) -> dict[str, Any]:
+    """Write theta as it is now; result.json comes last, and says that the run is finished."""
+    place = folder / (ADAPTER if roles.is_adapter else NETWORK)
+    file = save_theta(backbone, roles, place)
+    kohya = _write_kohya(config, place, backbone, roles)
+    result = {
+        "steps": outcome.steps,
+        "best_step": outcome.best_step,
+        "final": outcome.final,
+        "adapter": f"{place.name}/{file.name}",
+        "sha256": file_hash(file),
+        "kohya": f"{place.name}/{kohya.name}" if kohya else None,
+        "objective": config.objective.kind,
+        "family": backbone.family,
+        "model": to_dict(config)["model"],
+        "expert_sha256": outcome.expert_sha256,
+        "rollbacks": outcome.rollbacks,
+        **_describe(config, inputs),
+    }
+    write_card(place / "README.md", config, result)
+    for path in (*place.iterdir(), place):
+        sync(path)
+    replace_file(folder / "result.json", json.dumps(result, indent=2, ensure_ascii=False))
+    sync(folder)
+    log.info("Finished after %d steps; the weights are %s.", outcome.steps, file)
+    return result
+
+
+def _describe(config: Config, inputs: Inputs) -> dict[str, Any]:
+    """What the run learned from."""
+    source = inputs.source
+    criteria = {"name": source.criteria, "sha256": source.criteria_sha256}
+    return {
+        "dataset": {"name": source.name, "sha256": source.sha256},
+        "criteria": criteria if source.criteria is not None else None,
+        "images": len(inputs.items),
+        "skipped_without_negative": inputs.num_skipped,
+        "images_with_long_prompts": inputs.num_chunked,
+        "includes_test_images": config.data.split == "all",
+    }
+
+
+def _write_kohya(config: Config, place: Path, backbone: Backbone, roles: Roles) -> Path | None:
+    """The adapter once more for ComfyUI and A1111, where it can be expressed for them."""
+    if not (config.export.kohya and roles.is_adapter):
+        return None
+    try:
+        return save_kohya(
+            place / KOHYA,
+            {name: tensor.detach().cpu() for name, tensor in theta_weights(roles).items()},
+            adapter_metadata(roles.theta_network, "theta"),
+            backbone.family,
+            DTYPES[config.export.dtype],
+        )
+    except InvalidConfig as error:
+        log.warning("There is no file for ComfyUI and A1111: %s", error)
+        return None

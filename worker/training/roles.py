@@ -1,0 +1,109 @@
+"""Who predicts: theta, the expert and the reference, on as few copies of the base as possible.
+
+With adapters one network plays all three: theta and the expert are adapters on it, the reference is it
+alone. With full fine-tuning theta is a network of its own, and the frozen one plays the others.
+
+A switch between theta's forward and its backward pass gives zero gradients without an error. So every
+switch here ends with theta active, and `Roles.check_ready` asserts that before a backward pass.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from worker.training.adapters import Adapter, tuner_layers
+from worker.training.backbones import Backbone, Text
+
+Role = Literal["theta", "expert", "reference"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a network predicts from, on its device."""
+
+    noisy_BCHW: Tensor
+    t_B: Tensor
+    text: Text
+    size_ids_B6: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A network and which of its adapters are on when it plays a role."""
+
+    network: nn.Module
+    adapters: tuple[Adapter, ...] = ()
+
+
+class Roles:
+    """Switches networks between roles. Made once, after all adapters are attached."""
+
+    def __init__(self, backbone: Backbone, players: Mapping[Role, Player]) -> None:
+        """Look up layers and weights once: SDXL has thousands, and each step switches several times."""
+        self.backbone = backbone
+        self.players = dict(players)
+        theta = self.players["theta"]
+        self.theta_network = theta.network
+        # What is called for theta: the network itself, or what several processes wrap it in.
+        self.theta_called: nn.Module = theta.network
+        self.is_adapter = bool(theta.adapters)
+        networks = {id(player.network): player.network for player in self.players.values()}
+        self.layers = {key: tuner_layers(network) for key, network in networks.items()}
+        self.theta: dict[str, nn.Parameter] = {}
+        self.others: dict[str, nn.Parameter] = {}
+        for key, network in networks.items():
+            for name, parameter in network.named_parameters():
+                mine = key == id(theta.network) and (not self.is_adapter or ".theta." in name)
+                (self.theta if mine else self.others)[name if mine else f"{key}.{name}"] = parameter
+        self._switch(theta)
+        for parameter in self.others.values():
+            parameter.requires_grad_(False)
+        for parameter in self.theta.values():
+            parameter.requires_grad_()
+
+    def predict(self, role: Role, inputs: Inputs) -> Tensor:
+        """Predict, float32 (B, C, H, W); only theta's prediction carries gradients."""
+        if role == "theta":
+            return self._call(self.theta_called, inputs)
+        with self.frozen(role) as network:
+            return self._call(network, inputs)
+
+    def _call(self, network: nn.Module, inputs: Inputs) -> Tensor:
+        return self.backbone.predict(
+            network, inputs.noisy_BCHW, inputs.t_B, inputs.text, inputs.size_ids_B6
+        )
+
+    @contextmanager
+    def frozen(self, role: Role) -> Iterator[nn.Module]:
+        """Have a network play a role, without gradients; afterwards theta is active again."""
+        player = self.players[role]
+        self._switch(player)
+        try:
+            with torch.no_grad():
+                yield player.network
+        finally:
+            self._switch(self.players["theta"])
+
+    def check_ready(self) -> None:
+        """Assert, before a backward pass, that theta is active and that nothing else would learn."""
+        player = self.players["theta"]
+        for layer in self.layers[id(player.network)]:
+            is_on = not layer.disable_adapters and list(layer.active_adapters) == ["theta"]
+            if self.is_adapter and not is_on:
+                raise AssertionError(f"theta is not active: {layer.active_adapters}")
+        asleep = [name for name, p in self.theta.items() if not p.requires_grad]
+        awake = [name for name, p in self.others.items() if p.requires_grad]
+        if asleep or awake:
+            raise AssertionError(f"not exactly theta would learn: {[*asleep, *awake][0]}")
+
+    def _switch(self, player: Player) -> None:
+        # Not peft's own set_adapter: it moves requires_grad along, which nothing here wants, and takes
+        # milliseconds for SDXL's hundreds of layers, several times a step.
+        for layer in self.layers[id(player.network)]:
+            layer._disable_adapters = not player.adapters  # noqa: SLF001
+            if player.adapters:
+                layer._active_adapter = list(player.adapters)  # noqa: SLF001

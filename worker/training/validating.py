@@ -1,0 +1,100 @@
+"""The loss on images that are not learned from, and which weights it was lowest for.
+
+Timesteps and noise are the same at every validation, so that its values compare.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from worker.training.batches import Batch, to_device
+from worker.training.checkpoints import replace_folder
+from worker.training.config import Config
+from worker.training.engine import Engine
+from worker.training.objectives import Losses
+from worker.training.plan import Pass, Plan
+
+log = logging.getLogger(__name__)
+
+EPOCH = -1
+"""The epoch whose draws validation images get: training has none of that number."""
+
+
+class Validator:
+    """Validates, and keeps the best weights in a folder of their own."""
+
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        engine: Engine,
+        plan: Plan,
+        load: Callable[[Pass, int], Batch],
+        compute: Callable[[Batch], Losses],
+    ) -> None:
+        """`plan` holds the validation images' shapes."""
+        self.config, self.folder, self.engine, self.plan = config, folder, engine, plan
+        self.load, self.compute = load, compute
+        self.best_loss, self.best_step, self.num_worse = math.inf, 0, 0
+
+    def is_due(self, step: int, total_steps: int) -> bool:
+        """As often as the config says, and after the last step."""
+        every = self.config.validation.every
+        return bool(every and self.plan.shapes) and (step % every == 0 or step == total_steps)
+
+    @torch.no_grad()
+    def validate(self) -> float:
+        """The mean loss over the validation images."""
+        engine, plan = self.engine, self.plan
+        total = torch.zeros((), dtype=torch.float64, device=engine.device)
+        images = sorted(range(len(plan.shapes)), key=lambda index: (plan.shapes[index], index))
+        for dealt in plan.deal(plan.chunks(images)):
+            batch = to_device(self.load(dealt, EPOCH), engine.device)
+            total += (self.compute(batch).loss_B * batch.weight_B).sum().double()
+        return float(engine.sum(total)) / len(images)
+
+    def note(self, step: int, loss: float, save: Callable[[Path], object]) -> None:
+        """Keep the weights where they are the best so far."""
+        if not loss < self.best_loss:
+            self.num_worse += 1
+            return
+        self.best_loss, self.best_step, self.num_worse = loss, step, 0
+        if not (self.config.validation.keep_best and self.engine.is_main):
+            return
+
+        def fill(folder: Path) -> None:
+            save(folder)
+            facts = {"step": step, "validation_loss": loss}
+            (folder / "best.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
+
+        replace_folder(self.folder, fill)
+        log.info("Step %d has the lowest validation loss so far, %.6g.", step, loss)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the config's patience is at its end."""
+        patience = self.config.validation.patience
+        return patience is not None and self.num_worse >= patience
+
+    @property
+    def has_best(self) -> bool:
+        """Whether there are best weights that the run's result is to be."""
+        return self.config.validation.keep_best and (self.folder / "best.json").is_file()
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds."""
+        return {
+            "best_loss": self.best_loss,
+            "best_step": self.best_step,
+            "num_worse": self.num_worse,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state` gave."""
+        self.best_loss, self.best_step = state["best_loss"], state["best_step"]
+        self.num_worse = state["num_worse"]
