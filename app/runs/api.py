@@ -7,18 +7,37 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
+from app.datasets import pairing
+from app.datasets.schemas import PairDatasetOut
 from app.jobs import queueing
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
-from app.runs import access, base_models, launching, options, reading, watching
+from app.runs import (
+    access,
+    base_models,
+    comparing,
+    estimating,
+    launching,
+    options,
+    reading,
+    watching,
+)
 from app.runs.access import ProjectRun
 from app.runs.schemas import (
     BaseModelIn,
     BaseModelOut,
     BaseModelsOut,
+    BucketsOut,
     CheckpointOut,
     CheckpointsOut,
+    CurvesOut,
+    DifferenceOut,
+    DifferencesOut,
+    EstimateIn,
+    EstimateOut,
+    GeneratedPairsIn,
     LogOut,
+    MemoryOut,
     MetricsOut,
     RunIn,
     RunOut,
@@ -42,7 +61,10 @@ def _out(row: reading.RunRow) -> RunOut:
         attempt=job.attempt,
         job_id=job.id,
         dataset_id=run.dataset_id,
+        pair_dataset_id=run.pair_dataset_id,
         expert_run_id=run.expert_run_id,
+        start_run_id=run.start_run_id,
+        negative_run_id=run.negative_run_id,
         progress=job.progress,
         error=job.error,
         last=dict(row.last),
@@ -75,19 +97,46 @@ def api_list_runs(
 @router.post("/runs", status_code=202)
 def api_launch_run(body: RunIn, db: Db, project: LeadProject, person: CurrentPerson) -> RunOut:
     """Launch a run; everything is checked before its job exists."""
-    run = launching.launch_run(
-        db,
-        project,
-        kind=body.kind,
-        name=body.name,
-        dataset_id=body.dataset_id,
-        expert_run_id=body.expert_run_id,
-        base_model=body.base_model,
-        preset=body.preset,
-        options=body.options,
-        by=person,
-    )
+    run = launching.launch_run(db, project, by=person, **body.model_dump())
     return _loaded(db, project, run.id)
+
+
+@router.post("/runs/estimate")
+def api_estimate_run(body: EstimateIn, db: Db, project: LeadProject) -> EstimateOut:
+    """What a run would take: steps, time and memory. Nothing is launched."""
+    chosen = launching.Chosen(body.dataset_id, body.pair_dataset_id)
+    config = launching.compose_config(
+        kind=body.kind, base_model=body.base_model, chosen=body.options, preset=body.preset
+    )
+    data = launching.find_data(db, project, body.kind, chosen)
+    found = estimating.estimate(db, project, data, config)
+    return EstimateOut(
+        unit=found.unit,
+        examples=found.examples,
+        skipped=found.skipped,
+        steps=found.steps,
+        seconds=found.seconds,
+        like=found.like.id if found.like else None,
+        tflop=found.tflop,
+        assumed_tflops=found.assumed_tflops,
+        memory=MemoryOut.model_validate(found.memory),
+        weights_counted=found.size.is_counted,
+        warnings=found.warnings,
+    )
+
+
+@router.post("/datasets/pairs/generated", status_code=202)
+def api_generate_pairs(
+    body: GeneratedPairsIn, db: Db, project: LeadProject, person: CurrentPerson
+) -> PairDatasetOut:
+    """Generate images, rank them and pair them; the job tells how far it is."""
+    values = body.model_dump(exclude={"name", "dataset_id"})
+    generation = launching.compose_generation(db, project, **values)
+    pairs = pairing.pair_generated(
+        db, project, name=body.name, dataset_id=body.dataset_id, generation=generation, by=person
+    )
+    db.refresh(pairs)
+    return PairDatasetOut.of(pairs, queueing.get_job(db, project, pairs.job_id or 0))
 
 
 @router.get("/runs/{run_id}")
@@ -102,16 +151,49 @@ def api_list_run_metrics(
     run: ProjectRun,
     after: int = -1,
     until: int | None = None,
-    seen: float | None = None,
-    points: Annotated[int, Query(ge=2, le=10_000)] = reading.POINTS,
+    points: Annotated[int, Query(ge=1, le=10_000)] = reading.POINTS,
 ) -> MetricsOut:
-    """Logged steps after a step. `seen` is the `time` of step `after` as the caller knows it."""
-    found = reading.find_metrics(db, run, after=after, until=until, seen=seen, points=points)
+    """Steps after a step as they were logged."""
+    found = reading.find_metrics(db, run, after=after, until=until, points=points)
     return MetricsOut(
         items=[dict(row) for row in found.rows],
+        next=found.rows[-1]["step"] if found.is_cut else None,
+    )
+
+
+@router.get("/runs/{run_id}/curves")
+def api_get_run_curves(
+    db: Db,
+    run: ProjectRun,
+    after: int = -1,
+    until: int | None = None,
+    seen: float | None = None,
+    points: Annotated[int, Query(ge=2, le=10_000)] = reading.POINTS,
+) -> CurvesOut:
+    """Logged values after a step for drawing: where there are more than `points` steps, the lowest, the
+    highest and the mean value of each bucket of steps. `seen` is the `time` of step `after` as the
+    caller knows it.
+    """
+    found = reading.find_curves(db, run, after=after, until=until, seen=seen, points=points)
+    step, time = found.newest or (None, None)
+    return CurvesOut(
+        groups=[BucketsOut.model_validate(each) for each in found.groups],
+        step=step,
+        time=time,
         thinned=found.is_thinned,
         restart=found.is_restart,
     )
+
+
+@router.get("/runs/{run_id}/differences/{other_id}")
+def api_list_run_differences(
+    run_id: int, other_id: int, db: Db, project: AnnotatorProject
+) -> DifferencesOut:
+    """The options in which two runs differ; where they keep their files is no difference."""
+    found = comparing.compare_runs(
+        reading.get_run_row(db, project, run_id), reading.get_run_row(db, project, other_id)
+    )
+    return DifferencesOut(items=[DifferenceOut.model_validate(each) for each in found])
 
 
 @router.get("/runs/{run_id}/samples")

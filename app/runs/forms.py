@@ -1,21 +1,25 @@
-"""The launch form. The options' fields come from the schema and are named by their dotted paths."""
+"""The launch form, whose options' fields come from the schema and are named by their dotted paths; and
+the form of generated pairs.
+"""
 
 from typing import Any
 
-from pydantic import Field, create_model
+from pydantic import BaseModel, Field, create_model
 
 from app.runs import options
-from app.runs.reading import BIGGEST
 from app.web.forms import Fields
 
 
 class Choices(Fields):
-    """What every launch states besides its options."""
+    """What every launch states besides its options. Which ids it needs depends on its kind."""
 
     kind: str = Field(min_length=1)
     name: str = Field(min_length=1, max_length=120)
-    dataset_id: int = Field(ge=1, le=BIGGEST)
+    dataset_id: str = ""
+    pair_dataset_id: str = ""
     expert_run_id: str = ""
+    start_run_id: str = ""
+    negative_run_id: str = ""
     base_model: str = Field(min_length=1, max_length=4096)
     preset: str = ""
 
@@ -26,3 +30,48 @@ _OPTIONS: dict[str, Any] = {
     for number, path in enumerate(options.options())
 }
 LaunchForm: type[Choices] = create_model("LaunchForm", __base__=Choices, **_OPTIONS)
+
+
+class LaunchStart(BaseModel):
+    """What the address of the launch form says to start from; `dataset`, `pairs` and `expert` are short
+    for the ids.
+    """
+
+    clone: str = ""
+    kind: str = ""
+    preset: str = ""
+    base_model: str = ""
+    name: str = ""
+    dataset: str = ""
+    pairs: str = ""
+    expert: str = ""
+    dataset_id: str = ""
+    pair_dataset_id: str = ""
+    expert_run_id: str = ""
+    start_run_id: str = ""
+    negative_run_id: str = ""
+
+    def ids(self) -> dict[str, str]:
+        """The ids that are given."""
+        return {
+            "dataset_id": self.dataset_id or self.dataset,
+            "pair_dataset_id": self.pair_dataset_id or self.pairs,
+            "expert_run_id": self.expert_run_id or self.expert,
+            "start_run_id": self.start_run_id,
+            "negative_run_id": self.negative_run_id,
+        }
+
+
+class GenerateForm(Fields):
+    """Images to generate, rank and pair."""
+
+    name: str = Field(min_length=1, max_length=120)
+    dataset_id: str = ""
+    base_model: str = Field(min_length=1, max_length=4096)
+    run_id: str = ""
+    images_per_prompt: int
+    max_prompts: int
+    resolution: int
+    steps: int
+    guidance: float
+    seed: int

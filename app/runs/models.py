@@ -7,13 +7,22 @@ from app.database import Created, Json, Key, Model
 
 
 class Run(Model):
-    """One training job with its config and what came out of it."""
+    """One training job with its config and what came out of it.
+
+    It learns from a dataset or from a pair dataset. The other runs whose weights it takes are the expert,
+    the one it starts as (`theta.init` path), and the npo run that makes the negative branch of its samples.
+    """
 
     __tablename__ = "run"
     __table_args__ = (
         UniqueConstraint("project_id", "number"),
-        CheckConstraint("kind IN ('sft', 'cpo', 'cpo_s')", name="kind"),
-        CheckConstraint("kind = 'sft' OR expert_run_id IS NOT NULL", name="expert"),
+        CheckConstraint("kind IN ('sft', 'cpo', 'cpo_s', 'dpo', 'npo', 'spo')", name="kind"),
+        CheckConstraint("kind NOT IN ('cpo', 'cpo_s') OR expert_run_id IS NOT NULL", name="expert"),
+        CheckConstraint(
+            "num_nonnulls(dataset_id, pair_dataset_id) = 1"
+            " AND (pair_dataset_id IS NOT NULL) = (kind IN ('dpo', 'npo'))",
+            name="data",
+        ),
         Index(None, "project_id", "id"),
     )
 
@@ -23,8 +32,11 @@ class Run(Model):
     name: Mapped[str]
     kind: Mapped[str]
     job_id: Mapped[int] = mapped_column(ForeignKey("job.id"), unique=True)
-    dataset_id: Mapped[int] = mapped_column(ForeignKey("dataset.id"), index=True)
+    dataset_id: Mapped[int | None] = mapped_column(ForeignKey("dataset.id"), index=True)
+    pair_dataset_id: Mapped[int | None] = mapped_column(ForeignKey("pair_dataset.id"), index=True)
     expert_run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
+    start_run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
+    negative_run_id: Mapped[int | None] = mapped_column(ForeignKey("run.id"))
     config: Mapped[Json]
     folder: Mapped[str]
     result: Mapped[Json | None]

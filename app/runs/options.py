@@ -5,7 +5,6 @@ config classes of `worker.training`; the presets stand beside it. `python -m wor
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -15,27 +14,62 @@ from typing import Any
 
 from app.database import Json
 from app.errors import Invalid
+from app.runs.option_values import read_value
 
 HERE = Path(__file__).resolve().parent
 
-# Decided by what is chosen (dataset, expert, base model, kind) or by where this installation keeps things.
+# Decided by what is chosen (data, other runs, base model, kind) or by where this installation keeps things.
 DECIDED_ELSEWHERE = {
     "run_folder",
     "dataset_folder",
+    "pairs_folder",
     "expert",
     "model.path",
     "objective.kind",
     "data.cache_folder",
+    "teacher.cache_folder",
+    "theta.init_path",
+    "samples.negative",
 }
-# Options that only some kinds of run read; all others concern every run.
+TAUGHT = ("cpo", "cpo_s")
+PAIRED = ("dpo", "npo")
+PREFERRING = (*TAUGHT, *PAIRED, "spo")
+LABELLED = ("sft", *TAUGHT)
+DENOISING = (*LABELLED, *PAIRED)
+# Options, and whole sections, that only some kinds of run read; all others concern every run.
 ONLY_FOR = {
-    "objective.omega_w": ("cpo", "cpo_s"),
-    "objective.omega_l": ("cpo", "cpo_s"),
-    "objective.beta": ("cpo", "cpo_s"),
-    "objective.empty_neg": ("cpo", "cpo_s"),
+    "objective.omega_w": TAUGHT,
+    "objective.omega_l": TAUGHT,
+    "objective.beta": PREFERRING,
     "objective.margin": ("cpo_s",),
+    "objective.norm_eps": ("cpo_s",),
+    "objective.reference": PREFERRING,
+    "objective.time_weight": DENOISING,
+    "objective.snr_gamma": DENOISING,
     "objective.drop_all": ("sft",),
     "objective.drop_to_neg": ("sft",),
+    "objective.drop_content": PREFERRING,
+    "text.polarity_markers": LABELLED,
+    "text.order": LABELLED,
+    "text.reducer": LABELLED,
+    "text.empty_neg": TAUGHT,
+    "text.generic_neg": TAUGHT,
+    "noise": DENOISING,
+    "spo": ("spo",),
+    "teacher": TAUGHT,
+    "validation": DENOISING,
+    "samples.negative_merge": (*LABELLED, "dpo", "spo"),
+}
+# Not an option of the trainer: whether the run gets the folder of the teacher cache.
+TEACHER_CACHE = "teacher.cache"
+OWN = {
+    TEACHER_CACHE: {
+        "title": "Keep predictions",
+        "type": "boolean",
+        "default": False,
+        "description": "Keep what expert and reference predict for later runs, which then take about a "
+        "third of the computing: those that differ in guidance, beta, loss or share of the data only.",
+    }
 }
 MAIN = (
     "optimization.epochs",
@@ -45,24 +79,45 @@ MAIN = (
     "objective.beta",
     "objective.omega_w",
     "objective.omega_l",
+    "theta.mode",
     "lora.rank",
     "data.resolution",
-    "seed",
-    "checkpoints.every",
+    "precision",
+    TEACHER_CACHE,
     "samples.every",
     "samples.prompts",
 )
 # Titles that say enough without the section they stand in.
 TITLES = {
+    "optimization.scale_lr": "Scale by the batch",
+    "optimization.max_grad_norm": "Largest gradient norm",
+    "optimization.ema_decay": "EMA decay",
+    "theta.mode": "What is trained",
     "lora.rank": "Adapter rank",
-    "checkpoints.every": "Checkpoint every … steps",
     "samples.every": "Sample every … steps",
     "samples.prompts": "Sample prompts",
 }
+SECTIONS = {
+    "": "This run",
+    "model": "Base model files",
+    "flow": "Flow matching (FLUX)",
+    "spo": "SPO",
+    "theta": "Trained model",
+    "lora": "Adapter",
+    "teacher": "Teacher cache",
+    "scale": "Several GPUs",
+}
+# Choices of other runs that stand in a section.
+CHOSEN_IN = {"start_run_id": "theta", "negative_run_id": "samples"}
 # Where the launch does more than the trainer by itself.
 HINTS = {
     "samples.prompts": "Prompts to sample. Empty: four of the validation and test images.",
+    "theta.init": "Where it starts: as the pretrained model, as the expert, or as another run (path), "
+    "which is chosen above. Away from the reference the first loss is not log 2.",
 }
+
+
+_GONE = object()
 
 
 class InvalidOptions(Invalid):
@@ -118,7 +173,23 @@ class Option:
 
     def concerns(self, kind: str) -> bool:
         """Whether runs of this kind read it."""
-        return kind in ONLY_FOR.get(self.path, (kind,))
+        return kind in ONLY_FOR.get(self.path, ONLY_FOR.get(self.section, (kind,)))
+
+
+@dataclass(frozen=True)
+class Section:
+    """Options that the form shows together, and what the schema says of them."""
+
+    name: str
+    title: str
+    hint: str
+    options: list[Option]
+
+    def is_wrong(self, errors: Mapping[str, str]) -> bool:
+        """Whether a field shown in it has an error."""
+        return any(each.path in errors for each in self.options) or any(
+            field in errors for field, section in CHOSEN_IN.items() if section == self.name
+        )
 
 
 @lru_cache
@@ -158,7 +229,33 @@ def preset_model(name: str) -> str:
 @lru_cache
 def options() -> dict[str, Option]:
     """Every option a person may choose, by dotted path, in the config's order."""
-    return {path: Option(path, part) for path, part in _walk(schema(), "")}
+    found = [*_walk(schema(), ""), *OWN.items()]
+    sections = list(schema()["properties"])
+    found.sort(key=lambda each: sections.index(each[0].split(".")[0]))
+    return {path: Option(path, part) for path, part in found}
+
+
+def main_options(kind: str) -> list[Option]:
+    """What the form shows at once for a kind of run."""
+    return [each for path in MAIN if (each := options()[path]).concerns(kind)]
+
+
+def sections(kind: str) -> list[Section]:
+    """Everything else that a kind of run reads, by section; those of the run itself come last."""
+    found: dict[str, list[Option]] = {}
+    for path, option in options().items():
+        if path not in MAIN and option.concerns(kind):
+            found.setdefault(option.section, []).append(option)
+    own = found.pop("", [])
+    return [
+        Section(
+            name=name,
+            title=SECTIONS.get(name, name.capitalize()),
+            hint=str(schema()["properties"].get(name, {}).get("description", "")),
+            options=each,
+        )
+        for name, each in (*found.items(), ("", own))
+    ]
 
 
 def _walk(part: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -173,9 +270,21 @@ def _walk(part: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[s
 def defaults() -> Json:
     """The config of the schema's defaults, without places."""
     config: Json = {}
-    for path, option in options().items():
-        put(config, path, deepcopy(option.schema.get("default")))
+    for path, part in _walk(schema(), ""):
+        put(config, path, deepcopy(part.get("default")))
     return config
+
+
+def completed(config: Mapping[str, Any]) -> Json:
+    """A config that an older release may have written: options that are new take their defaults, and
+    those that are gone are left out.
+    """
+    whole = defaults()
+    for path in [*(each for each, _ in _walk(schema(), "")), *DECIDED_ELSEWHERE]:
+        found = get(config, path, _GONE)
+        if found is not _GONE:
+            put(whole, path, deepcopy(found))
+    return whole
 
 
 def get(config: Mapping[str, Any], path: str, otherwise: Any = None) -> Any:
@@ -229,7 +338,7 @@ def check_options(given: Mapping[str, object]) -> Json:
             )
             continue
         try:
-            values[path] = _read(option.schema, value)
+            values[path] = read_value(option.schema, value)
         except ValueError as error:
             errors[path] = str(error)
     if errors:
@@ -238,15 +347,58 @@ def check_options(given: Mapping[str, object]) -> Json:
 
 
 def check_together(config: Mapping[str, Any], kind: str) -> None:
-    """What no single option can tell. Raises InvalidOptions."""
+    """What no single option can tell: the rules of the trainer's config that concern several.
+
+    Raises InvalidOptions.
+    """
+    errors = _check_training(config, kind) | _check_objective(config, kind)
+    if get(config, "validation.patience") is not None and not get(config, "validation.every"):
+        errors["validation.patience"] = "This needs validation: say every how many steps."
+    if errors:
+        raise InvalidOptions(errors)
+
+
+def _check_training(config: Mapping[str, Any], kind: str) -> dict[str, str]:
     errors = {}
     if get(config, "lora.alpha") is not None and get(config, "lora.scaling") is not None:
         errors["lora.scaling"] = "Give alpha or scaling, not both."
+    is_adapter = get(config, "theta.mode") == "lora"
+    if is_adapter and get(config, "optimization.optimizer") == "adafactor":
+        errors["optimization.optimizer"] = (
+            "Adafactor is for full fine-tuning; an adapter is small enough for AdamW."
+        )
+    if kind == "sft" and get(config, "theta.init") == "sft":
+        errors["theta.init"] = "SFT makes the expert and cannot start from one."
+    return errors
+
+
+def _check_objective(config: Mapping[str, Any], kind: str) -> dict[str, str]:
+    errors = {}
     dropped = get(config, "objective.drop_all", 0) + get(config, "objective.drop_to_neg", 0)
     if kind == "sft" and dropped > 1:
         errors["objective.drop_to_neg"] = "Together with drop all this is more than 1."
-    if errors:
-        raise InvalidOptions(errors)
+    if kind == "sft" and get(config, "objective.reference") == "sft":
+        errors["objective.reference"] = "SFT makes the expert and has no reference."
+    is_null = get(config, "text.empty_neg") == "null"
+    if kind in TAUGHT and is_null and _omegas_are_equal(config):
+        errors["text.empty_neg"] = (
+            "With null and equal omegas these images give no gradient: skip them, or use generic."
+        )
+    if kind == "spo" and get(config, "spo.first") >= get(config, "spo.steps"):
+        errors["spo.first"] = "This has to be less than the steps of a trajectory."
+    return errors
+
+
+def _omegas_are_equal(config: Mapping[str, Any]) -> bool:
+    return bool(get(config, "objective.omega_w") == get(config, "objective.omega_l"))
+
+
+def needs_expert(config: Mapping[str, Any], kind: str) -> bool:
+    """Whether a run takes an expert: stage 2 always, others where they start from or compare with one."""
+    return kind in TAUGHT or "sft" in (
+        get(config, "objective.reference"),
+        get(config, "theta.init"),
+    )
 
 
 def typed_options(form: Mapping[str, Any]) -> Json:
@@ -254,107 +406,3 @@ def typed_options(form: Mapping[str, Any]) -> Json:
     return {
         path: text for path in options() if isinstance(text := form.get(path), str) and text.strip()
     }
-
-
-def as_text(value: object) -> str:
-    """A value as a form field shows it; lists have one item a line."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            return "true" if value else "false"
-        case float():
-            return f"{value:g}" if float(f"{value:g}") == value else repr(value)
-        case list() | tuple():
-            return "\n".join(as_text(each) for each in value)
-    return str(value)
-
-
-def _read(part: Mapping[str, Any], value: object) -> Any:
-    kinds = part["type"] if isinstance(part["type"], list) else [part["type"]]
-    if value is None:
-        if "null" in kinds:
-            return None
-        raise ValueError("Please fill this in.")
-    readers = {
-        "integer": _read_integer,
-        "number": _read_number,
-        "boolean": _read_boolean,
-        "string": _read_string,
-    }
-    if kinds[0] == "array":
-        return _read_list(part, value)
-    read = readers[kinds[0]](value)
-    if "enum" in part and read not in part["enum"]:
-        raise ValueError(f"This has to be one of {', '.join(part['enum'])}.")
-    _check_bounds(part, read)
-    return read
-
-
-def _read_integer(value: object) -> int:
-    sentence = "This has to be a whole number."
-    if isinstance(value, str):
-        try:
-            return int(value.strip())
-        except ValueError:
-            raise ValueError(sentence) from None
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise ValueError(sentence)
-
-
-def _read_number(value: object) -> float:
-    if isinstance(value, int | float | str) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except (ValueError, OverflowError):
-            number = math.nan
-        if math.isfinite(number):
-            return number
-    raise ValueError("This has to be a number.")
-
-
-def _read_boolean(value: object) -> bool:
-    words = {"true": True, "false": False, True: True, False: False}
-    if not isinstance(value, bool | str) or value not in words:
-        raise ValueError("This has to be true or false.")
-    return words[value]
-
-
-def _read_string(value: object) -> str:
-    if not isinstance(value, str) or "\x00" in value:
-        raise ValueError("This has to be text.")
-    return value.strip()
-
-
-def _read_list(part: Mapping[str, Any], value: object) -> list[Any]:
-    if isinstance(value, str):
-        value = [line.strip() for line in value.splitlines() if line.strip()]
-    if not isinstance(value, list | tuple):
-        raise ValueError("This has to be a list.")
-    if len(value) < part.get("minItems", 0):
-        raise ValueError(f"Please give at least {part['minItems']}.")
-    if len(value) > part.get("maxItems", math.inf):
-        raise ValueError(f"Please give at most {part['maxItems']}.")
-    read = []
-    for number, each in enumerate(value, start=1):
-        try:
-            read.append(_read(part["items"], each))
-        except ValueError as error:
-            raise ValueError(f"Number {number}: {error}") from None
-    return read
-
-
-def _check_bounds(part: Mapping[str, Any], value: Any) -> None:
-    if isinstance(value, str):
-        if len(value) < part.get("minLength", 0):
-            raise ValueError("Please fill this in.")
-        if len(value) > part.get("maxLength", math.inf):
-            raise ValueError(f"This has more than {part['maxLength']} characters.")
-        return
-    if "exclusiveMinimum" in part and value <= part["exclusiveMinimum"]:
-        raise ValueError(f"This has to be more than {part['exclusiveMinimum']}.")
-    if "minimum" in part and value < part["minimum"]:
-        raise ValueError(f"This has to be at least {part['minimum']}.")
-    if "maximum" in part and value > part["maximum"]:
-        raise ValueError(f"This has to be at most {part['maximum']}.")

@@ -1,27 +1,38 @@
 """Runs: launch one, watch it live, compare its curves, take its weights."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from time import monotonic
 from typing import Annotated, Any
 
 import yaml
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from app.accounts.access import CurrentPerson
 from app.database import Json
-from app.datasets import freezing
+from app.datasets import freezing, pairing
 from app.errors import AppError, Unavailable
 from app.jobs import queueing
 from app.jobs.models import OPEN_STATES
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
-from app.runs import access, base_models, launching, options, reading, watching
+from app.runs import (
+    access,
+    base_models,
+    comparing,
+    estimating,
+    launching,
+    options,
+    reading,
+    watching,
+)
 from app.runs.access import ProjectRun
-from app.runs.forms import Choices, LaunchForm
+from app.runs.forms import Choices, GenerateForm, LaunchForm, LaunchStart
+from app.runs.models import Run
+from app.runs.option_values import as_text
 from app.runs.picturing import picture_samples
-from app.runs.prefilling import prefill
-from app.web.answer import Answering
+from app.runs.prefilling import IDS, prefill
+from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
 
@@ -31,9 +42,15 @@ PAGE = 20
 
 @router.get("")
 def show_runs(
-    db: Db, answer: Answering, project: AnnotatorProject, before: int | None = None
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    before: int | None = None,
+    compare: Annotated[list[int] | None, Query()] = None,
 ) -> Response:
-    """Runs, newest first."""
+    """Runs, newest first. Those chosen to `compare` are shown as curves of the first one's page."""
+    if compare:
+        return RedirectResponse(_overlay(answer, project, compare), 303)
     found = reading.find_runs(db, project, before=before, limit=PAGE + 1)
     rows = found[:PAGE]
     return answer.show(
@@ -47,6 +64,12 @@ def show_runs(
     )
 
 
+def _overlay(answer: Answer, project: Project, chosen: Sequence[int]) -> str:
+    first, *others = chosen
+    address = answer.path("show_run", project=project.slug, run_id=first)
+    return f"{address}?compare={','.join(map(str, others))}" if others else address
+
+
 # Launching ----------------------------------------------------------------------------------------
 
 
@@ -55,12 +78,6 @@ def _show_form(
 ) -> Response:
     kind = str(form.typed_or("kind", "sft"))
     kind = kind if kind in launching.KINDS else "sft"
-    shown = [each for each in options.options().values() if each.concerns(kind)]
-    main = [each for path in options.MAIN if (each := options.options()[path]) in shown]
-    sections: dict[str, list[options.Option]] = {}
-    for each in shown:
-        if each not in main:
-            sections.setdefault(each.section, []).append(each)
     models = base_models.find_base_models()
     return answer.show(
         "runs/launch.html",
@@ -69,17 +86,20 @@ def _show_form(
         form=form,
         kind=kind,
         kinds=launching.KINDS,
-        is_stage_2=kind in launching.STAGE_2,
+        is_taught=kind in options.TAUGHT,
+        is_paired=kind in options.PAIRED,
         presets=options.presets(),
         datasets=freezing.find_ready(db, project),
+        pair_datasets=pairing.find_ready(db, project),
         experts=reading.find_experts(db, project),
+        starts=launching.find_finished(db, project),
+        negatives=launching.find_finished(db, project, kind="npo"),
         models=models,
         has_tiny=any(each.name == base_models.TINY for each in models),
         making=base_models.find_making(db),
-        main=main,
-        sections=sections,
-        has_hidden_errors=any(form.error(each.path) for part in sections.values() for each in part),
-        as_text=options.as_text,
+        main=options.main_options(kind),
+        sections=options.sections(kind),
+        as_text=as_text,
         model_name=base_models.model_name,
         estimate=_estimate(db, project, form.typed),
     )
@@ -87,47 +107,54 @@ def _show_form(
 
 @router.get("/new")
 def show_launch(
-    db: Db,
-    answer: Answering,
-    project: LeadProject,
-    dataset: str = "",
-    expert: str = "",
-    clone: str = "",
-    kind: str = "",
-    preset: str = "",
-    dataset_id: str = "",
-    expert_run_id: str = "",
-    base_model: str = "",
-    name: str = "",
+    db: Db, answer: Answering, project: LeadProject, start: Annotated[LaunchStart, Query()]
 ) -> Response:
     """The launch form, filled in from a preset or from another run."""
     typed = prefill(
         db,
         project,
-        clone=clone,
-        kind=kind,
-        preset=preset,
-        dataset=dataset_id or dataset,
-        expert=expert_run_id or expert,
-        base_model=base_model,
-        name=name,
+        clone=start.clone,
+        kind=start.kind,
+        preset=start.preset,
+        base_model=start.base_model,
+        name=start.name,
+        ids=start.ids(),
     )
     return _show_form(db, answer, project, Form(typed))
 
 
-def _estimate(db: Db, project: Project, typed: dict[str, Any]) -> launching.Estimate | None:
-    """How long a run as typed would be; None while that makes no sense yet."""
+def _choices_of(typed: dict[str, Any]) -> launching.Chosen:
+    """What was chosen, of what the kind takes: choices stay in the form when the kind is changed."""
+    kind = typed.get("kind")
+    dropped = {"dataset_id" if kind in options.PAIRED else "pair_dataset_id"}
+    wants_expert = "sft" in (typed.get("objective.reference"), typed.get("theta.init"))
+    if kind not in options.TAUGHT and not wants_expert:
+        dropped.add("expert_run_id")
+    if typed.get("theta.init") != "path":
+        dropped.add("start_run_id")
+    if kind == "npo":
+        dropped.add("negative_run_id")
+    return launching.Chosen(
+        **{field: _as_choice(str(typed.get(field, ""))) for field in IDS if field not in dropped}
+    )
+
+
+def _as_choice(text: str) -> int | None:
+    """The id that was chosen, or None for nothing; what cannot be an id is one that is not there."""
+    return (reading.as_id(text) or 0) if text else None
+
+
+def _estimate(db: Db, project: Project, typed: dict[str, Any]) -> estimating.Estimate | None:
+    """What a run as typed would take; None while that makes no sense yet."""
     try:
-        dataset_id = reading.as_id(str(typed.get("dataset_id", "")))
-        dataset = freezing.get_dataset(db, project, dataset_id or 0)
+        kind = str(typed.get("kind"))
+        data = launching.find_data(db, project, kind, _choices_of(typed))
         config = launching.compose_config(
-            kind=str(typed.get("kind")),
+            kind=kind,
             base_model=str(typed.get("base_model", "")),
             chosen=options.typed_options(typed),
         )
-        if dataset.manifest_sha256 is None:
-            return None
-        return launching.estimate(db, project, dataset, str(typed["kind"]), config)
+        return estimating.estimate(db, project, data, config)
     except AppError:
         return None
 
@@ -139,7 +166,7 @@ def show_estimate(
     project: LeadProject,
     form: Annotated[Form[Choices], Depends(submitted(LaunchForm))],
 ) -> Response:
-    """How long a run as typed would be."""
+    """What a run as typed would take."""
     estimate = _estimate(db, project, form.typed)
     return answer.show("runs/_estimate.html", estimate=estimate)
 
@@ -155,9 +182,7 @@ def submit_run(
     """Launch a run."""
     run = None
     if not form.errors:
-        values = form.values
-        # The choice of an expert stays in the form when the kind is changed without a script.
-        expert = values.expert_run_id if values.kind in launching.STAGE_2 else ""
+        values, chosen = form.values, _choices_of(form.typed)
         with form.attempt():
             try:
                 run = launching.launch_run(
@@ -165,11 +190,14 @@ def submit_run(
                     project,
                     kind=values.kind,
                     name=values.name,
-                    dataset_id=values.dataset_id,
-                    expert_run_id=reading.as_id(expert),
                     base_model=values.base_model,
                     options=options.typed_options(form.typed),
                     by=person,
+                    dataset_id=chosen.dataset_id,
+                    pair_dataset_id=chosen.pair_dataset_id,
+                    expert_run_id=chosen.expert_run_id,
+                    start_run_id=chosen.start_run_id,
+                    negative_run_id=chosen.negative_run_id,
                 )
             except options.InvalidOptions as error:
                 form.errors.update(error.errors)
@@ -187,16 +215,85 @@ def make_tiny_model(
     return RedirectResponse(answer.path("show_launch", project=project.slug), 303)
 
 
+# Pairs of generated images ------------------------------------------------------------------------
+
+
+def _show_generate(
+    db: Db, answer: Answering, project: Project, form: Form[GenerateForm]
+) -> Response:
+    return answer.show(
+        "datasets/generate.html",
+        status=422 if form.errors else 200,
+        form=form,
+        datasets=freezing.find_ready(db, project),
+        models=base_models.find_base_models(),
+        runs=launching.find_finished(db, project),
+        usual=pairing.Generation(""),
+    )
+
+
+@router.get("/pairs")
+def show_generate_pairs(db: Db, answer: Answering, project: LeadProject) -> Response:
+    """The form for images that are generated, ranked and paired."""
+    return _show_generate(db, answer, project, Form())
+
+
+@router.post("/pairs")
+def submit_generated_pairs(
+    db: Db,
+    answer: Answering,
+    project: LeadProject,
+    person: CurrentPerson,
+    form: Annotated[Form[GenerateForm], Depends(submitted(GenerateForm))],
+) -> Response:
+    """Have images generated, ranked and paired."""
+    pairs = None
+    if not form.errors:
+        values = form.values
+        with form.attempt():
+            generation = launching.compose_generation(
+                db,
+                project,
+                base_model=values.base_model,
+                run_id=_as_choice(values.run_id),
+                **values.model_dump(include=set(pairing.BOUNDS)),
+            )
+            pairs = pairing.pair_generated(
+                db,
+                project,
+                name=values.name,
+                dataset_id=_as_choice(values.dataset_id),
+                generation=generation,
+                by=person,
+            )
+    if pairs is None:
+        return _show_generate(db, answer, project, form)
+    here = answer.path("show_pair_dataset", project=project.slug, pair_dataset_id=pairs.id)
+    return RedirectResponse(here, 303)
+
+
 # One run ------------------------------------------------------------------------------------------
 
 
 @router.get("/{run_id:int}")
 def show_run(
-    run_id: int, db: Db, answer: Answering, project: AnnotatorProject, step: int | None = None
+    run_id: int,
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    step: int | None = None,
+    compare: str = "",
+    against: str = "",
 ) -> Response:
-    """One run: state, curves, samples, checkpoints, config, log, weights."""
+    """One run: state, curves, samples, checkpoints, config, log, weights. `compare` names runs whose
+    curves are laid over its own, `against` a run that its config is compared with.
+    """
     row = reading.get_run_row(db, project, run_id)
     run = row.run
+    overlaid = reading.find_overlaid(db, run, compare)
+    other = reading.as_id(against)
+    with_other = reading.get_run_row(db, project, other) if other is not None else None
+    chosen = [*overlaid, *([with_other.run] if with_other is not None else [])]
     return answer.show(
         "runs/run.html",
         fragment="runs/_live.html",
@@ -208,10 +305,21 @@ def show_run(
         checkpoints=reading.find_checkpoints(db, run),
         config=_yaml(run.config),
         log=reading.read_log(run),
-        others=reading.find_others(db, run),
+        others=_with(reading.find_others(db, run), chosen),
+        overlaid=[each.id for each in overlaid],
+        open_runs=reading.find_open(db, project),
+        most_overlaid=reading.MOST_OVERLAID,
+        other=with_other,
+        differences=comparing.compare_runs(row, with_other) if with_other is not None else [],
+        as_text=as_text,
         kinds=launching.KINDS,
         model=base_models.model_name(run.config["model"]["path"]),
     )
+
+
+def _with(runs: Sequence[Run], chosen: Sequence[Run]) -> list[Run]:
+    """Runs to choose from, with those that are chosen already, however old they are."""
+    return [*runs, *dict.fromkeys(each for each in chosen if each not in runs)]
 
 
 def _yaml(config: Json) -> str:

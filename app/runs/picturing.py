@@ -1,4 +1,4 @@
-"""Samples as a page shows them: by prompt, with base, expert and target side by side."""
+"""Samples as a page shows them: by prompt, with base, expert and what is trained side by side."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from app.runs.models import RunSample
 
-MODELS = ("base", "expert", "target")
+MODELS = ("base", "expert", "target", "ema")
+# What changes from step to step: the weights that are trained, and their moving average.
+TRAINED = ("target", "ema")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def picture_samples(rows: Sequence[RunSample], *, step: int | None = None) -> Sa
     """Arrange samples for a step, by default the newest one. A first step of stage 1 shows the base
     model itself: its adapter is still zero then.
     """
-    made = Counter(row.step for row in rows if row.model == "target")
+    made = Counter(row.step for row in rows if row.model in TRAINED)
     steps = sorted(each for each, count in made.items() if count == max(made.values()))
     if step not in steps:
         step = steps[-1] if steps else None
@@ -44,8 +46,8 @@ def picture_samples(rows: Sequence[RunSample], *, step: int | None = None) -> Sa
     cases: dict[int, Case] = {}
     for row in rows:
         model = row.model
-        if model == "target" and row.step != step:
-            if has_base or row.step != 0:
+        if model in TRAINED and row.step != step:
+            if has_base or row.step != 0 or model != "target":
                 continue
             model = "base"
         case = cases.setdefault(row.index, Case(row.index, row.prompt, row.seed, {}))

@@ -16,8 +16,11 @@ from app.runs.models import Run, RunCheckpoint, RunMetric, RunSample
 
 BATCH = 2000
 SAMPLE_FILE = re.compile(r"samples/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.png")
-ADAPTER_FILE = re.compile(r"adapter/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.safetensors")
-MODELS = ("target", "expert", "base")
+# An adapter, or a whole network: one file, or the index of several.
+WEIGHTS_FILE = re.compile(
+    r"(adapter|network)/[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.safetensors(\.index\.json)?"
+)
+MODELS = ("target", "ema", "expert", "base")
 
 
 def record_metrics(db: Session, run: Run, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -100,9 +103,11 @@ def truncate_after(
 
 
 def record_result(db: Session, run: Run, result: Json) -> None:
-    """The run is finished. Raises Invalid where its adapter is not a file of the run."""
+    """The run is finished. Raises Invalid where its weights are not files of the run."""
     del db
-    adapter = result.get("adapter")
-    if not isinstance(adapter, str) or not ADAPTER_FILE.fullmatch(adapter):
-        raise Invalid(f"“{adapter}” is no adapter of a run.")
+    adapter, kohya = result.get("adapter"), result.get("kohya")
+    if not isinstance(adapter, str) or not WEIGHTS_FILE.fullmatch(adapter):
+        raise Invalid(f"“{adapter}” are no weights of a run.")
+    if kohya is not None and not (isinstance(kohya, str) and WEIGHTS_FILE.fullmatch(kohya)):
+        raise Invalid(f"“{kohya}” are no weights of a run.")
     run.result = result

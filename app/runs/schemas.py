@@ -1,26 +1,89 @@
 """JSON shapes of runs."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.runs import base_models
 from app.runs.reading import BIGGEST
 
+Id = Annotated[int | None, Field(ge=1, le=BIGGEST)]
 
-class RunIn(BaseModel):
-    """A run to launch. `options` are config fields by dotted path, such as `optimization.epochs`."""
+
+class EstimateIn(BaseModel):
+    """A run that could be launched. `options` are config fields by dotted path, such as
+    `optimization.epochs`. dpo and npo learn from a pair dataset, all other kinds from a dataset.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     kind: str
+    base_model: str = Field(min_length=1, max_length=4096)
+    dataset_id: Id = None
+    pair_dataset_id: Id = None
+    preset: str | None = None
+    options: dict[str, Any] = {}
+
+
+class RunIn(EstimateIn):
+    """A run to launch. cpo and cpo_s need an expert; `start_run_id` goes with `theta.init` path; the npo
+    run `negative_run_id` takes the place of the unconditional prediction in samples.
+    """
+
+    name: str = Field(min_length=1, max_length=120)
+    expert_run_id: Id = None
+    start_run_id: Id = None
+    negative_run_id: Id = None
+
+
+class MemoryOut(BaseModel):
+    """Estimated bytes on each GPU: what is needed at once, and of what it consists."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    total: float
+    weights: float
+    trained: float
+    activations: float
+    encoders: float
+
+
+class EstimateOut(BaseModel):
+    """What a run would take. `seconds` are by the speed of run `like`; where there is none, by `tflop`
+    (10^12 operations for an example) and `assumed_tflops` (of them a second).
+    """
+
+    unit: str
+    examples: int
+    skipped: int
+    steps: int
+    seconds: float
+    like: int | None
+    tflop: float
+    assumed_tflops: float
+    memory: MemoryOut
+    weights_counted: bool
+    warnings: list[str]
+
+
+class GeneratedPairsIn(BaseModel):
+    """Images to generate for a dataset's prompts, by a base model or a finished run on it, to be ranked
+    by the measured agent and paired.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
     name: str = Field(min_length=1, max_length=120)
     dataset_id: int = Field(ge=1, le=BIGGEST)
     base_model: str = Field(min_length=1, max_length=4096)
-    expert_run_id: int | None = Field(default=None, ge=1, le=BIGGEST)
-    preset: str | None = None
-    options: dict[str, Any] = {}
+    run_id: Id = None
+    images_per_prompt: int = 4
+    max_prompts: int = 100
+    resolution: int = 1024
+    steps: int = 30
+    guidance: float = 5.0
+    seed: int = 0
 
 
 class RunOut(BaseModel):
@@ -33,8 +96,11 @@ class RunOut(BaseModel):
     state: str
     attempt: int
     job_id: int
-    dataset_id: int
+    dataset_id: int | None
+    pair_dataset_id: int | None
     expert_run_id: int | None
+    start_run_id: int | None
+    negative_run_id: int | None
     progress: dict[str, Any]
     error: str | None
     last: dict[str, Any]
@@ -54,13 +120,53 @@ class RunsOut(BaseModel):
 
 
 class MetricsOut(BaseModel):
-    """Logged steps, oldest first. With `restart` they begin at the first step again, because a resumed
+    """Logged steps, oldest first; `next` continues them as `after`."""
+
+    items: list[dict[str, Any]]
+    next: int | None
+
+
+class BucketsOut(BaseModel):
+    """Values logged together: for each bucket of steps its first and last step, and by name the mean,
+    the lowest and the highest value. Without `low` and `high` every bucket is one step.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    first: list[int]
+    last: list[int]
+    mean: dict[str, list[float | None]]
+    low: dict[str, list[float | None]]
+    high: dict[str, list[float | None]]
+
+
+class CurvesOut(BaseModel):
+    """Curves of a run. `step` and `time` are those of the newest step: given back as `after` and `seen`
+    they continue the curves. With `restart` the curves begin at the first step again, because a resumed
     run has taken back what the caller has seen.
     """
 
-    items: list[dict[str, Any]]
+    groups: list[BucketsOut]
+    step: int | None
+    time: float | None
     thinned: bool
     restart: bool
+
+
+class DifferenceOut(BaseModel):
+    """An option of which two runs have different values; null also where a run does not have it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    path: str
+    this: Any
+    other: Any
+
+
+class DifferencesOut(BaseModel):
+    """In what two runs differ."""
+
+    items: list[DifferenceOut]
 
 
 class SampleOut(BaseModel):

@@ -104,6 +104,14 @@ def newest_checkpoint(folder: Path) -> Checkpoint | None:
     return None
 
 
+def older_checkpoint(folder: Path, step: int) -> Checkpoint | None:
+    """Remove the checkpoints from a step on, and return the newest complete one before it."""
+    for place in _folders(folder):
+        if int(place.name.removeprefix("step-")) >= step:
+            shutil.rmtree(place)
+    return newest_checkpoint(folder)
+
+
 def refuse_other(checkpoint: Checkpoint, identity: Mapping[str, Any]) -> None:
     """Raise Ended when the checkpoint belongs to a run with other inputs."""
     for name, value in identity.items():

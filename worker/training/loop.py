@@ -138,8 +138,13 @@ def _descend(trainee: Trainee, plan: Plan, step: int, config: Config, loss: Tens
     """One optimizer step, left out where the guard says so; returns the gradient's norm."""
     optimization = config.optimization
     norm = clip_norm(trainee.parameters.values(), optimization.max_grad_norm)
-    if step == 1 and norm.item() == 0:
-        raise Ended("The first gradient is zero: the images and the expert give no direction")
+    # Not for spo: its first candidates may all be equally good.
+    if step == 1 and config.objective.kind != "spo" and norm.item() == 0:
+        raise Ended(
+            f"The first gradient is zero, with a loss of {loss.item():.3g}: images and expert give no "
+            "direction, or, where the loss is near 0, theta starts where objective.beta lets nothing "
+            "more be gained"
+        )
     rate = rate_of(trainee, plan, step, config)
     for group in trainee.optimizer.param_groups:
         group["lr"] = rate

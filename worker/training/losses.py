@@ -121,7 +121,7 @@ def cpo_loss(
         if stabilized:
             # Eq. 14 with z_lt - e = rho * (e - l) put in. As that target is no function of e, the
             # gradient of s in e is 2 * push, and what is left of s is a number.
-            push = torch.addcmul(from_winner, _spread(rho, e), from_loser, value=-1)
+            push = from_winner - _spread(rho, e) * from_loser
             s = 2 * _mean(push * moved) - 2 * drift
             if margin == "eq12":
                 s = s + (plain - s).detach()

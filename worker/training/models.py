@@ -1,6 +1,7 @@
 """The models of a run: the base, loaded once, and who plays which role on it."""
 
 import copy
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from worker.training.adapters import (
 from worker.training.backbones import Backbone
 from worker.training.backbones.loading import load_backbone
 from worker.training.backbones.weights import base_weights, hash_weights
-from worker.training.config import Config
+from worker.training.config import Config, Samples
 from worker.training.failures import InvalidConfig
 from worker.training.roles import Player, Role, Roles
 
@@ -34,10 +35,11 @@ class Models:
     backbone: Backbone
     roles: Roles
     expert_sha256: str | None
+    negative_sha256: str | None
 
 
 def load_models(config: Config, device: torch.device) -> Models:
-    """Load the base, the expert where the config names one, and theta at its start.
+    """Load the base, the expert and the negative where the config names them, and theta at its start.
 
     Raises InvalidConfig where one of them cannot be loaded or does not fit the others.
     """
@@ -52,12 +54,15 @@ def load_models(config: Config, device: torch.device) -> Models:
         players["expert"], expert_sha256 = _load_expert(backbone, Path(config.expert))
     if config.objective.reference == "sft":
         players["reference"] = players["expert"]
+    negative_sha256 = None
+    if config.samples.negative is not None:
+        players["negative"], negative_sha256 = _load_negative(backbone, config.samples)
     # Last, because a copy of the network is taken as the others have made it.
     players["theta"] = _make_theta(config, backbone, players.get("expert"))
     roles = Roles(backbone, players)
     if config.optimization.gradient_checkpointing:
         backbone.enable_gradient_checkpointing(roles.theta_network)
-    return Models(backbone, roles, expert_sha256)
+    return Models(backbone, roles, expert_sha256, negative_sha256)
 
 
 def compile_blocks(network: nn.Module) -> None:
@@ -107,6 +112,42 @@ def _load_expert(backbone: Backbone, folder: Path) -> tuple[Player, str]:
     weights, metadata = backbone.load_adapter(folder)
     attach_adapter(backbone.network, "expert", weights, metadata, "expert")
     return Player(backbone.network, ("expert",)), hash_weights(weights)
+
+
+def _load_negative(backbone: Backbone, samples: Samples) -> tuple[Player, str]:
+    folder = Path(str(samples.negative))
+    _check_negative(backbone, folder, samples.guidance)
+    weights, metadata = backbone.load_adapter(folder)
+    attach_adapter(backbone.network, "negative", weights, metadata, "samples.negative")
+    return Player(backbone.network, ("negative",)), hash_weights(weights)
+
+
+def _check_negative(backbone: Backbone, folder: Path, guidance: float) -> None:
+    """Raise InvalidConfig where the folder is no finished npo run, or nothing would come of it."""
+    network: Any = backbone.network
+    if getattr(network.config, "guidance_embeds", False):
+        raise InvalidConfig(
+            "samples.negative: this model is told its guidance by an embedding and has no "
+            "unconditional branch that another one could take; remove it"
+        )
+    if guidance <= 1:
+        raise InvalidConfig(
+            "samples.negative: takes part in classifier-free guidance, and samples.guidance of 1 or "
+            "less has none; raise that or remove this"
+        )
+    if _holds_network(folder):
+        raise InvalidConfig(
+            f"samples.negative: {folder} holds a whole network; give an npo run with theta.mode lora"
+        )
+    results = (folder / "result.json", folder.parent / "result.json")
+    found = next((path for path in results if path.is_file()), None)
+    if found is None:
+        return  # an adapter folder on its own; attaching it shows whether it fits
+    objective = json.loads(found.read_text(encoding="utf-8")).get("objective")
+    if objective != "npo":
+        raise InvalidConfig(
+            f"samples.negative: {folder} is of a run of {objective}; the negative comes from npo"
+        )
 
 
 def _make_theta(config: Config, backbone: Backbone, expert: Player | None) -> Player:

@@ -44,7 +44,7 @@ def tiny(
         **_materials(kind, run_folder, data_folder, expert),
         model=Model(path=model),
         objective=Objective(kind=kind, beta=10.0 if kind == "spo" else 5000.0),
-        spo=Spo(steps=8, first=2, guidance=3.0, train_steps=2),
+        spo=Spo(steps=8, first=2, guidance=3.0, train_steps=2) if kind == "spo" else Spo(),
         data=Data(resolution=64),
         optimization=Optimization(max_steps=steps, learning_rate=rate, warmup_steps=5),
         samples=Samples(every=20, prompts=tuple(prompts), steps=12, guidance=3.0),
@@ -86,7 +86,7 @@ def sd15_small(
         **_materials(kind, run_folder, data_folder, expert),
         model=Model(path=model),
         objective=_adapter_objective(kind),
-        spo=Spo(candidates=4),
+        spo=Spo(candidates=4) if kind == "spo" else Spo(),
         lora=Lora(rank=16),
         data=Data(resolution=512),
         optimization=Optimization(

@@ -1,7 +1,8 @@
 """Who predicts: theta, the expert and the reference, on as few copies of the base as possible.
 
 With adapters one network plays all three: theta and the expert are adapters on it, the reference is it
-alone. With full fine-tuning theta is a network of its own, and the frozen one plays the others.
+alone. With full fine-tuning theta is a network of its own, and the frozen one plays the others. The negative
+is one more adapter on the frozen network, and only has a part in pictures (`worker.training.guidance`).
 
 A switch between theta's forward and its backward pass gives zero gradients without an error. So every
 switch here ends with theta active, and `Roles.check_ready` asserts that before a backward pass.
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from worker.training.adapters import Adapter, tuner_layers
 from worker.training.backbones import Backbone, Text
 
-Role = Literal["theta", "expert", "reference"]
+Role = Literal["theta", "expert", "reference", "negative"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from worker.training.batches import Batch, Drawing
 from worker.training.checkpoints import (
     Checkpoint,
     newest_checkpoint,
+    older_checkpoint,
     refuse_other,
     save_checkpoint,
     sync,
@@ -222,7 +223,7 @@ class Run:
             log.info("Resumed from %s.", checkpoint.folder.name)
         self._forget_after(-1 if checkpoint is None else checkpoint.step)
 
-    def _take_up(self, checkpoint: Checkpoint) -> None:
+    def _take_up(self, checkpoint: Checkpoint) -> dict[str, Any]:
         refuse_other(checkpoint, self.identity)
         restore_theta(self.backbone, self.roles, checkpoint.folder)
         state = checkpoint.load_state()
@@ -232,6 +233,7 @@ class Run:
             # The sums of all processes lie with the main one.
             self.trainee.averages.take()
         self.saved_step = checkpoint.step
+        return state
 
     def _forget_after(self, step: int) -> None:
         """Drop what was logged later: it is done again."""
@@ -252,16 +254,23 @@ class Run:
         """
         trainee, step = self.trainee, self.trainee.step
         trainee.num_rollbacks = after_rollback(trainee.num_rollbacks, self.config.guard)
+        rollbacks = self._read_rollbacks()
         checkpoint = newest_checkpoint(self.folder / "checkpoints")
+        if checkpoint and rollbacks and rollbacks[-1]["to"] == checkpoint.step:
+            # Nothing good has come of it: it was spoilt already when it was saved.
+            checkpoint = older_checkpoint(self.folder / "checkpoints", checkpoint.step)
         if checkpoint is None:
             raise NonFinite(
-                "Gradients explode or are not numbers before the first checkpoint; lower "
+                "Gradients explode or are not numbers, and no checkpoint is left to go back to; lower "
                 "optimization.learning_rate, or look at the model and the first images"
             )
-        rollbacks = [*self._read_rollbacks(), {"from": step, "to": checkpoint.step}]
+        rollbacks.append({"from": step, "to": checkpoint.step})
         if self.engine.is_main:
             replace_file(self.folder / "rollbacks.json", json.dumps(rollbacks))
-        self._take_up(checkpoint)
+        skipped = trainee.guard.skipped
+        state = self._take_up(checkpoint)
+        trainee.guard.skipped = skipped
+        trainee.guard.roll_back(state["guard"])
         self._forget_after(checkpoint.step)
         log.warning(
             "Too many steps in a row were left out: back from step %d to %d, with %g times the "
@@ -301,7 +310,7 @@ class Run:
         needed = [(self.inputs.items[i], self.inputs.sizes[i]) for i in self._needed()]
         needed += zip(self.validation_items, self.validator.plan.shapes, strict=True)
         for done, (item, size) in enumerate(needed):
-            self._check_stop()
+            self._check_stop_alone()
             self.progress.show(
                 "loading",
                 f"Encoding images: {done} of {len(needed)}.",
@@ -439,9 +448,7 @@ class Run:
         self.engine.wait()
 
     def _before_sample(self, message: str) -> None:
-        # Other processes wait for this one, so a stop is only noticed at the end of the step there.
-        if self.engine.processes == 1:
-            self._check_stop()
+        self._check_stop_alone()
         self.progress.show("sampling", message)
 
     def _save(self) -> None:
@@ -472,6 +479,11 @@ class Run:
             if self.trainee.step:
                 self._save()
             raise Stopped(f"Stopped on request after step {self.trainee.step}; start it to go on")
+
+    def _check_stop_alone(self) -> None:
+        """The same where processes do not go side by side: of several, none may stop by itself."""
+        if self.engine.processes == 1:
+            self._check_stop()
 
     def _finish(self) -> dict[str, Any] | None:
         """Write the weights and the result, which the main process returns.

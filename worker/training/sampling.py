@@ -1,12 +1,18 @@
 """Pictures made along the way, always for the same prompts and seeds."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
+from typing import Any
+
+from torch import nn
 
 from worker.training.backbones import Text
 from worker.training.config import Config
 from worker.training.encodings import Encodings
+from worker.training.guidance import against_negative
 from worker.training.metrics import append_line, read_lines
 from worker.training.roles import Role, Roles
 
@@ -18,8 +24,6 @@ class Case:
     index: int
     prompt: str
     seed: int
-    model: str
-    role: Role
     name: str
 
 
@@ -45,46 +49,61 @@ class Sampler:
     def make(self, step: int, before_each: Callable[[str], None]) -> None:
         """Make the samples of a step that are not there yet."""
         there = {(row["step"], row["index"], row["model"]) for row in read_lines(self.path)}
-        for case in self._cases(step):
-            if (step, case.index, case.model) in there:
+        for model, role in self._models(step):
+            cases = [c for c in self._cases(step, model) if (step, c.index, model) not in there]
+            if not cases:
                 continue
-            before_each(f"Sampling {case.index + 1} ({case.model}).")
-            self._make(case)
-            row = {
-                "step": step,
-                "index": case.index,
-                "prompt": case.prompt,
-                "seed": case.seed,
-                "file": f"samples/{case.name}",
-                "model": case.model,
-            }
-            append_line(self.path, row)
+            with self._playing(role) as network:
+                for case in cases:
+                    before_each(f"Sampling {case.index + 1} ({model}).")
+                    self._make(network, case)
+                    append_line(self.path, self._row(step, model, role, case))
 
-    def _cases(self, step: int) -> Iterator[Case]:
-        roles: list[tuple[str, Role]] = [("target", "theta")]
-        if step == 0:
-            roles += [("expert", "expert")] if "expert" in self.roles.players else []
-            roles += [("base", "reference")] if self.config.objective.reference == "base" else []
-        cases = [(p, s) for p in self.config.samples.prompts for s in self.config.samples.seeds]
-        for model, role in roles:
-            for index, (prompt, seed) in enumerate(cases):
-                suffix = "" if model == "target" else f"-{model}"
-                name = f"step-{step:06d}-{index:02d}{suffix}.png"
-                yield Case(index, prompt, seed, model, role, name)
+    def _models(self, step: int) -> Iterator[tuple[str, Role]]:
+        yield "target", "theta"
+        if step == 0 and "expert" in self.roles.players:
+            yield "expert", "expert"
+        if step == 0 and self.config.objective.reference == "base":
+            yield "base", "reference"
 
-    def _make(self, case: Case) -> None:
+    def _cases(self, step: int, model: str) -> Iterator[Case]:
+        samples = self.config.samples
+        suffix = "" if model == "target" else f"-{model}"
+        for index, (prompt, seed) in enumerate(product(samples.prompts, samples.seeds)):
+            yield Case(index, prompt, seed, f"step-{step:06d}-{index:02d}{suffix}.png")
+
+    def _is_against_negative(self, role: Role) -> bool:
+        """The expert is not: what is asked of it is how it paints by itself."""
+        return "negative" in self.roles.players and role != "expert"
+
+    def _playing(self, role: Role) -> AbstractContextManager[nn.Module]:
+        if self._is_against_negative(role):
+            return against_negative(self.roles, role, self.config.samples.negative_merge)
+        return self.roles.frozen(role)
+
+    def _row(self, step: int, model: str, role: Role, case: Case) -> dict[str, Any]:
+        row = {
+            "step": step,
+            "index": case.index,
+            "prompt": case.prompt,
+            "seed": case.seed,
+            "file": f"samples/{case.name}",
+            "model": model,
+        }
+        return row | ({"negative": True} if self._is_against_negative(role) else {})
+
+    def _make(self, network: nn.Module, case: Case) -> None:
         samples, resolution = self.config.samples, self.config.data.resolution
         pair: Text = self.encodings.text([case.prompt, ""])
-        with self.roles.frozen(case.role) as network:
-            image = self.encodings.backbone.sample(
-                network,
-                pair.row(0),
-                pair.row(1),
-                seed=case.seed,
-                steps=samples.steps,
-                guidance=samples.guidance,
-                size=(resolution, resolution),
-            )
+        image = self.encodings.backbone.sample(
+            network,
+            pair.row(0),
+            pair.row(1),
+            seed=case.seed,
+            steps=samples.steps,
+            guidance=samples.guidance,
+            size=(resolution, resolution),
+        )
         path = self.folder / "samples" / case.name
         path.parent.mkdir(exist_ok=True)
         unfinished = path.with_suffix(".tmp")

@@ -1,68 +1,151 @@
-// Curves of a run: small multiples with one crosshair, zoomed together, in the colours of the theme.
+// Curves of runs: one large panel as in the paper and small multiples, with one crosshair and one view for all.
+// A run keeps its colour in every panel; where a panel has several quantities, the dashes tell them apart.
 /* global uPlot */
 
 const PANELS = [
-  { title: "Win and lose", hint: "Below 0: nearer to that target than the reference is. The winning part should fall.", of: { winning: (row) => row.win, losing: (row) => row.lose } },
-  { title: "Win − lose", hint: "Below 0: the run has gained more on the winner than on the loser.", of: { "": (row) => (row.win == null || row.lose == null ? null : row.win - row.lose) } },
-  { title: "Loss", of: { "": (row) => row.loss } },
-  { title: "Implicit accuracy", hint: "Share of images where the winner gained on the loser.", of: { "": (row) => row.accuracy }, range: [0, 1] },
-  { title: "Gradient norm", of: { "": (row) => row.grad_norm } },
-  { title: "Learning rate", of: { "": (row) => row.lr }, plain: true },
-  { title: "Distance from the reference", of: { "": (row) => row.drift } },
-  { title: "Weight of the loser ρ", of: { "": (row) => row.rho } },
-  { title: "Factor before the gradient", hint: "One half at the start, near 0 once an image is learned.", of: { "": (row) => row.factor } },
-  { title: "Images per second", of: { "": (row) => row.images_per_second } },
-  { title: "Memory, MB", of: { "": (row) => row.memory_mb }, plain: true },
+  { title: "As in the paper", hint: "Distance to the expert's target, less the reference's. Below 0 is nearer. The winning part should fall, and winning − losing should be below 0.", of: { difference: "winning − losing", win: "winning", lose: "losing" } },
+  { title: "Loss", of: { loss: "training", validation_loss: "validation" }, points: "validation_loss", log: true },
+  { title: "Implicit accuracy", hint: "Share of images where the run gained more on the winner than on the loser.", of: { accuracy: "" }, range: [0, 1] },
+  { title: "Gradient norm", hint: "Of all trained weights, before clipping.", of: { grad_norm: "" }, log: true },
+  { title: "Gradient of both parts", hint: "Norm of the gradient that each part sends into the prediction.", of: { grad_win: "winning", grad_lose: "losing" }, log: true },
+  { title: "Learning rate", of: { lr: "" }, isExact: true },
+  { title: "Cosine", hint: "Between winner − loser and prediction − reference: 1 where the run moves straight from the loser to the winner.", of: { cosine: "" } },
+  { title: "Distance from the reference", of: { drift: "" }, log: true },
+  { title: "Weight of the loser ρ", of: { rho: "" } },
+  { title: "Factor before the gradient", hint: "One half at the start, near 0 once an image is learned.", of: { factor: "" }, log: true },
+  { title: "Images per second", of: { images_per_second: "" } },
+  { title: "Memory, MB", of: { memory_mb: "" }, isExact: true },
+  { title: "Skipped steps", hint: "Steps whose loss or gradient was not finite, or stood out too far; counted from the start.", of: { skipped_steps: "" }, isExact: true, unless: 0 },
+  { title: "Learning rate kept", hint: "1 until a rollback lowers the learning rate.", of: { lr_factor: "" }, isExact: true, unless: 1 },
 ];
-
+const DASHES = [undefined, [7, 4], [2, 3]];
+/** How many runs can be told apart. */
+export const NUM_SLOTS = 6;
+const HEIGHTS = { large: 272, small: 132 };
+const LABEL_FONT = "600 11px Inter, system-ui, sans-serif";
 const WHOLE = [1, 2, 5].flatMap((each) => Array.from({ length: 8 }, (_, power) => each * 10 ** power)).sort((one, two) => one - two);
+const SMALLEST_VIEW = 4;
 
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const curveColor = (number) => color(`--curve-${number}`);
+/** A whole number with thin spaces between thousands. */
+export const grouped = (number) => number.toLocaleString("en").replaceAll(",", "\u202f");
 
-export const short = (value) => {
+const short = (value, digits = 4) => {
   if (value == null) return "–";
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(2).replaceAll("-", "−").replace("e+", "e");
-  return String(Number(value.toPrecision(4))).replace("-", "−");
+  const exact = size >= 1000 && size < 1e6;
+  const text = exact ? grouped(Math.round(value)) : size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(2) : String(Number(value.toPrecision(digits)));
+  return text.replaceAll("-", "−").replace("e+", "e");
 };
 
-// An exponential mean that is not pulled to zero at the start; gaps stay gaps.
-const smoothed = (values, weight) => {
-  if (!weight) return values;
-  let mean = 0;
-  let mass = 0;
-  return values.map((value) => {
-    if (value == null) return null;
-    mean = weight * mean + (1 - weight) * value;
-    mass = weight * mass + (1 - weight);
-    return mean / mass;
-  });
+const make = (name, properties = {}, ...children) => {
+  const { dataset, ...others } = properties;
+  const made = Object.assign(document.createElement(name), others);
+  Object.assign(made.dataset, dataset);
+  made.append(...children);
+  return made;
 };
 
-const rowsInOrder = (rows) => [...rows.values()].sort((one, two) => one.step - two.step);
+/** A swatch: one of the six colours of runs (0: that of the text), and the number of the dashes. */
+export const mark = (slot, dash = 0) => make("span", { className: "mark", ariaHidden: "true", dataset: { slot, dash } });
 
-/** Curves in `root`. `onZoom(from, to)` hears of a part of the run that is looked at closely. */
-export const makeCurves = (root, { onZoom, onZoomed }) => {
-  let rows = [];
-  let others = [];
-  let weight = 0;
-  let zoomed = false;
-  let telling = 0;
-  const plots = new Map();
-  const sync = uPlot.sync("run");
-
-  const holds = (list, panel) => list.some((row) => Object.values(panel.of).some((of) => of(row) != null));
-  const has = (panel) => holds(rows, panel) || holds(others, panel);
-
-  const tables = (panel) => {
-    const tables = Object.values(panel.of).map((of) => [rows.map((row) => row.step), smoothed(rows.map((row) => of(row) ?? null), weight)]);
-    if (others.length) tables.push([others.map((row) => row.step)]); // one scale for all panels
-    if (holds(others, panel)) {
-      for (const of of Object.values(panel.of)) tables.push([others.map((row) => row.step), smoothed(others.map((row) => of(row) ?? null), weight)]);
-    }
-    return tables.length === 1 ? tables[0] : uPlot.join(tables);
+// Tokens of the theme, read once: asking for a style makes the browser compute the page's.
+const makeColors = (onChange) => {
+  let known = new Map();
+  const forget = () => {
+    known = new Map();
+    onChange();
   };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", forget);
+  new MutationObserver(forget).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  return (name) => {
+    if (!known.has(name)) known.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+    return known.get(name);
+  };
+};
+
+// The number of a line nearest to a place; lines share their steps, and not every line has a number at each.
+const nearest = (values, at) => {
+  for (let away = 0; away < values.length; away += 1) {
+    const found = values[at - away] ?? values[at + away];
+    if (found != null) return found;
+  }
+  return null;
+};
+
+// Points that a logarithmic scale can show.
+const positive = ([steps, values]) => {
+  const kept = values.flatMap((value, at) => (value > 0 ? [at] : []));
+  return [kept.map((at) => steps[at]), kept.map((at) => values[at])];
+};
+
+// Labels at the ends of lines, pushed apart where they would lie on each other.
+const apart = (labels, gap) => {
+  labels.sort((one, two) => one.y - two.y);
+  for (const [at, label] of labels.entries()) {
+    const above = labels.slice(0, at).findLast((each) => Math.abs(each.x - label.x) < gap);
+    if (above) label.y = Math.max(label.y, above.y + gap);
+  }
+  return labels;
+};
+
+/** Curves in `root`. `onView(view)` hears of the part that is looked at, or null; `onStep(step)` of the crosshair. */
+export const makeCurves = (root, { onView, onStep }) => {
+  let runs = [];
+  let share = 0;
+  let view = null;
+  let focused = null;
+  let frame = 0;
+  let readingIsStale = false;
+  const hidden = new Set();
+  const color = makeColors(() => panels.forEach(({ plot }) => plot?.redraw(false)));
+
+  // What is drawn ----------------------------------------------------------------------------------
+
+  const extent = () => {
+    const all = runs.map((run) => run.series.extent()).filter(Boolean);
+    return all.length ? [Math.min(...all.map(([first]) => first)), Math.max(...all.map(([, last]) => last))] : null;
+  };
+
+  const span = () => {
+    const steps = extent();
+    return share && steps ? Math.max(1e-9, share * (steps[1] - steps[0])) : 0;
+  };
+
+  const isShown = (name, run, { unless }) => (unless === undefined ? run.series.newest(name) != null : run.series.differs(name, unless));
+
+  const namesOf = (panel) => Object.keys(panel.of).filter((name) => runs.some((run) => isShown(name, run, panel)));
+
+  // A run alone has a colour for each quantity; runs beside each other have one each, and quantities dashes.
+  const slotOf = (run, quantity) => (runs.length > 1 ? run.slot : ((run.slot - 1 + 2 * quantity) % NUM_SLOTS) + 1);
+  const dashOf = (quantity) => (runs.length > 1 ? quantity : 0);
+
+  // Lines in the order in which they are drawn: what was logged behind what is smoothed, the first run on top.
+  const linesOf = (panel) => {
+    const names = namesOf(panel);
+    const behind = [];
+    const found = [];
+    for (const run of [...runs].reverse()) {
+      for (const name of names.toReversed()) {
+        if (hidden.has(name) || run.series.newest(name) == null) continue;
+        const quantity = Object.keys(panel.of).indexOf(name);
+        const line = { run, name, slot: slotOf(run, quantity), dash: dashOf(quantity), withPoints: name === panel.points, span: 0 };
+        if (!span() || panel.isExact || line.withPoints) found.push(line);
+        else {
+          behind.push({ ...line, dash: 0, isFaint: true });
+          found.push({ ...line, span: span() });
+        }
+      }
+    }
+    return [...behind, ...found];
+  };
+
+  const tableOf = (lines, isLog) => {
+    const tables = lines.map((line) => line.run.series.line(line.name, line.span));
+    const shown = isLog ? tables.map(positive) : tables;
+    return shown.length === 1 ? shown[0] : uPlot.join(shown);
+  };
+
+  // One panel --------------------------------------------------------------------------------------
 
   const axis = (extra) => ({
     stroke: () => color("--ink-3"),
@@ -72,131 +155,320 @@ export const makeCurves = (root, { onZoom, onZoomed }) => {
     ...extra,
   });
 
-  const options = (panel, holder, outputs) => {
+  const alphaOf = ({ run, isFaint }) => (focused !== null && focused !== run.id ? 0.15 : 1) * (isFaint ? 0.3 / Math.sqrt(runs.length) : 1);
+
+  const seriesOf = (line) => ({
+    stroke: () => color(`--run-${line.slot}`),
+    width: line.isFaint ? 1 : line.span ? 1.75 : 1.25,
+    alpha: alphaOf(line),
+    dash: DASHES[line.dash],
+    spanGaps: true,
+    points: { show: line.withPoints || ((plot) => plot.data[0].length < 3), size: runs.length > 1 ? 4 : 6, fill: () => color(`--run-${line.slot}`) },
+  });
+
+  const labelEnds = (plot, lines) => {
+    if (runs.length < 2) return;
+    const { ctx, bbox } = plot;
+    const ratio = uPlot.pxRatio;
+    const labelled = lines.at(-1).name;
+    const labels = lines.flatMap(({ run, name, isFaint }, at) => {
+      const [from, to] = plot.series[0].idxs ?? [];
+      if (isFaint || name !== labelled || from == null) return [];
+      const values = plot.data[at + 1];
+      let end = to;
+      while (end > from && values[end] == null) end -= 1;
+      return values[end] == null ? [] : [{ run, x: plot.valToPos(plot.data[0][end], "x", true), y: plot.valToPos(values[end], "y", true) }];
+    });
+    ctx.save();
+    ctx.font = LABEL_FONT.replace("11px", `${11 * ratio}px`);
+    ctx.textBaseline = "middle";
+    ctx.textAlign = "left";
+    for (const { run, x, y } of apart(labels, 12 * ratio)) {
+      ctx.globalAlpha = alphaOf({ run });
+      ctx.fillStyle = color(`--run-${run.slot}`);
+      ctx.fillText(run.number, x + 4 * ratio, Math.min(y, bbox.top + bbox.height));
+    }
+    ctx.restore();
+  };
+
+  const optionsOf = (panel, lines) => ({
+    width: Math.max(panel.holder.clientWidth, 120),
+    height: panel.height,
+    legend: { show: false },
+    padding: [8, runs.length > 1 ? 34 : 22, 0, 0],
+    cursor: {
+      y: false,
+      points: { size: (_, at) => (at && lines[at - 1].isFaint ? 0 : 5) },
+      drag: { x: true, y: false, setScale: false },
+      sync: { key: "run", scales: ["x", null], filters: { pub: (event) => event === "mousemove" || event === "mouseleave" } },
+      bind: { mousedown: pressed, dblclick: () => reset },
+    },
+    scales: { x: { time: false, auto: false }, y: panel.isLog ? { distr: 3 } : panel.range ? { range: panel.range } : {} },
+    axes: [
+      axis({ size: 24, gap: 3, space: 60, incrs: WHOLE, values: (_, ticks) => ticks.map(grouped) }),
+      axis({ size: 54, gap: 4, space: 26, values: (_, ticks) => ticks.map((each) => (each == null ? "" : short(each))) }),
+    ],
+    series: [{}, ...lines.map(seriesOf)],
+    hooks: {
+      draw: [(plot) => labelEnds(plot, lines)],
+      setCursor: [noteCursor],
+      setSelect: [(plot) => plot.select.width > 2 && chooseSelected(plot)],
+      ready: [(plot) => plot.over.addEventListener("wheel", (event) => turned(plot, event), { passive: false })],
+    },
+  });
+
+  const signatureOf = (panel, lines) =>
+    [panel.isLog, runs.length, ...lines.map(({ run, slot, name, isFaint }) => `${run.id} ${slot} ${name} ${isFaint}`)].join();
+
+  const build = (panel, lines, table) => {
+    panel.plot?.destroy();
+    panel.plot = new uPlot(optionsOf(panel, lines), table, panel.holder);
+    panel.lines = lines;
+    makeOutputs(panel, lines);
+    panel.holder.ariaLabel = `${panel.title} of ${runs.map((run) => `run ${run.number}`).join(", ")}`;
+  };
+
+  const makeOutputs = (panel, lines) => {
+    const shown = lines.filter((line) => !line.isFaint);
     const names = Object.keys(panel.of);
-    const line = (number, dash) => ({ stroke: () => curveColor(number), width: dash ? 1.25 : 1.5, dash, spanGaps: true, points: { show: (plot) => plot.data[0].length < 3 } });
-    const series = names.map((_, index) => line(index + 1));
-    if (holds(others, panel)) series.push(...names.map((_, index) => line(index + 1, [4, 3])));
-    return {
-      width: Math.max(holder.clientWidth, 120),
-      height: 132,
-      legend: { show: false },
-      padding: [6, 16, 0, 0],
-      cursor: { sync: { key: "run" }, y: false, points: { size: 5 } },
-      scales: { x: { time: false }, y: panel.range ? { range: panel.range } : {} },
-      axes: [
-        axis({ size: 24, gap: 3, space: 60, incrs: WHOLE, values: (_, ticks) => ticks.map(String) }),
-        axis({ size: 54, gap: 4, space: 26, values: (_, ticks) => ticks.map(short) }),
-      ],
-      series: [{}, ...series],
-      hooks: {
-        setCursor: [(plot) => tell(plot, outputs)],
-        setScale: [(plot, key) => key === "x" && noteZoom(plot)],
-      },
+    shown.sort((one, two) => names.indexOf(one.name) - names.indexOf(two.name) || runs.indexOf(one.run) - runs.indexOf(two.run));
+    panel.outputs = shown.map((line) => {
+      const text = make("span");
+      const output = make("output", { title: `Run ${line.run.number}${panel.of[line.name] && `, ${panel.of[line.name]}`}`, ariaLive: "off" }, mark(line.slot, line.dash), text);
+      return { line, text, output, at: lines.indexOf(line) + 1 };
+    });
+    panel.values.replaceChildren(...panel.outputs.map(({ output }) => output));
+  };
+
+  const draw = (panel) => {
+    const lines = linesOf(panel);
+    if (!lines.length) {
+      panel.plot?.destroy();
+      Object.assign(panel, { plot: null, signature: "", outputs: [] });
+      panel.values.replaceChildren();
+      return;
+    }
+    const signature = signatureOf(panel, lines);
+    const table = tableOf(lines, panel.isLog);
+    const [min, max] = view ?? extent();
+    const isNew = signature !== panel.signature;
+    if (isNew) build(panel, lines, table);
+    panel.signature = signature;
+    panel.plot.batch(() => {
+      if (!isNew) panel.plot.setData(table, false);
+      panel.plot.setScale("x", { min, max });
+    });
+    read(panel);
+  };
+
+  // Changes are drawn together, once a frame, and only where one can see them -------------------------
+
+  const STALE = { nothing: 0, view: 1, data: 2 };
+
+  const paint = () => {
+    frame = 0;
+    const steps = view ?? extent();
+    if (!steps) return;
+    for (const panel of panels) {
+      if (!panel.isInSight || panel.stale === STALE.nothing) continue;
+      if (panel.stale === STALE.data) draw(panel);
+      else panel.plot?.setScale("x", { min: steps[0], max: steps[1] });
+      panel.stale = STALE.nothing;
+    }
+    if (readingIsStale) panels.forEach((panel) => panel.isInSight && read(panel));
+    readingIsStale = false;
+  };
+
+  const request = () => {
+    frame ||= requestAnimationFrame(paint);
+  };
+
+  const markStale = (stale) => {
+    for (const panel of panels) panel.stale = Math.max(panel.stale, stale);
+    request();
+  };
+
+  const refresh = () => {
+    for (const panel of panels) {
+      const names = namesOf(panel);
+      panel.figure.hidden = !names.length;
+      [...panel.toggles].forEach(([name, toggle], quantity) => {
+        toggle.hidden = !names.includes(name);
+        toggle.firstChild.replaceWith(mark(runs.length > 1 ? 0 : slotOf(runs[0], quantity), dashOf(quantity)));
+      });
+    }
+    // A stage that has no two parts shows its loss large instead.
+    const large = panels.find((panel) => !panel.figure.hidden && panel.isLargest) ?? panels[1];
+    for (const panel of panels) setHeight(panel, panel === large);
+    markStale(STALE.data);
+  };
+
+  const setHeight = (panel, isLarge) => {
+    const height = isLarge ? HEIGHTS.large : HEIGHTS.small;
+    if (panel.height === height) return;
+    panel.height = height;
+    panel.figure.classList.toggle("large", isLarge);
+    panel.plot?.setSize({ width: Math.max(panel.holder.clientWidth, 120), height });
+  };
+
+  // The crosshair ------------------------------------------------------------------------------------
+
+  const read = (panel) => {
+    const at = panel.plot?.cursor.idx;
+    for (const { line, text, at: column } of panel.outputs) {
+      const value = at == null ? line.run.series.newest(line.name) : readAt(panel.plot, line, column, at);
+      text.textContent = short(value, panel.height === HEIGHTS.large ? 4 : 3);
+    }
+  };
+
+  // A run that was not there yet, or no longer, has no number.
+  const readAt = (plot, { run }, column, at) => {
+    const [first, last] = run.series.extent();
+    const step = plot.data[0][at];
+    return step < first || step > last ? null : nearest(plot.data[column], at);
+  };
+
+  const noteCursor = (plot) => {
+    readingIsStale = true;
+    if (plot.cursor.event) onStep(plot.cursor.idx == null ? null : Math.round(plot.posToVal(plot.cursor.left, "x")));
+    request();
+  };
+
+  // The view -----------------------------------------------------------------------------------------
+
+  const setView = (wanted) => {
+    const whole = extent();
+    if (!whole) return;
+    const size = wanted ? Math.max(SMALLEST_VIEW, wanted[1] - wanted[0]) : Infinity;
+    if (size >= whole[1] - whole[0]) view = null;
+    else {
+      const from = Math.min(Math.max(wanted[0], whole[0]), whole[1] - size);
+      view = [from, from + size];
+    }
+    if (view) markStale(STALE.view);
+    else {
+      for (const run of runs) run.series.leave();
+      markStale(STALE.data);
+    }
+    onView(view);
+  };
+  const reset = () => setView(null);
+
+  const chooseSelected = (plot) => {
+    const { left, width } = plot.select;
+    setView([plot.posToVal(left, "x"), plot.posToVal(left + width, "x")]);
+    plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+  };
+
+  const zoom = (factor, around = 0.5) => {
+    const [from, to] = view ?? extent() ?? [0, 0];
+    const centre = from + around * (to - from);
+    setView([centre - (centre - from) * factor, centre + (to - centre) * factor]);
+  };
+
+  const pan = (by) => {
+    if (!view) return;
+    const size = view[1] - view[0];
+    setView([view[0] + by * size, view[1] + by * size]);
+  };
+
+  // Pinching, or the wheel with Ctrl, zooms; turning sideways moves.
+  const turned = (plot, event) => {
+    const isSideways = Math.abs(event.deltaX) > Math.abs(event.deltaY) || event.shiftKey;
+    if (!event.ctrlKey && !(isSideways && view)) return;
+    event.preventDefault();
+    const width = plot.over.clientWidth;
+    if (event.ctrlKey) zoom(Math.exp(event.deltaY * 0.003), event.offsetX / width);
+    else pan((event.deltaX || event.deltaY) / width);
+  };
+
+  // With Shift held, dragging moves the view instead of choosing a part.
+  const pressed = (plot, _target, choose) => (event) => {
+    if (!event.shiftKey || event.button !== 0) return choose(event);
+    let last = event.clientX;
+    const drag = (moved) => {
+      pan((last - moved.clientX) / plot.over.clientWidth);
+      last = moved.clientX;
     };
-  };
-
-  const tell = (plot, outputs) => {
-    const at = plot.cursor.idx;
-    outputs.forEach((output, index) => {
-      const values = plot.data[index + 1];
-      const value = at == null ? values.findLast((each) => each != null) : values[at];
-      output.textContent = `${output.dataset.name ? `${output.dataset.name} ` : ""}${short(value)}`;
-    });
-  };
-
-  const noteZoom = (plot) => {
-    const steps = plot.data[0];
-    if (steps.length < 2) return;
-    const { min, max } = plot.scales.x;
-    const now = min > steps[0] || max < steps.at(-1);
-    if (now !== zoomed) {
-      zoomed = now;
-      onZoomed(zoomed);
-    }
-    if (!zoomed) return;
-    clearTimeout(telling);
-    telling = setTimeout(() => onZoom(Math.floor(min), Math.ceil(max)), 250);
-  };
-
-  const build = (panel) => {
-    const figure = document.createElement("figure");
-    figure.className = "panel";
-    const caption = document.createElement("figcaption");
-    const title = document.createElement("h3");
-    title.textContent = panel.title;
-    if (panel.hint) title.title = panel.hint;
-    caption.append(title);
-    const names = Object.keys(panel.of);
-    const wanted = holds(others, panel) ? [...names, ...names.map(() => "")] : names;
-    const outputs = wanted.map((name, index) => {
-      const output = document.createElement("output");
-      output.dataset.name = name;
-      output.dataset.curve = String((index % names.length) + 1);
-      if (index >= names.length) Object.assign(output, { className: "other", title: "The other run" });
-      output.ariaLive = "off";
-      return output;
-    });
-    caption.append(...outputs);
-    const holder = document.createElement("div");
-    holder.className = "plot";
-    figure.append(caption, holder);
-    root.append(figure);
-    const data = tables(panel);
-    const plot = new uPlot(options(panel, holder, outputs), data, holder);
-    tell(plot, outputs);
-    const watcher = new ResizeObserver(() => plot.setSize({ width: Math.max(holder.clientWidth, 120), height: 132 }));
-    watcher.observe(holder);
-    plots.set(panel, { plot, figure, watcher, outputs });
-  };
-
-  const rebuild = () => {
-    for (const { plot, figure, watcher } of plots.values()) {
-      watcher.disconnect();
-      plot.destroy();
-      figure.remove();
-    }
-    plots.clear();
-    zoomed = false;
-    onZoomed(false);
-    PANELS.filter(has).forEach(build);
-  };
-
-  const draw = () => {
-    const wanted = PANELS.filter(has);
-    if (wanted.length !== plots.size || wanted.some((panel) => !plots.has(panel))) return rebuild();
-    for (const [panel, { plot, outputs }] of plots) {
-      const { min, max } = plot.scales.x;
-      plot.setData(tables(panel), !zoomed);
-      if (zoomed) plot.setScale("x", { min, max });
-      if (plot.cursor.idx == null) tell(plot, outputs);
-    }
+    const release = () => document.removeEventListener("mousemove", drag);
+    document.addEventListener("mousemove", drag);
+    document.addEventListener("mouseup", release, { once: true });
     return undefined;
   };
 
-  const repaint = () => plots.forEach(({ plot }) => plot.redraw(false));
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
-  new MutationObserver(repaint).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  // The frame of each panel --------------------------------------------------------------------------
+
+  const makeToggle = (name, label) => {
+    const toggle = make("button", { type: "button", className: "quiet small toggle", ariaPressed: "true" }, mark(0), label);
+    toggle.addEventListener("click", () => {
+      hidden.has(name) ? hidden.delete(name) : hidden.add(name);
+      toggle.ariaPressed = String(!hidden.has(name));
+      markStale(STALE.data);
+    });
+    return toggle;
+  };
+
+  const makeLog = (panel) => {
+    const button = make("button", { type: "button", className: "quiet small toggle", ariaPressed: "false", title: "Logarithmic scale", textContent: "log" });
+    button.ariaLabel = `Logarithmic scale of ${panel.title}`;
+    button.addEventListener("click", () => {
+      panel.isLog = !panel.isLog;
+      button.ariaPressed = String(panel.isLog);
+      markStale(STALE.data);
+    });
+    return button;
+  };
+
+  const prepare = (described, at) => {
+    const panel = { ...described, isLargest: at === 0, isLog: false, isInSight: false, stale: STALE.data, plot: null, signature: "", lines: [], outputs: [], height: HEIGHTS.small };
+    const title = make("h3", { textContent: panel.title });
+    if (panel.hint) title.title = panel.hint;
+    const names = Object.entries(panel.of);
+    panel.toggles = new Map(names.length > 1 ? names.map(([name, label]) => [name, makeToggle(name, label)]) : []);
+    panel.values = make("div", { className: "values" });
+    panel.holder = make("div", { className: "plot", role: "img" });
+    panel.figure = make("figure", { className: "panel", hidden: true }, make("figcaption", {}, title, ...panel.toggles.values(), ...(panel.log ? [makeLog(panel)] : [])), panel.values, panel.holder);
+    root.append(panel.figure);
+    new ResizeObserver(() => panel.plot?.setSize({ width: Math.max(panel.holder.clientWidth, 120), height: panel.height })).observe(panel.holder);
+    return panel;
+  };
+  const panels = PANELS.map(prepare);
+
+  const watcher = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) panels.find(({ figure }) => figure === entry.target).isInSight = entry.isIntersecting;
+      request();
+    },
+    { rootMargin: "120px" },
+  );
+  panels.forEach(({ figure }) => watcher.observe(figure));
 
   return {
-    show: (all) => {
-      rows = rowsInOrder(all);
-      draw();
+    /** Draw these runs, each `{id, number, slot, series}`; the first one on top. */
+    show: (wanted) => {
+      runs = wanted;
+      refresh();
     },
-    compare: (all) => {
-      others = rowsInOrder(all);
-      rebuild();
-    },
+    /** The series have changed. */
+    refresh,
+    /** Smooth over a share of the steps; 0 for none. */
     smooth: (value) => {
-      weight = value;
-      draw();
+      share = value;
+      markStale(STALE.data);
     },
-    reset: () => {
-      for (const { plot } of plots.values()) {
-        const steps = plot.data[0];
-        if (steps.length) plot.setScale("x", { min: steps[0], max: steps.at(-1) });
+    /** Bring one run forward; null for all. */
+    focus: (id) => {
+      focused = id;
+      for (const { plot, lines } of panels) {
+        if (!plot) continue;
+        lines.forEach((line, at) => {
+          plot.series[at + 1].alpha = alphaOf(line);
+        });
+        plot.redraw(false);
       }
     },
-    sync,
+    zoom,
+    pan,
+    reset,
   };
 };

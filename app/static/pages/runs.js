@@ -1,6 +1,7 @@
 // A run as it trains: listens for changes, asks for what is new, draws curves and turns samples.
 
-import { makeCurves } from "./curves.js";
+import { grouped, makeCurves, mark, NUM_SLOTS } from "./curves.js";
+import { makeSeries } from "./series.js";
 
 const page = document.getElementById("run");
 const find = (id) => document.getElementById(id);
@@ -17,47 +18,113 @@ const json = async (address) => (await get(address)).json();
 
 // Curves --------------------------------------------------------------------------------------
 
-const rows = new Map();
-let isThinned = false;
+const LOOK_PAUSE = 180;
+const ZOOM = 1.5;
+
+let shown = [];
+let looking = 0;
+
+// A run keeps its colour wherever it is seen, unless another one of this view has it already.
+const freeSlot = (number) => {
+  const taken = new Set(shown.map((run) => run.slot));
+  let slot = (number - 1) % NUM_SLOTS;
+  while (taken.has(slot + 1)) slot = (slot + 1) % NUM_SLOTS;
+  return slot + 1;
+};
+
+const addRun = ({ id, number, name, curves: address, address: place, live }) => {
+  const run = { id: Number(id), number, name, place, isLive: live === "1", slot: freeSlot(Number(number)), series: makeSeries(address, json) };
+  shown.push(run);
+  return run;
+};
 
 const curves = makeCurves(find("panels"), {
-  onZoomed: (is) => {
-    find("reset-zoom").hidden = !is;
+  onView: (view) => {
+    find("whole-run").disabled = !view;
+    clearTimeout(looking);
+    if (view) looking = setTimeout(() => look(view), LOOK_PAUSE);
   },
-  onZoom: async (from, to) => {
-    if (!isThinned) return;
-    const found = await json(`${page.dataset.metrics}?after=${from - 1}&until=${to}`);
-    for (const row of found.items) rows.set(row.step, row);
-    curves.show(rows);
+  onStep: (step) => {
+    find("at-step").textContent = step === null ? "" : `step ${grouped(step)}`;
   },
 });
 
-const last = () => {
-  let newest = null;
-  for (const row of rows.values()) if (!newest || row.step > newest.step) newest = row;
-  return newest;
+const look = async ([from, to]) => {
+  const found = await Promise.all(shown.map((run) => run.series.look(from, to).catch(() => false)));
+  if (found.some(Boolean)) curves.refresh();
 };
 
 const bringMetrics = async () => {
-  const newest = last();
-  const query = newest ? `?after=${newest.step}&seen=${newest.time}` : "";
-  const found = await json(page.dataset.metrics + query);
-  if (found.restart) rows.clear(); // the run was resumed from an earlier checkpoint
-  isThinned ||= found.thinned;
-  for (const row of found.items) rows.set(row.step, row);
-  if (found.items.length || found.restart) curves.show(rows);
-  find("no-curves").hidden = rows.size > 0;
+  const found = await Promise.all(shown.map((run, at) => (at === 0 || run.isLive ? run.series.bring() : false)));
+  if (found.some(Boolean)) curves.refresh();
+  find("no-curves").hidden = shown[0].series.extent() !== null;
 };
 
-find("compare").addEventListener("change", async (event) => {
-  const others = new Map();
-  if (event.target.value) {
-    for (const row of (await json(event.target.value)).items) others.set(row.step, row);
+const showRuns = () => {
+  const legend = find("legend");
+  legend.hidden = shown.length < 2;
+  legend.replaceChildren(...shown.map(legendOf));
+  find("compare-count").textContent = shown.length > 1 ? ` ${shown.length - 1}` : "";
+  curves.show(shown);
+};
+
+const legendOf = (run, at) => {
+  const item = document.createElement("li");
+  const link = Object.assign(document.createElement("a"), { href: run.place, textContent: `Run ${run.number}: ${run.name}`, title: run.name });
+  item.append(mark(run.slot), link);
+  if (at > 0) {
+    const remove = Object.assign(document.createElement("button"), { type: "button", className: "quiet small", textContent: "×", ariaLabel: `Without run ${run.number}` });
+    remove.addEventListener("click", () => {
+      choiceOf(run.id).checked = false;
+      chooseRuns();
+      find("compare").querySelector("summary").focus();
+    });
+    item.append(remove);
   }
-  curves.compare(others);
+  for (const event of ["mouseenter", "focusin"]) item.addEventListener(event, () => curves.focus(run.id));
+  for (const event of ["mouseleave", "focusout"]) item.addEventListener(event, () => curves.focus(null));
+  return item;
+};
+
+// Oldest first, so that they come in the order of their numbers.
+const choices = () => [...find("compare").querySelectorAll("input")].reverse();
+const choiceOf = (id) => choices().find((choice) => choice.value === String(id));
+
+// Shows the runs that are chosen; the address says which, so that the view can be shared.
+const chooseRuns = async () => {
+  const chosen = choices().filter((choice) => choice.checked);
+  const ids = new Set(chosen.map((choice) => Number(choice.value)));
+  shown = shown.filter((run, at) => at === 0 || ids.has(run.id));
+  const known = new Set(shown.map((run) => run.id));
+  const added = chosen.filter((choice) => !known.has(Number(choice.value))).map((choice) => addRun({ ...choice.dataset, id: choice.value }));
+  const isFull = shown.length >= NUM_SLOTS;
+  for (const choice of choices()) choice.disabled = isFull && !choice.checked;
+  find("compare-full").hidden = !isFull;
+  const place = new URL(location.href);
+  if (shown.length > 1) place.searchParams.set("compare", shown.slice(1).map((run) => run.id).join(","));
+  else place.searchParams.delete("compare");
+  history.replaceState(null, "", place.href.replaceAll("%2C", ","));
+  curves.focus(null);
+  showRuns();
+  await Promise.all(added.map((run) => run.series.bring().then(() => curves.refresh())));
+};
+
+find("compare").addEventListener("change", () => chooseRuns().catch(() => {}));
+find("compare").addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  find("compare").open = false;
+  find("compare").querySelector("summary").focus();
 });
+document.addEventListener("click", (event) => {
+  if (!find("compare").contains(event.target)) find("compare").open = false;
+});
+curves.smooth(Number(find("smoothing").value));
 find("smoothing").addEventListener("change", (event) => curves.smooth(Number(event.target.value)));
-find("reset-zoom").addEventListener("click", () => curves.reset());
+find("closer").addEventListener("click", () => curves.zoom(1 / ZOOM));
+find("wider").addEventListener("click", () => curves.zoom(ZOOM));
+find("earlier").addEventListener("click", () => curves.pan(-0.25));
+find("later").addEventListener("click", () => curves.pan(0.25));
+find("whole-run").addEventListener("click", () => curves.reset());
 
 // Samples -------------------------------------------------------------------------------------
 
@@ -81,9 +148,10 @@ const showStep = (at) => {
   const step = steps()[at];
   if (step === undefined) return;
   find("sample-slider").value = String(at);
-  find("sample-step").textContent = String(step);
-  for (const picture of document.querySelectorAll("#samples img[data-model=target]")) {
-    const found = samples.find((each) => each.step === step && each.model === "target" && String(each.index) === picture.dataset.index);
+  find("sample-step").textContent = grouped(step);
+  if (find("sample-place")) find("sample-place").textContent = String(at + 1);
+  for (const picture of document.querySelectorAll("#samples :is(img[data-model=target], img[data-model=ema])")) {
+    const found = samples.find((each) => each.step === step && each.model === picture.dataset.model && String(each.index) === picture.dataset.index);
     if (!found) continue;
     picture.src = found.address;
     picture.parentElement.href = found.address;
@@ -111,6 +179,10 @@ const KEYS = {
   Home: () => turnTo(() => 0),
   End: () => turnTo((_, most) => most),
   0: () => curves.reset(),
+  "+": () => curves.zoom(1 / ZOOM),
+  "-": () => curves.zoom(ZOOM),
+  "[": () => curves.pan(-0.25),
+  "]": () => curves.pan(0.25),
 };
 document.addEventListener("keydown", (event) => {
   const does = KEYS[event.key];
@@ -194,7 +266,7 @@ let timer = 0;
 const ask = (seconds) => {
   clearInterval(timer);
   timer = setInterval(() => {
-    if (document.visibilityState === "visible" && isLive()) refresh();
+    if (document.visibilityState === "visible" && (isLive() || shown.some((run) => run.isLive))) refresh();
   }, seconds * 1000);
 };
 
@@ -224,6 +296,8 @@ document.addEventListener("visibilitychange", () => {
 });
 
 find("curves").hidden = false;
+addRun(page.dataset);
+chooseRuns().catch(() => {});
 prepareSamples();
 bringSamples().catch(() => {});
 ask(CALM_SECONDS);

@@ -11,15 +11,16 @@ import pytest
 from PIL import Image
 from sqlalchemy.orm import Session
 
-from app.datasets.models import Dataset
+from app.datasets.models import Dataset, PairDataset
 from app.jobs.models import Job
 from app.projects.models import Project
-from app.runs import base_models, launching, recording
+from app.runs import base_models, launching, options, recording
 from app.runs.models import Run
 from app.settings import settings
 from tests.factories import Make
 
 MakeDataset = Callable[..., Dataset]
+MakePairs = Callable[..., PairDataset]
 Launch = Callable[..., Run]
 Finish = Callable[..., Run]
 COUNTS = {
@@ -73,13 +74,42 @@ def make_dataset(db: Session, make: Make) -> MakeDataset:
 
 
 @pytest.fixture
-def launch(db: Session, make_dataset: MakeDataset, model: str) -> Launch:
-    """Launches a run on the tiny preset; makes its dataset where none is given."""
+def make_pairs(db: Session) -> MakePairs:
+    """Makes a pair dataset that is ready (with `ready=False` one that is not)."""
 
-    def do(project: Project, dataset: Dataset | None = None, **values: Any) -> Run:
-        dataset = dataset or make_dataset(project)
+    def make_one(project: Project, *, ready: bool = True, number: int = 1) -> PairDataset:
+        pairs = PairDataset(
+            project_id=project.id,
+            number=number,
+            name="House pairs",
+            source="import",
+            options={"path": "/pairs.parquet"},
+            counts={"pairs": 12, "train": 9, "validation": 2, "test": 1, "images": 20},
+        )
+        if ready:
+            pairs.folder, pairs.manifest_sha256 = f"{project.slug}-pairs-{number}", "c" * 64
+            folder = settings().pairs_folder / pairs.folder
+            (folder / "train").mkdir(parents=True, exist_ok=True)
+            (folder / "manifest.json").write_text("{}")
+            lines = "".join(json.dumps({"prompt": f"pair {n}"}) + "\n" for n in range(6))
+            (folder / "train" / "pairs.jsonl").write_text(lines)
+        db.add(pairs)
+        db.commit()
+        return pairs
+
+    return make_one
+
+
+@pytest.fixture
+def launch(db: Session, make_dataset: MakeDataset, make_pairs: MakePairs, model: str) -> Launch:
+    """Launches a run on the tiny preset; makes its dataset or pair dataset where none is given."""
+
+    def do(project: Project, dataset: Dataset | PairDataset | None = None, **values: Any) -> Run:
+        is_paired = values.get("kind") in options.PAIRED and "dataset_id" not in values
+        dataset = dataset or (make_pairs(project) if is_paired else make_dataset(project))
+        field = "pair_dataset_id" if isinstance(dataset, PairDataset) else "dataset_id"
         wanted: dict[str, Any] = {
-            "kind": "sft", "name": "First", "dataset_id": dataset.id, "base_model": model,
+            "kind": "sft", "name": "First", field: dataset.id, "base_model": model,
             "preset": "tiny", "by": None,
         }  # fmt: skip
         run = launching.launch_run(db, project, **(wanted | values))

@@ -10,11 +10,12 @@ from app.datasets import freezing
 from app.errors import Conflict, Invalid
 from app.jobs.models import Job
 from app.projects.models import Project
-from app.runs import base_models, launching, options
+from app.runs import base_models, launching, options, reading, recording
 from app.runs.models import Run
 from app.settings import settings
-from tests.app.runs.conftest import Finish, Launch, MakeDataset, forget_models
+from tests.app.runs.conftest import Finish, Launch, MakeDataset, MakePairs, forget_models
 from tests.factories import Make
+from worker.training.config_reading import from_dict
 
 
 def test_writes_a_run_with_a_whole_config_and_its_job(
@@ -38,18 +39,70 @@ def test_writes_a_run_with_a_whole_config_and_its_job(
 
 
 def test_the_trainer_understands_the_config(make: Make, launch: Launch) -> None:
-    from worker.training.config import from_dict
-
     run = launch(make.project(), options={"lora.alpha": 8, "samples.prompts": ["a", "b"]})
     config = from_dict(run.config)
     assert config.lora.alpha == 8
     assert config.samples.prompts == ("a", "b")
 
 
+def test_pairs_stand_in_the_place_of_a_dataset(
+    db: Session, make: Make, launch: Launch, make_pairs: MakePairs
+) -> None:
+    project = make.project()
+    pairs = make_pairs(project)
+    run = launch(project, pairs, kind="dpo")
+    assert (run.dataset_id, run.pair_dataset_id) == (None, pairs.id)
+    assert run.config["dataset_folder"] is None
+    assert run.config["pairs_folder"] == str(settings().pairs_folder / str(pairs.folder))
+    assert run.config["samples"]["prompts"] == ["pair 0", "pair 1", "pair 2", "pair 3"]
+    assert from_dict(run.config).objective.kind == "dpo"
+    assert refused(db, launch, project, make_pairs(project, number=2, ready=False)).field
+
+
+def test_all_runs_share_the_caches_of_the_installation(make: Make, launch: Launch) -> None:
+    project = make.project()
+    plain = launch(project)
+    assert plain.config["data"]["cache_folder"] == str(settings().training_cache_folder)
+    assert plain.config["teacher"]["cache_folder"] is None
+    keeping = launch(make.project(), options={"teacher.cache": "true"})
+    assert keeping.config["teacher"]["cache_folder"] == str(settings().training_cache_folder)
+
+
+def test_takes_the_weights_of_other_runs(
+    db: Session, make: Make, launch: Launch, finish: Finish
+) -> None:
+    project = make.project()
+    sft = finish(launch(project))
+    npo = finish(launch(project, kind="npo"))
+    dataset = freezing.get_dataset(db, project, sft.dataset_id or 0)
+    run = launch(
+        project,
+        dataset,
+        kind="spo",
+        options={"theta.init": "path", "objective.reference": "sft"},
+        expert_run_id=sft.id,
+        start_run_id=sft.id,
+        negative_run_id=npo.id,
+    )
+    assert run.config["expert"] == run.config["theta"]["init_path"]
+    assert run.config["expert"] == str(launching.folder_of(sft) / "adapter")
+    assert run.config["samples"]["negative"] == str(launching.folder_of(npo) / "adapter")
+    from_dict(run.config)
+    for values, field in (
+        ({"negative_run_id": sft.id}, "negative_run_id"),
+        ({"negative_run_id": npo.id, "base_model": "org/sdxl"}, "base_model"),
+        (
+            {"start_run_id": sft.id, "options": {"theta.init": "path", "theta.mode": "full"}},
+            "start_run_id",
+        ),
+    ):
+        assert refused(db, launch, project, dataset, **values).field == field
+
+
 def test_numbers_count_within_the_project(make: Make, launch: Launch, db: Session) -> None:
     project = make.project()
     first = launch(project)
-    dataset = freezing.get_dataset(db, project, first.dataset_id)
+    dataset = freezing.get_dataset(db, project, first.dataset_id or 0)
     assert (first.number, launch(project, dataset).number) == (1, 2)
     assert launch(make.project()).number == 1
 
@@ -59,7 +112,7 @@ def test_stage_2_takes_the_adapter_of_its_expert(
 ) -> None:
     project = make.project()
     expert = finish(launch(project))
-    dataset = freezing.get_dataset(db, project, expert.dataset_id)
+    dataset = freezing.get_dataset(db, project, expert.dataset_id or 0)
     run = launch(project, dataset, kind="cpo_s", expert_run_id=expert.id)
     assert run.config["expert"] == str(launching.folder_of(expert) / "adapter")
     assert run.config["objective"]["kind"] == "cpo_s"
@@ -77,7 +130,19 @@ def refused(db: Session, launch: Launch, *given: Any, **values: Any) -> Invalid:
 @pytest.mark.parametrize(
     ("values", "field"),
     [
-        ({"kind": "dpo"}, "kind"),
+        ({"kind": "lcm"}, "kind"),
+        ({"dataset_id": None}, "dataset_id"),
+        ({"pair_dataset_id": 1}, "pair_dataset_id"),
+        ({"kind": "dpo", "dataset_id": 1}, "dataset_id"),
+        ({"kind": "dpo", "pair_dataset_id": 2**62}, "pair_dataset_id"),
+        ({"kind": "npo", "pair_dataset_id": None}, "pair_dataset_id"),
+        ({"kind": "dpo", "options": {"objective.reference": "sft"}}, "expert_run_id"),
+        ({"kind": "spo", "options": {"theta.init": "sft"}}, "expert_run_id"),
+        ({"kind": "spo", "expert_run_id": 1}, "expert_run_id"),
+        ({"options": {"theta.init": "path"}}, "start_run_id"),
+        ({"start_run_id": 1}, "start_run_id"),
+        ({"negative_run_id": 2**62}, "negative_run_id"),
+        ({"kind": "npo", "negative_run_id": 1}, "negative_run_id"),
         ({"name": "  "}, "name"),
         ({"base_model": "unknown"}, "base_model"),
         ({"base_model": "/etc"}, "base_model"),
@@ -100,6 +165,15 @@ def refused(db: Session, launch: Launch, *given: Any, **values: Any) -> Invalid:
         ({"options": {"data.cache_folder": "/etc"}}, "data.cache_folder"),
         ({"options": {"expert": "/etc"}}, "expert"),
         ({"options": {"no.such": 1}}, "no.such"),
+        ({"options": {"teacher.cache_folder": "/etc"}}, "teacher.cache_folder"),
+        ({"options": {"teacher.cache": "/etc"}}, "teacher.cache"),
+        ({"options": {"samples.negative": "/etc"}}, "samples.negative"),
+        ({"options": {"theta.init_path": "/etc"}}, "theta.init_path"),
+        ({"options": {"theta.init": "sft"}}, "theta.init"),
+        ({"options": {"objective.reference": "sft"}}, "objective.reference"),
+        ({"options": {"optimization.optimizer": "adafactor"}}, "optimization.optimizer"),
+        ({"options": {"validation.patience": 2}}, "validation.patience"),
+        ({"kind": "spo", "options": {"spo.first": 9}}, "spo.first"),
         ({"options": {"lora.alpha": 1, "lora.scaling": 1}}, "lora.scaling"),
         (
             {"options": {"objective.drop_all": 0.6, "objective.drop_to_neg": 0.6}},
@@ -133,7 +207,9 @@ def test_refuses_what_lies_in_another_project(
     db: Session, make: Make, launch: Launch, finish: Finish
 ) -> None:
     theirs = finish(launch(make.project()))
-    dataset = freezing.get_dataset(db, db.get_one(Project, theirs.project_id), theirs.dataset_id)
+    dataset = freezing.get_dataset(
+        db, db.get_one(Project, theirs.project_id), theirs.dataset_id or 0
+    )
     project = make.project()
     assert refused(db, launch, project, dataset).field == "dataset_id"
     error = refused(db, launch, project, kind="cpo", expert_run_id=theirs.id)
@@ -146,7 +222,7 @@ def test_refuses_an_expert_that_has_not_finished(
 ) -> None:
     project = make.project()
     expert = finish(launch(project), state=state)
-    dataset = freezing.get_dataset(db, project, expert.dataset_id)
+    dataset = freezing.get_dataset(db, project, expert.dataset_id or 0)
     error = refused(db, launch, project, dataset, kind="cpo_s", expert_run_id=expert.id)
     assert (error.field, state in error.message) == ("expert_run_id", True)
 
@@ -156,31 +232,11 @@ def test_refuses_an_expert_on_another_base_model(
 ) -> None:
     project = make.project()
     expert = finish(launch(project))
-    dataset = freezing.get_dataset(db, project, expert.dataset_id)
+    dataset = freezing.get_dataset(db, project, expert.dataset_id or 0)
     error = refused(
         db, launch, project, dataset, kind="cpo_s", expert_run_id=expert.id, base_model="org/sdxl"
     )
     assert error.field == "base_model"
-
-
-def test_estimates_from_a_run_like_it(
-    db: Session, make: Make, launch: Launch, finish: Finish
-) -> None:
-    project = make.project()
-    run = finish(launch(project))
-    dataset = freezing.get_dataset(db, project, run.dataset_id)
-    config = options.preset_config("tiny", "sft") | {"model": run.config["model"]}
-    found = launching.estimate(db, project, dataset, "sft", config)
-    assert (found.images, found.steps, found.like) == (8, 120, run)
-    assert found.seconds == pytest.approx(120 * 4 / 20)
-    config["optimization"] |= {"max_steps": None, "epochs": 3, "batch_size": 5}
-    assert launching.estimate(db, project, dataset, "sft", config).steps == 6
-
-
-def test_stage_2_counts_images_with_a_negative_attribute(
-    make: Make, make_dataset: MakeDataset
-) -> None:
-    assert launching.count_images(make_dataset(make.project()), "cpo_s", "train") == 6
 
 
 def test_making_the_tiny_model_is_asked_for_once(db: Session, make: Make) -> None:
@@ -207,3 +263,81 @@ def test_a_moved_installation_finds_its_places_again(
     moved = launching.config_to_run(db, run)
     assert moved["run_folder"] == str(launching.folder_of(run))
     assert moved["dataset_folder"].startswith(str(settings().datasets_folder))
+
+
+def test_a_run_of_the_first_release_can_still_start_and_be_an_expert(
+    db: Session, make: Make, launch: Launch, finish: Finish
+) -> None:
+    project = make.project()
+    run = finish(launch(project))
+    old = dict(run.config)
+    for new in (
+        "text",
+        "noise",
+        "flow",
+        "spo",
+        "theta",
+        "teacher",
+        "guard",
+        "pairs_folder",
+        "scale",
+    ):
+        del old[new]
+    old["objective"] = {"kind": "sft", "drop_all": 0.0, "drop_to_neg": 0.2, "empty_neg": "skip"}
+    run.config = old
+    db.commit()
+    started = from_dict(launching.config_to_run(db, run))
+    assert (started.theta.mode, started.objective.drop_to_neg) == ("lora", 0.2)
+    dataset = freezing.get_dataset(db, project, run.dataset_id or 0)
+    cpo = launch(project, dataset, kind="cpo", expert_run_id=run.id)
+    assert cpo.config["expert"] == str(launching.folder_of(run) / "adapter")
+
+
+# Recording ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("adapter", "kohya"),
+    [
+        ("adapter/pytorch_lora_weights.safetensors", "adapter/kohya.safetensors"),
+        ("adapter/pytorch_lora_weights.safetensors", None),
+        ("network/diffusion_pytorch_model.safetensors", None),
+        ("network/diffusion_pytorch_model.safetensors.index.json", None),
+    ],
+)
+def test_a_result_names_an_adapter_or_a_network(
+    db: Session, make: Make, launch: Launch, adapter: str, kohya: str | None
+) -> None:
+    run = launch(make.project())
+    recording.record_result(db, run, {"adapter": adapter, "kohya": kohya})
+    assert run.result == {"adapter": adapter, "kohya": kohya}
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {},
+        {"adapter": None},
+        {"adapter": "adapter/../../secret.safetensors"},
+        {"adapter": "/etc/passwd"},
+        {"adapter": "checkpoints/a.safetensors"},
+        {"adapter": "network/model.bin"},
+        {"adapter": "adapter/a.safetensors", "kohya": "../b.safetensors"},
+        {"adapter": "adapter/a.safetensors", "kohya": 1},
+    ],
+)
+def test_a_result_outside_the_run_is_refused(
+    db: Session, make: Make, launch: Launch, result: dict[str, Any]
+) -> None:
+    run = launch(make.project())
+    with pytest.raises(Invalid):
+        recording.record_result(db, run, result)
+    assert run.result is None
+
+
+def test_samples_of_the_mean_weights_are_recorded(db: Session, make: Make, launch: Launch) -> None:
+    run = launch(make.project())
+    row = {"step": 5, "index": 0, "prompt": "a", "seed": 0, "file": "samples/a.png", "model": "ema"}
+    recording.record_samples(db, run, [row])
+    (sample,) = reading.find_samples(db, run)
+    assert sample.model == "ema"

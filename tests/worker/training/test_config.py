@@ -1,11 +1,11 @@
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from worker.training import recipes
-from worker.training.config import Config
+from worker.training.config import Config, Kind
 from worker.training.config_reading import from_dict, load_config, to_dict, write_yaml
 from worker.training.config_schema import json_schema
 from worker.training.failures import InvalidConfig
@@ -30,7 +30,7 @@ LEAST: dict[str, Any] = {
         ({"lora": {"rank": 1.5}}, "lora.rank: must be a whole number; got 1.5"),
         ({"lora": {"rank": True}}, "lora.rank: must be a whole number; got True"),
         ({"lora": {"alpha": 1, "scaling": 1}}, "lora: alpha and scaling are both given"),
-        ({"lora": {"targets": []}}, "lora.targets: must have at least 1 items; got 0"),
+        ({"samples": {"seeds": []}}, "samples.seeds: must have at least 1 items; got 0"),
         ({"lora": {"targets": ["to_q", 3]}}, "lora.targets[1]: must be text; got 3"),
         ({"samples": {"seeds": [0, -1]}}, "samples.seeds[1]: must be at least 0; got -1"),
         (
@@ -86,8 +86,17 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     [
         recipes.tiny_sft("run", "data", "model", ("a house",)),
         recipes.tiny_cpo("run", "data", "model", "expert"),
-        recipes.paper_sdxl_sft("run", "data"),
-        recipes.paper_sdxl_cpo("run", "data", "expert"),
+        *(
+            make(kind, "run", "data", model="model", expert="expert")
+            for make in (
+                recipes.tiny,
+                recipes.sd15_small,
+                recipes.sdxl,
+                recipes.paper_sdxl,
+                recipes.paper_flux,
+            )
+            for kind in get_args(Kind)
+        ),
     ],
 )
 def test_recipes_survive_the_way_through_a_file(config: Config, tmp_path: Path) -> None:
@@ -97,10 +106,20 @@ def test_recipes_survive_the_way_through_a_file(config: Config, tmp_path: Path) 
     assert from_dict(to_dict(config)) == config
 
 
+def test_the_papers_recipes_say_what_the_paper_says() -> None:
+    sft = recipes.paper_sdxl("sft", "run", "data")
+    assert (sft.lora.rank, sft.effective_learning_rate, sft.optimization.epochs) == (16, 1e-4, 2)
+    cpo = recipes.paper_sdxl("cpo_s", "run", "data", expert="expert")
+    assert (cpo.theta.mode, cpo.optimization.optimizer) == ("full", "adafactor")
+    assert (cpo.images_per_step, cpo.effective_learning_rate) == (1, 1e-8)
+    dpo = recipes.paper_sdxl("dpo", "run", "pairs")
+    assert dpo.effective_learning_rate == pytest.approx(128e-8)
+    flux = recipes.paper_flux("cpo_s", "run", "data", expert="expert")
+    assert (flux.lora.rank, flux.lora.effective_alpha) == (8, 0.8)
+
+
 def test_the_schema_of_the_launch_form_is_fresh() -> None:
-    assert json.loads(SCHEMA.read_text()) == json_schema(), (
-        "run: python -m worker.training.config > app/runs/training_schema.json"
-    )
+    assert json.loads(SCHEMA.read_text()) == json_schema(), "run: python -m worker.presets"
 
 
 def test_every_option_is_described() -> None:

@@ -327,11 +327,11 @@ def test_the_distance_to_the_loser_is_bounded_from_below(dtype: torch.dtype) -> 
     r, w = (x.to(dtype) for x in draw((1, 4, 25), 2))
     least = 1e-12 if dtype == torch.float64 else 1e-6 * math.sqrt(100)
 
-    def rho_at(distance: float, **options: float) -> float:
+    def rho_at(distance: float, norm_eps: float | None = None) -> float:
         """Over the distance to the winner, so that what remains is one over that to the loser."""
         l, e = torch.zeros_like(w), torch.zeros_like(w)
         e[0, 0, 0] = distance
-        found = cpo_loss(e, r, w, l, scale=7.0, stabilized=True, **options)
+        found = cpo_loss(e, r, w, l, scale=7.0, stabilized=True, norm_eps=norm_eps)
         return (found.rho / norm(e - w)).item()
 
     assert rho_at(0) == pytest.approx(1 / least, rel=1e-6)

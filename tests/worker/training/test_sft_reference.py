@@ -2,11 +2,12 @@
 
 The script is examples/text_to_image/train_text_to_image_lora_sdxl.py of diffusers (read at commit
 23cf7123; it is not part of the installed package). Its loop is restated here with diffusers', peft's and
-torch's public classes and the script's default options: an adapter on the attention layers with alpha =
-rank, DDPM noising, both text encoders' last but one layer, time ids of original size, crop and target
-size, mean squared error against the noise, AdamW (0.9, 0.999, 1e-8, decay 0.01), a constant learning
-rate, gradients clipped to a norm. Two things are ours: every timestep and noise, which the script draws
-from one global generator, and the latent, which is the mean of the encoder's distribution.
+torch's public classes and the script's options, most at their defaults: an adapter on the attention
+layers with alpha = rank, DDPM noising, both text encoders' last but one layer, time ids of original
+size, crop and target size, mean squared error against the noise, AdamW with betas 0.9 and 0.999 and eps
+1e-8, a constant learning rate, gradients clipped to a norm. Two things are ours: every timestep and
+noise, which the script draws from one global generator, and the latent, which is the mean of the
+encoder's distribution.
 """
 
 import json
@@ -36,10 +37,11 @@ from worker.training.run import run
 STEPS = 10
 RANK = 4
 SIDE = 64
-LEARNING_RATE = 2e-3
-"""So large that ten steps move the weights by far more than the tolerance."""
+LEARNING_RATE = 1e-4
+WEIGHT_DECAY = 0.1
 MAX_GRAD_NORM = 0.03
-"""In the middle of this model's gradients, so that clipping takes part."""
+"""The script's own defaults, 0.01 and 1, would leave no trace in ten steps of this model: without the
+decay or the clipping its weights would still be within 1e-5."""
 WEIGHTS = "adapter/pytorch_lora_weights.safetensors"
 
 
@@ -62,7 +64,7 @@ def config(tmp_path: Path, tiny_model: Path, squares: Path) -> Config:
             batch_size=2,
             gradient_accumulation=2,
             learning_rate=LEARNING_RATE,
-            weight_decay=1e-2,
+            weight_decay=WEIGHT_DECAY,
             max_grad_norm=MAX_GRAD_NORM,
         ),
         seed=11,
@@ -101,7 +103,11 @@ class Script:
         self.unet.train()
         self.learnable = [p for p in self.unet.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
-            self.learnable, lr=LEARNING_RATE, betas=(0.9, 0.999), weight_decay=1e-2, eps=1e-8
+            self.learnable,
+            lr=LEARNING_RATE,
+            betas=(0.9, 0.999),
+            weight_decay=WEIGHT_DECAY,
+            eps=1e-8,
         )
 
     def read(self, dataset: Path) -> list[Painting]:
@@ -232,7 +238,7 @@ def follow(config: Config, *, gamma: float | None = None, offset: float = 0.0) -
     for name, weight in theirs.items():
         torch.testing.assert_close(found[name], weight, rtol=0, atol=1e-5)
     moved = max((found[name] - start[name]).abs().max().item() for name in found)
-    assert moved > 1e-3, "the weights hardly moved, so equal weights say nothing"
+    assert moved > 5e-4, "the weights hardly moved, so equal weights say nothing"
 
 
 def test_ten_steps_equal_the_script(config: Config) -> None:

@@ -152,14 +152,14 @@ class Flux(DiffusersBackbone):
 def pack(latents_BCHW: Tensor) -> Tensor:
     """Put each 2x2 square of a latent into one token: (B, H/2 W/2, 4C)."""
     count, channels, height, width = latents_BCHW.shape
-    squares = latents_BCHW.view(count, channels, height // 2, 2, width // 2, 2)
+    squares = latents_BCHW.reshape(count, channels, height // 2, 2, width // 2, 2)
     return squares.permute(0, 2, 4, 1, 3, 5).reshape(count, -1, channels * 4)
 
 
 def unpack(packed_BND: Tensor, height: int, width: int) -> Tensor:
     """Undo `pack` for latents of this height and width."""
     count, _, features = packed_BND.shape
-    squares = packed_BND.view(count, height // 2, width // 2, features // 4, 2, 2)
+    squares = packed_BND.reshape(count, height // 2, width // 2, features // 4, 2, 2)
     return squares.permute(0, 3, 1, 4, 2, 5).reshape(count, features // 4, height, width)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from diffusers.utils.logging import disable_progress_bar
 from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HFValidationError
 from transformers.utils import logging as transformers_logging
 
 from worker.training.backbones import Backbone
@@ -57,14 +58,21 @@ def _find_folder(model: Model) -> Path:
     """The model's folder: the path itself, or where the hub cache keeps that revision."""
     if Path(model.path).is_dir():
         return Path(model.path)
+    if Path(model.path).is_file():
+        raise InvalidConfig(
+            f"model.path: {model.path} is a file; Morelli reads folders in diffusers layout. Load it "
+            "with from_single_file of diffusers and write the folder with save_pretrained"
+        )
     try:
         index = hf_hub_download(
             model.path, "model_index.json", revision=model.revision, local_files_only=True
         )
+    except HFValidationError:
+        raise InvalidConfig(f"model.path: there is no folder {model.path}") from None
     except (OSError, ValueError) as error:
         raise InvalidConfig(
-            f"model.path: {model.path} is neither a folder nor in the local hub cache. Morelli "
-            f"downloads nothing; for a hub id, run: {_download_command(model)}"
+            f"model.path: {model.path} is neither a folder nor in the local hub cache. "
+            f"{_how_to_get(model)}"
         ) from error
     return Path(index).parent
 
@@ -76,7 +84,7 @@ def _read_index(folder: Path, model: Model) -> dict[str, Any]:
     except FileNotFoundError:
         raise InvalidConfig(
             f"model.path: {model.path} holds no model_index.json, so it is no model in diffusers "
-            "layout; a single .safetensors file must be converted first"
+            "layout"
         ) from None
     except (OSError, ValueError) as error:
         raise InvalidConfig(f"model.path: {path} cannot be read: {error}") from error
@@ -99,8 +107,7 @@ def _check_complete(
         return
     raise InvalidConfig(
         f"model.path: {model.path} is not complete: {', '.join(missing)} missing"
-        f"{_variant_hint(folder / kind.network_name, model)}. Morelli downloads nothing; for a hub "
-        f"id, run: {_download_command(model)}"
+        f"{_variant_hint(folder / kind.network_name, model)}. {_how_to_get(model)}"
     )
 
 
@@ -113,9 +120,15 @@ def _missing_files(place: Path, stem: str, variant: str | None) -> list[str]:
         if (place / f"{stem}{dot}.safetensors").is_file():
             return missing
         if index.is_file():
-            shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-            return missing + sorted(shard for shard in shards if not (place / shard).is_file())
+            return missing + [name for name in _shards(index) if not (place / name).is_file()]
     return [*missing, f"{stem}{f'.{variant}' if variant else ''}.safetensors"]
+
+
+def _shards(index: Path) -> list[str]:
+    try:
+        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidConfig(f"model.path: {index} is not an index of weights: {error!r}") from error
 
 
 def _variant_hint(place: Path, model: Model) -> str:
@@ -130,8 +143,11 @@ def _variant_hint(place: Path, model: Model) -> str:
     return f" (there are weights of the variant {found[0]}: set model.variant to use them)"
 
 
-def _download_command(model: Model) -> str:
-    return f"hf download {model.path}{f' --revision {model.revision}' if model.revision else ''}"
+def _how_to_get(model: Model) -> str:
+    if Path(model.path).is_dir():
+        return "Copy the missing files into the folder"
+    revision = f" --revision {model.revision}" if model.revision else ""
+    return f"Morelli downloads nothing; to get it, run: hf download {model.path}{revision}"
 
 
 def _load_pipeline(

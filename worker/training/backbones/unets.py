@@ -47,7 +47,7 @@ def _read_schedule(scheduler: Any) -> Diffusion:
             f"model.path: this model predicts {prediction}; Morelli trains models that predict "
             "epsilon or v_prediction"
         )
-    if "beta_schedule" not in config or type(scheduler).__name__.startswith("EDM"):
+    if "beta_schedule" not in config:
         raise InvalidConfig(
             f"model.path: its scheduler {type(scheduler).__name__} has no DDPM noise schedule "
             "(no beta_schedule); Morelli does not train such models"

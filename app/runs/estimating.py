@@ -1,0 +1,225 @@
+"""What a run will take before it is launched: steps, time, memory. Needs no torch and no GPU.
+
+Steps are exact up to buckets of shapes and to images without negatives, which are only known to the
+trainer. Time is that of a finished run like it; where there is none, operations over an assumed rate.
+Memory is counted from weights, optimizer and what is kept for the backward pass. The last two are
+estimates, and say so.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.projects.models import Project
+from app.runs import launching
+from app.runs import options as _options
+from app.runs.launching import Sources
+from app.runs.model_sizes import GIB, Size, size_of
+from app.runs.models import Run
+from app.runs.options import PAIRED, TAUGHT
+
+# Sustained 10^12 operations a second that are assumed where no run tells: a GPU for data centres, which
+# measured inference of SDXL reaches (148 to 276), in fp32 a quarter of it; and two CPU cores.
+GPU_TFLOPS = {"bf16": 150.0, "fp32": 40.0}
+CPU_TFLOPS = 0.05
+# What a step takes however small the network is.
+STEP_SECONDS = {"cpu": 0.15, "gpu": 0.03}
+VAE_TFLOP = (4.9, 10.5)
+"""Encoding and decoding a picture of 1024 x 1024 pixels."""
+# Bytes of optimizer state for each trained weight.
+STATE_BYTES = {"adamw": 8.0, "adamw_8bit": 2.0, "adafactor": 0.01}
+LEAST_RATE = 2e-7
+CUDA_BYTES = GIB
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on each GPU, by what they are for."""
+
+    weights: float
+    trained: float
+    """Trained weights, gradients and optimizer state."""
+    activations: float
+    encoders: float
+    """Text encoders and autoencoder, which are given back before training."""
+    reserve: float
+    """What CUDA takes for itself."""
+
+    @property
+    def total(self) -> float:
+        """The most that is needed at once."""
+        return self.weights + max(self.trained + self.activations, self.encoders) + self.reserve
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long a run will be, and what it needs."""
+
+    unit: str
+    """What is counted: images, or pairs."""
+    examples: int
+    skipped: int
+    """Images without negative attributes that stage 2 leaves out."""
+    steps: int
+    seconds: float
+    like: Run | None
+    """The finished run whose speed the seconds are by; else they are by the two numbers below."""
+    tflop: float
+    """Operations for one example, in 10^12."""
+    assumed_tflops: float
+    memory: Memory
+    size: Size
+    processes: int
+    warnings: list[str]
+
+
+def estimate(
+    db: Session, project: Project, sources: Sources, config: Mapping[str, Any]
+) -> Estimate:
+    """What a config takes on its data. Only the data of the sources is looked at."""
+    wanted, model = config["optimization"], config["model"]
+    examples = launching.count_examples(sources, config)
+    size = size_of(model["path"], variant=model["variant"], targets=config["lora"]["targets"])
+    per_step = wanted["batch_size"] * wanted["gradient_accumulation"] * config["scale"]["processes"]
+    steps = wanted["max_steps"] or wanted["epochs"] * math.ceil(examples / per_step)
+    like = _find_like(db, project, config)
+    rate = _options.get(like.result or {}, "final.images_per_second") if like else None
+    seen = steps * min(per_step, max(examples, 1))
+    return Estimate(
+        unit="pairs" if sources.pairs else "images",
+        examples=examples,
+        skipped=launching.count_skipped(sources, config),
+        steps=steps,
+        seconds=seen / rate if rate else _seconds(config, size, steps, seen, examples),
+        like=like if rate else None,
+        tflop=example_tflop(config, size),
+        assumed_tflops=assumed_tflops(config),
+        memory=memory_of(config, size),
+        size=size,
+        processes=config["scale"]["processes"],
+        warnings=_find_doubts(config, per_step),
+    )
+
+
+def _find_doubts(config: Mapping[str, Any], per_step: int) -> list[str]:
+    """What a config may do that nobody wants, in sentences."""
+    wanted = config["optimization"]
+    rate = wanted["learning_rate"] * (per_step if wanted["scale_lr"] else 1)
+    if rate >= LEAST_RATE:
+        return []
+    sentence = (
+        f"At a learning rate of {rate:g} no weight moves by more than about {rate:g} in a step: expect no "
+        "visible change. Diffusion-DPO's 1e-8 is multiplied by an effective batch of 2048."
+    )
+    return [sentence]
+
+
+def _find_like(db: Session, project: Project, config: Mapping[str, Any]) -> Run | None:
+    """The newest finished run whose steps take as long."""
+    alike = ("model.path", "precision", "theta.mode", "scale.processes", "objective.kind")
+    same = [
+        Run.config[tuple(path.split("."))].as_string() == str(_options.get(config, path))
+        for path in alike
+    ]
+    return db.scalar(
+        select(Run)
+        .where(
+            Run.project_id == project.id,
+            Run.result.is_not(None),
+            Run.config["data"]["resolution"].as_integer() == config["data"]["resolution"],
+            *same,
+        )
+        .order_by(Run.id.desc())
+        .limit(1)
+    )
+
+
+# Time ---------------------------------------------------------------------------------------------
+
+
+def assumed_tflops(config: Mapping[str, Any]) -> float:
+    """Operations a second of one process, in 10^12."""
+    return CPU_TFLOPS if config["device"] == "cpu" else GPU_TFLOPS[config["precision"]]
+
+
+def example_tflop(config: Mapping[str, Any], size: Size) -> float:
+    """Operations for one image (or pair) in one step, in 10^12, with nothing in the teacher cache."""
+    objective = config["objective"]
+    kind = objective["kind"]
+    forward = size.scale * size.family.forward_tflop(config["data"]["resolution"])
+    trained = size.family.costs[_way(config)].passes
+    if kind in TAUGHT:
+        # Guidance of 1 leaves one of the expert's four conditions without weight.
+        expert = 4 - (objective["omega_w"] == 1) - (objective["omega_l"] == 1)
+        return float(forward * (expert + 1 + trained))
+    if kind in PAIRED:
+        return forward * 2 * (1 + trained)
+    if kind == "spo":
+        return _spo_tflop(config, forward, trained)
+    return forward * trained
+
+
+def _spo_tflop(config: Mapping[str, Any], forward: float, trained: float) -> float:
+    """A trajectory with guidance, its candidates decoded and judged, and the steps that are learned from."""
+    spo = config["spo"]
+    decoded = spo["candidates"] * max(spo["steps"] - spo["first"], 0)
+    decode = VAE_TFLOP[1] * (config["data"]["resolution"] / 1024) ** 2
+    learned = spo["train_steps"] * 2 * (1 + trained)
+    return float(forward * (2 * spo["steps"] + learned) + decoded * decode)
+
+
+def _seconds(config: Mapping[str, Any], size: Size, steps: int, seen: int, examples: int) -> float:
+    pixels = (config["data"]["resolution"] / 1024) ** 2
+    encode = VAE_TFLOP[0] * pixels * examples * (2 if config["objective"]["kind"] in PAIRED else 1)
+    tflop = (
+        seen * example_tflop(config, size) + size.scale * encode + _sampling(config, size, steps)
+    )
+    device = "cpu" if config["device"] == "cpu" else "gpu"
+    passes = steps * config["optimization"]["gradient_accumulation"]
+    rate = assumed_tflops(config) * config["scale"]["processes"]
+    return float(tflop / rate + passes * STEP_SECONDS[device])
+
+
+def _sampling(config: Mapping[str, Any], size: Size, steps: int) -> float:
+    """Operations for all sample pictures, in 10^12."""
+    wanted = config["samples"]
+    rounds = 2 + (steps // wanted["every"] if wanted["every"] else 0)
+    pictures = rounds * len(wanted["prompts"]) * len(wanted["seeds"])
+    forward = size.scale * size.family.forward_tflop(config["data"]["resolution"])
+    return float(pictures * wanted["steps"] * 2 * forward)
+
+
+def _way(config: Mapping[str, Any]) -> tuple[str, bool]:
+    return config["theta"]["mode"], config["optimization"]["gradient_checkpointing"]
+
+
+# Memory -------------------------------------------------------------------------------------------
+
+
+def memory_of(config: Mapping[str, Any], size: Size) -> Memory:
+    """Bytes on each GPU: every weight, gradient and state once, and what the backward pass needs."""
+    wanted = config["optimization"]
+    width = 2 if config["precision"] == "bf16" else 4
+    is_full = config["theta"]["mode"] == "full"
+    adapter = size.adapter * config["lora"]["rank"]
+    trained = size.network if is_full else adapter
+    # Trained weights and gradients are fp32; in bf16 a whole network is kept once more as computed with.
+    each = 8 + STATE_BYTES[wanted["optimizer"]] + (4 if wanted["ema_decay"] is not None else 0)
+    copy = size.network * 2 if is_full and width == 2 else 0
+    expert = adapter * 4 if _options.needs_expert(config, config["objective"]["kind"]) else 0
+    fixed, growing = size.family.costs[_way(config)].kept_gib
+    pixels = (config["data"]["resolution"] / 1024) ** 2
+    # A pair is two pictures; guidance takes two predictions for one.
+    pictures = wanted["batch_size"] * (1 if config["objective"]["kind"] in _options.LABELLED else 2)
+    shared = config["scale"]["processes"] if config["scale"]["sharding"] == "fsdp" else 1
+    return Memory(
+        weights=(size.network * width + expert) / shared,
+        trained=(trained * each + copy) / shared,
+        activations=pictures * (fixed + growing * pixels) * size.scale * GIB * width / 2,
+        encoders=size.encoders * width,
+        reserve=0 if config["device"] == "cpu" else CUDA_BYTES,
+    )

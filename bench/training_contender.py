@@ -1,0 +1,204 @@
+"""One contender in a process of its own, so that its peak of memory is its own.
+
+python -m bench.training_contender JOB.json
+"""
+
+import json
+import resource
+import sys
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+# First: it sets what the libraries must know before they are imported.
+from worker.training.__main__ import is_out_of_memory
+
+# isort: split
+import torch
+
+from bench.training_baseline import Settings, run_plain_dpo
+from bench.training_counting import Watch
+from bench.training_materials import RANK
+from bench.training_stabilisation import measure_stabilisation
+from worker.training import recipes
+from worker.training.config import Checkpoints, Config, Data, Kind, Lora, Optimization, Teacher
+from worker.training.failures import OutOfMemory
+from worker.training.metrics import read_lines, used_memory_mb
+from worker.training.run import run, set_threads
+
+Contender = Literal["baseline", "cold", "filling", "filled", "dpo", "stabilisation"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a process measures."""
+
+    contender: Contender
+    folder: str
+    """Where it may write; empty."""
+    model: str
+    expert: str
+    dataset: str
+    pairs: str
+    teacher: str
+    """The teacher cache, for filling and filled."""
+    resolution: int
+    batch_size: int
+    window: int
+    """Steps between two readings of the clock; the first are for warming up."""
+    windows: int
+    device: Literal["cpu", "cuda"]
+    precision: Literal["fp32", "bf16"]
+    threads: int
+    gradient_checkpointing: bool = False
+    compile: bool = False
+    notes_waits: bool = False
+
+    @property
+    def steps(self) -> int:
+        """All steps, the first ones included."""
+        return self.window * (1 + self.windows)
+
+    @property
+    def items(self) -> int:
+        """Images or pairs that the steps see; none twice."""
+        return self.steps * self.batch_size
+
+
+@dataclass(kw_only=True)
+class Measured:
+    """What came out."""
+
+    seconds_per_step: list[float]
+    """Mean of each window."""
+    encoding_seconds: float
+    """To encode one item before the first step; 0 where each step encodes."""
+    flops_per_step: int
+    memory_mb: int
+    """Peak of the whole process: allocated on the GPU, resident on the CPU."""
+    memory_in_steps_mb: int | None
+    """Peak after warming up; on the CPU the system only knows the whole process's."""
+    memory_of_libraries_mb: int
+    """Resident before anything was loaded."""
+    waits: dict[str, int] = field(default_factory=dict)
+    """Places in one step where the host waited for the GPU, and how often."""
+
+
+def trainer_config(job: Job, kind: Kind) -> Config:
+    """The recipe for SDXL with an adapter, with the sizes of the job."""
+    data = job.pairs if kind == "dpo" else job.dataset
+    expert = None if kind == "dpo" else job.expert
+    recipe = recipes.sdxl(kind, f"{job.folder}/run", data, expert=expert, model=job.model)
+    caches = job.contender in ("filling", "filled")
+    return replace(
+        recipe,
+        data=Data(resolution=job.resolution),
+        lora=Lora(rank=RANK),
+        teacher=Teacher(cache_folder=job.teacher) if caches else Teacher(),
+        optimization=Optimization(
+            max_steps=job.steps,
+            batch_size=job.batch_size,
+            learning_rate=recipe.optimization.learning_rate,
+            gradient_checkpointing=job.gradient_checkpointing,
+            compile=job.compile,
+        ),
+        checkpoints=Checkpoints(every=10_000_000),
+        precision=job.precision,
+        device=job.device,
+        threads=job.threads,
+        log_every=job.window,
+    )
+
+
+def measure_trainer(job: Job, libraries_mb: int) -> Measured:
+    """Run the trainer, and read its own log for how long windows of steps took.
+
+    A line of metrics is written when the device has been waited for, so its time is the true one.
+    """
+    config = trainer_config(job, "dpo" if job.contender == "dpo" else "cpo_s")
+    watch = _watch(job, job.items)
+    run(config, watch)
+    if watch.steps != job.steps:
+        raise AssertionError(
+            f"the trainer asked {len(watch.ticks)} times whether to stop, not once for each of "
+            f"{job.items} items and {job.steps} steps; bench.training_counting.Watch relies on that"
+        )
+    times = [row["time"] for row in read_lines(Path(config.run_folder) / "metrics.jsonl")]
+    return _measured(job, watch, times, libraries_mb)
+
+
+def measure_baseline(job: Job, libraries_mb: int) -> Measured:
+    """Run the plain loop."""
+    watch = _watch(job, 0)
+    set_threads(trainer_config(job, "dpo"))
+    settings = Settings(
+        model=Path(job.model),
+        pairs=Path(job.pairs),
+        resolution=job.resolution,
+        batch_size=job.batch_size,
+        steps=job.steps,
+        rank=RANK,
+        bf16=job.precision == "bf16",
+        gradient_checkpointing=job.gradient_checkpointing,
+    )
+    times = run_plain_dpo(settings, watch.device, watch)
+    return _measured(job, watch, times[job.window :: job.window], libraries_mb)
+
+
+def _watch(job: Job, items: int) -> Watch:
+    return Watch(
+        items=items,
+        window=job.window,
+        device=torch.device(job.device),
+        # A compiled network does not show its operations.
+        counts=not job.compile,
+        notes_waits=job.notes_waits,
+    )
+
+
+def _measured(job: Job, watch: Watch, times: list[float], libraries_mb: int) -> Measured:
+    is_gpu = job.device == "cuda"
+    peak = used_memory_mb(watch.device)
+    return Measured(
+        seconds_per_step=[(after - before) / job.window for before, after in pairwise(times)],
+        encoding_seconds=watch.encoding_seconds,
+        flops_per_step=watch.flops,
+        memory_mb=max(peak, watch.memory_mb_before_steps),
+        memory_in_steps_mb=peak if is_gpu else None,
+        memory_of_libraries_mb=0 if is_gpu else libraries_mb,
+        waits=dict(watch.waits),
+    )
+
+
+def _resident_peak_mb() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (
+        2**20 if sys.platform == "darwin" else 2**10
+    )
+
+
+def main(path: Path) -> int:
+    """Do the job in the file; leave result.json in its folder."""
+    job = Job(**json.loads(path.read_text()))
+    libraries_mb = _resident_peak_mb()
+    found: dict[str, Any]
+    try:
+        match job.contender:
+            case "baseline":
+                found = asdict(measure_baseline(job, libraries_mb))
+            case "stabilisation":
+                # More of them: it is a small difference that is looked for.
+                longer = replace(job, windows=4 * job.windows)
+                found = asdict(measure_stabilisation(trainer_config(longer, "cpo_s"), job.window))
+            case _:
+                found = asdict(measure_trainer(job, libraries_mb))
+    except Exception as error:
+        if is_out_of_memory(error):
+            return OutOfMemory.exit_code
+        raise
+    (Path(job.folder) / "result.json").write_text(json.dumps(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,147 @@
+"""What is counted while training is measured: floating-point operations, waits, memory, and statistics."""
+
+import random
+import statistics
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils import flop_counter as torch_flops
+from torch.utils.flop_counter import FlopCounterMode
+
+from worker.training.metrics import used_memory_mb
+
+# torch leaves them untyped.
+FORMULAS: Any = torch_flops
+
+
+def flop_counter() -> FlopCounterMode:
+    """Counts multiplications and additions of matrices, convolutions and attention, forward and backward."""
+    aten: Any = torch.ops.aten
+    # torch counts attention on GPUs only.
+    on_cpu = {
+        aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,  # noqa: SLF001
+        aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward_flops,  # noqa: SLF001
+    }
+    return FlopCounterMode(display=False, custom_mapping=on_cpu)
+
+
+def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
+    return int(FORMULAS.sdpa_flop_count(query, key, value))
+
+
+def _attention_backward_flops(
+    gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any
+) -> int:
+    return int(FORMULAS.sdpa_backward_flop_count(gradient, query, key, value))
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until the device has done what it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds_each(work: Callable[[], object], device: torch.device, times: int) -> float:
+    """Seconds that one call takes, over `times` calls in a row."""
+    wait_for(device)
+    began = time.perf_counter()
+    for _ in range(times):
+        work()
+    wait_for(device)
+    return (time.perf_counter() - began) / times
+
+
+def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations a second in products of large square matrices: median of five."""
+    side, times = (8192, 20) if device.type == "cuda" else (1024, 2)
+    one, other = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    seconds_each(lambda: one @ other, device, times)
+    seconds = statistics.median(seconds_each(lambda: one @ other, device, times) for _ in range(5))
+    return float(2 * side**3 / seconds)
+
+
+def interval_of_median(values: Sequence[float], draws: int = 2000) -> tuple[float, float]:
+    """The 95 % interval of the median, by bootstrap."""
+    rng = random.Random(0)
+    medians = sorted(statistics.median(rng.choices(values, k=len(values))) for _ in range(draws))
+    return medians[int(0.025 * draws)], medians[int(0.975 * draws) - 1]
+
+
+@dataclass
+class Watch:
+    """Called after each step, and before that once for each item that is encoded.
+
+    That is when and how often the trainer asks whether it should stop, so a watch stands in for that
+    question, and the trainer runs as it does for everybody. The first `window` steps are for warming up:
+    one of them is counted, in another the places that wait for the GPU are noted.
+    """
+
+    items: int
+    """Calls before the first step."""
+    window: int
+    device: torch.device
+    counts: bool = True
+    notes_waits: bool = False
+    ticks: list[float] = field(default_factory=list)
+    flops: int = 0
+    waits: Counter[str] = field(default_factory=Counter)
+    memory_mb_before_steps: int = 0
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    def __call__(self) -> bool:
+        """Take note, and never ask for a stop."""
+        self._open.close()
+        self.ticks.append(time.monotonic())
+        match len(self.ticks) - self.items:
+            case 1 if self.counts:
+                self._count()
+            case 2 if self.notes_waits and self.device.type == "cuda":
+                self._note_waits()
+            case self.window:
+                self._forget_peak()
+        return False
+
+    @property
+    def steps(self) -> int:
+        """Steps seen."""
+        return len(self.ticks) - self.items
+
+    @property
+    def encoding_seconds(self) -> float:
+        """Mean seconds to encode an item: its pictures and its texts."""
+        if self.items < 2:
+            return 0.0
+        return (self.ticks[self.items - 1] - self.ticks[0]) / (self.items - 1)
+
+    def _count(self) -> None:
+        counter = flop_counter()
+        self._open.callback(lambda: setattr(self, "flops", counter.get_total_flops()))
+        self._open.enter_context(counter)
+
+    def _note_waits(self) -> None:
+        """Have torch warn at whatever waits for the GPU, and count the places."""
+        caught = self._open.enter_context(warnings.catch_warnings(record=True))
+        warnings.simplefilter("always")
+        self._open.callback(lambda: self.waits.update(_places(caught)))
+        torch.cuda.set_sync_debug_mode("warn")
+        self._open.callback(torch.cuda.set_sync_debug_mode, "default")
+
+    def _forget_peak(self) -> None:
+        self.memory_mb_before_steps = used_memory_mb(self.device)
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+
+
+def _places(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+    return [
+        f"{Path(each.filename).name}:{each.lineno}"
+        for each in caught
+        if "synchroniz" in str(each.message)
+    ]

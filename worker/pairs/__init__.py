@@ -1,0 +1,1 @@
+"""Building pair datasets: which of two pictures is preferred for a prompt, and why."""

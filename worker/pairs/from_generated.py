@@ -1,0 +1,263 @@
+"""Pairs from generated images: several for each prompt, ranked by an agent that counts attributes.
+
+A folder of images has an index.jsonl with a line {prompt, seed, file, model} for each; `generate_images`
+makes one with any model.
+"""
+
+import hashlib
+import io
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from taxonomy.formats.json import read_json
+from taxonomy.tree import InvalidCriteria
+from worker.agents.measured import VERSION, label_image
+from worker.agents.rules import RULES
+from worker.datasets.folders import write_file
+from worker.pairs.building import (
+    BrokenImage,
+    Built,
+    CannotBuild,
+    DecidedPair,
+    Images,
+    Side,
+    finish,
+    keep,
+    locked,
+    unfinished,
+)
+from worker.pairs.comparing import Counts, compare, describe
+from worker.pairs.reading import picture_path, read_content, read_rows
+
+INDEX = "index.jsonl"
+
+Generate = Callable[[str, int], Image.Image]
+"""(prompt, seed) to a picture; the same ones give the same picture."""
+
+Judge = Callable[[Image.Image], tuple[int, int]]
+"""A picture to the numbers of negative and positive attributes in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A generated picture and what the judge counted in it."""
+
+    side: Side
+    seed: int
+    model: str
+    counts: Counts
+
+
+def generate_images(
+    folder: Path,
+    prompts: Sequence[str],
+    *,
+    images_per_prompt: int,
+    seed: int,
+    model: str,
+    generate: Generate,
+    say: Callable[[str], None],
+) -> Path:
+    """Make a folder of images: for each prompt one from each of the seeds `seed`, `seed` + 1, ...
+
+    `model` says what made them, so that it must change whenever the weights or the sampling do. The
+    folder takes its name when it is whole; called again after a kill, it goes on with the images that
+    are missing. Raises CannotBuild.
+    """
+    prompts = list(dict.fromkeys(prompt.strip() for prompt in prompts))
+    if images_per_prompt < 2 or not all(prompts):
+        raise CannotBuild(
+            "Pairs need two images per prompt at least, and prompts that say something"
+        )
+    if folder.exists():
+        raise CannotBuild(f"{folder}: exists already; name a folder that does not exist yet")
+    making = folder.with_name(f".{folder.name}.unfinished")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(making):
+            asked = [(p, s) for p in prompts for s in range(seed, seed + images_per_prompt)]
+            _generate_missing(making, asked, model, generate, say)
+            keep(making, folder)
+    except OSError as error:
+        raise CannotBuild(f"{error.filename or folder}: {error.strerror or error}") from error
+    return folder
+
+
+def _generate_missing(
+    making: Path,
+    asked: Sequence[tuple[str, int]],
+    model: str,
+    generate: Generate,
+    say: Callable[[str], None],
+) -> None:
+    lines = []
+    for number, (prompt, seed) in enumerate(asked, 1):
+        identity = json.dumps([model, prompt, seed])
+        path = making / f"{hashlib.sha256(identity.encode()).hexdigest()[:20]}.png"
+        if not path.exists():
+            say(f"Generating {number} of {len(asked)}.")
+            _save_png(path, generate(prompt, seed))
+        row = {"prompt": prompt, "seed": seed, "file": path.name, "model": model}
+        lines.append(json.dumps(row) + "\n")
+    # What was left by a build of other prompts, seeds or model, or half written.
+    names = {json.loads(line)["file"] for line in lines}
+    for left in making.iterdir():
+        if left.name not in names:
+            left.unlink()
+    write_file(making / INDEX, "".join(lines).encode())
+
+
+def _save_png(path: Path, image: Image.Image) -> None:
+    """Write a picture so that under its name it is always whole."""
+    out = io.BytesIO()
+    image.convert("RGB").save(out, format="PNG")
+    half = path.with_suffix(".half")
+    write_file(half, out.getvalue())
+    os.replace(half, path)
+
+
+def measured_judge(criteria_file: Path | None = None) -> tuple[Judge, dict[str, Any]]:
+    """The measured agent as a judge, and what identifies it.
+
+    With a criteria.json only its pairs count. Raises CannotBuild where it cannot be read, or the
+    agent decides none of its pairs.
+    """
+    decided = {rule.key for rule in RULES}
+    identity: dict[str, Any] = {"agent": "measured", "version": VERSION}
+    if criteria_file is not None:
+        content = read_content(criteria_file)
+        try:
+            criteria = read_json(content.decode("utf-8"))
+        except (UnicodeDecodeError, InvalidCriteria) as error:
+            reason = " ".join(str(error).split())
+            raise CannotBuild(f"{criteria_file}: cannot be read as criteria: {reason}") from error
+        decided &= {pair.key for pair in criteria.active_pairs()}
+        identity["criteria_sha256"] = hashlib.sha256(content).hexdigest()
+    if not decided:
+        raise CannotBuild(
+            f"{criteria_file}: has no attribute pair that the measured agent decides, so there is "
+            "nothing to rank images by"
+        )
+    identity["pairs_decided"] = len(decided)
+
+    def judge(image: Image.Image) -> tuple[int, int]:
+        found = Counter(each.polarity for each in label_image(image) if each.key in decided)
+        return found["negative"], found["positive"]
+
+    return judge, identity
+
+
+def from_generated(
+    images_folder: Path,
+    out: Path,
+    *,
+    name: str,
+    judge: Judge,
+    judged_by: Mapping[str, Any],
+    all_pairs: bool = False,
+    min_difference: int = 1,
+    say: Callable[[str], None],
+) -> Built:
+    """Build a pair dataset from a folder of images with index.jsonl: per prompt the best and the worst.
+
+    `all_pairs` takes every two images of a prompt. All pairs are for training: they go to train.
+    Raises CannotBuild.
+    """
+    if min_difference < 1:
+        raise CannotBuild("min_difference must be 1 at least")
+    index = images_folder / INDEX
+    with unfinished(out, name) as making:
+        images = Images(making / "images")
+        by_prompt, left_out = _judge_all(index, images, judge, say)
+        models = sorted({each.model for group in by_prompt.values() for each in group})
+        dropped: Counter[str] = Counter()
+        pairs = [
+            pair
+            for prompt, group in sorted(by_prompt.items())
+            for pair in _rank(prompt, group, dropped, min_difference, all_pairs=all_pairs)
+        ]
+        return finish(
+            making,
+            out,
+            images,
+            pairs,
+            name=name,
+            source="generated",
+            made_from={
+                "index_sha256": hashlib.sha256(read_content(index)).hexdigest(),
+                "models": models,
+                "judge": dict(judged_by),
+                "rule": {
+                    "pairs": "all" if all_pairs else "best_and_worst",
+                    "min_difference": min_difference,
+                },
+            },
+            counts={
+                "candidates": len(pairs) + dropped.total(),
+                "dropped": dropped,
+                "generated_images": sum(map(len, by_prompt.values())) + left_out.total(),
+                "prompts": len(by_prompt),
+                "left_out": dict(left_out),
+            },
+        )
+
+
+def _judge_all(
+    index: Path, images: Images, judge: Judge, say: Callable[[str], None]
+) -> tuple[dict[str, list[Judged]], Counter[str]]:
+    """Every image of the index by prompt; of equal ones of a prompt the first is taken."""
+    by_prompt: defaultdict[str, dict[str, Judged]] = defaultdict(dict)
+    left_out: Counter[str] = Counter()
+    names: dict[str, str] = {}
+    for place, row in read_rows(index, {"prompt": str, "seed": int, "file": str, "model": str}):
+        if row["file"] in names:
+            raise CannotBuild(f"{place}: {row['file']} stands in {names[row['file']]}, too")
+        names[row["file"]] = place
+        content = read_content(picture_path(index.parent, row["file"], place))
+        try:
+            file = images.add(content)
+        except BrokenImage as error:
+            raise CannotBuild(f"{place}: {row['file']} cannot be used: {error}") from error
+        if file in by_prompt[row["prompt"]]:
+            left_out["repeated_picture"] += 1
+            continue
+        say(f"Judging image {len(names)}.")
+        with Image.open(io.BytesIO(content)) as image:
+            counts = Counts(*judge(image))
+        # The file's own name is no id: another prompt's line may name the same content.
+        side = Side(file.partition(".")[0], file)
+        by_prompt[row["prompt"]][file] = Judged(side, row["seed"], row["model"], counts)
+    return {prompt: list(group.values()) for prompt, group in by_prompt.items()}, left_out
+
+
+def _rank(
+    prompt: str,
+    group: Sequence[Judged],
+    dropped: Counter[str],
+    min_difference: int,
+    *,
+    all_pairs: bool,
+) -> Iterator[DecidedPair]:
+    ranked = sorted(group, key=lambda each: (*each.counts.rank, each.seed, each.side.file))
+    if len(ranked) == 1:
+        dropped["single_image"] += 1
+        return
+    chosen = combinations(ranked, 2) if all_pairs else [(ranked[0], ranked[-1])]
+    for better, worse in chosen:
+        verdict = compare(better.counts, worse.counts, min_difference)
+        if verdict == "first":
+            reason = describe(better.counts, worse.counts) | {
+                "seed": {"winner": better.seed, "loser": worse.seed},
+                "model": {"winner": better.model, "loser": worse.model},
+            }
+            yield DecidedPair("train", prompt, better.side, worse.side, reason)
+        else:
+            dropped[verdict] += 1
