@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -363,13 +363,31 @@ def evaluate(
     _exit(run_worker_module("worker.evaluation", str(run), *options))
 
 
+@cli.command(
+    "pairs",
+    # worker.pairs knows its own arguments, and explains them.
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    },
+)
+def build_pairs(context: typer.Context) -> None:
+    """Build a pair dataset from labels, generated images, a study or Pick-a-Pic; `pairs --help` says how."""
+    _exit(run_worker_module("worker.pairs", *context.args))
+
+
 @cli.command("tiny-model")
 def tiny_model(
     folder: Annotated[Path, typer.Argument(help="Where to write the model.")],
     seed: Annotated[int, typer.Option(help="The same seed makes the same files.")] = 0,
+    kind: Annotated[
+        Literal["sd15", "sdxl", "sdxl-v", "flux"], typer.Option(help="Which architecture.")
+    ] = "sdxl",
 ) -> None:
-    """Make a small SDXL-architecture pipeline from a seed: real parts, a few hundred thousand weights."""
-    _exit(run_worker_module("worker.training.tiny_model", str(folder), "--seed", str(seed)))
+    """Make a small pipeline from a seed: real parts, a few hundred thousand weights."""
+    options = ["--seed", str(seed), "--kind", kind]
+    _exit(run_worker_module("worker.training.tiny_model", str(folder), *options))
 
 
 def main() -> None:

@@ -57,6 +57,11 @@ class Settings(BaseSettings):
         return self.home / "datasets"
 
     @property
+    def pairs_folder(self) -> Path:
+        """Folder of pair datasets."""
+        return self.home / "pairs"
+
+    @property
     def runs_folder(self) -> Path:
         """Folder of run folders."""
         return self.home / "runs"
@@ -65,6 +70,11 @@ class Settings(BaseSettings):
     def models_folder(self) -> Path:
         """Folder of base models that the launch form offers."""
         return self.home / "models"
+
+    @property
+    def training_cache_folder(self) -> Path:
+        """Folder of latents, text embeddings and teacher predictions, which all runs share."""
+        return self.home / "cache" / "training"
 
     @property
     def uploads_folder(self) -> Path:

@@ -72,6 +72,8 @@ class Measured:
 
     seconds_per_step: list[float]
     """Mean of each window."""
+    thread_seconds_per_step: list[float]
+    """CPU seconds that the training thread took in each step; other processes cannot lengthen them."""
     encoding_seconds: float
     """To encode one item before the first step; 0 where each step encodes."""
     flops_per_step: int
@@ -162,6 +164,7 @@ def _measured(job: Job, watch: Watch, times: list[float], libraries_mb: int) -> 
     peak = used_memory_mb(watch.device)
     return Measured(
         seconds_per_step=[(after - before) / job.window for before, after in pairwise(times)],
+        thread_seconds_per_step=watch.thread_seconds,
         encoding_seconds=watch.encoding_seconds,
         flops_per_step=watch.flops,
         memory_mb=max(peak, watch.memory_mb_before_steps),

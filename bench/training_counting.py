@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,8 @@ class Watch:
     counts: bool = True
     notes_waits: bool = False
     ticks: list[float] = field(default_factory=list)
+    thread_ticks: list[float] = field(default_factory=list)
+    """The CPU seconds of the calling thread, at the same moments."""
     flops: int = 0
     waits: Counter[str] = field(default_factory=Counter)
     memory_mb_before_steps: int = 0
@@ -99,6 +102,7 @@ class Watch:
         """Take note, and never ask for a stop."""
         self._open.close()
         self.ticks.append(time.monotonic())
+        self.thread_ticks.append(time.thread_time())
         match len(self.ticks) - self.items:
             case 1 if self.counts:
                 self._count()
@@ -119,6 +123,12 @@ class Watch:
         if self.items < 2:
             return 0.0
         return (self.ticks[self.items - 1] - self.ticks[0]) / (self.items - 1)
+
+    @property
+    def thread_seconds(self) -> list[float]:
+        """CPU seconds of the calling thread in each step after warming up."""
+        ticks = self.thread_ticks[self.items + self.window - 1 :]
+        return [after - before for before, after in pairwise(ticks)]
 
     def _count(self) -> None:
         counter = flop_counter()

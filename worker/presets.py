@@ -8,51 +8,64 @@ to start from). A test fails while they are older than `worker.training`.
 
 import json
 import sys
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import app.runs
 from worker.training import recipes
-from worker.training.config import Config, json_schema, to_dict
+from worker.training.config import TAUGHT, Config, Kind
+from worker.training.config_reading import to_dict
+from worker.training.config_schema import json_schema
 
 FOLDER = Path(app.runs.__file__).resolve().parent
-TINY_MODEL = "tiny-sdxl"
 # Placeholders: the launch puts the real places in, and a preset holds none.
-RUN, DATASET, EXPERT = "run", "dataset", "expert"
+RUN, DATA, EXPERT = "run", "data", "expert"
+PLACES = ("run_folder", "dataset_folder", "pairs_folder", "expert")
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Configs to start from: their title, and the base model they are made for."""
+
+    title: str
+    base_model: str
+    make: Callable[..., Config]
+
+    def config(self, kind: Kind) -> Config:
+        """The config for a kind of run."""
+        expert = EXPERT if kind in TAUGHT else None
+        return self.make(kind, RUN, DATA, model=self.base_model, expert=expert)
+
+
+PRESETS = {
+    "tiny": Preset("Tiny model on the CPU: about a minute", "tiny-sdxl", recipes.tiny),
+    "sd15-small": Preset("SD 1.5 at 512 px: a small GPU", recipes.SD15, recipes.sd15_small),
+    "sdxl": Preset("SDXL adapter: one GPU, to start with", recipes.SDXL, recipes.sdxl),
+    "paper-sdxl": Preset(
+        "SDXL as in the paper: literal, one large GPU", recipes.SDXL, recipes.paper_sdxl
+    ),
+    "paper-flux": Preset("FLUX.1 as in the paper: one large GPU", recipes.FLUX, recipes.paper_flux),
+}
 
 
 def make_presets() -> dict[str, Any]:
     """Every preset with its title, the base model it is made for, and a config for each kind of run."""
     return {
-        "tiny": _preset(
-            "Tiny model on the CPU: about a minute",
-            recipes.tiny_sft(RUN, DATASET, TINY_MODEL),
-            recipes.tiny_cpo(RUN, DATASET, TINY_MODEL, EXPERT),
-        ),
-        "paper-sdxl": _preset(
-            "SDXL as in the paper: one GPU, hours",
-            recipes.paper_sdxl_sft(RUN, DATASET),
-            recipes.paper_sdxl_cpo(RUN, DATASET, EXPERT),
-        ),
-    }
-
-
-def _preset(title: str, sft: Config, cpo_s: Config) -> dict[str, Any]:
-    cpo = replace(cpo_s, objective=replace(cpo_s.objective, kind="cpo"))
-    return {
-        "title": title,
-        "base_model": sft.model.path,
-        "configs": {
-            kind: _without_places(config)
-            for kind, config in (("sft", sft), ("cpo", cpo), ("cpo_s", cpo_s))
-        },
+        name: {
+            "title": preset.title,
+            "base_model": preset.base_model,
+            "configs": {kind: _without_places(preset.config(kind)) for kind in KINDS},
+        }
+        for name, preset in PRESETS.items()
     }
 
 
 def _without_places(config: Config) -> dict[str, Any]:
     values = to_dict(config)
-    for name in ("run_folder", "dataset_folder", "expert"):
+    for name in PLACES:
         del values[name]
     del values["model"]["path"]
     return values

@@ -2,7 +2,7 @@
 
 import logging
 
-from worker import importing, training_jobs
+from worker import importing, pair_jobs, training_jobs
 from worker.agents import running
 from worker.celery_app import app
 from worker.datasets import building
@@ -14,6 +14,7 @@ HANDLERS: dict[str, Handler] = {
     "import": importing.run,
     "agent_run": running.run,
     "dataset": building.run,
+    "pair_dataset": pair_jobs.run,
     "training": training_jobs.run,
     "base_model": training_jobs.make_base_model,
 }

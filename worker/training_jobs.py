@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from sqlalchemy.exc import SQLAlchemyError
@@ -39,7 +40,13 @@ STOP_SECONDS = 60.0
 LOCK_SECONDS = 120.0
 STOPPED = 75
 # Exit codes of `python -m worker.training`, as the ledger's classes of failures.
-FAILURES = {2: "user_config", 3: "data", 4: "nan", 5: "oom_gpu"}
+FAILURES = {2: "user_config", 3: "data", 4: "nan", 5: "oom_gpu", 6: "nan"}
+# accelerate has no word for several processes on CPUs: --multi_gpu starts them, and finds no GPU.
+SHARDED = [
+    *("--use_fsdp", "--fsdp_version", "2", "--fsdp_reshard_after_forward", "true"),
+    *("--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"),
+    *("--fsdp_state_dict_type", "FULL_STATE_DICT", "--fsdp_cpu_ram_efficient_loading", "false"),
+]
 ROOT = Path(__file__).resolve().parent.parent
 # Training needs no secret, so it is given none.
 SECRET = re.compile(
@@ -62,7 +69,7 @@ def run(work: Work) -> Json:
         # A name of its own: config.yaml is the trainer's, which compares the two.
         path = folder / "asked.yaml"
         path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
-        with child(["worker.training", str(path)], folder) as process:
+        with child(command_of(config, path), folder) as process:
             watch(work, process, mirror)
         judge(work, process.returncode, folder)
     mirror.finish()
@@ -71,6 +78,25 @@ def run(work: Work) -> Json:
         recording.record_result(db, db.get_one(Run, work.spec["run_id"]), result)
         watching.announce(db, work.spec["run_id"])
     return {name: result.get(name) for name in ("steps", "adapter", "sha256", "images")}
+
+
+def command_of(config: Json, path: Path) -> list[str]:
+    """The module that trains by a config, with its arguments: alone, or under accelerate's launcher."""
+    scale = config["scale"]
+    trainer = ["worker.training", str(path)]
+    if scale["accelerate_config"]:
+        options = ["--config_file", str(scale["accelerate_config"])]
+    elif scale["processes"] > 1:
+        options = [
+            *("--num_processes", str(scale["processes"]), "--num_machines", "1"),
+            # Everything is said, so that no config file of somebody's home decides. The trainer does its
+            # own arithmetic, and several runs of one machine need different ports.
+            *("--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"),
+            *(SHARDED if scale["sharding"] == "fsdp" else ["--multi_gpu"]),
+        ]
+    else:
+        return trainer
+    return ["worker.several_processes", *options, "-m", *trainer]
 
 
 def make_base_model(work: Work) -> Json:
@@ -197,13 +223,19 @@ def watch(
         if mirror is not None:
             mirror.follow()
         elif says is not None and (line := last_line(says)):
-            work.report(done=0, total=None, message=line)
+            work.report(**told(line), message=line)
         try:
             process.wait(POLL_SECONDS)
         except subprocess.TimeoutExpired:
             continue
     if mirror is not None:
         mirror.follow()
+
+
+def told(line: str) -> dict[str, Any]:
+    """How far a child is, where its line says "3 of 8"."""
+    found = re.search(r"\b(\d{1,9}) of (\d{1,9})\b", line)
+    return {"done": int(found[1]), "total": int(found[2])} if found else {"done": 0, "total": None}
 
 
 def judge(work: Work, code: int, folder: Path) -> None:

@@ -7,9 +7,17 @@ from sqlalchemy.orm import Session
 
 from app.accounts.access import CurrentPerson
 from app.criteria.models import CriteriaVersion
-from app.datasets import freezing
-from app.datasets.models import Dataset
-from app.datasets.schemas import DatasetIn, DatasetOut, DatasetsOut
+from app.datasets import freezing, pairing
+from app.datasets.models import Dataset, PairDataset
+from app.datasets.schemas import (
+    DatasetIn,
+    DatasetOut,
+    DatasetsOut,
+    ImportPairsIn,
+    LabelPairsIn,
+    PairDatasetOut,
+    PairDatasetsOut,
+)
 from app.jobs.models import Job
 from app.jobs.queueing import get_job
 from app.projects.access import AnnotatorProject, LeadProject
@@ -66,6 +74,54 @@ def _loaded(db: Session, project: Project, dataset: Dataset) -> DatasetOut:
     version = db.get_one(CriteriaVersion, dataset.version_id)
     job = get_job(db, project, dataset.job_id) if dataset.job_id else None
     return _out(dataset, version, job)
+
+
+# Pairs --------------------------------------------------------------------------------------------
+
+
+@router.get("/pairs")
+def api_list_pair_datasets(
+    db: Db,
+    project: AnnotatorProject,
+    before: int | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> PairDatasetsOut:
+    """Pair datasets, newest first."""
+    found = pairing.find_pair_datasets(db, project, before=before, limit=limit + 1)
+    items = [PairDatasetOut.of(pairs, job) for pairs, _, job in found[:limit]]
+    return PairDatasetsOut(items=items, next=items[-1].id if len(found) > limit else None)
+
+
+@router.post("/pairs/by-labels", status_code=202)
+def api_pair_by_labels(
+    body: LabelPairsIn, db: Db, project: LeadProject, person: CurrentPerson
+) -> PairDatasetOut:
+    """Pair a dataset's images by their labels; the job tells how far it is."""
+    pairs = pairing.pair_by_labels(db, project, by=person, **body.model_dump())
+    return _loaded_pairs(db, project, pairs)
+
+
+@router.post("/pairs/imported", status_code=202)
+def api_import_pairs(
+    body: ImportPairsIn, db: Db, project: LeadProject, person: CurrentPerson
+) -> PairDatasetOut:
+    """Import pairs of the server; the job tells how far it is."""
+    pairs = pairing.import_pairs(db, project, by=person, **body.model_dump())
+    return _loaded_pairs(db, project, pairs)
+
+
+@router.get("/pairs/{pair_dataset_id}")
+def api_get_pair_dataset(pair_dataset_id: int, db: Db, project: AnnotatorProject) -> PairDatasetOut:
+    """One pair dataset with its counts and hashes."""
+    return _loaded_pairs(db, project, pairing.get_pair_dataset(db, project, pair_dataset_id))
+
+
+def _loaded_pairs(db: Session, project: Project, pairs: PairDataset) -> PairDatasetOut:
+    db.refresh(pairs)
+    return PairDatasetOut.of(pairs, get_job(db, project, pairs.job_id) if pairs.job_id else None)
+
+
+# One dataset --------------------------------------------------------------------------------------
 
 
 @router.get("/{dataset_id}")

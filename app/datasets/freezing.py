@@ -63,9 +63,7 @@ def freeze_dataset(
 
     Raises Invalid where nothing is published or no label is confirmed.
     """
-    name = " ".join(name.split())
-    if not 1 <= len(name) <= 120 or not name.isprintable():
-        raise Invalid("Please give a name of up to 120 printable characters.", field="name")
+    name = checked_name(name)
     if not 1 <= len(salt) <= 80 or not salt.isprintable():
         raise Invalid("The salt has 1 to 80 printable characters.", field="salt")
     version = current_version(db, project)
@@ -94,6 +92,14 @@ def freeze_dataset(
     dataset.job_id = job.id
     db.flush()
     return dataset
+
+
+def checked_name(name: str) -> str:
+    """A dataset's name without needless blanks. Raises Invalid."""
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= 120 or not name.isprintable():
+        raise Invalid("Please give a name of up to 120 printable characters.", field="name")
+    return name
 
 
 def get_dataset(db: Session, project: Project, dataset_id: int) -> Dataset:
@@ -131,6 +137,23 @@ def find_ready(db: Session, project: Project, *, limit: int = 50) -> Sequence[Da
         .order_by(Dataset.id.desc())
         .limit(limit)
     ).all()
+
+
+def ready_dataset(db: Session, project: Project, dataset_id: int | None) -> Dataset:
+    """A dataset that something can be made from, as chosen in a form. Raises Invalid."""
+    if dataset_id is None:
+        raise Invalid("Please choose a dataset.", field="dataset_id")
+    try:
+        dataset = get_dataset(db, project, dataset_id)
+    except NotFound as error:
+        raise Invalid(error.message, field="dataset_id") from error
+    if dataset.manifest_sha256 is None:
+        raise Invalid("This dataset is not ready yet.", field="dataset_id")
+    if not (folder_of(dataset) / "manifest.json").is_file():
+        raise Invalid(
+            "The folder of this dataset is gone.", field="dataset_id", hint="Freeze another one."
+        )
+    return dataset
 
 
 def folder_of(dataset: Dataset) -> Path:

@@ -1,4 +1,4 @@
-"""Datasets: immutable snapshots of images, prompts, A_pos, A_neg and split."""
+"""Datasets: immutable snapshots of images, prompts, A_pos, A_neg and split; and pairs of images."""
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -24,6 +24,42 @@ class Dataset(Model):
     name: Mapped[str]
     job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"), unique=True)
     version_id: Mapped[int] = mapped_column(ForeignKey("criteria_version.id"))
+    options: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    counts: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    folder: Mapped[str | None]
+    manifest_sha256: Mapped[str | None]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    created_at: Mapped[Created]
+
+
+class PairDataset(Model):
+    """Prompts with a preferred and another image each, for Diffusion-DPO and NPO.
+
+    `ready` when its manifest's hash is known, as a dataset is. `options` say how pairs are made from
+    what `source` names; `dataset_id` is where prompts or labels come from.
+    """
+
+    __tablename__ = "pair_dataset"
+    __table_args__ = (
+        UniqueConstraint("project_id", "number"),
+        CheckConstraint("source IN ('labels', 'generated', 'import')", name="source"),
+        CheckConstraint(
+            "source = 'import' OR dataset_id IS NOT NULL", name="source_has_its_dataset"
+        ),
+        CheckConstraint(
+            "(manifest_sha256 IS NULL) = (folder IS NULL)", name="ready_has_folder_and_hash"
+        ),
+        Index(None, "project_id", "id"),
+    )
+
+    id: Mapped[Key]
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    number: Mapped[int]
+    name: Mapped[str]
+    source: Mapped[str]
+    dataset_id: Mapped[int | None] = mapped_column(ForeignKey("dataset.id"))
+    job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"), unique=True)
     options: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     counts: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     bytes: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))

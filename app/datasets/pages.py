@@ -1,4 +1,4 @@
-"""Datasets: freeze one, see what is in it."""
+"""Datasets: freeze one, see what is in it; and pairs of images."""
 
 from typing import Annotated
 
@@ -8,12 +8,14 @@ from starlette.responses import RedirectResponse, Response
 from app.accounts.access import CurrentPerson
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import current_version
-from app.datasets import freezing
-from app.datasets.forms import DatasetForm
+from app.datasets import freezing, pairing
+from app.datasets.forms import DatasetForm, ImportPairsForm, LabelPairsForm
+from app.datasets.models import Dataset
 from app.jobs.models import OPEN_STATES
 from app.jobs.queueing import get_job
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
+from app.settings import settings
 from app.web.answer import Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
@@ -77,6 +79,111 @@ def submit_dataset(
     if form.errors:
         return _list(db, answer, project, form=form, status=422)
     return RedirectResponse(answer.path("show_datasets", project=project.slug), 303)
+
+
+# Pairs --------------------------------------------------------------------------------------------
+
+
+def _list_pairs(
+    db: Db,
+    answer: Answering,
+    project: Project,
+    *,
+    before: int | None = None,
+    by_labels: Form[LabelPairsForm] | None = None,
+    imported: Form[ImportPairsForm] | None = None,
+) -> Response:
+    found = pairing.find_pair_datasets(db, project, before=before, limit=PAGE + 1)
+    rows = found[:PAGE]
+    return answer.show(
+        "datasets/pairs.html",
+        fragment="datasets/_pairs_table.html",
+        status=422 if by_labels or imported else 200,
+        rows=rows,
+        next=rows[-1][0].id if len(found) > PAGE else None,
+        is_live=before is None and any(job and job.state in OPEN_STATES for _, _, job in rows),
+        datasets=freezing.find_ready(db, project),
+        sources=pairing.SOURCES,
+        folders=[str(each) for each in settings().import_folders],
+        by_labels=by_labels or Form(),
+        imported=imported or Form(),
+    )
+
+
+@router.get("/pairs")
+def show_pair_datasets(
+    db: Db, answer: Answering, project: AnnotatorProject, before: int | None = None
+) -> Response:
+    """Pair datasets, newest first, and the forms for another."""
+    return _list_pairs(db, answer, project, before=before)
+
+
+@router.post("/pairs/by-labels")
+def submit_label_pairs(
+    db: Db,
+    answer: Answering,
+    project: LeadProject,
+    person: CurrentPerson,
+    form: Annotated[Form[LabelPairsForm], Depends(submitted(LabelPairsForm))],
+) -> Response:
+    """Pair a dataset's images by their labels."""
+    if not form.errors:
+        with form.attempt():
+            values = form.values
+            pairing.pair_by_labels(
+                db,
+                project,
+                name=values.name,
+                dataset_id=values.chosen_dataset,
+                min_difference=values.min_difference,
+                max_pairs_per_image=values.max_pairs_per_image,
+                nearest=values.nearest,
+                by=person,
+            )
+    if form.errors:
+        return _list_pairs(db, answer, project, by_labels=form)
+    return RedirectResponse(answer.path("show_pair_datasets", project=project.slug), 303)
+
+
+@router.post("/pairs/imported")
+def submit_imported_pairs(
+    db: Db,
+    answer: Answering,
+    project: LeadProject,
+    person: CurrentPerson,
+    form: Annotated[Form[ImportPairsForm], Depends(submitted(ImportPairsForm))],
+) -> Response:
+    """Import pairs that lie on the server."""
+    if not form.errors:
+        with form.attempt():
+            values = form.values
+            pairing.import_pairs(db, project, name=values.name, path=values.path, by=person)
+    if form.errors:
+        return _list_pairs(db, answer, project, imported=form)
+    return RedirectResponse(answer.path("show_pair_datasets", project=project.slug), 303)
+
+
+@router.get("/pairs/{pair_dataset_id}")
+def show_pair_dataset(
+    pair_dataset_id: int, db: Db, answer: Answering, project: AnnotatorProject
+) -> Response:
+    """One pair dataset: what it was made from, counts, hash."""
+    pairs = pairing.get_pair_dataset(db, project, pair_dataset_id)
+    job = get_job(db, project, pairs.job_id) if pairs.job_id else None
+    return answer.show(
+        "datasets/pair_dataset.html",
+        fragment="datasets/_pair_dataset.html",
+        pairs=pairs,
+        dataset=db.get_one(Dataset, pairs.dataset_id) if pairs.dataset_id else None,
+        job=job,
+        is_live=job is not None and job.state in OPEN_STATES,
+        folder=pairing.folder_of(pairs) if pairs.folder else None,
+        sources=pairing.SOURCES,
+        splits=list(freezing.FRACTIONS),
+    )
+
+
+# One dataset --------------------------------------------------------------------------------------
 
 
 @router.get("/{dataset_id}")

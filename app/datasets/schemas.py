@@ -5,7 +5,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.datasets import pairing
 from app.datasets.freezing import DEFAULT_SALT
+from app.datasets.models import PairDataset
+from app.jobs.models import Job
 
 
 class DatasetIn(BaseModel):
@@ -40,4 +43,69 @@ class DatasetsOut(BaseModel):
     """A page of datasets; `next` continues it as `before`."""
 
     items: list[DatasetOut]
+    next: int | None
+
+
+class LabelPairsIn(BaseModel):
+    """A dataset whose images are to be paired by their labels; `nearest` 0 leaves it at equal prompts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=120)
+    dataset_id: int
+    min_difference: int = 1
+    nearest: int = pairing.NEAREST
+    max_pairs_per_image: int = 4
+
+
+class ImportPairsIn(BaseModel):
+    """A Parquet file, or a folder of them, in Pick-a-Pic's layout on the server."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=120)
+    path: str = Field(min_length=1, max_length=4096)
+
+
+class PairDatasetOut(BaseModel):
+    """A pair dataset. It is ready where it has a hash."""
+
+    id: int
+    number: int
+    name: str
+    source: str
+    dataset_id: int | None
+    job_id: int | None
+    state: str
+    options: dict[str, Any]
+    counts: dict[str, Any]
+    bytes: int
+    folder: str | None
+    sha256: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, pairs: PairDataset, job: Job | None) -> "PairDatasetOut":
+        """A row as JSON."""
+        return cls(
+            id=pairs.id,
+            number=pairs.number,
+            name=pairs.name,
+            source=pairs.source,
+            dataset_id=pairs.dataset_id,
+            job_id=pairs.job_id,
+            state="ready" if pairs.manifest_sha256 else job.state if job else "failed",
+            options=pairs.options,
+            counts=pairs.counts,
+            bytes=pairs.bytes,
+            folder=str(pairing.folder_of(pairs)) if pairs.folder else None,
+            sha256=pairs.manifest_sha256,
+            created_at=pairs.created_at,
+        )
+
+
+class PairDatasetsOut(BaseModel):
+    """A page of pair datasets; `next` continues it as `before`."""
+
+    items: list[PairDatasetOut]
     next: int | None

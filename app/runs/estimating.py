@@ -26,8 +26,9 @@ from app.runs.options import PAIRED, TAUGHT
 # measured inference of SDXL reaches (148 to 276), in fp32 a quarter of it; and two CPU cores.
 GPU_TFLOPS = {"bf16": 150.0, "fp32": 40.0}
 CPU_TFLOPS = 0.05
-# What a step takes however small the network is.
+# What a step takes however small the network is, and a start: reading libraries and weights.
 STEP_SECONDS = {"cpu": 0.15, "gpu": 0.03}
+START_SECONDS = {"cpu": 10, "gpu": 40}
 VAE_TFLOP = (4.9, 10.5)
 """Encoding and decoding a picture of 1024 x 1024 pixels."""
 # Bytes of optimizer state for each trained weight.
@@ -159,17 +160,26 @@ def example_tflop(config: Mapping[str, Any], size: Size) -> float:
     if kind in PAIRED:
         return forward * 2 * (1 + trained)
     if kind == "spo":
-        return _spo_tflop(config, forward, trained)
+        return _spo_tflop(config, size, trained)
     return forward * trained
 
 
-def _spo_tflop(config: Mapping[str, Any], forward: float, trained: float) -> float:
-    """A trajectory with guidance, its candidates decoded and judged, and the steps that are learned from."""
+def _spo_tflop(config: Mapping[str, Any], size: Size, trained: float) -> float:
+    """A trajectory with a prediction for each candidate, the decoding of those that are judged, and the
+    steps that are learned from; guidance takes each prediction twice.
+    """
     spo = config["spo"]
-    decoded = spo["candidates"] * max(spo["steps"] - spo["first"], 0)
-    decode = VAE_TFLOP[1] * (config["data"]["resolution"] / 1024) ** 2
-    learned = spo["train_steps"] * 2 * (1 + trained)
-    return float(forward * (2 * spo["steps"] + learned) + decoded * decode)
+    judged = spo["candidates"] * max(spo["steps"] - 1 - spo["first"], 0)
+    predicted = 1 + spo["first"] + judged
+    learned = spo["train_steps"] * (1 + trained)
+    resolution = config["data"]["resolution"]
+    decode = VAE_TFLOP[1] * (resolution / 1024) ** 2
+    forward = size.family.forward_tflop(resolution) * _sides(spo)
+    return float(size.scale * (forward * (predicted + learned) + judged * decode))
+
+
+def _sides(spo: Mapping[str, Any]) -> int:
+    return 1 if spo["guidance"] == 1 else 2
 
 
 def _seconds(config: Mapping[str, Any], size: Size, steps: int, seen: int, examples: int) -> float:
@@ -181,7 +191,7 @@ def _seconds(config: Mapping[str, Any], size: Size, steps: int, seen: int, examp
     device = "cpu" if config["device"] == "cpu" else "gpu"
     passes = steps * config["optimization"]["gradient_accumulation"]
     rate = assumed_tflops(config) * config["scale"]["processes"]
-    return float(tflop / rate + passes * STEP_SECONDS[device])
+    return float(START_SECONDS[device] + tflop / rate + passes * STEP_SECONDS[device])
 
 
 def _sampling(config: Mapping[str, Any], size: Size, steps: int) -> float:
@@ -213,13 +223,25 @@ def memory_of(config: Mapping[str, Any], size: Size) -> Memory:
     expert = adapter * 4 if _options.needs_expert(config, config["objective"]["kind"]) else 0
     fixed, growing = size.family.costs[_way(config)].kept_gib
     pixels = (config["data"]["resolution"] / 1024) ** 2
-    # A pair is two pictures; guidance takes two predictions for one.
-    pictures = wanted["batch_size"] * (1 if config["objective"]["kind"] in _options.LABELLED else 2)
     shared = config["scale"]["processes"] if config["scale"]["sharding"] == "fsdp" else 1
     return Memory(
         weights=(size.network * width + expert) / shared,
         trained=(trained * each + copy) / shared,
-        activations=pictures * (fixed + growing * pixels) * size.scale * GIB * width / 2,
+        activations=wanted["batch_size"]
+        * _pictures(config)
+        * (fixed + growing * pixels)
+        * size.scale
+        * GIB
+        * width
+        / 2,
         encoders=size.encoders * width,
         reserve=0 if config["device"] == "cpu" else CUDA_BYTES,
     )
+
+
+def _pictures(config: Mapping[str, Any]) -> int:
+    """How many predictions of theta for one example are kept for the backward pass."""
+    kind, spo = config["objective"]["kind"], config["spo"]
+    if kind == "spo":
+        return int(spo["train_steps"] * _sides(spo))
+    return 2 if kind in PAIRED else 1

@@ -57,7 +57,6 @@ ONLY_FOR = {
     "noise": DENOISING,
     "spo": ("spo",),
     "teacher": TAUGHT,
-    "validation": DENOISING,
     "samples.negative_merge": (*LABELLED, "dpo", "spo"),
 }
 # Not an option of the trainer: whether the run gets the folder of the teacher cache.

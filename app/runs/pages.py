@@ -97,6 +97,7 @@ def _show_form(
         models=models,
         has_tiny=any(each.name == base_models.TINY for each in models),
         making=base_models.find_making(db),
+        known=options.options(),
         main=options.main_options(kind),
         sections=options.sections(kind),
         as_text=as_text,

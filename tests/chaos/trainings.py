@@ -51,7 +51,7 @@ class Outcome:
 
 def train_unbroken(materials: Materials, folder: Path) -> Outcome:
     """The same config in this process, from its beginning to its end."""
-    from worker.training.config import from_dict
+    from worker.training.config_reading import from_dict
     from worker.training.metrics import read_lines
     from worker.training.run import run
 

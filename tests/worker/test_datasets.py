@@ -272,7 +272,9 @@ def test_training_reads_what_is_written(gallery: Gallery) -> None:
         "A painting, Warm dominance",
     ]
     for each in read.examples:
-        assert examples.read_picture(each, 16).pixels_CHW.shape == (3, 16, 16)
+        shown = examples.read_picture(each.path, each.sha256, (24, 16))
+        assert shown.pixels_CHW.shape == (3, 16, 24)
+        assert shown.size_ids[:2] == (each.size[1], each.size[0])
 
 
 def damage_manifest(folder: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -219,6 +220,7 @@ def test_a_config_that_cannot_work_fails_with_the_trainers_sentence(
         (3, "data", False),
         (4, "nan", False),
         (5, "oom_gpu", False),
+        (6, "nan", False),
         (1, "unexpected", True),
         (75, "unexpected", True),
         (-9, "unexpected", True),
@@ -349,6 +351,114 @@ def test_the_trainer_gets_no_settings_and_no_secrets(monkeypatch: pytest.MonkeyP
     assert (given["HF_HOME"], given["MORELLI_DIE_WITH_PARENT"]) == ("/cache", "1")
 
 
+# Several processes --------------------------------------------------------------------------------
+
+
+def scaled(**scale: Any) -> dict[str, Any]:
+    usual = {"processes": 1, "sharding": "none", "accelerate_config": None}
+    return {"scale": usual | scale}
+
+
+def test_one_process_is_started_without_a_launcher() -> None:
+    assert training_jobs.command_of(scaled(), Path("c.yaml")) == ["worker.training", "c.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"),
+    [
+        ({"processes": 4}, ["--num_processes", "4", "--multi_gpu"]),
+        ({"processes": 2, "sharding": "fsdp"}, ["--use_fsdp", "--fsdp_version", "2"]),
+        ({"accelerate_config": "/hosts.yaml"}, ["--config_file", "/hosts.yaml"]),
+    ],
+)
+def test_several_processes_are_started_by_accelerates_launcher(
+    scale: dict[str, Any], words: list[str]
+) -> None:
+    from accelerate.commands.launch import launch_command_parser
+
+    module, *options = training_jobs.command_of(scaled(**scale), Path("c.yaml"))
+    assert module == "worker.several_processes"
+    assert set(words) <= set(options)
+    assert options[-3:] == ["-m", "worker.training", "c.yaml"]
+    asked = launch_command_parser().parse_args(options)
+    assert (asked.training_script, asked.training_script_args) == ("worker.training", ["c.yaml"])
+
+
+CHILD = """
+import ctypes, os, signal, sys, time
+from pathlib import Path
+here = Path(sys.argv[1])
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+def stop(*_):
+    time.sleep(0.3)  # a checkpoint takes its time
+    sys.exit(75)
+signal.signal(signal.SIGTERM, stop)
+(here / f"rank-{os.environ['RANK']}").write_text(str(os.getpid()))
+if sys.argv[2] == "wait":
+    time.sleep(120)
+sys.stderr.write("What went wrong.\\n")
+sys.exit(int(sys.argv[2]))
+"""
+
+
+@contextmanager
+def two_processes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Two processes of a module that does as it is told, once both are there."""
+    (folder / "told.py").write_text(CHILD)
+    monkeypatch.setenv("PYTHONPATH", f"{folder}:{training_jobs.ROOT}")
+    command = training_jobs.command_of(scaled(processes=2), Path("c.yaml"))
+    command = [*command[:-2], "told", str(folder), what]
+    with training_jobs.child(command, folder) as process:
+        wait_until(lambda: all((folder / f"rank-{rank}").exists() for rank in (0, 1)))
+        yield process
+
+
+def are_gone(folder: Path) -> bool:
+    return not any(
+        Path(f"/proc/{(folder / f'rank-{rank}').read_text()}").exists() for rank in (0, 1)
+    )
+
+
+@pytest.mark.parametrize("code", [0, 4, 6])
+def test_the_exit_code_is_that_of_the_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    with two_processes(tmp_path, monkeypatch, str(code)) as process:
+        assert process.wait(SECONDS) == code
+    assert training_jobs.last_line(tmp_path / "errors.txt") == "What went wrong."
+
+
+def test_a_stop_is_passed_on_and_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with two_processes(tmp_path, monkeypatch, "wait") as process:
+        training_jobs.signal_group(process, signal.SIGTERM)
+        assert process.wait(SECONDS) == training_jobs.STOPPED
+        assert are_gone(tmp_path)
+
+
+def test_a_killed_launcher_takes_all_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with two_processes(tmp_path, monkeypatch, "wait"):
+        pass  # leaving the block kills the group
+    wait_until(lambda: are_gone(tmp_path))
+
+
+def test_options_that_accelerate_refuses_are_the_users(
+    tmp_path: Path,
+) -> None:
+    config = scaled(accelerate_config=str(tmp_path / "nothing.yaml"))
+    with training_jobs.child(training_jobs.command_of(config, Path("c")), tmp_path) as process:
+        assert process.wait(SECONDS) == 2
+    assert "nothing.yaml" in training_jobs.last_line(tmp_path / "errors.txt")
+
+
+# Base models --------------------------------------------------------------------------------------
+
+
 def test_makes_the_tiny_model_where_it_is_not_there(
     db: Session, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -376,16 +486,3 @@ def test_makes_the_tiny_model_where_it_is_not_there(
 def test_schema_and_presets_are_as_new_as_the_training_code() -> None:
     for path, text in presets.files().items():
         assert path.read_text() == text, f"{path.name} is stale: run python -m worker.presets"
-
-
-def test_every_preset_is_a_config_that_training_takes() -> None:
-    from app.runs import options
-    from worker.training.config import from_dict
-
-    for name in options.presets():
-        for kind in launching.KINDS:
-            config = options.preset_config(name, kind)
-            config["model"]["path"] = options.preset_model(name)
-            places = {"run_folder": "r", "dataset_folder": "d"}
-            places |= {} if kind == "sft" else {"expert": "e"}
-            assert from_dict(config | places).objective.kind == kind

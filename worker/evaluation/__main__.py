@@ -27,7 +27,14 @@ def main(arguments: list[str]) -> int:
         from worker.evaluation.evaluating import evaluate
         from worker.evaluation.reporting import words
 
-        path = evaluate(asked.run_folder, asked.prompts, asked.seed, _say)
+        path = evaluate(
+            asked.run_folder,
+            asked.prompts,
+            asked.seed,
+            _say,
+            dataset_folder=asked.dataset,
+            negative=asked.negative,
+        )
     except Ended as ended:
         return _fail(str(ended))
     except KeyboardInterrupt:
@@ -52,6 +59,18 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("run_folder", type=Path, help="run folder of a finished training")
     parser.add_argument("--prompts", type=int, default=16, help="how many prompts (default 16)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the images (default 0)")
+    parser.add_argument(
+        "--dataset",
+        type=Path,
+        metavar="FOLDER",
+        help="dataset folder of prompts and criteria; needed for runs that learned from pairs",
+    )
+    parser.add_argument(
+        "--negative",
+        type=Path,
+        metavar="RUN",
+        help="run folder of an npo run: also compare base and target guided against it",
+    )
     parser.add_argument("--json", action="store_true", help="print results.json instead of tables")
     asked = parser.parse_args(arguments)
     if not 1 <= asked.prompts <= MOST_PROMPTS:

@@ -42,28 +42,44 @@ from worker.training.metrics import replace_file
 FORMAT = "morelli-evaluation/1"
 # The smallest published text-to-image networks that draw anything have hundreds of millions of weights.
 FEWEST_WEIGHTS = 50_000_000
+JUDGE_TAUGHT = (
+    "The measured agent judges here, and it also judged what this run of spo learned from: a model can "
+    "learn its errors, so the scores flatter it beside runs of other objectives."
+)
 # Below this the percentile bootstrap covers clearly less than it claims.
 FEWEST_PROMPTS = 20
 
 
-def evaluate(folder: Path, num_prompts: int, seed: int, say: Callable[[str], None]) -> Path:
+def evaluate(
+    folder: Path,
+    num_prompts: int,
+    seed: int,
+    say: Callable[[str], None],
+    *,
+    dataset_folder: Path | None = None,
+    negative: Path | None = None,
+) -> Path:
     """Generate, judge and count; returns results.json, written last, in <run>/evaluation/<seed>-<n>.
 
-    An evaluation of the same seed and number of prompts is replaced when the new one is whole.
-    Raises one of worker.training.failures.Ended.
+    `dataset_folder`: see `read_run`. `negative`: an npo run against which base and target are guided, too;
+    by default the run's own. An evaluation of the same seed and number of prompts is replaced when the new
+    one is whole. Raises one of worker.training.failures.Ended.
     """
-    run = read_run(folder)
+    run = read_run(folder, dataset_folder)
+    if negative is None and run.config.samples.negative is not None:
+        negative = Path(run.config.samples.negative)
     judged = _judged_pairs(run.criteria)
     cases = choose_cases(run.dataset, num_prompts, seed)
     with _place(folder / "evaluation", f"{seed}-{len(cases)}") as place:
         say("Loading the model.")
-        models = load_models(run)
+        models = load_models(run, negative)
         images = generate(models, run.config, cases, place, say)
         say(f"Judging {len(images)} images.")
         found = judge(place, images, judged)
         doubts = [
             *doubts_about_prompts(run, cases, num_prompts),
             *models.doubts,
+            *([JUDGE_TAUGHT] if run.config.objective.kind == "spo" else []),
             *_doubts_about_size(models.identity["weights"], len(cases)),
         ]
         results = {
@@ -173,6 +189,7 @@ def _describe_run(run: FinishedRun) -> dict[str, Any]:
         "steps": result.get("steps"),
         "adapter": {"file": result["adapter"], "sha256": result["sha256"]},
         "expert_sha256": result.get("expert_sha256"),
+        "pairs": result["dataset"] if run.is_of_pairs else None,
         "dataset": {"name": run.dataset.name, "sha256": run.dataset.sha256},
         "criteria": {"name": run.dataset.criteria, "sha256": run.dataset.criteria_sha256},
     }

@@ -1,33 +1,52 @@
 """Generates the images to compare: one for each prompt and model, from the same seeds."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from worker.evaluation.reading import Case, FinishedRun
-from worker.training.adapters import Role, Roles, attach_expert, attach_theta, load_weights
-from worker.training.backbones.sdxl import SDXL, load_sdxl
-from worker.training.batches import Encodings
+from worker.training import models as training_models
+from worker.training.backbones import Backbone
+from worker.training.backbones.diffusers_backbone import DiffusersBackbone
+from worker.training.backbones.weights import base_weights, hash_weights
 from worker.training.checkpoints import file_hash
-from worker.training.config import Config, to_dict
+from worker.training.config import TAUGHT, Config, Objective, Optimization, Scale, Theta
+from worker.training.config_reading import to_dict
+from worker.training.encodings import Encodings
+from worker.training.engine import Engine
 from worker.training.failures import InvalidConfig
-from worker.training.run import choose_device, hash_weights, set_threads
+from worker.training.guidance import against_negative
+from worker.training.roles import Player, Role, Roles
+from worker.training.run import set_threads
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A model to compare: a role, guided by itself or against the negative."""
+
+    name: str
+    role: Role
+    is_against_negative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """The base pipeline loaded once, and the models that it can be."""
+    """The base loaded once, and the models that it can be."""
 
-    backbone: SDXL
+    backbone: Backbone
     encodings: Encodings
     roles: Roles
-    names: dict[str, Role]
-    """Model name to adapter role, the base first."""
+    compared: tuple[Compared, ...]
+    """The base first."""
     identity: dict[str, Any]
     """What the base is: path, number of weights, hashes."""
+    negative: dict[str, Any] | None
+    """Which negative takes part, where one does."""
     doubts: tuple[str, ...]
 
 
@@ -41,44 +60,36 @@ class Generated:
     sha256: str
 
 
-def load_models(run: FinishedRun) -> Models:
-    """Load the base and put the run's adapters on it. Raises InvalidConfig where one does not fit.
+def load_models(run: FinishedRun, negative: Path | None) -> Models:
+    """Load the base, what the run made of it, its expert, and the negative of an npo run where one is given.
 
-    An expert that is gone or was changed is left out, with a sentence in `doubts`: base and target
-    can be compared without it.
+    An expert that is gone or was changed is left out, with a sentence in `doubts`: the others can be
+    compared without it. Raises InvalidConfig where anything else does not load or fit.
     """
-    config = run.config
-    set_threads(config)
-    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
-    backbone = load_sdxl(config.model, choose_device(config), dtype)
-    backbone.check_resolution(config.data.resolution)
-    identity = {
-        **to_dict(config)["model"],
-        "weights": sum(p.numel() for p in backbone.network.parameters()),
-        "unet_sha256": hash_weights(backbone.network.state_dict()),
-        "encoders_sha256": backbone.fingerprint(),
-    }
-    attach_theta(backbone.network, config.lora, config.seed)
-    weights, _ = backbone.load_adapter((run.folder / run.result["adapter"]).parent)
-    load_weights(backbone.network, "theta", weights, str(run.folder / "adapter"))
-    names: dict[str, Role] = {"base": "reference", "target": "theta"}
-    doubts = []
-    if config.expert is not None:
-        doubt = _attach_expert(backbone, Path(config.expert), run.result.get("expert_sha256"))
-        if doubt is None:
-            names["expert"] = "expert"
-        else:
-            doubts.append(doubt)
-    encodings = Encodings(backbone, config.data.resolution, None)
-    return Models(backbone, encodings, Roles(backbone.network), names, identity, tuple(doubts))
+    set_threads(run.config)
+    loaded, doubt = _load(run, negative)
+    backbone = loaded.backbone
+    roles = Roles(backbone, {**loaded.roles.players, "reference": Player(backbone.network)})
+    is_with_expert = run.config.expert is not None and doubt is None
+    return Models(
+        backbone=backbone,
+        encodings=Encodings(backbone, None, null_is_zeros=False),
+        roles=roles,
+        compared=tuple(_compared(run.config, is_with_expert, negative is not None)),
+        identity=_identify(backbone, run.config),
+        negative=_describe_negative(run.config, negative, loaded.negative_sha256),
+        doubts=() if doubt is None else (doubt,),
+    )
 
 
 def sampling_of(config: Config, models: Models) -> dict[str, Any]:
     """How the images are made: as the run made its samples."""
+    assert isinstance(models.backbone, DiffusersBackbone)
     return {
         "sampler": type(models.backbone.pipeline.scheduler).__name__,
         "steps": config.samples.steps,
         "guidance": config.samples.guidance,
+        "negative": models.negative,
         "resolution": config.data.resolution,
         "precision": config.precision,
         "device": models.backbone.device.type,
@@ -98,36 +109,105 @@ def generate(
     models.encodings.text(["", *(case.prompt for case in cases)])
     models.backbone.release_encoders()
     made = []
-    for model, role in models.names.items():
-        for case in cases:
-            say(f"Generating {model}: {case.index + 1} of {len(cases)}.")
-            path = folder / f"{model}-{case.index:04d}.png"
-            _save_image(models, role, config, case, path)
-            made.append(Generated(model, case.index, path.name, file_hash(path)))
+    for compared in models.compared:
+        with _playing(models, compared, config) as network:
+            for case in cases:
+                say(f"Generating {compared.name}: {case.index + 1} of {len(cases)}.")
+                path = folder / f"{compared.name}-{case.index:04d}.png"
+                _save_image(models, network, config, case, path)
+                made.append(Generated(compared.name, case.index, path.name, file_hash(path)))
     return made
 
 
-def _save_image(models: Models, role: Role, config: Config, case: Case, path: Path) -> None:
+def _load(run: FinishedRun, negative: Path | None) -> tuple[training_models.Models, str | None]:
+    """The models, with the expert or else with a sentence about why it is left out."""
+    expert, doubt = run.config.expert, None
+    if expert is not None:
+        try:
+            loaded = _load_with(run, negative, expert)
+        except InvalidConfig as error:
+            doubt = f"The expert is left out: {error}."
+        else:
+            if loaded.expert_sha256 != run.result.get("expert_sha256"):
+                doubt = f"The expert is left out: {expert} was changed since the run used it."
+            return loaded, doubt
+    # Where it was not the expert that failed, this fails the same way.
+    return _load_with(run, negative, None), doubt
+
+
+def _load_with(
+    run: FinishedRun, negative: Path | None, expert: str | None
+) -> training_models.Models:
+    config = _finished_config(run, negative, expert)
+    return training_models.load_models(config, Engine(config).device)
+
+
+def _finished_config(run: FinishedRun, negative: Path | None, expert: str | None) -> Config:
+    """The config of a run that would start as this one ended, on one process."""
+    config = run.config
+    kind = config.objective.kind
+    return replace(
+        config,
+        objective=Objective(
+            kind="sft" if kind in TAUGHT and expert is None else kind,
+            reference="base" if expert is None else "sft",
+        ),
+        expert=expert,
+        theta=Theta(mode=config.theta.mode, init="path", init_path=str(run.folder)),
+        samples=replace(config.samples, negative=None if negative is None else str(negative)),
+        optimization=Optimization(),
+        scale=Scale(),
+    )
+
+
+def _compared(config: Config, is_with_expert: bool, is_with_negative: bool) -> list[Compared]:  # noqa: FBT001
+    found = [Compared("base", "reference"), Compared("target", "theta")]
+    if is_with_expert:
+        found.append(Compared("expert", "expert"))
+    if is_with_negative:
+        found.append(Compared("base+npo", "reference", is_against_negative=True))
+        # What an npo run made is a negative itself, and nothing to be guided against one.
+        if config.objective.kind != "npo":
+            found.append(Compared("target+npo", "theta", is_against_negative=True))
+    return found
+
+
+def _identify(backbone: Backbone, config: Config) -> dict[str, Any]:
+    weights = base_weights(backbone.network)
+    return {
+        **to_dict(config)["model"],
+        "family": backbone.family,
+        "weights": sum(tensor.numel() for tensor in weights.values()),
+        "network_sha256": hash_weights(weights),
+        "encoders_sha256": backbone.fingerprint(),
+    }
+
+
+def _describe_negative(
+    config: Config, folder: Path | None, sha256: str | None
+) -> dict[str, Any] | None:
+    if folder is None:
+        return None
+    return {"folder": str(folder), "sha256": sha256, "merge": config.samples.negative_merge}
+
+
+def _playing(
+    models: Models, compared: Compared, config: Config
+) -> AbstractContextManager[nn.Module]:
+    if compared.is_against_negative:
+        return against_negative(models.roles, compared.role, config.samples.negative_merge)
+    return models.roles.frozen(compared.role)
+
+
+def _save_image(models: Models, network: nn.Module, config: Config, case: Case, path: Path) -> None:
     texts = models.encodings.text([case.prompt, ""])
-    with models.roles.frozen(role):
-        image = models.backbone.sample(
-            texts.row(0),
-            texts.row(1),
-            seed=case.seed,
-            steps=config.samples.steps,
-            guidance=config.samples.guidance,
-            resolution=config.data.resolution,
-        )
+    image = models.backbone.sample(
+        network,
+        texts.row(0),
+        texts.row(1),
+        seed=case.seed,
+        steps=config.samples.steps,
+        guidance=config.samples.guidance,
+        size=(config.data.resolution, config.data.resolution),
+    )
     image.save(path, format="PNG")
-
-
-def _attach_expert(backbone: SDXL, folder: Path, recorded: str | None) -> str | None:
-    """Attach the run's expert, or say in a sentence why it is left out."""
-    try:
-        weights, metadata = backbone.load_adapter(folder)
-    except InvalidConfig as error:
-        return f"The expert is left out: {error}."
-    if hash_weights(weights) != recorded:
-        return f"The expert is left out: {folder} was changed since the run used it."
-    attach_expert(backbone.network, weights, metadata)
-    return None

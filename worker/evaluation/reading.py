@@ -10,9 +10,13 @@ from typing import Any
 from taxonomy.formats.json import read_json, sha256
 from taxonomy.tree import Criteria, InvalidCriteria
 from worker.training.checkpoints import file_hash
-from worker.training.config import Config, load_config
+from worker.training.config import PAIRED, Config
+from worker.training.config_reading import load_config
 from worker.training.examples import SPLITS, Dataset, read_dataset
-from worker.training.failures import Ended
+from worker.training.failures import Ended, InvalidDataset
+from worker.training.pairs import read_pairs
+
+TRAINED = ", on which the model was trained: the scores may flatter it."
 
 
 class CannotEvaluate(Ended):
@@ -21,15 +25,23 @@ class CannotEvaluate(Ended):
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """A finished run whose adapter and dataset are, by their hashes, the ones it recorded."""
+    """A finished run whose weights and dataset are, by their hashes, the ones it recorded."""
 
     folder: Path
     config: Config
     result: Mapping[str, Any]
     """What result.json says."""
     dataset: Dataset
-    """All splits; an example's split is the name of its folder."""
+    """Gives prompts and criteria: the run's own, or another where the run learned from pairs. All
+    splits."""
     criteria: Criteria
+    trained_prompts: frozenset[str] | None
+    """The prompts that the run learned from; None where they are not known."""
+
+    @property
+    def is_of_pairs(self) -> bool:
+        """Whether it learned from a pair dataset, which has neither test prompts nor criteria."""
+        return self.config.objective.kind in PAIRED
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +55,24 @@ class Case:
     image_id: str
 
 
-def read_run(folder: Path) -> FinishedRun:
+def read_run(folder: Path, dataset_folder: Path | None = None) -> FinishedRun:
     """Read a run folder and check that nothing was changed since the run finished.
 
-    Raises CannotEvaluate, or what reading its config or dataset raises.
+    `dataset_folder` is where the run's dataset lies now; a run that learned from pairs has none and needs
+    one for prompts and criteria. Raises CannotEvaluate, or what reading its config or dataset raises.
     """
     config = load_config(folder / "config.yaml")
     result = _read_result(folder)
-    adapter = folder / result["adapter"]
-    if not adapter.is_file():
-        raise CannotEvaluate(f"{adapter}: is gone; the run's result.json names it")
-    if file_hash(adapter) != result["sha256"]:
-        raise CannotEvaluate(f"{adapter}: was changed after the run finished: its hash differs")
-    dataset = _read_dataset(config, result, folder)
-    return FinishedRun(folder, config, result, dataset, _read_criteria(dataset))
+    weights = folder / result["adapter"]
+    if not weights.is_file():
+        raise CannotEvaluate(f"{weights}: is gone; the run's result.json names it")
+    if file_hash(weights) != result["sha256"]:
+        raise CannotEvaluate(f"{weights}: was changed after the run finished: its hash differs")
+    dataset = _read_dataset(config, result, folder, dataset_folder)
+    criteria = _read_criteria(dataset)
+    return FinishedRun(
+        folder, config, result, dataset, criteria, _trained_prompts(config, result, dataset)
+    )
 
 
 def choose_cases(dataset: Dataset, number: int, seed: int) -> tuple[Case, ...]:
@@ -65,15 +81,13 @@ def choose_cases(dataset: Dataset, number: int, seed: int) -> tuple[Case, ...]:
     Which ones depends on the dataset alone (they follow the images' hashes), so that two seeds or two
     runs are compared on the same prompts. Case i is generated from seed + i.
     """
-    ordered = sorted(
-        dataset.examples, key=lambda each: (-SPLITS.index(each.path.parent.name), each.sha256)
-    )
+    ordered = sorted(dataset.examples, key=lambda each: (-SPLITS.index(each.split), each.sha256))
     chosen: dict[str, tuple[str, str]] = {}
     for example in ordered:
         if len(chosen) == number:
             break
         if example.texts.content:
-            chosen.setdefault(example.texts.content, (example.path.parent.name, example.image_id))
+            chosen.setdefault(example.texts.content, (example.split, example.image_id))
     if not chosen:
         raise CannotEvaluate(f"{dataset.folder}: no image of the dataset has a prompt")
     return tuple(
@@ -93,19 +107,52 @@ def doubts_about_prompts(run: FinishedRun, cases: tuple[Case, ...], wanted: int)
     if counts["test"] < len(cases):
         doubts.append(
             f"Only {counts['test']} of {len(cases)} prompts are from the test split, "
-            f"{counts['validation']} from validation and {counts['train']} from train, on which the "
-            "model was trained: the scores may flatter it."
+            f"{counts['validation']} from validation and {counts['train']} from train"
+            + ("." if run.is_of_pairs else TRAINED)
         )
-    trained_on = {e.texts.content for e in run.dataset.examples if e.path.parent.name == "train"}
-    repeated = sum(case.split != "train" and case.prompt in trained_on for case in cases)
-    if repeated:
-        doubts.append(
-            f"{repeated} of the prompts from test and validation also stand in the training split, "
-            "word for word."
-        )
+    about_training = _doubt_about_training(run, cases)
+    if about_training is not None:
+        doubts.append(about_training)
     if run.result.get("includes_test_images"):
         doubts.append("The run learned from all splits, test images included: scores mean nothing.")
     return doubts
+
+
+def _doubt_about_training(run: FinishedRun, cases: tuple[Case, ...]) -> str | None:
+    """Whether the model learned from the very prompts that it is compared on."""
+    if run.trained_prompts is None:
+        return (
+            f"{run.config.pairs_folder}: the pairs that the model learned from are gone or were "
+            "changed, so it may have learned from these prompts."
+        )
+    # What is said of a labelled dataset's training split is not said again.
+    others = [case for case in cases if run.is_of_pairs or case.split != "train"]
+    repeated = sum(case.prompt in run.trained_prompts for case in others)
+    if not repeated:
+        return None
+    if run.is_of_pairs:
+        return (
+            f"{repeated} of the prompts also stand in the pairs that the model learned from, word for "
+            "word: the scores may flatter it."
+        )
+    return (
+        f"{repeated} of the prompts from test and validation also stand in the training split, word "
+        "for word."
+    )
+
+
+def _trained_prompts(
+    config: Config, result: Mapping[str, Any], dataset: Dataset
+) -> frozenset[str] | None:
+    if config.objective.kind not in PAIRED:
+        return frozenset(e.texts.content for e in dataset.examples if e.split == "train")
+    try:
+        pairs = read_pairs(Path(str(config.pairs_folder)), config.data.split)
+    except InvalidDataset:
+        return None
+    if pairs.sha256 != result["dataset"]["sha256"]:
+        return None
+    return frozenset(pair.prompt for pair in pairs.pairs)
 
 
 def _read_result(folder: Path) -> dict[str, Any]:
@@ -121,15 +168,24 @@ def _read_result(folder: Path) -> dict[str, Any]:
     match result:
         case {"adapter": str(), "sha256": str(), "dataset": {"sha256": str()}}:
             return dict(result)
-    raise CannotEvaluate(f"{path}: lacks the adapter's or the dataset's hash")
+    raise CannotEvaluate(f"{path}: lacks the hash of the weights or of the dataset")
 
 
-def _read_dataset(config: Config, result: Mapping[str, Any], run: Path) -> Dataset:
-    folder = Path(config.dataset_folder)
+def _read_dataset(
+    config: Config, result: Mapping[str, Any], run: Path, given: Path | None
+) -> Dataset:
+    kind = config.objective.kind
+    if kind in PAIRED:
+        if given is None:
+            raise CannotEvaluate(
+                f"{run}: this run of {kind} learned from pairs, which have no test prompts and no "
+                "criteria; name a dataset folder that has them with --dataset"
+            )
+        return read_dataset(given, "all")
+    folder = given or Path(str(config.dataset_folder))
     if not folder.is_dir():
         raise CannotEvaluate(
-            f"{folder}: the dataset folder is gone; put it back, or write its new place as "
-            f"dataset_folder in {run / 'config.yaml'} (relative paths are meant from the current folder)"
+            f"{folder}: the dataset folder is gone; put it back, or name its new place with --dataset"
         )
     dataset = read_dataset(folder, "all")
     if dataset.sha256 != result["dataset"]["sha256"]:

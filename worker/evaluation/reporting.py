@@ -29,8 +29,10 @@ def _basis(results: Mapping[str, Any]) -> str:
     number = results["rests_on"]["images_per_model"]
     seeds = [prompt["seed"] for prompt in results["prompts"]]
     splits = ", ".join(f"{n} {s}" for s, n in results["rests_on"]["prompts"].items() if n)
+    pairs, dataset = run["pairs"], run["dataset"]["name"]
+    on = f"pairs {pairs['name']}, prompts of dataset" if pairs else "dataset"
     made = (
-        f"{run['objective']} run of {run['steps']} steps on dataset {run['dataset']['name']}, "
+        f"{run['objective']} run of {run['steps']} steps on {on} {dataset}, "
         f"criteria {run['criteria']['name']}"
     )
     images = (
@@ -43,6 +45,12 @@ def _basis(results: Mapping[str, Any]) -> str:
         f"{judge['pairs_in_criteria']} attribute pairs it decides {judge['pairs_decided']}, "
         f"{judge['pairs_decided_negative']} of them on the negative side."
     )
+    negative = sampling["negative"]
+    if negative:
+        images += (
+            f" +npo: guided against {negative['folder']}, merge {negative['merge']:g}, in place of the "
+            "empty prompt's prediction."
+        )
     return f"{made}\n{images}\n{judged}\nIn square brackets: 95 % interval, bootstrap over prompts. In round ones: pairs decided."
 
 

@@ -218,7 +218,8 @@ class Lora:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Teacher:
     """The cache of what expert and reference predict; runs that differ in guidance, beta, loss or share of
-    the data read the same entries."""
+    the data read the same entries.
+    """
 
     cache_folder: str | None = None
     """Folder of the cache, which several runs may share. Empty: expert and reference predict anew in

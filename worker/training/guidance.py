@@ -3,7 +3,8 @@
 Classifier-free guidance steps away from what a model predicts for the empty prompt. Here that side is
 predicted by another model, which was trained on swapped pairs and so paints what people like less:
 negative side = base + negative + (1 - merge) * (theta - base), conditional side = theta. With adapters both
-are the one shared network with other adapters on.
+are the one shared network with other adapters on. A theta that is a network of its own takes a third network, for
+as long as pictures are made.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

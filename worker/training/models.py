@@ -143,7 +143,10 @@ def _check_negative(backbone: Backbone, folder: Path, guidance: float) -> None:
     found = next((path for path in results if path.is_file()), None)
     if found is None:
         return  # an adapter folder on its own; attaching it shows whether it fits
-    objective = json.loads(found.read_text(encoding="utf-8")).get("objective")
+    try:
+        objective = json.loads(found.read_text(encoding="utf-8"))["objective"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidConfig(f"samples.negative: {found} is no result of a run: {error}") from error
     if objective != "npo":
         raise InvalidConfig(
             f"samples.negative: {folder} is of a run of {objective}; the negative comes from npo"

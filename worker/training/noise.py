@@ -84,8 +84,9 @@ class Diffusion:
             return torch.ones_like(snr)
         if kind == "snr":
             return snr
-        per_x0_error = 1 / snr if self.prediction == "epsilon" else 1 / (snr + 1)
-        return snr.clamp_max(gamma) * per_x0_error
+        if self.prediction == "epsilon":
+            return (gamma / snr).clamp_max(1)  # also where nothing is left of the image
+        return snr.clamp_max(gamma) / (snr + 1)
 
     def _alpha_bar(self, t_B: Tensor, device: torch.device) -> Tensor:
         return self.alphas_cumprod_T.to(device)[t_B.to(device).long()]

@@ -53,7 +53,7 @@ class Plan:
         return steps[(step - 1) % self.steps_per_epoch]
 
     def passes(self, step: int) -> list[Pass]:
-        """This process's passes of a step: as many as every other process has."""
+        """The passes of a step on this process: as many as every other process has."""
         chunks = self.chunks(self.images(step))
         return self.deal(chunks)
 

@@ -1,21 +1,19 @@
 """One run from its config to its result: puts the pieces together and keeps the run folder."""
 
-import fcntl
 import json
 import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from worker.training.batches import Batch, Drawing
+from worker.training.batches import Batch
 from worker.training.checkpoints import (
     Checkpoint,
     newest_checkpoint,
@@ -26,9 +24,8 @@ from worker.training.checkpoints import (
 )
 from worker.training.config import Config
 from worker.training.config_reading import to_dict, write_yaml
-from worker.training.encodings import Encodings
 from worker.training.engine import Engine
-from worker.training.failures import Ended, InvalidConfig, NonFinite, Stopped
+from worker.training.failures import NonFinite, Stopped
 from worker.training.guarding import after_rollback, rate_factor
 from worker.training.inputs import choose_inputs, read_source, sizes_of
 from worker.training.loop import Calls, RollBack, make_trainee, rate_of, train
@@ -42,34 +39,15 @@ from worker.training.metrics import (
     used_memory_mb,
 )
 from worker.training.models import compile_blocks, load_models, restore_theta, save_theta
-from worker.training.objectives import Parts
-from worker.training.objectives.making import make_objective
+from worker.training.objectives.making import make_objective, make_parts
 from worker.training.plan import Pass, Plan, make_plan
 from worker.training.results import Outcome, write_results
+from worker.training.run_folder import locked, log_to, read_rollbacks, refuse_other_config
 from worker.training.sampling import Sampler
-from worker.training.teacher import TeacherCache
 from worker.training.tracking import Trackers, open_trackers
 from worker.training.validating import Validator
 
 log = logging.getLogger(__name__)
-
-# A run may go on with these changed: they say where things are, not what is computed.
-PLACES = (
-    "run_folder",
-    "dataset_folder",
-    "pairs_folder",
-    "expert",
-    "theta.init_path",
-    "samples.negative",
-    "threads",
-    "device",
-    "data.cache_folder",
-    "teacher.cache_folder",
-    "scale.accelerate_config",
-    "tracking.tensorboard",
-    "tracking.mlflow",
-    "tracking.wandb",
-)
 
 
 class Enough(Exception):
@@ -84,10 +62,10 @@ def run(config: Config, stop_asked: Callable[[], bool] = lambda: False) -> None:
     folder = Path(config.run_folder)
     engine = Engine(config)
     with (
-        _locked(folder) if engine.is_main else nullcontext(),
+        locked(folder) if engine.is_main else nullcontext(),
         Progress(folder / "progress.json" if engine.is_main else None) as progress,
     ):
-        logging_to = _log_to(folder / "log.txt") if engine.is_main else logging.NullHandler()
+        logging_to = log_to(folder / "log.txt") if engine.is_main else logging.NullHandler()
         try:
             if (folder / "result.json").exists():
                 refuse_other_config(config, folder)
@@ -138,9 +116,9 @@ class Run:
         models = load_models(config, engine.device)
         self.backbone, self.roles = models.backbone, models.roles
         self.identity = {"dataset": source.sha256, "expert": models.expert_sha256 or ""}
-        self.parts = self._make_parts()
-        self.encodings = self.parts.encodings
-        self.objective = make_objective(self.parts)
+        parts = make_parts(config, models)
+        self.encodings = parts.encodings
+        self.objective = make_objective(parts)
         self.inputs = choose_inputs(config, source, self.objective, self.encodings)
         self.plan = make_plan(self.inputs.sizes, config, engine.rank, engine.processes)
         self.trainee = make_trainee(self.roles.theta, config, engine.device)
@@ -156,35 +134,6 @@ class Run:
             compile_blocks(self.roles.theta_network)
         self.roles.theta_called = engine.wrap(self.roles.theta_network)
         self._train_and_finish()
-
-    def _make_parts(self) -> Parts:
-        config, backbone = self.config, self.backbone
-        encodings = Encodings(
-            backbone,
-            Path(config.data.cache_folder) if config.data.cache_folder else None,
-            null_is_zeros=config.text.null == "zeros",
-        )
-        drawing = Drawing(
-            backbone.schedule, config.seed, config.noise.timesteps, config.noise.offset
-        )
-        teacher = None
-        if config.teacher.cache_folder is not None:
-            teacher = TeacherCache(
-                Path(config.teacher.cache_folder),
-                config.teacher.dtype,
-                {
-                    "network": backbone.network_fingerprint(),
-                    "encoders": backbone.fingerprint(),
-                    "expert": self.identity["expert"],
-                    "reference": config.objective.reference,
-                    "precision": config.precision,
-                    "null": config.text.null,
-                    "seed": config.seed,
-                    "noise": to_dict(config)["noise"],
-                    "flow": to_dict(config)["flow"],
-                },
-            )
-        return Parts(config, backbone, self.roles, encodings, drawing, teacher)
 
     def _make_validator(self) -> Validator:
         config, engine = self.config, self.engine
@@ -216,7 +165,7 @@ class Run:
     # Resuming -------------------------------------------------------------------------------------
 
     def _resume(self) -> None:
-        self.trainee.num_rollbacks = len(self._read_rollbacks())
+        self.trainee.num_rollbacks = len(read_rollbacks(self.folder))
         checkpoint = newest_checkpoint(self.folder / "checkpoints")
         if checkpoint is not None:
             self._take_up(checkpoint)
@@ -241,11 +190,6 @@ class Run:
             cut_after(self.folder / "metrics.jsonl", step)
             cut_after(self.folder / "samples" / "samples.jsonl", step)
 
-    def _read_rollbacks(self) -> list[dict[str, int]]:
-        path = self.folder / "rollbacks.json"
-        found: list[dict[str, int]] = json.loads(path.read_text()) if path.is_file() else []
-        return found
-
     def _roll_back(self) -> None:
         """Go back to the newest checkpoint with half the learning rate. Raises NonFinite after too many.
 
@@ -254,7 +198,7 @@ class Run:
         """
         trainee, step = self.trainee, self.trainee.step
         trainee.num_rollbacks = after_rollback(trainee.num_rollbacks, self.config.guard)
-        rollbacks = self._read_rollbacks()
+        rollbacks = read_rollbacks(self.folder)
         checkpoint = newest_checkpoint(self.folder / "checkpoints")
         if checkpoint and rollbacks and rollbacks[-1]["to"] == checkpoint.step:
             # Nothing good has come of it: it was spoilt already when it was saved.
@@ -507,7 +451,7 @@ class Run:
             best_step=self.validator.best_step if has_best else None,
             expert_sha256=self.identity["expert"] or None,
             final=(read_lines(self.folder / "metrics.jsonl") or [{}])[-1],
-            rollbacks=len(self._read_rollbacks()),
+            rollbacks=len(read_rollbacks(self.folder)),
         )
         with nullcontext() if has_best else self._with_means():
             result = write_results(
@@ -517,57 +461,7 @@ class Run:
         return result
 
 
-def refuse_other_config(config: Config, folder: Path) -> None:
-    """Raise InvalidConfig where the folder holds a run that computes something else."""
-    path = folder / "config.yaml"
-    if not path.exists():
-        return
-    before = _flatten(yaml.safe_load(path.read_text(encoding="utf-8")))
-    now = _flatten(to_dict(config))
-    for name in sorted(before.keys() | now.keys()):
-        if name not in PLACES and before.get(name) != now.get(name):
-            raise InvalidConfig(
-                f"{name}: is {now.get(name)}, but the run in {folder} was started with "
-                f"{before.get(name)}; use another run folder"
-            )
-
-
-def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
 def set_threads(config: Config) -> None:
     """Have torch use as many CPU threads as the config says, in the whole process."""
     available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     torch.set_num_threads(config.threads or min(available, 8))
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the run folder; two processes in one would write over each other."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
-    except OSError as error:
-        raise InvalidConfig(f"run_folder: {folder} cannot be written: {error}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Ended(f"{folder}: another process is training in this run folder") from None
-        yield
-
-
-def _log_to(path: Path) -> logging.Handler:
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    logger = logging.getLogger("worker.training")
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    return handler

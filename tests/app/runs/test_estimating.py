@@ -115,6 +115,19 @@ def test_guidance_of_one_spares_a_prediction_of_the_expert() -> None:
     assert both - one == pytest.approx(SDXL.forward_tflop(1024))
 
 
+def test_spo_takes_predictions_for_candidates_and_for_what_is_learned_from() -> None:
+    size = size_of(SDXL_ID)
+    config = config_of("spo", "sdxl", spo__steps=3, spo__first=1, spo__train_steps=1)
+    # Steps 0 and 1 are predicted once, the two candidates after step 1 once each, all under guidance.
+    forward = SDXL.forward_tflop(1024)
+    expected = forward * 2 * (1 + 1 + 2 + 1 + 2.84) + 2 * 10.5
+    assert estimating.example_tflop(config, size) == pytest.approx(expected)
+    one = config_of("spo", "sdxl", spo__train_steps=1)
+    four = config_of("spo", "sdxl", spo__train_steps=4)
+    kept = [estimating.memory_of(each, size).activations for each in (one, four)]
+    assert kept[1] == pytest.approx(4 * kept[0])
+
+
 def test_memory_by_its_parts() -> None:
     adapter = estimating.memory_of(config_of("sft", "sdxl"), size_of(SDXL_ID))
     assert adapter.weights == pytest.approx(2.567e9 * 2, rel=0.01)  # frozen, bf16

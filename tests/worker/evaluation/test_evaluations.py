@@ -17,7 +17,8 @@ from worker.agents.rules import RULES
 from worker.evaluation.__main__ import main
 from worker.evaluation.evaluating import evaluate
 from worker.evaluation.reading import choose_cases
-from worker.training.config import Config, load_config, write_yaml
+from worker.training.config import Config
+from worker.training.config_reading import load_config, write_yaml
 from worker.training.examples import read_dataset
 from worker.training.failures import Ended
 from worker.training.metrics import read_lines

@@ -67,7 +67,7 @@ def test_the_code_in_the_card_loads_the_weights(
     card = (folder / "README.md").read_text()
     code = re.findall(r"```python\n(.*?)```", card, re.DOTALL)[0]
     names: dict[str, Any] = {}
-    exec(code.replace("path/of/this/folder", str(folder)), names)  # noqa: S102  # it is our own
+    exec(code.replace("path/of/this/folder", str(folder)), names)  # our own code
     pipeline = names["pipeline"]
     network = pipeline.transformer if family == "flux" else pipeline.unet
     (file,) = (f for f in folder.glob("*.safetensors") if f.name != "kohya.safetensors")

@@ -138,3 +138,8 @@ def test_other_weights() -> None:
     torch.testing.assert_close(Flow(space="eps").weight("const", 5, sigma), (1 - sigma) ** 2)
     torch.testing.assert_close(Flow(space="x0").weight("const", 5, sigma), sigma**2)
     assert torch.equal(Flow().weight("const", 5, sigma), torch.ones(2))
+
+
+def test_min_snr_is_a_number_where_nothing_is_left_of_the_image() -> None:
+    schedule = Diffusion(torch.tensor([0.5, 0.0]))
+    assert torch.equal(schedule.weight("min_snr", 5, torch.tensor([0.0, 1.0])), torch.ones(2))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import DDIMScheduler
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -16,7 +17,8 @@ from taxonomy.formats.yaml import read_yaml
 from tests.worker.training.datasets import seal, write_dataset
 from worker.agents.measured import Finding, Polarity
 from worker.agents.rules import RULES
-from worker.training.batches import Batch, Drawing
+from worker.training.backbones.diffusers_backbone import DiffusersBackbone
+from worker.training.batches import Batch
 from worker.training.config import (
     Checkpoints,
     Config,
@@ -28,12 +30,13 @@ from worker.training.config import (
     Theta,
 )
 from worker.training.config import Spo as Options
-from worker.training.encodings import Encodings
 from worker.training.examples import read_dataset
 from worker.training.failures import InvalidConfig, InvalidDataset, Stopped
 from worker.training.metrics import read_lines
 from worker.training.models import load_models
-from worker.training.objectives import Parts, spo
+from worker.training.noise import generator_for
+from worker.training.objectives import spo
+from worker.training.objectives.making import make_parts
 from worker.training.objectives.spo import Duel, Spo
 from worker.training.plan import Pass
 from worker.training.roles import Inputs, Role
@@ -73,10 +76,7 @@ def config(tmp_path: Path, tiny_model: Path, paintings: Path) -> Config:
 
 
 def make(config: Config) -> Spo:
-    models = load_models(config, CPU)
-    encodings = Encodings(models.backbone, None, null_is_zeros=False)
-    drawing = Drawing(models.backbone.schedule, config.seed, "uniform", 0.0)
-    return Spo(Parts(config, models.backbone, models.roles, encodings, drawing))
+    return Spo(make_parts(config, load_models(config, CPU)))
 
 
 def load(objective: Spo, count: int = 2, epoch: int = 0) -> Batch:
@@ -249,6 +249,37 @@ def test_a_pair_comes_from_one_latent_and_the_next_goes_on_from_a_candidate(
     for first, second in duels:
         candidates = (first.winner_CHW, first.loser_CHW)
         assert sum(torch.equal(second.noisy_CHW, each) for each in candidates) == 1
+
+
+def test_candidates_are_draws_of_diffusers_ddim_under_guidance(
+    config: Config, monkeypatch: pytest.MonkeyPatch, duels: list[list[Duel]]
+) -> None:
+    judge_by(monkeypatch, in_turn(*[(1, 0), (2, 0)] * 3))
+    options = replace(config.spo, first=0, guidance=3.0)
+    objective = make(replace(config, spo=options))
+    batch = load(objective, 1)
+    objective.compute(batch)
+    first, parts = duels[0][0], objective.parts
+    texts = parts.encodings.text(["", batch.items[0].texts.content])
+    size_ids = torch.tensor([[64.0, 64, 0, 0, 64, 64]])
+    noisy, t_B = first.noisy_CHW[None], torch.tensor([float(first.step.t)])
+    empty, content = (
+        parts.roles.predict("theta", Inputs(noisy, t_B, texts.row(i), size_ids)).detach()
+        for i in (0, 1)
+    )
+    assert isinstance(parts.backbone, DiffusersBackbone)
+    scheduler: Any = DDIMScheduler.from_config(
+        parts.backbone.pipeline.scheduler.config, clip_sample=False
+    )
+    scheduler.set_timesteps(4)
+    assert first.step.t == scheduler.timesteps[0]
+    draws = generator_for(config.seed, 0, batch.items[0].image_id, "spo walk")
+    noise = torch.randn(2, *first.noisy_CHW.shape, generator=draws)
+    for drawn, each in ((first.winner_CHW, noise[:1]), (first.loser_CHW, noise[1:])):
+        guided = empty + 3.0 * (content - empty)
+        expected = scheduler.step(guided, first.step.t, noisy, eta=1.0, variance_noise=each)
+        torch.testing.assert_close(drawn[None], expected.prev_sample, rtol=1e-4, atol=1e-4)
+    assert (content - empty).abs().max() > 1e-2
 
 
 def test_small_gaps_are_not_learned_from(

@@ -156,7 +156,7 @@ def test_a_broken_cache_entry_is_made_anew(cpo: Config, tmp_path: Path) -> None:
 
 def explosive(config: Config, steps: int, **guard: float) -> Config:
     """At this rate the fourth step's gradient is twenty times as long as those before."""
-    options = {"spike_factor": 5.0, "settle_steps": 2, "patience": 1, **guard}
+    options = {"spike_factor": 10.0, "settle_steps": 2, "patience": 1, **guard}
     wanted = Optimization(max_steps=steps, batch_size=2, learning_rate=0.1)
     return replace(
         config,

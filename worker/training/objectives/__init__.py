@@ -73,7 +73,7 @@ def content_of(parts: Parts, item_id: str, content: str, epoch: int) -> str:
 
 
 def scale_of(parts: Parts, t_B: Tensor) -> float | Tensor:
-    """beta * T * omega(lambda_t): half of beta acts on mean errors, as in the public Diffusion-DPO code."""
+    """Beta * T * omega(lambda_t): half of beta acts on mean errors, as in the public Diffusion-DPO code."""
     objective = parts.config.objective
     if objective.time_weight == "const" and parts.config.flow.space == "v":
         return objective.beta / 2

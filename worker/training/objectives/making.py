@@ -1,10 +1,18 @@
-"""From a config to its objective."""
+"""From a config to its objective and what that is made of."""
 
+from pathlib import Path
+
+from worker.training.batches import Drawing
+from worker.training.config import Config
+from worker.training.config_reading import to_dict
+from worker.training.encodings import Encodings
+from worker.training.models import Models
 from worker.training.objectives import Objective, Parts
 from worker.training.objectives.cpo import Cpo
 from worker.training.objectives.dpo import Dpo
 from worker.training.objectives.sft import Sft
 from worker.training.objectives.spo import Spo
+from worker.training.teacher import TeacherCache
 
 
 def make_objective(parts: Parts) -> Objective:
@@ -18,3 +26,38 @@ def make_objective(parts: Parts) -> Objective:
             return Dpo(parts)
         case "spo":
             return Spo(parts)
+
+
+def make_parts(config: Config, models: Models) -> Parts:
+    """Put together what objectives are made of."""
+    backbone, cache = models.backbone, config.data.cache_folder
+    return Parts(
+        config=config,
+        backbone=backbone,
+        roles=models.roles,
+        encodings=Encodings(
+            backbone, Path(cache) if cache else None, null_is_zeros=config.text.null == "zeros"
+        ),
+        drawing=Drawing(
+            backbone.schedule, config.seed, config.noise.timesteps, config.noise.offset
+        ),
+        teacher=_open_teacher(config, models),
+    )
+
+
+def _open_teacher(config: Config, models: Models) -> TeacherCache | None:
+    if config.teacher.cache_folder is None:
+        return None
+    values = to_dict(config)
+    identity = {
+        "network": models.backbone.network_fingerprint(),
+        "encoders": models.backbone.fingerprint(),
+        "expert": models.expert_sha256,
+        "reference": config.objective.reference,
+        "precision": config.precision,
+        "null": config.text.null,
+        "seed": config.seed,
+        "noise": values["noise"],
+        "flow": values["flow"],
+    }
+    return TeacherCache(Path(config.teacher.cache_folder), config.teacher.dtype, identity)

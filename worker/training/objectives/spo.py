@@ -122,7 +122,7 @@ class Spo:
             duels = self._walk(batch)
         share_B = batch.weight_B.new_tensor([len(each) / self._num_judged for each in duels])
         chosen = [duel for each in duels for duel in each[: self.options.train_steps]]
-        return self._learn(batch, chosen, share_B) if chosen else self._idle(batch, share_B)
+        return self._learn(batch, chosen or [self._stand_in(batch)], share_B)
 
     # Denoising and judging ------------------------------------------------------------------------
 
@@ -206,11 +206,12 @@ class Spo:
             eps=self.options.clip,
         )
         place_N = torch.tensor(rows, device=share_B.device)
-        num_B = torch.bincount(place_N, minlength=len(share_B))
+        is_pair_N = share_B.new_tensor([duel.winner_CHW is not duel.loser_CHW for duel in duels])
+        num_B = torch.zeros_like(share_B).index_add(0, place_N, is_pair_N)
 
         def per_item(values_N: Tensor, without: float = 0.0) -> Tensor:
-            means_B = torch.zeros_like(share_B).index_add(0, place_N, values_N) / num_B.clamp_min(1)
-            return means_B + without * (num_B == 0)
+            sums_B = torch.zeros_like(share_B).index_add(0, place_N, values_N * is_pair_N)
+            return sums_B / num_B.clamp_min(1) + without * (num_B == 0)
 
         logged = {
             "win": per_item(found.win),
@@ -222,23 +223,12 @@ class Spo:
         }
         return Losses(per_item(found.loss), logged)
 
-    def _idle(self, batch: Batch, share_B: Tensor) -> Losses:
-        """No pair in the whole pass: a loss of 0 that still hangs on theta, for the backward pass and for
-        other processes, which wait for this one's gradients.
+    def _stand_in(self, batch: Batch) -> Duel:
+        """Of a pass without a pair: a sample beside itself. It has no gradient and does not count, but gives
+        the backward pass its graph, and each of several processes the same work.
         """
-        (view,) = batch.views
-        rows = range(len(batch.items))
-        predicted = self._predict("theta", batch, rows, view.noisy_BCHW, view.t_B)
-        zero_B, half_B = torch.zeros_like(share_B), torch.full_like(share_B, 0.5)
-        logged = {
-            "win": zero_B,
-            "lose": zero_B,
-            "accuracy": half_B,
-            "factor": half_B,
-            "clipped": zero_B,
-            "pairs": share_B,
-        }
-        return Losses(0 * predicted.flatten(1).mean(1), logged)
+        start_CHW = batch.views[0].noisy_BCHW[0]
+        return Duel(0, self.steps[0], start_CHW, start_CHW, start_CHW)
 
     def _log_probs(self, duels: Sequence[Duel], predicted_NCHW: Tensor) -> tuple[Tensor, Tensor]:
         """How likely winners and losers are by these predictions, (N,) each."""
