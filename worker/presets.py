@@ -2,8 +2,9 @@
 
     python -m worker.presets
 
-writes `app/runs/training_schema.json` (every option) and `app/runs/training_presets.json` (whole configs
-to start from). A test fails while they are older than `worker.training`.
+writes `app/runs/training_schema.json` (every option), `app/runs/training_presets.json` (whole configs
+to start from), and the page `docs/training-options.md`. A test fails while they are older than
+`worker.training`.
 """
 
 import json
@@ -20,6 +21,7 @@ from worker.training.config_reading import to_dict
 from worker.training.config_schema import json_schema
 
 FOLDER = Path(app.runs.__file__).resolve().parent
+OPTIONS = FOLDER.parents[1] / "docs" / "training-options.md"
 # Placeholders: the launch puts the real places in, and a preset holds none.
 RUN, DATA, EXPERT = "run", "data", "expert"
 PLACES = ("run_folder", "dataset_folder", "pairs_folder", "expert")
@@ -72,11 +74,49 @@ def _without_places(config: Config) -> dict[str, Any]:
 
 
 def files() -> dict[Path, str]:
-    """What the two files have to hold."""
+    """What the files have to hold."""
     return {
         FOLDER / "training_schema.json": _text(json_schema()),
         FOLDER / "training_presets.json": _text(make_presets()),
+        OPTIONS: options_page(json_schema()),
     }
+
+
+def options_page(schema: dict[str, Any]) -> str:
+    """Every option with its kind, default and meaning, a table for each section."""
+    sections: dict[str, list[str]] = {"": []}
+    about = {"": schema["description"]}
+
+    def walk(part: dict[str, Any], prefix: str) -> None:
+        for name, inner in part["properties"].items():
+            if inner["type"] == "object":
+                sections[f"{prefix}{name}"], about[f"{prefix}{name}"] = [], inner["description"]
+                walk(inner, f"{prefix}{name}.")
+            else:
+                is_needed = name in part["required"]
+                sections[prefix.rstrip(".")].append(_row(f"{prefix}{name}", inner, is_needed))
+
+    walk(schema, "")
+    tables = [
+        f"## {name or 'The run'}\n\n{about[name]}\n\n| option | kind | default | meaning |\n"
+        f"| --- | --- | --- | --- |\n" + "\n".join(rows)
+        for name, rows in sections.items()
+    ]
+    head = (
+        "# All options of a training run\n\nWritten by `python -m worker.presets` from "
+        "`worker/training/config.py`. What they are for: [training.md](training.md).\n\n"
+    )
+    return head + "\n\n".join(tables) + "\n"
+
+
+def _row(path: str, schema: dict[str, Any], is_needed: bool) -> str:  # noqa: FBT001  # a fact of the option
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    kind = " \\| ".join(schema["enum"]) if "enum" in schema else kinds[0]
+    default = schema.get("default")
+    if isinstance(default, list):
+        default = ", ".join(map(str, default))
+    shown = "**needed**" if is_needed else "none" if default in (None, "") else default
+    return f"| `{path}` | {kind} | {shown} | {schema['description']} |"
 
 
 def _text(values: dict[str, Any]) -> str:
@@ -84,7 +124,7 @@ def _text(values: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Write both files."""
+    """Write them."""
     for path, text in files().items():
         path.write_text(text, encoding="utf-8")
         sys.stdout.write(f"{path}\n")

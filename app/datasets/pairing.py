@@ -18,7 +18,7 @@ from app.projects.models import Project
 from app.settings import settings
 
 SOURCES = {
-    "labels": "labels of a dataset",
+    "labels": "labels",
     "generated": "generated images",
     "import": "an imported file",
 }

@@ -6,7 +6,7 @@ Shape letters: B batch, C channels, H and W latent height and width.
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from worker.training.backbones import Text
 from worker.training.encodings import Encodings, Stored
-from worker.training.noise import Sampling, Schedule, draw_timestep_and_noise
+from worker.training.noise import Sampling, Schedule, TimeWeight, draw_timestep_and_noise
 from worker.training.teacher import Entry
 
 
@@ -25,7 +25,14 @@ class Noised:
     noisy_BCHW: Tensor
     target_BCHW: Tensor
     t_B: Tensor
+    omega_B: Tensor
+    """omega(lambda_t), the weight of the timestep."""
     size_ids_B6: Tensor
+
+    def row(self, index: int) -> "Noised":
+        """One image, as a batch of one."""
+        one = slice(index, index + 1)
+        return Noised(*(getattr(self, each.name)[one] for each in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +53,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """How timesteps and noise are drawn."""
+    """How timesteps and noise are drawn, and how much a timestep weighs."""
 
     schedule: Schedule
     seed: int
-    sampling: Sampling
-    offset: float
+    sampling: Sampling = "uniform"
+    offset: float = 0.0
+    time_weight: TimeWeight = "const"
+    snr_gamma: float = 5.0
 
     def noise(
         self,
@@ -82,6 +91,8 @@ class Drawing:
             noisy_BCHW=self.schedule.noisy(x0_BCHW, noise_BCHW, t_B),
             target_BCHW=self.schedule.target(x0_BCHW, noise_BCHW, t_B),
             t_B=t_B,
+            # Here on the CPU, because a schedule that is looked up on the GPU would be waited for.
+            omega_B=self.schedule.weight(self.time_weight, self.snr_gamma, t_B),
             size_ids_B6=torch.stack(size_ids),
         )
 
@@ -98,13 +109,19 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
         batch,
         weight_B=move(batch.weight_B),
         views=tuple(
-            Noised(move(v.noisy_BCHW), move(v.target_BCHW), move(v.t_B), move(v.size_ids_B6))
-            for v in batch.views
+            Noised(*(move(getattr(view, each.name)) for each in fields(view)))
+            for view in batch.views
         ),
         texts={
             name: Text(move(text.hidden_BND), move(text.pooled_BD))
             for name, text in batch.texts.items()
         },
+        taught=tuple(
+            replace(entry, predictions={k: move(v) for k, v in entry.predictions.items()})
+            if entry.predictions is not None
+            else entry
+            for entry in batch.taught
+        ),
     )
 
 

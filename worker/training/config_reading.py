@@ -1,6 +1,7 @@
 """Reads configs from YAML and plain values, and writes them. Needs no torch."""
 
 import math
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
@@ -11,6 +12,9 @@ import yaml
 
 from worker.training.config import Config, Length, Range
 from worker.training.failures import InvalidConfig
+
+LONGEST_SHOWN = 200
+"""Characters of a wrong value in a message."""
 
 
 def load_config(path: Path | str) -> Config:
@@ -23,7 +27,8 @@ def load_config(path: Path | str) -> Config:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidConfig(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: a date or a number that looks like one and is none, such as 2024-02-30.
         raise InvalidConfig(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     try:
         return from_dict(values)
@@ -77,23 +82,24 @@ def _read(kind: Any, value: object, place: str) -> Any:
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             allowed = ", ".join(map(str, get_args(kind)))
-            raise _at(place, f"must be one of {allowed}; got {value!r}")
+            raise _at(place, f"must be one of {allowed}; got {_shown(value)}")
         return value
     if get_origin(kind) is tuple:
         if not isinstance(value, list | tuple):
-            raise _at(place, f"must be a list; got {value!r}")
+            raise _at(place, f"must be a list; got {_shown(value)}")
         return tuple(_read(get_args(kind)[0], v, f"{place}[{i}]") for i, v in enumerate(value))
     return _read_scalar(kind, value, place)
 
 
 def _read_object(kind: Any, value: object, place: str) -> Any:
     if not isinstance(value, Mapping):
-        raise _at(place, f"must be a mapping of options; got {value!r}")
+        raise _at(place, f"must be a mapping of options; got {_shown(value)}")
     hints = get_type_hints(kind, include_extras=True)
     prefix = f"{place}." if place else ""
     for key in value:
         if key not in hints:
-            raise _at(f"{prefix}{key}", f"unknown option; known here: {', '.join(hints)}")
+            name = key if isinstance(key, str) else _shown(key)
+            raise _at(f"{prefix}{name}", f"unknown option; known here: {', '.join(hints)}")
     for option in fields(kind):
         if option.name not in value and is_required(option):
             raise _at(f"{prefix}{option.name}", "is missing")
@@ -115,13 +121,30 @@ def _read_scalar(kind: type, value: object, place: str) -> object:
         try:
             # YAML 1.1 reads 1e-4 as text: it wants a dot. People do not.
             number = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             number = math.nan
         if math.isfinite(number):
             return number
     elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        if isinstance(value, str) and not _is_plain(value):
+            raise _at(place, "must be text without NUL or halves of characters (surrogates)")
         return value
-    raise _at(place, f"must be {names[kind]}; got {value!r}")
+    raise _at(place, f"must be {names[kind]}; got {_shown(value)}")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether files and their names can hold the text."""
+    return not re.search("[\0\ud800-\udfff]", text)
+
+
+def _shown(value: object) -> str:
+    """The value in a message: not more than a line of it."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        # Python writes out no whole number of thousands of digits, and no list nested as deeply.
+        return f"a {type(value).__name__} that is too long to show"
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def _check_limit(limit: object, value: Any, place: str) -> None:
@@ -130,10 +153,10 @@ def _check_limit(limit: object, value: Any, place: str) -> None:
             if low is not None and (value <= low if open_low else value < low):
                 raise _at(
                     place,
-                    f"must be {'more than' if open_low else 'at least'} {low}; got {value}",
+                    f"must be {'more than' if open_low else 'at least'} {low}; got {_shown(value)}",
                 )
             if high is not None and value > high:
-                raise _at(place, f"must be at most {high}; got {value}")
+                raise _at(place, f"must be at most {high}; got {_shown(value)}")
         case Length(low, high):
             unit = "characters" if isinstance(value, str) else "items"
             if len(value) < low:

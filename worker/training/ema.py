@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from worker.training.failures import Ended
+from worker.training.sharding import fill
 
 
 class Ema:
@@ -68,7 +69,7 @@ class Ema:
                 "The checkpoint's mean weights are those of another model; use another run folder"
             )
         for name, mean in means.items():
-            self.means[name].copy_(mean)
+            fill(self.means[name], mean)
         self.num_updates = int(state["num_updates"])
 
     @torch.no_grad()

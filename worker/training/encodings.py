@@ -6,11 +6,10 @@ never under a position in some order.
 
 import hashlib
 import logging
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError
@@ -19,6 +18,7 @@ from torch import Tensor
 
 from worker.training.backbones import Backbone, Chunk, ChunkEncoding, Text, join_chunks
 from worker.training.examples import read_picture
+from worker.training.failures import Ended
 
 log = logging.getLogger(__name__)
 
@@ -119,9 +119,21 @@ def read_tensors(path: Path) -> dict[str, Tensor] | None:
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write a cache file whole or not at all: runs that share the folder never read half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
-    os.close(handle)
-    save_file(tensors, unfinished)
-    os.replace(unfinished, path)
+    """Write a cache file whole or not at all: runs that share the folder never read half of one.
+
+    Raises Ended where the folder cannot be written to, or is full.
+    """
+    # Not mkstemp: its files are for one user alone, and a cache may be shared by several.
+    unfinished = path.with_name(f".{path.stem}.{uuid4().hex}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, unfinished)
+        unfinished.replace(path)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Ended(
+            f"{path.parent}: cannot be written: {reason}; make room, or name another folder in "
+            "data.cache_folder and teacher.cache_folder"
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,28 +1,47 @@
-"""One process or many: accelerate finds out which, and wraps theta for it.
+"""One process or many: accelerate finds out which, and theta's gradients are summed up over all of them.
 
-`python -m worker.training CONFIG` is one process; `accelerate launch ... -m worker.training CONFIG` starts
-several, on one host or more. Whatever their number, a step sees the same images with the same noise.
+`python -m worker.training CONFIG` is one process; torchrun and `accelerate launch` start several, on one
+host or more (docs/decisions/0004). Whatever their number, a step sees the same images with the same noise. With
+`scale.sharding: fsdp` each process holds a part of the model (`worker.training.sharding`).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
 
 from worker.training.config import Config
 from worker.training.failures import InvalidConfig
+from worker.training.sharding import shard
+
+# As long as one process may work while the others wait: the main one makes the samples of all.
+PATIENCE = timedelta(hours=2)
+# What a config file of accelerate may ask for by its distributed_type, and Morelli does not do.
+FOREIGN = {"ACCELERATE_USE_DEEPSPEED": "DeepSpeed", "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM"}
 
 
 class Engine:
     """The processes of a run, seen from one of them."""
 
     def __init__(self, config: Config) -> None:
-        """Join the other processes. Raises InvalidConfig where there are not as many as configured."""
+        """Join the other processes.
+
+        Raises InvalidConfig where there are not as many as configured, or what is asked for does not go
+        together.
+        """
         if config.device == "cuda" and not torch.cuda.is_available():
             raise InvalidConfig("device: cuda is asked for, but this machine shows no GPU to torch")
-        self.accelerator = Accelerator(cpu=config.device == "cpu" or not torch.cuda.is_available())
+        _refuse_foreign(config)
+        self.is_sharded = config.scale.sharding == "fsdp"
+        if self.is_sharded:
+            _refuse_unshardable(config)
+        self.accelerator = _make_accelerator(config)
         self.processes = self.accelerator.num_processes
         self.rank = self.accelerator.process_index
         self.is_main = self.accelerator.is_main_process
@@ -33,9 +52,17 @@ class Engine:
                 "start them with accelerate launch --num_processes"
             )
 
+    @property
+    def shard(self) -> Callable[[nn.Module], None] | None:
+        """What keeps this process's part of a network only, where the config asks for it."""
+        if not self.is_sharded:
+            return None
+        mesh = init_device_mesh(self.device.type, (self.processes,))
+        return lambda network: shard(network, mesh)
+
     def wrap(self, network: nn.Module) -> nn.Module:
         """Return what to call for theta: with several processes its gradients are summed up."""
-        if self.processes == 1:
+        if self.processes == 1 or self.is_sharded:
             return network
         # accelerate moves and casts nothing here: the network is where and what it should be.
         wrapped: nn.Module = self.accelerator.prepare_model(network, device_placement=False)
@@ -43,9 +70,18 @@ class Engine:
 
     @contextmanager
     def passing(self, called: nn.Module, *, is_last: bool) -> Iterator[None]:
-        """One of several passes of a step: gradients travel between processes with the last only."""
-        with nullcontext() if is_last else self.accelerator.no_sync(called):
+        """One of several passes of a step: gradients travel between processes with the last only.
+
+        Sharded ones travel with each: kept back, they would take the memory of the whole model.
+        """
+        waits = not (is_last or self.is_sharded)
+        with self.accelerator.no_sync(called) if waits else nullcontext():
             yield
+
+    @property
+    def has_all_sampling(self) -> bool:
+        """Whether pictures take all processes, and not the main one alone: each has a part of the model."""
+        return self.is_sharded
 
     def sum(self, values: Tensor) -> Tensor:
         """Add up over all processes."""
@@ -65,8 +101,73 @@ class Engine:
         if self.processes > 1:
             self.accelerator.wait_for_everyone()
 
-    @contextmanager
-    def main_first(self) -> Iterator[None]:
-        """Let the main process go first, so that the others find in a cache what it computed."""
-        with self.accelerator.main_process_first():
-            yield
+    def main_first(self) -> AbstractContextManager[None]:
+        """Let the main process go first, so that the others find what it did."""
+        turns: AbstractContextManager[None] = self.accelerator.main_process_first()
+        return turns
+
+    def leave(self) -> None:
+        """Part from the other processes, all of which are done."""
+        if self.processes > 1:
+            self.accelerator.end_training()
+
+
+def _make_accelerator(config: Config) -> Accelerator:
+    # Everything that computes differently is said here, so that neither an environment nor an accelerate
+    # config does it unseen: precision and compilation are our config's.
+    return Accelerator(
+        cpu=config.device == "cpu" or not torch.cuda.is_available(),
+        mixed_precision="no",
+        dynamo_backend="no",
+        kwargs_handlers=[
+            InitProcessGroupKwargs(timeout=PATIENCE),
+            # Networks have no buffers that training changes.
+            DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True),
+        ],
+    )
+
+
+def _refuse_foreign(config: Config) -> None:
+    """Raise InvalidConfig where accelerate was told to do what this config does not know of."""
+    for variable, name in FOREIGN.items():
+        if os.environ.get(variable, "").lower() == "true":
+            raise InvalidConfig(
+                f"scale.accelerate_config: asks for {name}, which Morelli does not train with; give "
+                "distributed_type MULTI_GPU, and scale.sharding fsdp where a GPU is too small"
+            )
+    asks_fsdp = os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+    if asks_fsdp and config.scale.sharding == "none":
+        raise InvalidConfig(
+            "scale.sharding: is none, but accelerate's config asks for FSDP; choose fsdp here, or "
+            "distributed_type MULTI_GPU there"
+        )
+
+
+def _refuse_unshardable(config: Config) -> None:
+    """Raise InvalidConfig for what does not go with parts of a model on several processes."""
+    optimizer = config.optimization.optimizer
+    if config.scale.processes == 1:
+        raise InvalidConfig(
+            "scale.sharding: fsdp deals the model out to several processes, and scale.processes is 1; "
+            "raise that or choose none"
+        )
+    if optimizer != "adamw":
+        raise InvalidConfig(
+            f"optimization.optimizer: {optimizer} does not work on parts of weights; choose adamw, "
+            "whose memory fsdp shares out, or scale.sharding none"
+        )
+    if config.objective.kind == "spo":
+        raise InvalidConfig(
+            "scale.sharding: with fsdp all processes make the same passes, and in spo each one's "
+            "depend on what it judges; choose none"
+        )
+    if config.teacher.cache_folder is not None:
+        raise InvalidConfig(
+            "teacher.cache_folder: with scale.sharding fsdp all processes make the same passes, and "
+            "each one's cache could hold other images; remove it or choose none"
+        )
+    if config.samples.negative is not None and config.theta.mode == "full":
+        raise InvalidConfig(
+            "samples.negative: beside a theta.mode full it takes a third network, which scale.sharding "
+            "fsdp cannot make; remove it"
+        )

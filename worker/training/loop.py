@@ -21,6 +21,7 @@ from worker.training.objectives import Losses
 from worker.training.optimizers import clip_norm, descend, make_optimizer
 from worker.training.plan import Pass, Plan
 from worker.training.roles import Roles
+from worker.training.sharding import share_out, whole
 
 
 class RollBack(Exception):
@@ -51,9 +52,13 @@ class Trainee:
     step: int = 0
     num_rollbacks: int = 0
 
-    def state(self) -> dict[str, Any]:
-        """Everything but the weights, as tensors and plain values."""
-        return {
+    def state(self, *, keep: bool = True) -> dict[str, Any]:
+        """Everything but the weights, as tensors and plain values.
+
+        Of a sharded model all processes have to call this; those that do not `keep` it get none of what
+        is sharded.
+        """
+        state = {
             "step": self.step,
             "optimizer": self.optimizer.state_dict(),
             "guard": self.guard.state(),
@@ -61,11 +66,15 @@ class Trainee:
             "averages": self.averages.state(),
             "random": torch.get_rng_state(),
         }
+        found: dict[str, Any] = whole(state, keep=keep)
+        return found
 
     def restore(self, state: Mapping[str, Any], device: torch.device) -> None:
         """Take up what `state` gave."""
         self.step = state["step"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(
+            share_out(state["optimizer"], list(self.parameters.values()))
+        )
         self.guard.restore(state["guard"])
         if self.ema is not None:
             self.ema.restore(state["ema"])

@@ -1,6 +1,7 @@
 """What a run tells the outside while it runs: metrics.jsonl, samples.jsonl and progress.json."""
 
 import json
+import math
 import os
 import resource
 import sys
@@ -23,9 +24,24 @@ State = Literal[
 
 
 def append_line(path: Path, row: Mapping[str, Any]) -> None:
-    """Append one JSON object; the line reaches the file whole or, at worst, torn at the very end."""
+    """Append one JSON object; the line reaches the file whole or, at worst, torn at the very end.
+
+    NaN and infinities become null: JSON has no word for them, and strict readers refuse the whole line.
+    """
+    text = json.dumps(_finite(row), ensure_ascii=False, allow_nan=False)
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        file.write(text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {key: _finite(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_finite(inner) for inner in value]
+        case float():
+            return value if math.isfinite(value) else None
+    return value
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from worker.training.backbones.weights import base_weights, hash_weights
 from worker.training.config import Config, Samples
 from worker.training.failures import InvalidConfig
 from worker.training.roles import Player, Role, Roles
+from worker.training.sharding import fill, whole
 
 NETWORK = "network"
 ADAPTER = "adapter"
@@ -38,16 +39,18 @@ class Models:
     negative_sha256: str | None
 
 
-def load_models(config: Config, device: torch.device) -> Models:
+def load_models(
+    config: Config, device: torch.device, shard: Callable[[nn.Module], None] | None = None
+) -> Models:
     """Load the base, the expert and the negative where the config names them, and theta at its start.
 
-    Raises InvalidConfig where one of them cannot be loaded or does not fit the others.
+    `shard` puts a network's part of this process on the device, where a whole one might not fit. Raises
+    InvalidConfig where a model cannot be loaded or does not fit the others.
     """
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
     backbone = load_backbone(config.model, config.flow, device, dtype)
-    if device.type == "cuda":
-        network: Any = backbone.network
-        network.to(memory_format=torch.channels_last)
+    if shard is None:
+        _place(backbone.network, device)
     players: dict[Role, Player] = {"reference": Player(backbone.network)}
     expert_sha256 = None
     if config.expert is not None:
@@ -59,6 +62,10 @@ def load_models(config: Config, device: torch.device) -> Models:
         players["negative"], negative_sha256 = _load_negative(backbone, config.samples)
     # Last, because a copy of the network is taken as the others have made it.
     players["theta"] = _make_theta(config, backbone, players.get("expert"))
+    if shard is not None:
+        # Before weights are looked up by name: a sharded network has other ones.
+        for network in {id(player.network): player.network for player in players.values()}.values():
+            shard(network)
     roles = Roles(backbone, players)
     if config.optimization.gradient_checkpointing:
         backbone.enable_gradient_checkpointing(roles.theta_network)
@@ -71,18 +78,19 @@ def compile_blocks(network: nn.Module) -> None:
     compiled.compile_repeated_blocks()
 
 
-def theta_weights(roles: Roles) -> dict[str, Tensor]:
-    """Theta's weights by the names that weights files use: of the adapter, or of the whole network."""
-    if roles.is_adapter:
-        return adapter_weights(roles.theta_network, "theta")
-    return base_weights(roles.theta_network)
+def theta_weights(roles: Roles, *, keep: bool = True) -> dict[str, Tensor]:
+    """Theta's weights by the names that weights files use: of the adapter, or of the whole network.
+
+    Of a sharded theta all processes have to call this; those that do not `keep` them get none.
+    """
+    weights: dict[str, Tensor] = whole(_weights_in_place(roles), keep=keep)
+    return weights
 
 
 def save_theta(
-    backbone: Backbone, roles: Roles, folder: Path, weights: Mapping[str, Tensor] | None = None
+    backbone: Backbone, roles: Roles, folder: Path, weights: Mapping[str, Tensor]
 ) -> Path:
-    """Write theta, or these weights of it, as diffusers loads it; return the weights file."""
-    weights = theta_weights(roles) if weights is None else weights
+    """Write these weights of theta as diffusers loads it; return the weights file."""
     if roles.is_adapter:
         metadata = adapter_metadata(roles.theta_network, "theta")
         return backbone.save_adapter(folder, weights, metadata)
@@ -95,12 +103,25 @@ def restore_theta(backbone: Backbone, roles: Roles, folder: Path) -> None:
     weights = (
         backbone.load_adapter(folder)[0] if roles.is_adapter else backbone.load_network(folder)
     )
-    mine = theta_weights(roles)
+    mine = _weights_in_place(roles)
     for name in mine.keys() ^ weights.keys():
         raise InvalidConfig(f"{folder}: does not fit this model: {name} is on one side only")
     for name, tensor in mine.items():
         # In place: the optimizer and several processes hold on to these very tensors.
-        tensor.copy_(weights[name])
+        fill(tensor, weights[name])
+
+
+def _weights_in_place(roles: Roles) -> dict[str, Tensor]:
+    """The very tensors that are trained, sharded where theta is."""
+    if roles.is_adapter:
+        return adapter_weights(roles.theta_network, "theta")
+    return base_weights(roles.theta_network)
+
+
+def _place(network: Any, device: torch.device) -> None:
+    network.to(device)
+    if device.type == "cuda":
+        network.to(memory_format=torch.channels_last)
 
 
 def _load_expert(backbone: Backbone, folder: Path) -> tuple[Player, str]:

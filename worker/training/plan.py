@@ -9,7 +9,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from itertools import groupby
 
 from worker.training.config import Config
@@ -38,7 +38,7 @@ class Plan:
     rank: int = 0
     processes: int = 1
 
-    @property
+    @cached_property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in one look at all images; the last may be short."""
         return _steps_per_epoch(self.shapes, self.images_per_step)
@@ -49,8 +49,19 @@ class Plan:
 
     def images(self, step: int) -> tuple[int, ...]:
         """The indices of the images of a step (from 1), over all processes."""
-        steps = _epoch(self.shapes, self.seed, self.epoch_of(step), self.images_per_step)
+        epoch = self.epoch_of(step)
+        steps = self._epochs.get(epoch)
+        if steps is None:
+            # The epoch under way, and the next ones where images are loaded ahead in another thread.
+            for old in [each for each in list(self._epochs) if abs(each - epoch) > 2]:
+                self._epochs.pop(old, None)
+            steps = _draw_epoch(self.shapes, self.seed, epoch, self.images_per_step)
+            self._epochs[epoch] = steps
         return steps[(step - 1) % self.steps_per_epoch]
+
+    @cached_property
+    def _epochs(self) -> dict[int, tuple[tuple[int, ...], ...]]:
+        return {}
 
     def passes(self, step: int) -> list[Pass]:
         """The passes of a step on this process: as many as every other process has."""
@@ -100,9 +111,7 @@ def _steps_per_epoch(shapes: tuple[tuple[int, int], ...], per_step: int) -> int:
     return full + math.ceil(sum(count % per_step for count in counts) / per_step)
 
 
-# The epoch under way and the one before: asked for at every step, and long to work out.
-@lru_cache(maxsize=4)
-def _epoch(
+def _draw_epoch(
     shapes: tuple[tuple[int, int], ...], seed: int, epoch: int, per_step: int
 ) -> tuple[tuple[int, ...], ...]:
     """The images of each step: of one shape where there are enough, the rest together at the end."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from worker.training.adapters import adapter_metadata
 from worker.training.backbones import Backbone
@@ -19,7 +20,7 @@ from worker.training.exporting import save_kohya
 from worker.training.failures import InvalidConfig
 from worker.training.inputs import Inputs
 from worker.training.metrics import replace_file
-from worker.training.models import ADAPTER, NETWORK, save_theta, theta_weights
+from worker.training.models import ADAPTER, NETWORK, save_theta
 from worker.training.roles import Roles
 
 log = logging.getLogger(__name__)
@@ -46,13 +47,14 @@ def write_results(
     folder: Path,
     backbone: Backbone,
     roles: Roles,
+    weights: Mapping[str, Tensor],
     inputs: Inputs,
     outcome: Outcome,
 ) -> dict[str, Any]:
-    """Write theta as it is now; result.json comes last, and says that the run is finished."""
+    """Write theta's weights; result.json comes last, and says that the run is finished."""
     place = folder / (ADAPTER if roles.is_adapter else NETWORK)
-    file = save_theta(backbone, roles, place)
-    kohya = _write_kohya(config, place, backbone, roles)
+    file = save_theta(backbone, roles, place, weights)
+    kohya = _write_kohya(config, place, backbone, roles, weights)
     result = {
         "steps": outcome.steps,
         "best_step": outcome.best_step,
@@ -90,14 +92,16 @@ def _describe(config: Config, inputs: Inputs) -> dict[str, Any]:
     }
 
 
-def _write_kohya(config: Config, place: Path, backbone: Backbone, roles: Roles) -> Path | None:
+def _write_kohya(
+    config: Config, place: Path, backbone: Backbone, roles: Roles, weights: Mapping[str, Tensor]
+) -> Path | None:
     """The adapter once more for ComfyUI and A1111, where it can be expressed for them."""
     if not (config.export.kohya and roles.is_adapter):
         return None
     try:
         return save_kohya(
             place / KOHYA,
-            {name: tensor.detach().cpu() for name, tensor in theta_weights(roles).items()},
+            {name: tensor.detach().cpu() for name, tensor in weights.items()},
             adapter_metadata(roles.theta_network, "theta"),
             backbone.family,
             DTYPES[config.export.dtype],

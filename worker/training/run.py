@@ -5,13 +5,14 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from worker.training.batches import Batch
 from worker.training.checkpoints import (
@@ -38,7 +39,13 @@ from worker.training.metrics import (
     replace_file,
     used_memory_mb,
 )
-from worker.training.models import compile_blocks, load_models, restore_theta, save_theta
+from worker.training.models import (
+    compile_blocks,
+    load_models,
+    restore_theta,
+    save_theta,
+    theta_weights,
+)
 from worker.training.objectives.making import make_objective, make_parts
 from worker.training.plan import Pass, Plan, make_plan
 from worker.training.results import Outcome, write_results
@@ -113,7 +120,7 @@ class Run:
         source = read_source(config)
         log.info("Dataset %s: %d items.", source.name, len(source.items))
         self.progress.show("loading", "Loading the model.")
-        models = load_models(config, engine.device)
+        models = load_models(config, engine.device, engine.shard)
         self.backbone, self.roles = models.backbone, models.roles
         self.identity = {"dataset": source.sha256, "expert": models.expert_sha256 or ""}
         parts = make_parts(config, models)
@@ -200,9 +207,12 @@ class Run:
         trainee.num_rollbacks = after_rollback(trainee.num_rollbacks, self.config.guard)
         rollbacks = read_rollbacks(self.folder)
         checkpoint = newest_checkpoint(self.folder / "checkpoints")
+        # All have read the list before one of them adds to it.
+        self.engine.wait()
         if checkpoint and rollbacks and rollbacks[-1]["to"] == checkpoint.step:
             # Nothing good has come of it: it was spoilt already when it was saved.
-            checkpoint = older_checkpoint(self.folder / "checkpoints", checkpoint.step)
+            with self.engine.main_first():
+                checkpoint = older_checkpoint(self.folder / "checkpoints", checkpoint.step)
         if checkpoint is None:
             raise NonFinite(
                 "Gradients explode or are not numbers, and no checkpoint is left to go back to; lower "
@@ -373,10 +383,17 @@ class Run:
         with self._with_means():
             loss = self.validator.validate()
             self.validator.note(
-                self.trainee.step, loss, partial(save_theta, self.backbone, self.roles)
+                self.trainee.step,
+                loss,
+                self._gather_weights,
+                partial(save_theta, self.backbone, self.roles),
             )
         self.progress.show("training")
         return {"validation_loss": loss}
+
+    def _gather_weights(self) -> dict[str, Tensor]:
+        """Theta's weights for the main process. All take part: each may hold a part of them only."""
+        return theta_weights(self.roles, keep=self.engine.is_main)
 
     def _with_means(self) -> Any:
         """Let theta be the mean of its weights, where one is kept: it is what comes out of the run."""
@@ -385,9 +402,13 @@ class Run:
 
     def _sample_if_due(self, *, is_last: bool = False) -> None:
         step, total = self.trainee.step, self.plan.total_steps
-        if self.engine.is_main and self.sampler.is_due(step, step if is_last else total):
+        if not self.sampler.is_due(step, step if is_last else total):
+            return
+        # Before one adds to the samples that are there, all have to see the same ones.
+        self.engine.wait()
+        if self.engine.is_main or self.engine.has_all_sampling:
             with self._with_means():
-                self.sampler.make(step, self._before_sample)
+                self.sampler.make(step, self._before_sample, keep=self.engine.is_main)
             self.progress.show("training", f"Step {step} of {total}.")
         self.engine.wait()
 
@@ -402,6 +423,7 @@ class Run:
             return
         self.progress.show("saving", f"Saving step {step}.")
         trainee.averages.gather(self.engine)
+        weights, state = self._gather_weights(), trainee.state(keep=self.engine.is_main)
         if self.engine.is_main:
             for name in ("metrics.jsonl", "samples/samples.jsonl"):
                 if (self.folder / name).exists():
@@ -410,8 +432,8 @@ class Run:
                 self.folder / "checkpoints",
                 step,
                 self.identity,
-                trainee.state() | {"validation": self.validator.state()},
-                partial(save_theta, self.backbone, self.roles),
+                state | {"validation": self.validator.state()},
+                partial(save_theta, self.backbone, self.roles, weights=weights),
                 self.config.checkpoints.keep,
             )
         self.engine.wait()
@@ -440,12 +462,17 @@ class Run:
             )
         self._save()
         self.progress.show("saving", "Writing the weights.")
-        if not self.engine.is_main:
-            self.engine.wait()
-            return None
+        self.engine.wait()
         has_best = self.validator.has_best
         if has_best:
             restore_theta(self.backbone, self.roles, self.folder / "best")
+        with nullcontext() if has_best else self._with_means():
+            weights = self._gather_weights()
+            result = self._write(weights, has_best=has_best) if self.engine.is_main else None
+        self.engine.wait()
+        return result
+
+    def _write(self, weights: Mapping[str, Tensor], *, has_best: bool) -> dict[str, Any]:
         outcome = Outcome(
             steps=self.trainee.step,
             best_step=self.validator.best_step if has_best else None,
@@ -453,15 +480,14 @@ class Run:
             final=(read_lines(self.folder / "metrics.jsonl") or [{}])[-1],
             rollbacks=len(read_rollbacks(self.folder)),
         )
-        with nullcontext() if has_best else self._with_means():
-            result = write_results(
-                self.config, self.folder, self.backbone, self.roles, self.inputs, outcome
-            )
-        self.engine.wait()
-        return result
+        return write_results(
+            self.config, self.folder, self.backbone, self.roles, weights, self.inputs, outcome
+        )
 
 
 def set_threads(config: Config) -> None:
     """Have torch use as many CPU threads as the config says, in the whole process."""
     available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    # The other processes of this host want theirs.
+    available = max(1, available // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     torch.set_num_threads(config.threads or min(available, 8))

@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from torch import nn
 
 from worker.training.backbones import Text
@@ -46,8 +47,11 @@ class Sampler:
         """Encode the prompts, before the text encoders' memory is given back."""
         self.encodings.text(["", *self.config.samples.prompts])
 
-    def make(self, step: int, before_each: Callable[[str], None]) -> None:
-        """Make the samples of a step that are not there yet."""
+    def make(self, step: int, before_each: Callable[[str], None], *, keep: bool = True) -> None:
+        """Make the samples of a step that are not there yet.
+
+        Where several processes make them together, one of them keeps them.
+        """
         there = {(row["step"], row["index"], row["model"]) for row in read_lines(self.path)}
         for model, role in self._models(step):
             cases = [c for c in self._cases(step, model) if (step, c.index, model) not in there]
@@ -56,8 +60,10 @@ class Sampler:
             with self._playing(role) as network:
                 for case in cases:
                     before_each(f"Sampling {case.index + 1} ({model}).")
-                    self._make(network, case)
-                    append_line(self.path, self._row(step, model, role, case))
+                    image = self._make(network, case)
+                    if keep:
+                        self._write(image, case)
+                        append_line(self.path, self._row(step, model, role, case))
 
     def _models(self, step: int) -> Iterator[tuple[str, Role]]:
         yield "target", "theta"
@@ -92,10 +98,10 @@ class Sampler:
         }
         return row | ({"negative": True} if self._is_against_negative(role) else {})
 
-    def _make(self, network: nn.Module, case: Case) -> None:
+    def _make(self, network: nn.Module, case: Case) -> Image.Image:
         samples, resolution = self.config.samples, self.config.data.resolution
         pair: Text = self.encodings.text([case.prompt, ""])
-        image = self.encodings.backbone.sample(
+        return self.encodings.backbone.sample(
             network,
             pair.row(0),
             pair.row(1),
@@ -104,6 +110,8 @@ class Sampler:
             guidance=samples.guidance,
             size=(resolution, resolution),
         )
+
+    def _write(self, image: Image.Image, case: Case) -> None:
         path = self.folder / "samples" / case.name
         path.parent.mkdir(exist_ok=True)
         unfinished = path.with_suffix(".tmp")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from worker.training.batches import Batch, to_device
 from worker.training.checkpoints import replace_folder
@@ -58,17 +59,26 @@ class Validator:
             total += (self.compute(batch).loss_B * batch.weight_B).sum().double()
         return float(engine.sum(total)) / len(images)
 
-    def note(self, step: int, loss: float, save: Callable[[Path], object]) -> None:
-        """Keep the weights where they are the best so far."""
+    def note(
+        self,
+        step: int,
+        loss: float,
+        gather: Callable[[], Mapping[str, Tensor]],
+        save: Callable[[Path, Mapping[str, Tensor]], object],
+    ) -> None:
+        """Keep the weights where they are the best so far; `gather` is called by all processes."""
         if not loss < self.best_loss:
             self.num_worse += 1
             return
         self.best_loss, self.best_step, self.num_worse = loss, step, 0
-        if not (self.config.validation.keep_best and self.engine.is_main):
+        if not self.config.validation.keep_best:
+            return
+        weights = gather()
+        if not self.engine.is_main:
             return
 
         def fill(folder: Path) -> None:
-            save(folder)
+            save(folder, weights)
             facts = {"step": step, "validation_loss": loss}
             (folder / "best.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
 

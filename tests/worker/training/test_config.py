@@ -132,7 +132,7 @@ def test_every_option_is_described() -> None:
 
 
 def test_the_documentation_lists_every_option() -> None:
-    text = (SCHEMA.parents[2] / "docs/training.md").read_text()
+    text = (SCHEMA.parents[2] / "docs/training-options.md").read_text()
 
     def walk(schema: dict[str, Any], prefix: str) -> None:
         for name, inner in schema["properties"].items():

@@ -20,6 +20,7 @@ from worker.training.adapters import (
     attach_adapter,
     attach_theta,
     merged_copy,
+    tuner_layers,
 )
 from worker.training.backbones import Backbone
 from worker.training.backbones.loading import load_backbone
@@ -256,9 +257,33 @@ def test_diffusers_pipelines_call_both_sides(kind: Kind, tmp_path: Path) -> None
         assert close(sample(models, network), plain)
     change(negative_of(models.roles), torch.Generator().manual_seed(0))
     with against_negative(models.roles, "reference", 0.0) as network:
-        assert not close(sample(models, network), plain)
+        with calls_of(models) as calls:
+            assert not close(sample(models, network), plain)
+        # What each side is told, and who predicts it; some schedulers take a step more than asked.
+        negative, conditional = (
+            calls.count(each) for each in (("empty", "negative"), ("prompt", "base"))
+        )
+        assert negative == conditional == len(calls) / 2 >= 3
     with models.roles.frozen("reference") as network:
         assert sample(models, network) == plain
+
+
+@contextmanager
+def calls_of(models: Models) -> Iterator[list[tuple[str, str]]]:
+    """For each call of the network the text it gets and the adapter that is on."""
+    layer: Any = tuner_layers(models.backbone.network)[0]
+    prompt = Encodings(models.backbone, None, null_is_zeros=False).text(["a house"]).hidden_BND
+    calls = []
+
+    def note(_: nn.Module, inputs: Any, options: dict[str, Any]) -> None:
+        del inputs
+        is_prompt = torch.equal(options["encoder_hidden_states"], prompt)
+        player = "base" if layer.disable_adapters else ",".join(layer.active_adapters)
+        calls.append(("prompt" if is_prompt else "empty", player))
+
+    handle = models.backbone.network.register_forward_pre_hook(note, with_kwargs=True)
+    yield calls
+    handle.remove()
 
 
 def close(picture: bytes, other: bytes) -> bool:

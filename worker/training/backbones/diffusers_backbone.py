@@ -34,11 +34,14 @@ class DiffusersBackbone:
     schedule: Schedule
 
     def __init__(self, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
-        """Take a loaded pipeline, its autoencoder in float32."""
+        """Take a loaded pipeline, its autoencoder in float32.
+
+        The network stays where it is, as it may be too large for the device: see `models.load_models`.
+        """
         self.device, self.dtype = device, dtype
         self.pipeline = pipeline
         network = getattr(pipeline, self.network_name)
-        self.network: nn.Module = network.to(device).requires_grad_(False).eval()
+        self.network: nn.Module = network.requires_grad_(False).eval()
         self.autoencoder = Autoencoder(pipeline.vae, device)
         self.text_encoders: tuple[Any, ...] = tuple(
             getattr(pipeline, name).to(device).requires_grad_(False).eval()

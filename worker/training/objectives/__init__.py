@@ -72,13 +72,12 @@ def content_of(parts: Parts, item_id: str, content: str, epoch: int) -> str:
     return "" if drops else content
 
 
-def scale_of(parts: Parts, t_B: Tensor) -> float | Tensor:
-    """Beta * T * omega(lambda_t): half of beta acts on mean errors, as in the public Diffusion-DPO code."""
-    objective = parts.config.objective
-    if objective.time_weight == "const" and parts.config.flow.space == "v":
-        return objective.beta / 2
-    weight = parts.drawing.schedule.weight(objective.time_weight, objective.snr_gamma, t_B)
-    return objective.beta / 2 * weight
+def scale_of(parts: Parts, view: Noised) -> Tensor:
+    """The factor before the margin, beta * T * omega(lambda_t), of each sample (B,).
+
+    Half of beta acts on mean errors, as in the public Diffusion-DPO code.
+    """
+    return parts.config.objective.beta / 2 * view.omega_B
 
 
 def losses_of(found: PreferenceLoss) -> Losses:

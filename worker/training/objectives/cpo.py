@@ -106,7 +106,7 @@ class Cpo:
                 taught.get("negative", taught["positive"]), taught["positive"], objective.omega_w
             ),
             guided(taught.get("null", taught["all"]), taught["all"], objective.omega_l),
-            scale=scale_of(parts, view.t_B),
+            scale=scale_of(parts, view),
             stabilized=objective.kind == "cpo_s",
             margin=objective.margin,
             norm_eps=objective.norm_eps,
@@ -136,7 +136,7 @@ class Cpo:
             if predictions is None:
                 # One image at a time: a batch would make the last bits depend on which of its images
                 # were known already, and with them a resumed run's.
-                one = _row(view, row)
+                one = view.row(row)
                 texts = batch.texts[f"taught {row}"], batch.texts[f"content {row}"]
                 made = self._predict(one, *texts)
                 predictions = self.parts.teacher.keep(
@@ -158,8 +158,3 @@ class Cpo:
             predicted = roles.predict("expert", together).chunk(times)
             reference = roles.predict("reference", inputs_of(view, content))
         return {"reference": reference, **dict(zip(self.conditions, predicted, strict=True))}
-
-
-def _row(view: Noised, row: int) -> Noised:
-    one = slice(row, row + 1)
-    return Noised(view.noisy_BCHW[one], view.target_BCHW[one], view.t_B[one], view.size_ids_B6[one])

@@ -79,7 +79,7 @@ class Dpo:
             loser_reference,
             winner.target_BCHW,
             loser.target_BCHW,
-            scale=scale_of(self.parts, winner.t_B),
+            scale=scale_of(self.parts, winner),
         )
         return losses_of(found)
 

@@ -39,7 +39,12 @@ def make_parts(config: Config, models: Models) -> Parts:
             backbone, Path(cache) if cache else None, null_is_zeros=config.text.null == "zeros"
         ),
         drawing=Drawing(
-            backbone.schedule, config.seed, config.noise.timesteps, config.noise.offset
+            backbone.schedule,
+            config.seed,
+            config.noise.timesteps,
+            config.noise.offset,
+            config.objective.time_weight,
+            config.objective.snr_gamma,
         ),
         teacher=_open_teacher(config, models),
     )

@@ -53,9 +53,7 @@ class Sft:
         """The mean squared error of theta's prediction."""
         parts, (view,) = self.parts, batch.views
         predicted = parts.roles.predict("theta", inputs_of(view, batch.texts["chosen"]))
-        objective, schedule = parts.config.objective, parts.drawing.schedule
-        weight_B = schedule.weight(objective.time_weight, objective.snr_gamma, view.t_B)
-        return Losses(sft_loss(predicted, view.target_BCHW, weight_B), {})
+        return Losses(sft_loss(predicted, view.target_BCHW, view.omega_B), {})
 
     def _choose(self, item: Example, epoch: int) -> str:
         objective = self.parts.config.objective

@@ -101,6 +101,7 @@ class Spo:
             noisy_BCHW=start_BCHW,
             target_BCHW=start_BCHW,  # not used: what to come nearer to is found on the way
             t_B=torch.full((count,), float(self.steps[0].t)),
+            omega_B=torch.ones(count),
             size_ids_B6=size_ids_6.repeat(count, 1),
         )
         contents = [content_of(parts, item.image_id, item.texts.content, epoch) for item in items]

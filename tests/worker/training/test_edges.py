@@ -1,0 +1,460 @@
+"""The edges of a run: the smallest and oddest inputs, stops at bad moments, full disks, junk in configs."""
+
+import json
+import math
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import torch
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.worker.training.conftest import quick
+from tests.worker.training.datasets import seal, write_dataset, write_lines
+from tests.worker.training.pair_datasets import write_pair_dataset
+from worker.training.config import (
+    PAIRED,
+    TAUGHT,
+    Config,
+    Data,
+    Guard,
+    Kind,
+    Lora,
+    Model,
+    Objective,
+    Optimization,
+    Samples,
+    Spo,
+    Teacher,
+    Theta,
+    Validation,
+    Words,
+)
+from worker.training.config_reading import from_dict, load_config, to_dict, write_yaml
+from worker.training.config_schema import json_schema
+from worker.training.encodings import read_tensors, write_tensors
+from worker.training.failures import Ended, InvalidConfig, InvalidDataset, Stopped
+from worker.training.metrics import append_line, read_lines
+from worker.training.run import run
+from worker.training.tiny_model import Kind as Family
+from worker.training.tiny_model import make_tiny_model
+
+FAMILIES: tuple[Family, ...] = ("sd15", "sdxl", "sdxl-v", "flux")
+Models = Callable[[Family], Path]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    home = tmp_path_factory.mktemp("models")
+
+    def model(family: Family) -> Path:
+        folder = home / family
+        return folder if folder.exists() else make_tiny_model(folder, family, fit=False)
+
+    return model
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("images") / "houses", 3, without_negative=0)
+
+
+def small(folder: Path, model: Path, kind: Kind = "sft", steps: int = 2, **more: Any) -> Config:
+    options: dict[str, Any] = {
+        "run_folder": str(folder),
+        "model": Model(path=str(model)),
+        "objective": Objective(kind=kind, beta=10.0 if kind == "spo" else 5000.0),
+        "spo": Spo(steps=3, first=1, train_steps=1),
+        "data": Data(resolution=64),
+        "lora": Lora(rank=2),
+        "device": "cpu",
+        "threads": 1,
+        "optimization": Optimization(max_steps=steps, batch_size=2, learning_rate=1e-3),
+    }
+    return Config(**options | more)
+
+
+def rows_of(config: Config) -> list[dict[str, Any]]:
+    return read_lines(Path(config.run_folder) / "metrics.jsonl")
+
+
+def result_of(config: Config) -> Any:
+    return json.loads((Path(config.run_folder) / "result.json").read_text())
+
+
+# Small and odd inputs ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "optimization",
+    [
+        Optimization(batch_size=64, gradient_accumulation=8, epochs=3),
+        Optimization(batch_size=1, warmup_steps=1000, max_steps=3, schedule="cosine"),
+        Optimization(batch_size=1, warmup_steps=3, max_steps=3, schedule="linear"),
+    ],
+    ids=["a batch larger than the dataset", "a warm-up longer than the run", "nothing but warm-up"],
+)
+def test_three_steps_are_three_steps(
+    models: Models, images: Path, tmp_path: Path, optimization: Optimization
+) -> None:
+    config = small(tmp_path / "run", models("sd15"), dataset_folder=str(images))
+    config = replace(config, optimization=optimization, log_every=1000)
+    run(config)
+    (row,) = rows_of(config)
+    assert (row["step"], result_of(config)["steps"]) == (3, 3)
+    assert 0 < row["lr"] <= 1e-5
+    assert math.isfinite(row["loss"])
+
+
+def test_one_image_and_the_largest_seeds(models: Models, tmp_path: Path) -> None:
+    single = write_dataset(tmp_path / "one", 1, without_negative=0)
+    config = small(tmp_path / "run", models("sd15"), dataset_folder=str(single), seed=2**63 - 1)
+    seeds = Samples(every=0, prompts=("a house",), seeds=(2**63 - 1,), steps=1)
+    run(replace(config, samples=seeds))
+    assert result_of(config)["images"] == 1
+    (sample,) = (r for r in read_lines(tmp_path / "run/samples/samples.jsonl") if r["step"] == 2)
+    assert sample["seed"] == 2**63 - 1
+
+
+def test_fewer_steps_than_an_epoch_encode_no_more_than_they_see(
+    models: Models, tmp_path: Path
+) -> None:
+    many, cache = write_dataset(tmp_path / "many", 8), tmp_path / "cache"
+    config = small(tmp_path / "run", models("sd15"), steps=1, dataset_folder=str(many))
+    run(replace(config, data=replace(config.data, cache_folder=str(cache))))
+    latents = [f for f in cache.rglob("*.safetensors") if "latent" in (read_tensors(f) or {})]
+    assert len(latents) == 2
+
+
+@pytest.mark.parametrize("buckets", [True, False])
+def test_a_resolution_that_does_not_fit_is_refused(
+    models: Models, images: Path, tmp_path: Path, buckets: bool
+) -> None:
+    config = small(tmp_path / "run", models("flux"), dataset_folder=str(images))
+    config = replace(config, data=Data(resolution=68, bucket_step=8, buckets=buckets))
+    with pytest.raises(InvalidConfig, match=r"data\.resolution: must be a multiple of 8"):
+        run(config)
+
+
+@pytest.mark.parametrize("kind", ["sft", "spo", "cpo_s"])
+def test_images_without_negatives(models: Models, tmp_path: Path, kind: Kind) -> None:
+    happy = write_dataset(tmp_path / "happy", 2, without_negative=2, validation=1)
+    places: dict[str, Any] = {"dataset_folder": str(happy), "validation": Validation(every=1)}
+    if kind == "cpo_s":
+        expert = small(tmp_path / "expert", models("sd15"), steps=1, dataset_folder=str(happy))
+        run(expert)
+        places["expert"] = expert.run_folder
+    config = small(tmp_path / "run", models("sd15"), kind, **places)
+    if kind == "cpo_s":
+        with pytest.raises(InvalidDataset, match="has a negative attribute"):
+            run(config)
+        config = replace(config, text=Words(empty_neg="generic"))
+    run(config)
+    row = rows_of(config)[-1]
+    assert math.isfinite(row["loss"]) and math.isfinite(row["validation_loss"])
+
+
+def test_a_share_of_pairs_is_a_share(models: Models, tmp_path: Path) -> None:
+    pairs = write_pair_dataset(tmp_path / "pairs", train=4, validation=2)
+    config = small(tmp_path / "run", models("sd15"), "dpo", pairs_folder=str(pairs))
+    run(replace(config, data=replace(config.data, share=0.5)))
+    assert result_of(config)["images"] == 2
+
+
+# The start: theta is the reference -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["cpo_s", "dpo"])
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")
+def test_a_whole_network_starts_at_log_2_in_bf16(
+    models: Models, images: Path, tmp_path: Path, family: Family, kind: Kind
+) -> None:
+    """Theta's weights are float32 copies of the reference's bf16 ones, and have to compute the same."""
+    places: dict[str, Any] = {"dataset_folder": str(images)}
+    if kind == "dpo":
+        places = {"pairs_folder": str(write_pair_dataset(tmp_path / "pairs"))}
+    else:
+        expert = small(tmp_path / "expert", models(family), steps=1, **places)
+        run(expert)
+        places["expert"] = expert.run_folder
+    config = small(tmp_path / "run", models(family), kind, steps=1, **places)
+    run(replace(config, precision="bf16", theta=Theta(mode="full")))
+    assert rows_of(config)[0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
+
+
+def test_the_teacher_cache_starts_at_log_2_with_prompts_of_one_and_several_windows(
+    models: Models, tmp_path: Path
+) -> None:
+    folder = write_dataset(tmp_path / "mixed", 2, without_negative=0)
+    path = folder / "train" / "examples.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    long = "painting of a house, " * 40
+    rows[0]["text"] = rows[0]["text"].replace(rows[0]["prompt"], long)
+    rows[0]["prompt"] = long
+    write_lines(folder / "train", rows)
+    (folder / "manifest.json").unlink()
+    seal(folder)
+    data = Data(resolution=64, buckets=False)
+    expert = small(
+        tmp_path / "expert", models("sd15"), steps=1, dataset_folder=str(folder), data=data
+    )
+    run(expert)
+    config = small(
+        tmp_path / "run",
+        models("sd15"),
+        "cpo_s",
+        steps=1,
+        dataset_folder=str(folder),
+        expert=expert.run_folder,
+        data=data,
+    )
+    run(replace(config, teacher=Teacher(cache_folder=str(tmp_path / "cache"), dtype="fp32")))
+    (row,) = rows_of(config)
+    assert row["drift"] < 1e-10
+    assert row["loss"] == pytest.approx(math.log(2), abs=1e-4)
+
+
+# Stopping, resuming, running out -----------------------------------------------------------------
+
+
+def test_a_stop_while_samples_are_made_keeps_the_weights_and_not_their_means(
+    models: Models, images: Path, tmp_path: Path
+) -> None:
+    config = small(tmp_path / "run", models("sd15"), steps=3, dataset_folder=str(images))
+    config = replace(
+        config,
+        optimization=replace(config.optimization, ema_decay=0.9),
+        samples=Samples(every=1, prompts=("a house", "a tree"), steps=1),
+    )
+    unbroken = replace(config, run_folder=str(tmp_path / "unbroken"))
+    run(unbroken)
+    progress = tmp_path / "run/progress.json"
+
+    def stop_asked() -> bool:
+        shown = json.loads(progress.read_text())
+        return bool(shown["state"] == "sampling" and shown["step"] == 2)
+
+    with pytest.raises(Stopped):
+        run(config, stop_asked)
+    run(config)
+    name = "adapter/pytorch_lora_weights.safetensors"
+    assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes()
+
+
+def test_another_base_model_is_refused_on_resume(
+    models: Models, images: Path, tmp_path: Path
+) -> None:
+    base = make_tiny_model(tmp_path / "base", "sd15", fit=False)
+    config = small(tmp_path / "run", base, steps=4, dataset_folder=str(images))
+    progress = tmp_path / "run/progress.json"
+    with pytest.raises(Stopped):
+        run(config, lambda: bool(json.loads(progress.read_text())["step"] >= 2))
+    base.rename(tmp_path / "before")
+    make_tiny_model(base, "sd15", seed=1, fit=False)
+    with pytest.raises(Ended, match="another model"):
+        run(config)
+
+
+def test_a_finished_run_that_is_started_again_still_shows_all_its_steps(
+    models: Models, images: Path, tmp_path: Path
+) -> None:
+    config = small(tmp_path / "run", models("sd15"), dataset_folder=str(images))
+    run(config)
+    run(config)
+    shown = json.loads((tmp_path / "run/progress.json").read_text())
+    assert (shown["state"], shown["step"], shown["total_steps"]) == ("finished", 2, 2)
+
+
+# Files --------------------------------------------------------------------------------------------
+
+
+def test_numbers_that_are_none_are_null_in_every_line(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    append_line(path, {"step": 1, "loss": math.nan, "parts": [math.inf, 1.0]})
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    found = json.loads(path.read_text(), parse_constant=refuse)
+    assert found == {"step": 1, "loss": None, "parts": [None, 1.0]}
+    assert read_lines(path) == [found]
+
+
+def test_a_cache_file_that_cannot_be_written_whole_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("worker.training.encodings.save_file", full)
+    with pytest.raises(Ended, match=r"cannot be written: No space left"):
+        write_tensors(tmp_path / "ab/abcd.safetensors", {"x": torch.ones(2)})
+    assert list((tmp_path / "ab").iterdir()) == []
+
+
+def test_a_cache_that_others_may_read_is_readable_to_them(tmp_path: Path) -> None:
+    path = tmp_path / "ab/abcd.safetensors"
+    before = os.umask(0o022)
+    try:
+        write_tensors(path, {"x": torch.ones(2)})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_a_cache_folder_that_is_no_folder_is_told_with_what_to_do(
+    models: Models, images: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    config = small(tmp_path / "run", models("sd15"), dataset_folder=str(images))
+    with pytest.raises(Ended, match=r"cannot be written: .*cache_folder"):
+        run(replace(config, data=replace(config.data, cache_folder=str(tmp_path / "file"))))
+
+
+# Configs ------------------------------------------------------------------------------------------
+
+JUNK: st.SearchStrategy[Any] = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**400, -(10**400), 10**5000])
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["1e400", "nan", "-inf", "1e-4", "\ud800", "a\0b", "2024-02-30"])
+    | st.dates()
+    | st.binary(max_size=4),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.text(max_size=8) | st.integers() | st.none(), inner, max_size=3),
+    max_leaves=6,
+)
+LEAST: dict[str, Any] = {
+    "run_folder": "run",
+    "dataset_folder": "data",
+    "model": {"path": "model"},
+    "objective": {"kind": "sft"},
+}
+
+
+def _places(schema: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = []
+    for name, inner in schema["properties"].items():
+        found.append((*prefix, name))
+        if inner["type"] == "object":
+            found += _places(inner, (*prefix, name))
+    return found
+
+
+PLACES = _places(json_schema())
+
+
+def _with(values: dict[str, Any], place: tuple[str, ...], value: Any) -> dict[str, Any]:
+    name, *rest = place
+    if not rest:
+        return values | {name: value}
+    inner = values.get(name)
+    return values | {
+        name: _with(inner if isinstance(inner, dict) else {}, tuple(rest), value)
+    }
+
+
+@settings(max_examples=400, deadline=None)
+@given(changes=st.lists(st.tuples(st.sampled_from(PLACES), JUNK), min_size=1, max_size=3))
+def test_junk_in_a_config_is_invalid_or_harmless(
+    changes: list[tuple[tuple[str, ...], Any]],
+) -> None:
+    values = LEAST
+    for place, value in changes:
+        values = _with(values, place, value)
+    try:
+        config = from_dict(values)
+    except InvalidConfig as error:
+        assert str(error)
+    else:
+        assert from_dict(yaml.safe_load(write_yaml(config))) == config
+
+
+@settings(max_examples=50, deadline=None)
+@given(values=JUNK)
+def test_junk_for_a_config_is_invalid(values: Any) -> None:
+    with pytest.raises(InvalidConfig):
+        from_dict(values)
+
+
+def _valid(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Values that a field's schema allows."""
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    low, high = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum")
+    match kinds[0]:
+        case "object":
+            names = schema["properties"]
+            return st.fixed_dictionaries({}, optional={n: _valid(s) for n, s in names.items()})
+        case "array":
+            fewest, most = schema.get("minItems", 0), min(3, schema.get("maxItems", 3))
+            found = st.lists(_valid(schema["items"]), min_size=fewest, max_size=most).map(list)
+        case "boolean":
+            found = st.booleans()
+        case "integer":
+            found = st.integers(low, high)
+        case "number":
+            found = st.floats(
+                low,
+                high,
+                exclude_min="exclusiveMinimum" in schema,
+                allow_nan=False,
+                allow_infinity=False,
+            )
+        case _:
+            found = (
+                st.sampled_from(schema["enum"])
+                if "enum" in schema
+                else st.text(min_size=schema.get("minLength", 0), max_size=30)
+            )
+    return found | st.none() if "null" in kinds else found
+
+
+@settings(max_examples=200, deadline=None)
+@given(values=_valid(json_schema()), kind=st.sampled_from(get_args(Kind)))
+def test_a_valid_config_survives_the_way_through_a_file(
+    values: dict[str, Any], kind: Kind, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    is_paired = kind in PAIRED
+    values = values | {
+        "run_folder": values.get("run_folder", "run"),
+        "model": {"path": "model"} | values.get("model", {}),
+        "objective": values.get("objective", {}) | {"kind": kind},
+        "dataset_folder": None if is_paired else "data",
+        "pairs_folder": "pairs" if is_paired else None,
+        "expert": "expert" if kind in TAUGHT else None,
+    }
+    try:
+        config = from_dict(values)
+    except InvalidConfig:
+        return
+    path = tmp_path_factory.getbasetemp() / "config.yaml"
+    path.write_text(write_yaml(config), encoding="utf-8")
+    assert load_config(path) == config
+    assert from_dict(to_dict(config)) == config
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "run_folder: 2024-02-30",
+        f"seed: {'9' * 5000}",
+        "[" * 5000,
+        "optimization: {learning_rate: 1e400}",
+        "a: \x00",
+    ],
+)
+def test_a_file_that_yaml_stumbles_over_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(InvalidConfig, match=r"config\.yaml: "):
+        load_config(path)
