@@ -352,6 +352,12 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A run folder of a finished training.")],
     prompts: Annotated[int, typer.Option(min=1, help="How many test prompts.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the generated images.")] = 0,
+    dataset: Annotated[
+        Path | None, typer.Option(help="Dataset folder, where the run's has moved or it had pairs.")
+    ] = None,
+    negative: Annotated[
+        Path | None, typer.Option(help="A finished npo run: also guide base and target against it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Generate images for test prompts with the base and the trained model, and count negative attributes.
@@ -360,6 +366,8 @@ def evaluate(
     results.json stay in RUN/evaluation; see docs/evaluation.md.
     """
     options = ["--prompts", str(prompts), "--seed", str(seed), *(["--json"] if as_json else [])]
+    for name, folder in (("--dataset", dataset), ("--negative", negative)):
+        options += [name, str(folder)] if folder is not None else []
     _exit(run_worker_module("worker.evaluation", str(run), *options))
 
 

@@ -139,7 +139,7 @@ class Watch:
         """Have torch warn at whatever waits for the GPU, and count the places."""
         caught = self._open.enter_context(warnings.catch_warnings(record=True))
         warnings.simplefilter("always")
-        self._open.callback(lambda: self.waits.update(_places(caught)))
+        self._open.callback(lambda: self.waits.update(waiting_places(caught)))
         torch.cuda.set_sync_debug_mode("warn")
         self._open.callback(torch.cuda.set_sync_debug_mode, "default")
 
@@ -149,7 +149,8 @@ class Watch:
             torch.cuda.reset_peak_memory_stats(self.device)
 
 
-def _places(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+def waiting_places(caught: Sequence[warnings.WarningMessage]) -> list[str]:
+    """File and line of each of torch's warnings that something waits for the GPU."""
     return [
         f"{Path(each.filename).name}:{each.lineno}"
         for each in caught

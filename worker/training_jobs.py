@@ -40,7 +40,7 @@ STOP_SECONDS = 60.0
 LOCK_SECONDS = 120.0
 STOPPED = 75
 # Exit codes of `python -m worker.training`, as the ledger's classes of failures.
-FAILURES = {2: "user_config", 3: "data", 4: "nan", 5: "oom_gpu", 6: "nan"}
+FAILURES = {2: "user_config", 3: "data", 4: "nan", 5: "oom_gpu"}
 # accelerate has no word for several processes on CPUs: --multi_gpu starts them, and finds no GPU.
 SHARDED = [
     *("--use_fsdp", "--fsdp_version", "2", "--fsdp_reshard_after_forward", "true"),

@@ -40,7 +40,7 @@ DENOISING = (*LABELLED, *PAIRED)
 ONLY_FOR = {
     "objective.omega_w": TAUGHT,
     "objective.omega_l": TAUGHT,
-    "objective.beta": PREFERRING,
+    "objective.beta": (*TAUGHT, "dpo", "npo"),
     "objective.margin": ("cpo_s",),
     "objective.norm_eps": ("cpo_s",),
     "objective.reference": PREFERRING,
@@ -76,6 +76,7 @@ MAIN = (
     "optimization.batch_size",
     "optimization.learning_rate",
     "objective.beta",
+    "spo.beta",
     "objective.omega_w",
     "objective.omega_l",
     "theta.mode",
@@ -383,8 +384,8 @@ def _check_objective(config: Mapping[str, Any], kind: str) -> dict[str, str]:
         errors["text.empty_neg"] = (
             "With null and equal omegas these images give no gradient: skip them, or use generic."
         )
-    if kind == "spo" and get(config, "spo.first") >= get(config, "spo.steps"):
-        errors["spo.first"] = "This has to be less than the steps of a trajectory."
+    if kind == "spo" and get(config, "spo.first") >= get(config, "spo.steps") - 1:
+        errors["spo.first"] = "This has to be before the last step of a trajectory."
     return errors
 
 

@@ -1,8 +1,16 @@
+import warnings
+
 import pytest
 import torch
 from torch import nn
 
-from bench.training_counting import Watch, flop_counter, interval_of_median, seconds_each
+from bench.training_counting import (
+    Watch,
+    flop_counter,
+    interval_of_median,
+    seconds_each,
+    waiting_places,
+)
 
 
 def test_products_of_matrices_and_their_gradients_are_counted() -> None:
@@ -55,3 +63,11 @@ def test_work_is_done_as_often_as_asked_for() -> None:
 def test_the_interval_of_a_median_holds_it_and_leaves_outliers_out() -> None:
     low, high = interval_of_median([1.0, 2.0, 3.0, 2.0, 2.0, 1.0, 3.0, 2.0, 2.0, 90.0, 2.0])
     assert 1.0 <= low <= 2.0 <= high <= 3.0
+
+
+def test_only_warnings_of_waiting_name_places() -> None:
+    caught = [
+        warnings.WarningMessage(message, UserWarning, "/somewhere/teacher.py", 60)
+        for message in ("called a synchronizing CUDA operation", "something else")
+    ]
+    assert waiting_places(caught) == ["teacher.py:60"]

@@ -1,7 +1,8 @@
 """python -m worker.training CONFIG.yaml: run, and say with the exit code how it ended.
 
 0 finished, 75 stopped on request and resumable, 2 config, 3 data, 4 loss not finite, 5 out of GPU memory,
-1 anything else. The last line on stderr says what went wrong in one sentence.
+1 anything else. The last line on stderr says what went wrong in one sentence. Of several processes the one that
+ends first says it, and the others end with its code.
 """
 
 import ctypes
@@ -22,6 +23,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 from worker.training.config_reading import load_config
+from worker.training.ending import agree, leave
 from worker.training.failures import Ended, OutOfMemory
 
 log = logging.getLogger("worker.training")
@@ -43,6 +45,8 @@ def main(arguments: list[str]) -> int:
             run(config, stop.is_asked)
         except Ended as ended:
             return _say(str(ended), ended.exit_code)
+        except KeyboardInterrupt:
+            return _say("Stopped at once, without a checkpoint.", 1)
         except Exception as error:  # noqa: BLE001  # the process boundary
             return _say_unforeseen(error)
     return 0
@@ -86,7 +90,10 @@ class _StopFlag:
 
 def _say(sentence: str, code: int) -> int:
     sys.stdout.flush()
-    sys.stderr.write(" ".join(sentence.split()) + "\n")
+    code, is_first = agree(code)
+    if is_first:
+        sys.stderr.write(" ".join(sentence.split()) + "\n")
+        sys.stderr.flush()
     return code
 
 
@@ -123,4 +130,4 @@ def _die_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

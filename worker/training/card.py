@@ -130,12 +130,13 @@ def _facts(config: Config, result: Mapping[str, Any]) -> str:
         "criteria": f"{criteria['name']}, sha256 {criteria['sha256']}"
         if criteria
         else "none: pairs say which picture is preferred, not why",
-        "expert": f"weights sha256 {result['expert_sha256']}"
+        "expert": f"sha256 {result['expert_sha256']}, in whatever file"
         if result["expert_sha256"]
         else "none",
         "pairs" if is_paired else "images": learned,
         "steps": steps,
-        "weights": f"`{Path(result['adapter']).name}`, sha256 {result['sha256']}",
+        "weights": f"sha256 {result['weights_sha256']}, in whatever file",
+        "file": f"`{Path(result['adapter']).name}`, sha256 {result['sha256']}",
     }
     return _table(("", ""), rows)
 

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from worker.training.failures import Ended
 
 log = logging.getLogger(__name__)
 
-FORMAT = "morelli-checkpoint/1"
+FORMAT = "morelli-checkpoint/2"
 STATE_NAME = "training_state.pt"
 
 
@@ -49,9 +50,41 @@ def save_checkpoint(
     write_weights: Callable[[Path], object],
     keep: int,
 ) -> Path:
-    """Write the checkpoint of a step, then remove all but the newest `keep`."""
+    """Write the checkpoint of a step, then remove all but the newest `keep`.
+
+    Raises Ended where there is no room for it; the checkpoints before it stay.
+    """
     final = folder / f"step-{step:06d}"
     unfinished = folder / f".unfinished-{step:06d}"
+    try:
+        _fill(unfinished, step, identity, state, write_weights)
+    except BaseException as error:
+        # What is half there would take the room that is missing.
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if _is_about_writing(error):
+            raise Ended(
+                f"{folder}: the checkpoint of step {step} cannot be written: {error}; make room, then "
+                "start the run again"
+            ) from error
+        raise
+    if final.exists():
+        # Only an incomplete one of this step can stand here: a complete one was resumed from.
+        shutil.rmtree(final)
+    unfinished.rename(final)
+    sync(folder)
+    for old in _folders(folder)[:-keep]:
+        shutil.rmtree(old)
+    return final
+
+
+def _fill(
+    unfinished: Path,
+    step: int,
+    identity: Mapping[str, Any],
+    state: Mapping[str, Any],
+    write_weights: Callable[[Path], object],
+) -> None:
+    """Write a checkpoint's files and bring them to disk, the manifest last."""
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     write_weights(unfinished)
@@ -69,14 +102,13 @@ def save_checkpoint(
     (unfinished / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
     for path in (*files, unfinished / "manifest.json", unfinished):
         sync(path)
-    if final.exists():
-        # Only an incomplete one of this step can stand here: a complete one was resumed from.
-        shutil.rmtree(final)
-    unfinished.rename(final)
-    sync(folder)
-    for old in _folders(folder)[:-keep]:
-        shutil.rmtree(old)
-    return final
+
+
+def _is_about_writing(error: BaseException) -> bool:
+    """Whether a file could not be written. torch.save says so with a RuntimeError of its writer's."""
+    return isinstance(error, OSError | SafetensorError) or (
+        isinstance(error, RuntimeError) and "inline_container" in str(error)
+    )
 
 
 def replace_folder(folder: Path, fill: Callable[[Path], object]) -> None:

@@ -123,7 +123,7 @@ class Objective:
     """Guidance of the loser target, from the empty prompt toward y, A_pos and A_neg (Eq. 11)."""
     beta: Annotated[float, Positive] = 5000.0
     """Strength of the pull toward the reference, as in Diffusion-DPO: half of it multiplies mean
-    squared errors. Larger: the model stops sooner. For spo it multiplies log probabilities (usual: 10)."""
+    squared errors. Larger: the model stops sooner."""
     margin: Literal["eq14", "eq12"] = "eq14"
     """Which equation gives the stabilised loss its scalar factor; its direction is Eq. 14's."""
     norm_eps: Annotated[float, Positive] | None = None
@@ -153,6 +153,8 @@ class Spo:
     """The first step whose candidates are judged: before it pictures show too little."""
     candidates: Annotated[int, Range(2, 16)] = 2
     """Candidates at each judged step."""
+    beta: Annotated[float, Positive] = 10.0
+    """Strength of the pull toward the reference: multiplies differences of log probabilities."""
     guidance: Annotated[float, Range(1, 100)] = 5.0
     """Classifier-free guidance of the trajectory, and of theta and reference in the loss."""
     clip: Annotated[float, Range(0, 1, open_low=True)] = 0.1
@@ -463,7 +465,9 @@ class Config:
                 "text.empty_neg: with null and equal omegas images without negatives give no gradient; "
                 "choose skip, generic, or different omegas"
             )
-        if objective.kind == "spo" and self.spo.first >= self.spo.steps:
-            raise InvalidConfig("spo.first: must be less than spo.steps")
+        if objective.kind == "spo" and self.spo.first >= self.spo.steps - 1:
+            raise InvalidConfig(
+                "spo.first: must be less than spo.steps - 1: the last step is not judged"
+            )
         if self.validation.patience is not None and not self.validation.every:
             raise InvalidConfig("validation.patience: needs validation.every")

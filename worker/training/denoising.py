@@ -62,7 +62,7 @@ def plan_steps(
 def estimate_x0(
     schedule: Diffusion, noisy_BCHW: Tensor, predicted_BCHW: Tensor, step: Step
 ) -> Tensor:
-    """The picture's latent in one step from x_t and the prediction, as the model knows it (Eq. 12 of DDIM)."""
+    """The picture's latent as the model sees it in x_t, in one step (Eq. 12 of DDIM)."""
     alpha, sigma = math.sqrt(step.alpha_bar), math.sqrt(1 - step.alpha_bar)
     if schedule.prediction == "epsilon":
         return (noisy_BCHW - sigma * predicted_BCHW) / alpha

@@ -7,6 +7,7 @@ never under a position in some order.
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from worker.training.backbones import Backbone, Chunk, ChunkEncoding, Text, join_chunks
+from worker.training.backbones.weights import open_to_readers
 from worker.training.examples import read_picture
 from worker.training.failures import Ended
 
@@ -123,11 +125,11 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
     Raises Ended where the folder cannot be written to, or is full.
     """
-    # Not mkstemp: its files are for one user alone, and a cache may be shared by several.
     unfinished = path.with_name(f".{path.stem}.{uuid4().hex}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, unfinished)
+        open_to_readers(unfinished)
         unfinished.replace(path)
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -136,4 +138,5 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
             "data.cache_folder and teacher.cache_folder"
         ) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()

@@ -14,10 +14,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import Tensor, nn
+from torch.distributed import DistError
 from torch.distributed.device_mesh import init_device_mesh
 
 from worker.training.config import Config
-from worker.training.failures import InvalidConfig
+from worker.training.failures import Ended, InvalidConfig
 from worker.training.sharding import shard
 
 # As long as one process may work while the others wait: the main one makes the samples of all.
@@ -106,10 +107,28 @@ class Engine:
         turns: AbstractContextManager[None] = self.accelerator.main_process_first()
         return turns
 
-    def leave(self) -> None:
-        """Part from the other processes, all of which are done."""
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Work with the other processes, and part when all are done.
+
+        Raises Ended where one of them is gone.
+        """
+        try:
+            yield
+        except RuntimeError as error:
+            if self.processes > 1 and _is_lost_connection(error):
+                raise Ended(
+                    "The connection to another process of this run broke: that one ended, was killed, or its "
+                    "machine is out of reach"
+                ) from error
+            raise
         if self.processes > 1:
             self.accelerator.end_training()
+
+
+def _is_lost_connection(error: RuntimeError) -> bool:
+    # What gloo raises has no class of its own.
+    return isinstance(error, DistError) or "gloo" in str(error)
 
 
 def _make_accelerator(config: Config) -> Accelerator:

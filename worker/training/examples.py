@@ -125,10 +125,14 @@ def choose_share(examples: Sequence[Example], share: float) -> tuple[Example, ..
 
     Which ones depends on their ids alone, and a smaller share is contained in a larger one.
     """
-    number = max(1, round(share * len(examples)))
-    ranked = sorted(examples, key=lambda each: hashlib.sha256(each.image_id.encode()).digest())
-    chosen = {each.image_id for each in ranked[:number]}
+    chosen = share_of_ids([each.image_id for each in examples], share)
     return tuple(each for each in examples if each.image_id in chosen)
+
+
+def share_of_ids(ids: Sequence[str], share: float) -> frozenset[str]:
+    """The given share of different ids, at least one, ranked by their hashes."""
+    number = max(1, round(share * len(ids)))
+    return frozenset(sorted(ids, key=lambda each: hashlib.sha256(each.encode()).digest())[:number])
 
 
 def manifest_hash(manifest: Mapping[str, Any]) -> str:

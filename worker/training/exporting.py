@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from worker.training.backbones import Family
-from worker.training.backbones.weights import sort_header
+from worker.training.backbones.weights import open_to_readers, sort_header
 from worker.training.failures import InvalidConfig
 
 BASE_VERSIONS: dict[Family, str] = {
@@ -101,6 +101,7 @@ def save_kohya(
     }
     save_file(renamed, path, metadata=about)
     sort_header(path)
+    open_to_readers(path)
     return path
 
 

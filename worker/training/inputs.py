@@ -9,7 +9,7 @@ from typing import Any
 from worker.training.buckets import Size, make_buckets, nearest_bucket
 from worker.training.config import PAIRED, Config
 from worker.training.encodings import Encodings
-from worker.training.examples import choose_share, read_dataset, read_size
+from worker.training.examples import choose_share, read_dataset, read_size, share_of_ids
 from worker.training.failures import InvalidConfig, InvalidDataset
 from worker.training.objectives import Objective
 from worker.training.pairs import read_pairs
@@ -48,10 +48,12 @@ def read_source(config: Config) -> Source:
     if config.objective.kind in PAIRED:
         folder = Path(str(config.pairs_folder))
         pairs = read_pairs(folder, data.split)
+        chosen = share_of_ids([pair.pair_id for pair in pairs.pairs], data.share)
+        items = tuple(pair for pair in pairs.pairs if pair.pair_id in chosen)
         held_out = (
             read_pairs(folder, "validation", allow_empty=True).pairs if wants_validation else ()
         )
-        return Source(pairs.name, pairs.sha256, None, None, pairs.pairs, held_out)
+        return Source(pairs.name, pairs.sha256, None, None, items, held_out)
     folder, words = Path(str(config.dataset_folder)), config.text
     if config.objective.kind == "sft":
         # What stands for missing negatives is for stage 2: the expert must not learn it of flawless images.

@@ -19,7 +19,7 @@ from worker.training.adapters import (
 )
 from worker.training.backbones import Backbone
 from worker.training.backbones.loading import load_backbone
-from worker.training.backbones.weights import base_weights, hash_weights
+from worker.training.backbones.weights import base_weights, hash_adapter, hash_weights
 from worker.training.config import Config, Samples
 from worker.training.failures import InvalidConfig
 from worker.training.roles import Player, Role, Roles
@@ -132,7 +132,7 @@ def _load_expert(backbone: Backbone, folder: Path) -> tuple[Player, str]:
         return Player(network.requires_grad_(False)), hash_weights(weights)
     weights, metadata = backbone.load_adapter(folder)
     attach_adapter(backbone.network, "expert", weights, metadata, "expert")
-    return Player(backbone.network, ("expert",)), hash_weights(weights)
+    return Player(backbone.network, ("expert",)), hash_adapter(weights, metadata)
 
 
 def _load_negative(backbone: Backbone, samples: Samples) -> tuple[Player, str]:
@@ -140,7 +140,7 @@ def _load_negative(backbone: Backbone, samples: Samples) -> tuple[Player, str]:
     _check_negative(backbone, folder, samples.guidance)
     weights, metadata = backbone.load_adapter(folder)
     attach_adapter(backbone.network, "negative", weights, metadata, "samples.negative")
-    return Player(backbone.network, ("negative",)), hash_weights(weights)
+    return Player(backbone.network, ("negative",)), hash_adapter(weights, metadata)
 
 
 def _check_negative(backbone: Backbone, folder: Path, guidance: float) -> None:

@@ -43,7 +43,7 @@ def tiny(
     return Config(
         **_materials(kind, run_folder, data_folder, expert),
         model=Model(path=model),
-        objective=Objective(kind=kind, beta=10.0 if kind == "spo" else 5000.0),
+        objective=Objective(kind=kind),
         spo=Spo(steps=8, first=2, guidance=3.0, train_steps=2) if kind == "spo" else Spo(),
         data=Data(resolution=64),
         optimization=Optimization(max_steps=steps, learning_rate=rate, warmup_steps=5),
@@ -85,7 +85,7 @@ def sd15_small(
     return Config(
         **_materials(kind, run_folder, data_folder, expert),
         model=Model(path=model),
-        objective=_adapter_objective(kind),
+        objective=Objective(kind=kind),
         spo=Spo(candidates=4) if kind == "spo" else Spo(),
         lora=Lora(rank=16),
         data=Data(resolution=512),
@@ -120,7 +120,7 @@ def sdxl(
     return Config(
         **_materials(kind, run_folder, data_folder, expert),
         model=Model(path=model),
-        objective=_adapter_objective(kind),
+        objective=Objective(kind=kind),
         lora=Lora(rank=16),
         data=Data(resolution=1024),
         optimization=Optimization(
@@ -194,7 +194,7 @@ def _paper_sdxl_parts(kind: Kind) -> dict[str, Any]:
         }
     if kind == "spo":
         return {
-            "objective": Objective(kind=kind, beta=10.0),
+            "objective": Objective(kind=kind),
             "lora": Lora(rank=64),
             "spo": Spo(train_steps=3),
             "optimization": Optimization(
@@ -243,7 +243,7 @@ def paper_flux(
     objective = (
         Objective(kind=kind, drop_all=0.0, drop_to_neg=0.0)
         if is_sft
-        else Objective(kind=kind, beta=10.0 if kind == "spo" else 2000.0)
+        else Objective(kind=kind, beta=2000.0)
     )
     return Config(
         **_materials(kind, run_folder, data_folder, expert),
@@ -270,10 +270,6 @@ def _materials(kind: Kind, run_folder: str, data_folder: str, expert: str | None
     data = "pairs_folder" if kind in PAIRED else "dataset_folder"
     found: dict[str, Any] = {"run_folder": run_folder, data: data_folder}
     return found | ({"expert": expert} if kind in TAUGHT else {})
-
-
-def _adapter_objective(kind: Kind) -> Objective:
-    return Objective(kind=kind, beta=10.0 if kind == "spo" else 5000.0)
 
 
 def _adapter_rate(kind: Kind) -> float:

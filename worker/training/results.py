@@ -12,6 +12,7 @@ from torch import Tensor
 
 from worker.training.adapters import adapter_metadata
 from worker.training.backbones import Backbone
+from worker.training.backbones.weights import hash_adapter, hash_weights
 from worker.training.card import write_card
 from worker.training.checkpoints import file_hash, sync
 from worker.training.config import Config
@@ -61,6 +62,7 @@ def write_results(
         "final": outcome.final,
         "adapter": f"{place.name}/{file.name}",
         "sha256": file_hash(file),
+        "weights_sha256": _hash(weights, roles),
         "kohya": f"{place.name}/{kohya.name}" if kohya else None,
         "objective": config.objective.kind,
         "family": backbone.family,
@@ -76,6 +78,13 @@ def write_results(
     sync(folder)
     log.info("Finished after %d steps; the weights are %s.", outcome.steps, file)
     return result
+
+
+def _hash(weights: Mapping[str, Tensor], roles: Roles) -> str:
+    """What a run that takes these weights for its expert or negative calls them by."""
+    if roles.is_adapter:
+        return hash_adapter(weights, adapter_metadata(roles.theta_network, "theta"))
+    return hash_weights(weights)
 
 
 def _describe(config: Config, inputs: Inputs) -> dict[str, Any]:

@@ -78,7 +78,8 @@ def run(config: Config, stop_asked: Callable[[], bool] = lambda: False) -> None:
                 refuse_other_config(config, folder)
                 log.info("This run is finished already; its result stands in result.json.")
             else:
-                Run(config, folder, engine, progress, stop_asked).go()
+                with engine.together():
+                    Run(config, folder, engine, progress, stop_asked).go()
             progress.show("finished", "Finished.", eta_seconds=0.0)
         except BaseException as error:
             state: State = "stopped" if isinstance(error, Stopped) else "failed"

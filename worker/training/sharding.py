@@ -6,6 +6,7 @@ fetches each block's weights from all processes, so all have to make the same pa
 roles. Checkpoints hold whole tensors, as those of runs that are not sharded do.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,9 @@ def shard(network: nn.Module, mesh: DeviceMesh) -> None:
 
     Afterwards the network has other parameters (DTensors) of the same names and shapes.
     """
+    # Of FLUX's blocks; nothing changes their output in place, and with that the results are those of a
+    # network that is not sharded.
+    warnings.filterwarnings("ignore", message=r"FSDP2-wrapped module .* returned a view tensor")
     name = type(network).__name__
     for module in (*_blocks(network), network):
         # Also the outermost module: weights that a pass leaves behind would serve the next one, although

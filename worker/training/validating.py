@@ -22,6 +22,7 @@ from worker.training.plan import Pass, Plan
 
 log = logging.getLogger(__name__)
 
+FACTS = "best.json"
 EPOCH = -1
 """The epoch whose draws validation images get: training has none of that number."""
 
@@ -41,7 +42,10 @@ class Validator:
         """`plan` holds the validation images' shapes."""
         self.config, self.folder, self.engine, self.plan = config, folder, engine, plan
         self.load, self.compute = load, compute
-        self.best_loss, self.best_step, self.num_worse = math.inf, 0, 0
+        self.best_loss, self.num_worse = math.inf, 0
+        # Of the weights in the folder. They may be of a step after the checkpoint that was resumed from or
+        # gone back to: the curve forgets such a step, but its weights are no worse for that.
+        self.kept_loss, self.best_step = math.inf, 0
 
     def is_due(self, step: int, total_steps: int) -> bool:
         """As often as the config says, and after the last step."""
@@ -70,9 +74,10 @@ class Validator:
         if not loss < self.best_loss:
             self.num_worse += 1
             return
-        self.best_loss, self.best_step, self.num_worse = loss, step, 0
-        if not self.config.validation.keep_best:
+        self.best_loss, self.num_worse = loss, 0
+        if not self.config.validation.keep_best or self.kept_loss < loss:
             return
+        self.kept_loss, self.best_step = loss, step
         weights = gather()
         if not self.engine.is_main:
             return
@@ -80,7 +85,7 @@ class Validator:
         def fill(folder: Path) -> None:
             save(folder, weights)
             facts = {"step": step, "validation_loss": loss}
-            (folder / "best.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
+            (folder / FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
         replace_folder(self.folder, fill)
         log.info("Step %d has the lowest validation loss so far, %.6g.", step, loss)
@@ -94,17 +99,20 @@ class Validator:
     @property
     def has_best(self) -> bool:
         """Whether there are best weights that the run's result is to be."""
-        return self.config.validation.keep_best and (self.folder / "best.json").is_file()
+        return self.config.validation.keep_best and self.best_step > 0
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds."""
-        return {
-            "best_loss": self.best_loss,
-            "best_step": self.best_step,
-            "num_worse": self.num_worse,
-        }
+        return {"best_loss": self.best_loss, "num_worse": self.num_worse}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up what `state` gave."""
-        self.best_loss, self.best_step = state["best_loss"], state["best_step"]
-        self.num_worse = state["num_worse"]
+        """Take up what `state` gave, and what weights the folder holds."""
+        self.best_loss, self.num_worse = state["best_loss"], state["num_worse"]
+        if not self.config.validation.keep_best:
+            return
+        try:
+            found = json.loads((self.folder / FACTS).read_text(encoding="utf-8"))
+            self.kept_loss, self.best_step = found["validation_loss"], found["step"]
+        except (OSError, ValueError, KeyError, TypeError):
+            # Gone, for example with a kill at the instant of their exchange: others have to be found.
+            self.best_loss, self.kept_loss, self.best_step = math.inf, math.inf, 0

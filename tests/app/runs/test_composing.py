@@ -131,7 +131,7 @@ def test_the_form_shows_every_option_that_a_kind_reads_once() -> None:
         paths = [each.path for each in shown]
         assert sorted(paths) == sorted(set(paths))
         assert set(paths) == {p for p, each in options.options().items() if each.concerns(kind)}
-    assert {each.path for each in options.main_options("spo")} >= {"objective.beta"}
+    assert {each.path for each in options.main_options("spo")} >= {"spo.beta"}
     assert "spo" not in {each.name for each in options.sections("cpo")}
 
 

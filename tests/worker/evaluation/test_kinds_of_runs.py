@@ -263,7 +263,7 @@ def test_a_run_that_learned_from_the_judge_is_told_so(
         run_folder=str(tmp_path),
         dataset_folder=str(dataset),
         model=Model(path=str(tiny_model)),
-        objective=Objective(kind="spo", beta=10.0),
+        objective=Objective(kind="spo"),
         spo=Spo(steps=3, first=0),
         data=Data(resolution=64),
         device="cpu",

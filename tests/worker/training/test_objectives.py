@@ -13,9 +13,9 @@ from worker.pairs.from_labels import from_labels
 from worker.training.config import Config, Data, Lora, Model, Objective, Theta, Validation
 from worker.training.metrics import read_lines
 from worker.training.run import run
-from worker.training.tiny_model import make_tiny_model
+from worker.training.tiny_model import Kind, make_tiny_model
 
-FAMILIES = ("sd15", "sdxl", "sdxl-v", "flux")
+FAMILIES: tuple[Kind, ...] = ("sd15", "sdxl", "sdxl-v", "flux")
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,7 @@ def config(tmp_path: Path, tiny_model: Path, paintings: Path) -> Config:
         run_folder=str(tmp_path / "run"),
         dataset_folder=str(paintings),
         model=Model(path=str(tiny_model)),
-        objective=Objective(kind="spo", beta=10.0),
+        objective=Objective(kind="spo"),
         spo=Options(steps=4, first=1, guidance=2.0, least_gap=0.0, train_steps=2),
         data=Data(resolution=64),
         lora=Lora(rank=4),

@@ -308,7 +308,7 @@ def test_a_run_that_is_stopped_after_early_stopping_is_over(validated: Config) -
     )
     metrics = Path(config.run_folder) / "metrics.jsonl"
     with pytest.raises(Stopped):
-        run(config, lambda: metrics.exists())
+        run(config, metrics.exists)
     run(config)
     assert json.loads((Path(config.run_folder) / "result.json").read_text())["steps"] < 50
 

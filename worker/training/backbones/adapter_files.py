@@ -11,7 +11,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from worker.training.backbones.weights import sort_header
+from worker.training.backbones.weights import open_to_readers, sort_header
 from worker.training.failures import InvalidConfig
 
 WEIGHTS_NAME = "pytorch_lora_weights.safetensors"
@@ -36,6 +36,7 @@ def write_adapter(
         },
     )
     sort_header(folder / WEIGHTS_NAME)
+    open_to_readers(folder / WEIGHTS_NAME)
     return folder / WEIGHTS_NAME
 
 

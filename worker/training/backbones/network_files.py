@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from worker.training.backbones.weights import base_weights
+from worker.training.backbones.weights import base_weights, open_to_readers
 from worker.training.failures import InvalidConfig
 
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
@@ -27,6 +27,7 @@ def write_network(folder: Path, network: Any, weights: Mapping[str, Tensor]) -> 
     (folder / "config.json").write_text(text, encoding="utf-8")
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     save_file(on_cpu, folder / WEIGHTS_NAME, metadata={"format": "pt"})
+    open_to_readers(folder / WEIGHTS_NAME)
     return folder / WEIGHTS_NAME
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,13 @@ def hash_weights(weights: Mapping[str, Tensor]) -> str:
         return hashlib.sha256(b"".join(pool.map(hash_one, sorted(weights)))).hexdigest()
 
 
+def hash_adapter(weights: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> str:
+    """SHA-256 over an adapter's weights and what they are multiplied by, which is not among them."""
+    strength = {key: metadata.get(key) for key in ("r", "lora_alpha", "alpha_pattern")}
+    text = f"{hash_weights(weights)}\n{json.dumps(strength, sort_keys=True)}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def base_weights(network: nn.Module) -> dict[str, Tensor]:
     """A network's own weights by the names that files use, without the adapters attached to it."""
     return {
@@ -38,6 +46,11 @@ def base_weights(network: nn.Module) -> dict[str, Tensor]:
         for name, tensor in network.state_dict().items()
         if ".lora_" not in name
     }
+
+
+def open_to_readers(path: Path) -> None:
+    """Let everyone read a file who may read its folder: safetensors writes files for one user alone."""
+    path.chmod(path.parent.stat().st_mode & 0o666)
 
 
 def sort_header(path: Path) -> None:

@@ -78,6 +78,8 @@ class Cpo:
                     "epoch": epoch,
                     "t": float(view.t_B[row]),
                     "content": contents[row],
+                    # Filled up to the longest of the batch, with windows that are seen, too.
+                    "content tokens": batch.texts["content"].hidden_BND.shape[1],
                     "texts": [getattr(item.texts, name) for name in CONDITIONS],
                 }
             )
@@ -86,7 +88,6 @@ class Cpo:
         for row, entry in enumerate(entries):
             if entry.predictions is None:
                 batch.texts[f"taught {row}"] = self._taught_text([items[row]])
-                batch.texts[f"content {row}"] = encodings.text([contents[row]])
         return Batch(
             batch.epoch, batch.items, batch.weight_B, batch.views, batch.texts, taught=entries
         )
@@ -137,7 +138,7 @@ class Cpo:
                 # One image at a time: a batch would make the last bits depend on which of its images
                 # were known already, and with them a resumed run's.
                 one = view.row(row)
-                texts = batch.texts[f"taught {row}"], batch.texts[f"content {row}"]
+                texts = batch.texts[f"taught {row}"], batch.texts["content"].row(row)
                 made = self._predict(one, *texts)
                 predictions = self.parts.teacher.keep(
                     entry, {name: tensor[0] for name, tensor in made.items()}

@@ -203,7 +203,7 @@ class Spo:
         found = spo_loss(
             *self._log_probs(duels, theta),
             *self._log_probs(duels, reference),
-            beta=self.parts.config.objective.beta,
+            beta=self.options.beta,
             eps=self.options.clip,
         )
         place_N = torch.tensor(rows, device=share_B.device)

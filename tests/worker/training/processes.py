@@ -1,0 +1,78 @@
+"""Starts the processes of a run quickly: forked from one that has loaded torch and the trainer already.
+
+A launcher, which loads everything anew for each, has tests of its own in test_processes.py.
+"""
+
+import multiprocessing
+import os
+import socket
+import sys
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import worker.training.run
+from worker.training.__main__ import main
+from worker.training.config import Config
+from worker.training.config_reading import write_yaml
+from worker.training.ending import leave
+
+assert worker.training.run
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload([__name__])
+SECONDS = 240.0
+
+
+def start_processes(config: Config) -> list[ForkServerProcess]:
+    """Start as many as the config asks for; each one's output is in the run folder."""
+    folder = Path(config.run_folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "asked.yaml"
+    path.write_text(write_yaml(config))
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    count = config.scale.processes
+    processes = [
+        SERVER.Process(target=_work, args=(rank, count, port, path)) for rank in range(count)
+    ]
+    for process in processes:
+        process.start()
+    return processes
+
+
+def run_processes(config: Config) -> None:
+    """Run to the end, which has to be a good one."""
+    processes = start_processes(config)
+    for process in processes:
+        process.join(SECONDS)
+    codes = [process.exitcode for process in processes]
+    said = "".join(_output(Path(config.run_folder), rank).read_text() for rank in range(len(codes)))
+    kill(processes)
+    assert set(codes) == {0}, f"{codes}: {said[-3000:]}"
+
+
+def kill(processes: list[ForkServerProcess]) -> None:
+    """Kill all of them, as a machine does that loses its power."""
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.join()
+
+
+def _output(folder: Path, rank: int) -> Path:
+    return folder / f"output-{rank}.txt"
+
+
+def _work(rank: int, count: int, port: int, path: Path) -> None:
+    output = os.open(_output(path.parent, rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, sys.__stdout__.fileno())  # type: ignore[union-attr]  # there is one
+    os.dup2(output, sys.__stderr__.fileno())  # type: ignore[union-attr]
+    os.environ |= {
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(count),
+        "LOCAL_WORLD_SIZE": str(count),
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+    }
+    leave(main([str(path)]))
