@@ -90,14 +90,14 @@ def _alternate(
         for kind in ("cpo", "cpo_s")
     }
     inputs = choose_inputs(config, source, objectives["cpo_s"], encodings)
-    plan = make_plan(inputs.sizes, config)
+    plan = make_plan(inputs.shapes, config)
     trainee = make_trainee(roles.theta, config, engine.device)
     found: list[tuple[Variant, float]] = []
     times = [0.0]
 
     def load(dealt: Pass, epoch: int) -> Batch:
         items = [inputs.items[index] for index in dealt.indices]
-        return objectives["cpo_s"].load(items, dealt, inputs.sizes[dealt.indices[0]], epoch)
+        return objectives["cpo_s"].load(items, dealt, inputs.shapes[dealt.indices[0]], epoch)
 
     def compute(batch: Batch) -> Losses:
         return objectives[ORDER[trainee.step % len(ORDER)]].compute(batch)
@@ -111,7 +111,9 @@ def _alternate(
     latent = torch.empty(0)
     for index in {index for step in range(1, plan.total_steps + 1) for index in plan.images(step)}:
         encodings.text(objectives["cpo_s"].texts(inputs.items[index]))
-        latent, _ = encodings.latent(inputs.items[index], inputs.sizes[index])
+        latent, _ = encodings.latent(
+            inputs.items[index], (inputs.shapes[index][0], inputs.shapes[index][1])
+        )
     backbone.release_encoders()
     times.append(clock())
     train(trainee, plan, config, engine, roles, Calls(load, compute, finish_step))

@@ -48,20 +48,21 @@ def free_port() -> int:
         return port
 
 
+def environment(home: Path) -> dict[str, str]:
+    """What a program of the installation in `home` is started with. Settings that the tests of this
+    process have made, such as another database, are left out.
+    """
+    given = {name: value for name, value in os.environ.items() if not name.startswith("MORELLI_")}
+    return {**given, "MORELLI_HOME": str(home), "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+
+
 @contextmanager
 def morelli_up(home: Path, *options: str) -> Iterator[House]:
     """`morelli up` until the block is left, then stopped as by Ctrl-C. It has to end with code 0."""
     port = free_port()
-    given = {name: value for name, value in os.environ.items() if not name.startswith("MORELLI_")}
     process = subprocess.Popen(
         [sys.executable, "-m", "app.cli", "up", *options],
-        env={
-            **given,
-            "MORELLI_HOME": str(home),
-            "MORELLI_PORT": str(port),
-            "HF_HUB_OFFLINE": "1",
-            "PYTHONUNBUFFERED": "1",
-        },
+        env={**environment(home), "MORELLI_PORT": str(port)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

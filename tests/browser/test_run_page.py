@@ -1,6 +1,5 @@
 """The page of a run: curves of several runs in one view, zoomed, read and told apart; differences; samples."""
 
-import os
 import re
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.house import House
+from tests.browser.house import House, environment
 from tests.browser.watching import Window
 
 pytestmark = [
@@ -27,7 +26,7 @@ def seed(house: House) -> list[int]:
     """Runs with metrics, written as a worker would have; returns the ids of those of stage 2."""
     done = subprocess.run(
         [sys.executable, "-m", "bench.curves", "--seed-only", f"--steps={STEPS}", "--runs=3"],
-        env={**os.environ, "MORELLI_HOME": str(house.home)},
+        env=environment(house.home),
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,

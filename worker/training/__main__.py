@@ -90,9 +90,10 @@ class _StopFlag:
 
 def _say(sentence: str, code: int) -> int:
     sys.stdout.flush()
-    code, is_first = agree(code)
+    sentence = " ".join(sentence.split())
+    code, is_first = agree(code, sentence)
     if is_first:
-        sys.stderr.write(" ".join(sentence.split()) + "\n")
+        sys.stderr.write(sentence + "\n")
         sys.stderr.flush()
     return code
 

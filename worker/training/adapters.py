@@ -95,6 +95,13 @@ def merged_copy(network: nn.Module, name: Adapter | None) -> nn.Module:
     return whole
 
 
+def cast_adapter(network: nn.Module, name: Adapter, dtype: torch.dtype) -> None:
+    """Keep a frozen adapter in the dtype it is computed in: autocast would cast it in every pass."""
+    for parameter_name, parameter in network.named_parameters():
+        if f".{name}." in parameter_name:
+            parameter.data = parameter.data.to(dtype)
+
+
 def tuner_layers(network: nn.Module) -> list[BaseTunerLayer]:
     """The layers that adapters are attached to."""
     return [module for module in network.modules() if isinstance(module, BaseTunerLayer)]
@@ -112,3 +119,6 @@ def _attach(network: nn.Module, name: Adapter, config: LoraConfig, place: str) -
         if f".{name}." in parameter_name:
             # peft gives adapters the base's dtype; steps of 1e-5 vanish in bf16 weights.
             parameter.data = parameter.data.float()
+    for layer in tuner_layers(network):
+        # peft would copy each layer's input to the adapter's float32, only for autocast to cast it back.
+        layer.cast_input_dtype_enabled = False  # type: ignore[attr-defined]  # peft looks for it

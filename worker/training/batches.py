@@ -67,11 +67,13 @@ class Drawing:
         encodings: Encodings,
         pictures: Sequence[Stored],
         ids: Sequence[str],
-        size: tuple[int, int],
+        size: Sequence[int],
         epoch: int,
     ) -> Noised:
         """Noise pictures cropped to `size`, each with the draw that belongs to its id in this epoch."""
-        latents, size_ids = zip(*(encodings.latent(each, size) for each in pictures), strict=True)
+        latents, size_ids = zip(
+            *(encodings.latent(each, (size[0], size[1])) for each in pictures), strict=True
+        )
         drawn = [
             draw_timestep_and_noise(
                 self.seed,
@@ -98,7 +100,7 @@ class Drawing:
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """The same on the device; a GPU copies while it computes."""
+    """The same on the device; a GPU is not waited for."""
     if device.type == "cpu":
         return batch
 

@@ -50,7 +50,21 @@ def to_dict(config: Config) -> dict[str, Any]:
 
 def write_yaml(config: Config) -> str:
     """The whole config as YAML, every default spelled out."""
-    return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(
+        to_dict(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the line breaks of Unicode so that they are read as they were: PyYAML folds them to spaces."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """A string's node."""
+        style = '"' if re.search("[\x85\u2028\u2029]", text) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def plain(value: Any) -> Any:

@@ -6,8 +6,11 @@ never under a position in some order.
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
@@ -19,10 +22,13 @@ from torch import Tensor
 
 from worker.training.backbones import Backbone, Chunk, ChunkEncoding, Text, join_chunks
 from worker.training.backbones.weights import open_to_readers
-from worker.training.examples import read_picture
+from worker.training.examples import Picture, read_picture
 from worker.training.failures import Ended
 
 log = logging.getLogger(__name__)
+
+READERS = 4
+"""Threads that read pictures ahead while one is encoded."""
 
 
 class Stored(Protocol):
@@ -54,25 +60,50 @@ class Encodings:
     def latent(self, picture: Stored, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """The latent (C, H, W) of a picture cropped to `size` (width, height), and its six size ids."""
         found = self._get(
-            f"latent {size[0]}x{size[1]} {picture.sha256}",
-            lambda: self._encode_image(picture, size),
+            _latent_name(picture, size),
+            lambda: self._encode_picture(read_picture(picture.path, picture.sha256, size)),
         )
         return found["latent"], found["size_ids"]
 
-    def text(self, prompts: Sequence[str]) -> Text:
-        """A batch of prompts, filled up to the same number of windows.
+    def encode_ahead(self, wanted: Sequence[tuple[Stored, tuple[int, int]]]) -> Iterator[None]:
+        """Encode pictures one by one, while threads read the next ones; yields after each."""
+        with ThreadPoolExecutor(READERS, thread_name_prefix="reading") as pool:
+            reads: deque[Future[Picture] | None] = deque()
+            for place, (picture, size) in enumerate(wanted):
+                while len(reads) < min(2 * READERS, len(wanted) - place):
+                    after, after_size = wanted[place + len(reads)]
+                    reads.append(
+                        None
+                        if self._holds(_latent_name(after, after_size))
+                        else pool.submit(read_picture, after.path, after.sha256, after_size)
+                    )
+                read = reads.popleft()
+                if read is None:
+                    self.latent(picture, size)  # a broken entry is noticed now, and not in a step
+                else:
+                    encode = partial(self._encode_read, read)
+                    self._get(_latent_name(picture, size), encode)
+                yield
+
+    def text(self, prompts: Sequence[str], windows: int = 0) -> Text:
+        """A batch of prompts, filled up to the same number of windows: at least `windows`.
 
         The empty prompt is encoded like any other, or is zeros where so configured.
         """
         text = join_chunks(
             [[self._chunk(chunk) for chunk in self.split(prompt)] for prompt in prompts],
             self._chunk(self.split("")[0]),
+            windows,
         )
         if self.null_is_zeros:
             empty = [row for row, prompt in enumerate(prompts) if not prompt]
             text.hidden_BND[empty] = 0
             text.pooled_BD[empty] = 0
         return text
+
+    def windows(self, prompts: Sequence[str]) -> int:
+        """How many windows the longest of these prompts takes."""
+        return max(len(self.split(prompt)) for prompt in prompts)
 
     def split(self, prompt: str) -> tuple[Chunk, ...]:
         """The prompt's windows."""
@@ -84,11 +115,16 @@ class Encodings:
         found = self._get(f"text {chunk}", lambda: self._encode_chunk(chunk))
         return ChunkEncoding(found["hidden"], found["pooled"])
 
-    def _encode_image(self, picture: Stored, size: tuple[int, int]) -> dict[str, Tensor]:
-        read = read_picture(picture.path, picture.sha256, size)
+    def _holds(self, name: str) -> bool:
+        return name in self.memory if self.folder is None else self._path(name).exists()
+
+    def _encode_read(self, read: Future[Picture]) -> dict[str, Tensor]:
+        return self._encode_picture(read.result())
+
+    def _encode_picture(self, picture: Picture) -> dict[str, Tensor]:
         return {
-            "latent": self.backbone.encode_image(read.pixels_CHW),
-            "size_ids": torch.tensor(read.size_ids, dtype=torch.float32),
+            "latent": self.backbone.encode_image(picture.pixels_CHW),
+            "size_ids": torch.tensor(picture.size_ids, dtype=torch.float32),
         }
 
     def _encode_chunk(self, chunk: Chunk) -> dict[str, Tensor]:
@@ -100,13 +136,21 @@ class Encodings:
             if name not in self.memory:
                 self.memory[name] = compute()
             return self.memory[name]
-        key = hashlib.sha256(f"{self.fingerprint}\n{name}".encode()).hexdigest()
-        path = self.folder / key[:2] / f"{key}.safetensors"
+        path = self._path(name)
         found = read_tensors(path)
         if found is None:
             found = compute()
             write_tensors(path, found)
         return found
+
+    def _path(self, name: str) -> Path:
+        assert self.folder is not None
+        key = hashlib.sha256(f"{self.fingerprint}\n{name}".encode()).hexdigest()
+        return self.folder / key[:2] / f"{key}.safetensors"
+
+
+def _latent_name(picture: Stored, size: tuple[int, int]) -> str:
+    return f"latent {size[0]}x{size[1]} {picture.sha256}"
 
 
 def read_tensors(path: Path) -> dict[str, Tensor] | None:

@@ -18,11 +18,16 @@ from torch.distributed import DistError
 from torch.distributed.device_mesh import init_device_mesh
 
 from worker.training.config import Config
+from worker.training.ending import first_end
 from worker.training.failures import Ended, InvalidConfig
 from worker.training.sharding import shard
 
 # As long as one process may work while the others wait: the main one makes the samples of all.
 PATIENCE = timedelta(hours=2)
+LOST = (
+    "The connection to another process of this run broke: that one was killed, or its machine is out of "
+    "reach"
+)
 # What a config file of accelerate may ask for by its distributed_type, and Morelli does not do.
 FOREIGN = {"ACCELERATE_USE_DEEPSPEED": "DeepSpeed", "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM"}
 
@@ -111,16 +116,14 @@ class Engine:
     def together(self) -> Iterator[None]:
         """Work with the other processes, and part when all are done.
 
-        Raises Ended where one of them is gone.
+        Raises Ended where one of them is gone, with what that one said.
         """
         try:
             yield
         except RuntimeError as error:
             if self.processes > 1 and _is_lost_connection(error):
-                raise Ended(
-                    "The connection to another process of this run broke: that one ended, was killed, or its "
-                    "machine is out of reach"
-                ) from error
+                end = first_end()
+                raise Ended(end.sentence if end else LOST) from error
             raise
         if self.processes > 1:
             self.accelerator.end_training()
@@ -140,8 +143,7 @@ def _make_accelerator(config: Config) -> Accelerator:
         dynamo_backend="no",
         kwargs_handlers=[
             InitProcessGroupKwargs(timeout=PATIENCE),
-            # Networks have no buffers that training changes.
-            DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True),
+            DistributedDataParallelKwargs(gradient_as_bucket_view=True),
         ],
     )
 

@@ -13,6 +13,7 @@ from worker.training.examples import choose_share, read_dataset, read_size, shar
 from worker.training.failures import InvalidConfig, InvalidDataset
 from worker.training.objectives import Objective
 from worker.training.pairs import read_pairs
+from worker.training.plan import Shape
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +32,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The usable items, each with the size it is cropped to."""
+    """The usable items, each with its shape."""
 
     source: Source
     items: tuple[Any, ...]
-    sizes: tuple[Size, ...]
+    shapes: tuple[Shape, ...]
     num_skipped: int
     """Items in which there is nothing to learn from."""
     num_chunked: int
@@ -94,14 +95,21 @@ def choose_inputs(
     if num_chunked:
         log.info("%d images have a prompt longer than one window; none is cut.", num_chunked)
     return Inputs(
-        source, usable, sizes_of(config, usable, objective, encodings), num_skipped, num_chunked
+        source, usable, shapes_of(config, usable, objective, encodings), num_skipped, num_chunked
     )
 
 
-def sizes_of(
+def shapes_of(
+    config: Config, items: Sequence[Any], objective: Objective, encodings: Encodings
+) -> tuple[Shape, ...]:
+    """The shape of each item. Raises InvalidConfig where the model cannot have such pictures."""
+    sizes = _sizes_of(config, items, objective, encodings)
+    return tuple((*size, *objective.windows(item)) for item, size in zip(items, sizes, strict=True))
+
+
+def _sizes_of(
     config: Config, items: Sequence[Any], objective: Objective, encodings: Encodings
 ) -> tuple[Size, ...]:
-    """The size (width, height) that each item's pictures are cropped to. Raises InvalidConfig."""
     data, unit = config.data, encodings.backbone.unit
     if data.resolution % unit:
         raise InvalidConfig(

@@ -11,10 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from worker.training.adapters import (
+    Adapter,
     adapter_metadata,
     adapter_weights,
     attach_adapter,
     attach_theta,
+    cast_adapter,
     merged_copy,
 )
 from worker.training.backbones import Backbone
@@ -62,6 +64,9 @@ def load_models(
         players["negative"], negative_sha256 = _load_negative(backbone, config.samples)
     # Last, because a copy of the network is taken as the others have made it.
     players["theta"] = _make_theta(config, backbone, players.get("expert"))
+    frozen: tuple[Adapter, ...] = ("expert", "negative")
+    for name in frozen:
+        cast_adapter(backbone.network, name, dtype)
     if shard is not None:
         # Before weights are looked up by name: a sharded network has other ones.
         for network in {id(player.network): player.network for player in players.values()}.values():

@@ -15,6 +15,13 @@ from itertools import groupby
 from worker.training.config import Config
 from worker.training.noise import draw_order
 
+Shape = tuple[int, ...]
+"""Width and height that pictures are cropped to, and how many windows texts are filled up to.
+
+Windows that fill up are seen by the model. So only items of one shape share a pass: what is predicted for
+an item must not depend on the others.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Pass:
@@ -29,7 +36,7 @@ class Pass:
 class Plan:
     """The steps of a run."""
 
-    shapes: tuple[tuple[int, int], ...]
+    shapes: tuple[Shape, ...]
     """The shape of each image: only images of one shape fit into one pass."""
     seed: int
     images_per_step: int
@@ -88,9 +95,7 @@ class Plan:
         return dealt
 
 
-def make_plan(
-    shapes: Sequence[tuple[int, int]], config: Config, rank: int = 0, processes: int = 1
-) -> Plan:
+def make_plan(shapes: Sequence[Shape], config: Config, rank: int = 0, processes: int = 1) -> Plan:
     """Work out how many steps the config asks for."""
     wanted = config.optimization
     per_epoch = _steps_per_epoch(tuple(shapes), config.images_per_step)
@@ -105,17 +110,17 @@ def make_plan(
     )
 
 
-def _steps_per_epoch(shapes: tuple[tuple[int, int], ...], per_step: int) -> int:
+def _steps_per_epoch(shapes: tuple[Shape, ...], per_step: int) -> int:
     counts = Counter(shapes).values()
     full = sum(count // per_step for count in counts)
     return full + math.ceil(sum(count % per_step for count in counts) / per_step)
 
 
 def _draw_epoch(
-    shapes: tuple[tuple[int, int], ...], seed: int, epoch: int, per_step: int
+    shapes: tuple[Shape, ...], seed: int, epoch: int, per_step: int
 ) -> tuple[tuple[int, ...], ...]:
     """The images of each step: of one shape where there are enough, the rest together at the end."""
-    waiting: dict[tuple[int, int], list[int]] = defaultdict(list)
+    waiting: dict[Shape, list[int]] = defaultdict(list)
     steps: list[tuple[int, ...]] = []
     for index in draw_order(seed, epoch, len(shapes)):
         queue = waiting[shapes[index]]

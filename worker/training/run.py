@@ -26,9 +26,9 @@ from worker.training.checkpoints import (
 from worker.training.config import Config
 from worker.training.config_reading import to_dict, write_yaml
 from worker.training.engine import Engine
-from worker.training.failures import NonFinite, Stopped
+from worker.training.failures import InvalidConfig, NonFinite, Stopped
 from worker.training.guarding import after_rollback, rate_factor
-from worker.training.inputs import choose_inputs, read_source, sizes_of
+from worker.training.inputs import choose_inputs, read_source, shapes_of
 from worker.training.loop import Calls, RollBack, make_trainee, rate_of, train
 from worker.training.metrics import (
     Progress,
@@ -47,7 +47,7 @@ from worker.training.models import (
     theta_weights,
 )
 from worker.training.objectives.making import make_objective, make_parts
-from worker.training.plan import Pass, Plan, make_plan
+from worker.training.plan import Pass, Plan, Shape, make_plan
 from worker.training.results import Outcome, write_results
 from worker.training.run_folder import locked, log_to, read_rollbacks, refuse_other_config
 from worker.training.sampling import Sampler
@@ -68,6 +68,9 @@ def run(config: Config, stop_asked: Callable[[], bool] = lambda: False) -> None:
     """
     folder = Path(config.run_folder)
     engine = Engine(config)
+    if not engine.is_main:
+        # What goes well, the main process says for all.
+        logging.getLogger("worker.training").setLevel(logging.WARNING)
     with (
         locked(folder) if engine.is_main else nullcontext(),
         Progress(folder / "progress.json" if engine.is_main else None) as progress,
@@ -128,7 +131,7 @@ class Run:
         self.encodings = parts.encodings
         self.objective = make_objective(parts)
         self.inputs = choose_inputs(config, source, self.objective, self.encodings)
-        self.plan = make_plan(self.inputs.sizes, config, engine.rank, engine.processes)
+        self.plan = make_plan(self.inputs.shapes, config, engine.rank, engine.processes)
         self.trainee = make_trainee(self.roles.theta, config, engine.device)
         self.sampler = Sampler(config, self.folder, self.encodings, self.roles)
         self.validator = self._make_validator()
@@ -150,9 +153,9 @@ class Run:
         )[: config.validation.images]
         if config.validation.every and not items:
             log.info("The dataset has no validation images to learn from: there is no validation.")
-        sizes = sizes_of(config, items, self.objective, self.encodings)
+        shapes = shapes_of(config, items, self.objective, self.encodings)
         plan = Plan(
-            sizes, config.seed, 1, config.optimization.batch_size, 0, engine.rank, engine.processes
+            shapes, config.seed, 1, config.optimization.batch_size, 0, engine.rank, engine.processes
         )
         self.validation_items = items
         return Validator(
@@ -160,15 +163,15 @@ class Run:
             self.folder / "best",
             engine,
             plan,
-            partial(self._load, items, sizes),
+            partial(self._load, items, shapes),
             self.objective.compute,
         )
 
     def _load(
-        self, items: Sequence[Any], sizes: Sequence[tuple[int, int]], dealt: Pass, epoch: int
+        self, items: Sequence[Any], shapes: Sequence[Shape], dealt: Pass, epoch: int
     ) -> Batch:
         chosen = [items[index] for index in dealt.indices]
-        return self.objective.load(chosen, dealt, sizes[dealt.indices[0]], epoch)
+        return self.objective.load(chosen, dealt, shapes[dealt.indices[0]], epoch)
 
     # Resuming -------------------------------------------------------------------------------------
 
@@ -178,7 +181,18 @@ class Run:
         if checkpoint is not None:
             self._take_up(checkpoint)
             log.info("Resumed from %s.", checkpoint.folder.name)
+        self._check_shared()
         self._forget_after(-1 if checkpoint is None else checkpoint.step)
+
+    def _check_shared(self) -> None:
+        """Raise InvalidConfig where the processes, on several hosts, do not see one run folder."""
+        step = torch.tensor(float(self.trainee.step), device=self.engine.device)
+        is_same = bool(self.engine.sum(step) == step * self.engine.processes)
+        if self.engine.any(not (is_same and (self.folder / "config.yaml").is_file())):
+            raise InvalidConfig(
+                f"run_folder: not all processes see the same {self.folder}; on several hosts it has to lie "
+                "on storage that they share"
+            )
 
     def _take_up(self, checkpoint: Checkpoint) -> dict[str, Any]:
         refuse_other(checkpoint, self.identity)
@@ -262,18 +276,22 @@ class Run:
 
     def _prepare(self) -> None:
         """Encode what the remaining steps need, once, and free the encoders' memory."""
-        needed = [(self.inputs.items[i], self.inputs.sizes[i]) for i in self._needed()]
+        needed = [(self.inputs.items[i], self.inputs.shapes[i]) for i in self._needed()]
         needed += zip(self.validation_items, self.validator.plan.shapes, strict=True)
-        for done, (item, size) in enumerate(needed):
+        pictures = [
+            (picture, (shape[0], shape[1]))
+            for item, shape in needed
+            for picture in self.objective.pictures(item)
+        ]
+        for done, _ in enumerate(self.encodings.encode_ahead(pictures), 1):
             self._check_stop_alone()
             self.progress.show(
                 "loading",
-                f"Encoding images: {done} of {len(needed)}.",
+                f"Encoding images: {done} of {len(pictures)}.",
                 step=self.trainee.step,
                 total_steps=self.plan.total_steps,
             )
-            for picture in self.objective.pictures(item):
-                self.encodings.latent(picture, size)
+        for item, _ in needed:
             self.encodings.text(self.objective.texts(item))
         self.encodings.text([""])
         self.sampler.prepare()
@@ -309,7 +327,7 @@ class Run:
     def _go_on(self) -> None:
         """Train to the end, through as many rollbacks as that takes."""
         calls = Calls(
-            load=partial(self._load, self.inputs.items, self.inputs.sizes),
+            load=partial(self._load, self.inputs.items, self.inputs.shapes),
             compute=self.objective.compute,
             finish_step=self._finish_step,
         )

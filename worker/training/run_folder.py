@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from worker.training.config import Config
-from worker.training.config_reading import to_dict
+from worker.training.config_reading import from_dict, to_dict
 from worker.training.failures import Ended, InvalidConfig
 
 # A run may go on with these changed: they say where things are, not what is computed.
@@ -38,7 +38,7 @@ def refuse_other_config(config: Config, folder: Path) -> None:
     path = folder / "config.yaml"
     if not path.exists():
         return
-    before = _flatten(yaml.safe_load(path.read_text(encoding="utf-8")))
+    before = _flatten(_read_before(path))
     now = _flatten(to_dict(config))
     for name in sorted(before.keys() | now.keys()):
         if name not in PLACES and before.get(name) != now.get(name):
@@ -46,6 +46,16 @@ def refuse_other_config(config: Config, folder: Path) -> None:
                 f"{name}: is {now.get(name)}, but the run in {folder} was started with "
                 f"{before.get(name)}; use another run folder"
             )
+
+
+def _read_before(path: Path) -> dict[str, Any]:
+    """The config that the run was started with. Options that came with a later version had their defaults."""
+    values: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        return to_dict(from_dict(values))
+    except InvalidConfig:
+        # It has options that are gone by now: the comparison names them.
+        return values
 
 
 def _flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -25,13 +25,14 @@ def shard(network: nn.Module, mesh: DeviceMesh) -> None:
     # Of FLUX's blocks; nothing changes their output in place, and with that the results are those of a
     # network that is not sharded.
     warnings.filterwarnings("ignore", message=r"FSDP2-wrapped module .* returned a view tensor")
-    name = type(network).__name__
     for module in (*_blocks(network), network):
+        name = type(module).__name__
         # Also the outermost module: weights that a pass leaves behind would serve the next one, although
         # the mean of the weights is swapped in and out between the two.
         fully_shard(module, mesh=mesh, reshard_after_forward=True)
-    # torch has given it a class of its own, and diffusers writes the class's name into config.json.
-    type(network).__name__ = name
+        # torch has given it a class of its own, and diffusers goes by the name: it looks for blocks to
+        # compile, and writes the network's into config.json.
+        type(module).__name__ = name
 
 
 def whole(value: Any, *, keep: bool = True) -> Any:

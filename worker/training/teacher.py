@@ -48,11 +48,17 @@ class TeacherCache:
         path = self.folder / key[:2] / f"{key}.safetensors"
         return Entry(path, read_tensors(path))
 
-    def keep(self, entry: Entry, predictions: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Write an entry, and return it as it will be read, so that both give the same run."""
-        kept = {name: tensor.to(self.dtype).cpu() for name, tensor in predictions.items()}
-        write_tensors(entry.path, kept)
-        return kept
+    def as_kept(self, predictions: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Predictions (B, C, H, W) as they will be read, so that both give the same run.
+
+        Waits for the device once.
+        """
+        together = torch.stack(list(predictions.values())).to(self.dtype).cpu()
+        return dict(zip(predictions, together, strict=True))
+
+    def keep(self, entry: Entry, predictions: Mapping[str, Tensor]) -> None:
+        """Write the entry of one image."""
+        write_tensors(entry.path, {name: each.contiguous() for name, each in predictions.items()})
 
 
 def stack(found: Sequence[Mapping[str, Tensor]], device: torch.device) -> dict[str, Tensor]:

@@ -45,12 +45,13 @@ def write_dataset(
     validation: int = 0,
     test: int = 0,
     without_negative: int = 1,
-    long_prompts: bool = False,
+    num_long: int = 0,
     shapes: Sequence[tuple[int, int]] = SHAPES,
 ) -> Path:
     """Write `num_images` training images and some of the other splits.
 
-    The first `without_negative` of each split have no negative label.
+    The first `without_negative` of each split have no negative label, the last `num_long` training
+    images attributes for several windows.
     """
     rng = np.random.default_rng(7)
     folder.mkdir(parents=True)
@@ -61,7 +62,8 @@ def write_dataset(
         for index in range(start, start + count):
             digest = _write_picture(folder / split, _picture(rng, shapes[index % len(shapes)]))
             flawed = index - start >= without_negative
-            rows.append(_row(index, digest, flawed=flawed, repeats=40 if long_prompts else 1))
+            is_long = split == "train" and index >= num_images - num_long
+            rows.append(_row(index, digest, flawed=flawed, repeats=40 if is_long else 1))
         if rows:
             write_lines(folder / split, rows)
         start += count

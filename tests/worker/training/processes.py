@@ -22,18 +22,19 @@ SERVER.set_forkserver_preload([__name__])
 SECONDS = 240.0
 
 
-def start_processes(config: Config) -> list[ForkServerProcess]:
-    """Start as many as the config asks for; each one's output is in the run folder."""
-    folder = Path(config.run_folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "asked.yaml"
-    path.write_text(write_yaml(config))
+def start_processes(*configs: Config) -> list[ForkServerProcess]:
+    """Start one process for each config, or as many as one config asks for.
+
+    Each one's output is in its run folder.
+    """
+    if len(configs) == 1:
+        configs *= configs[0].scale.processes
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
-    count = config.scale.processes
     processes = [
-        SERVER.Process(target=_work, args=(rank, count, port, path)) for rank in range(count)
+        SERVER.Process(target=_work, args=(rank, len(configs), port, _write(config)))
+        for rank, config in enumerate(configs)
     ]
     for process in processes:
         process.start()
@@ -46,7 +47,7 @@ def run_processes(config: Config) -> None:
     for process in processes:
         process.join(SECONDS)
     codes = [process.exitcode for process in processes]
-    said = "".join(_output(Path(config.run_folder), rank).read_text() for rank in range(len(codes)))
+    said = "".join(output_of(config, rank) for rank in range(len(codes)))
     kill(processes)
     assert set(codes) == {0}, f"{codes}: {said[-3000:]}"
 
@@ -59,8 +60,20 @@ def kill(processes: list[ForkServerProcess]) -> None:
         process.join()
 
 
+def output_of(config: Config, rank: int) -> str:
+    """What a process has said on stdout and stderr."""
+    return _output(Path(config.run_folder), rank).read_text()
+
+
 def _output(folder: Path, rank: int) -> Path:
     return folder / f"output-{rank}.txt"
+
+
+def _write(config: Config) -> Path:
+    path = Path(config.run_folder) / "asked.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(write_yaml(config))
+    return path
 
 
 def _work(rank: int, count: int, port: int, path: Path) -> None:

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 from taxonomy.prompt import conditions
 from tests.worker.training.datasets import seal, write_dataset, write_lines
 from tests.worker.training.pair_datasets import write_pair_dataset
+from worker.training.backbones.loading import load_backbone
 from worker.training.checkpoints import newest_checkpoint, save_checkpoint
 from worker.training.config import (
     PAIRED,
@@ -30,6 +31,7 @@ from worker.training.config import (
     Checkpoints,
     Config,
     Data,
+    Flow,
     Guard,
     Kind,
     Lora,
@@ -400,6 +402,41 @@ def test_an_expert_is_known_by_what_its_own_run_calls_it(
     assert named_by(first) != result_of(first)["weights_sha256"]
 
 
+def test_a_run_goes_on_with_a_version_that_has_more_options(
+    models: Models, images: Path, tmp_path: Path
+) -> None:
+    config = small(tmp_path / "run", models("sd15"), steps=1, dataset_folder=str(images))
+    run(config)
+    path = tmp_path / "run/config.yaml"
+    older = yaml.safe_load(path.read_text())
+    del older["guard"]["patience"]
+    path.write_text(yaml.safe_dump(older))
+    run(config)
+    with pytest.raises(InvalidConfig, match=r"guard\.patience: is 9.*started with 5"):
+        run(replace(config, guard=Guard(patience=9)))
+
+
+@pytest.mark.parametrize(
+    ("part", "option", "value"),
+    [("unet", "attention_head_dim", 8), ("vae", "scaling_factor", 0.5)],
+)
+def test_another_config_of_the_same_weights_is_another_model(
+    models: Models, tmp_path: Path, part: str, option: str, value: float
+) -> None:
+    changed = tmp_path / "model"
+    shutil.copytree(models("sd15"), changed)
+    path = changed / part / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {option: value}))
+    prints = []
+    for folder in (models("sd15"), changed):
+        model, cpu = Model(path=str(folder)), torch.device("cpu")
+        backbone = load_backbone(model, Flow(), cpu, torch.float32)
+        prints.append((backbone.network_fingerprint(), backbone.fingerprint()))
+    (network, encoders), (other_network, other_encoders) = prints
+    assert (network == other_network) == (part != "unet")
+    assert (encoders == other_encoders) == (part != "vae")
+
+
 # Files --------------------------------------------------------------------------------------------
 
 
@@ -617,6 +654,16 @@ def test_a_valid_config_survives_the_way_through_a_file(
     path.write_text(write_yaml(config), encoding="utf-8")
     assert load_config(path) == config
     assert from_dict(to_dict(config)) == config
+
+
+@pytest.mark.parametrize(
+    "text", ["a\u2028b", "a\x85 b", "\u2029", "é, 日本", " a: #b\n", "1e-4", "no"]
+)
+def test_prompts_come_back_as_they_were(tmp_path: Path, text: str) -> None:
+    config = from_dict(LEAST | {"samples": {"prompts": [text]}})
+    path = tmp_path / "config.yaml"
+    path.write_text(write_yaml(config), encoding="utf-8")
+    assert load_config(path).samples.prompts == (text,)
 
 
 @pytest.mark.parametrize(

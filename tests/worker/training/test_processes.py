@@ -19,8 +19,9 @@ from safetensors.torch import load_file
 from tests.worker.training.conftest import quick
 from tests.worker.training.datasets import write_dataset
 from tests.worker.training.pair_datasets import write_pair_dataset
-from tests.worker.training.processes import kill, run_processes, start_processes
+from tests.worker.training.processes import kill, output_of, run_processes, start_processes
 from tests.worker.training.test_runs import WEIGHTS, moved
+from worker.training.__main__ import main
 from worker.training.config import (
     Config,
     Guard,
@@ -313,6 +314,69 @@ def test_a_killed_group_resumes_to_the_same_weights(
         assert [row[name] for row in rows_of(killed)] == [row[name] for row in rows_of(unbroken)]
 
 
+@pytest.mark.parametrize("scale", [DDP, FSDP], ids=["ddp", "fsdp"])
+def test_a_stop_that_reaches_one_process_stops_all_at_one_step(
+    cpo: Config, tmp_path: Path, scale: Scale
+) -> None:
+    config = on_two(quick(cpo, 5000), tmp_path / "run", scale)
+    processes = start_processes(config)
+    try:
+        wait_for(lambda: len(rows_of(config)) >= 1)
+        os.kill(int(str(processes[1].pid)), signal.SIGTERM)
+        for process in processes:
+            process.join(60)
+        assert [process.exitcode for process in processes] == [75, 75]
+    finally:
+        kill(processes)
+    last = rows_of(config)[-1]["step"]
+    newest = max((tmp_path / "run/checkpoints").iterdir())
+    assert newest.name == f"step-{last:06d}"
+
+
+def test_a_process_that_is_killed_does_not_leave_the_others_waiting(
+    cpo: Config, tmp_path: Path
+) -> None:
+    config = on_two(quick(cpo, 5000), tmp_path / "run", DDP)
+    left, killed = processes = start_processes(config)
+    try:
+        wait_for(lambda: len(rows_of(config)) >= 1)
+        killed.kill()
+        left.join(60)
+        assert left.exitcode == 1
+    finally:
+        kill(processes)
+    said = output_of(config, 0).splitlines()[-1]
+    assert said.startswith("The connection to another process of this run broke")
+
+
+def test_hosts_that_do_not_share_the_run_folder_are_refused(cpo: Config, tmp_path: Path) -> None:
+    here, there = (on_two(quick(cpo, 2), tmp_path / name, DDP) for name in ("here", "there"))
+    processes = start_processes(here, there)
+    try:
+        for process in processes:
+            process.join(60)
+        assert [process.exitcode for process in processes] == [2, 2]
+    finally:
+        kill(processes)
+    said = output_of(here, 0) + output_of(there, 1)
+    assert "run_folder: not all processes see the same" in said
+
+
+def test_a_second_stop_ends_at_once_with_one_sentence(
+    cpo: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def stop_twice(config: Config, stop_asked: Callable[[], bool]) -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert not stop_asked()
+
+    monkeypatch.setattr("worker.training.run.run", stop_twice)
+    path = tmp_path / "config.yaml"
+    path.write_text(write_yaml(cpo))
+    assert main([str(path)]) == 1
+    assert capsys.readouterr().err == "Stopped at once, without a checkpoint.\n"
+
+
 # Under a launcher ---------------------------------------------------------------------------------
 
 
@@ -391,3 +455,6 @@ def test_one_process_that_fails_ends_all_with_its_code_and_sentence(
     assert "Traceback" not in errors
     # The process that waited does not take the broken connection for the reason.
     assert "connection" not in errors
+    progress = json.loads((tmp_path / "run/progress.json").read_text())
+    assert progress["state"] == "failed"
+    assert progress["message"] == errors.splitlines()[-1]

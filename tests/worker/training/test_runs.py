@@ -240,7 +240,7 @@ def test_a_moved_dataset_is_not_another_one(sft: Config, tmp_path: Path) -> None
 
 
 def test_long_prompts_are_read_whole(cpo: Config, tmp_path: Path) -> None:
-    folder = write_dataset(tmp_path / "long", 4, long_prompts=True)
+    folder = write_dataset(tmp_path / "long", 4, num_long=4)
     config = quick(replace(cpo, dataset_folder=str(folder)), 2)
     run(config)
     assert read_json(Path(cpo.run_folder) / "result.json")["images_with_long_prompts"] == 3

@@ -1,10 +1,8 @@
-"""What a run does between its first and its last step: passes, processes, caches, guard, validation."""
+"""What a run does between its first and its last step: passes, caches, guard, validation."""
 
 import json
 import math
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +15,8 @@ from tests.worker.training.conftest import Start, quick
 from tests.worker.training.datasets import write_dataset
 from tests.worker.training.test_runs import WEIGHTS, moved, wait_for_step, weights
 from worker.pairs.from_labels import from_labels
-from worker.training.config import Config, Guard, Optimization, Scale, Teacher, Validation
-from worker.training.config_reading import write_yaml
-from worker.training.failures import InvalidConfig, NonFinite, Stopped
+from worker.training.config import Config, Guard, Optimization, Teacher, Validation
+from worker.training.failures import NonFinite, Stopped
 from worker.training.metrics import read_lines
 from worker.training.run import run
 
@@ -29,9 +26,7 @@ def rows_of(config: Config) -> list[dict[str, float]]:
 
 
 def split(config: Config, batch_size: int, accumulation: int) -> Config:
-    wanted = replace(
-        config.optimization, batch_size=batch_size, gradient_accumulation=accumulation
-    )
+    wanted = replace(config.optimization, batch_size=batch_size, gradient_accumulation=accumulation)
     return replace(config, optimization=wanted)
 
 
@@ -50,7 +45,9 @@ def validated(cpo: Config, tmp_path: Path) -> Config:
 def test_accumulation_gives_what_the_larger_batch_gives(
     cpo: Config, tmp_path: Path, kind: str
 ) -> None:
-    # Pictures of three shapes: what is left over of each shares a step.
+    # Pictures of three shapes, half of them with long texts: what is left over of each shares a step.
+    folder = write_dataset(tmp_path / "mixed", 8, num_long=4)
+    cpo = replace(cpo, dataset_folder=str(folder))
     data = replace(cpo.data, bucket_step=8)
     objective = replace(cpo.objective, kind=kind)  # type: ignore[arg-type]  # they are kinds
     cpo = replace(cpo, data=data, objective=objective)
@@ -66,45 +63,6 @@ def test_accumulation_gives_what_the_larger_batch_gives(
     for one, other in zip(rows_of(large), rows_of(small), strict=True):
         assert one["loss"] == pytest.approx(other["loss"], abs=1e-4)
         assert one["drift"] == pytest.approx(other["drift"], rel=1e-2, abs=1e-9)
-
-
-def launch(config: Config, place: Path, processes: int) -> subprocess.CompletedProcess[str]:
-    place.write_text(write_yaml(config))
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    return subprocess.run(
-        [sys.executable, *launcher, "-m", "worker.training", str(place)],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize("mode", ["lora", "full"])
-def test_two_processes_give_what_one_gives(validated: Config, tmp_path: Path, mode: str) -> None:
-    theta = replace(validated.theta, mode=mode)  # type: ignore[arg-type]  # they are modes
-    # Seven images in steps of four: the last step of an epoch leaves one process without an image.
-    made = replace(quick(validated, 4), theta=theta, log_every=2)
-    one = split(moved(made, tmp_path / "one"), 2, 2)
-    two = replace(split(moved(made, tmp_path / "two"), 2, 1), scale=Scale(processes=2))
-    run(one)
-    done = launch(two, tmp_path / "two.yaml", 2)
-    assert done.returncode == 0, done.stderr[-2000:]
-    file = "network/diffusion_pytorch_model.safetensors" if mode == "full" else WEIGHTS
-    found = [load_file(tmp_path / name / file) for name in ("one", "two")]
-    for name, tensor in found[0].items():
-        torch.testing.assert_close(tensor, found[1][name], atol=2e-5, rtol=1e-3)
-    # What is logged is over all processes, not the first one's share.
-    for alone, together in zip(rows_of(one), rows_of(two), strict=True):
-        for name in ("loss", "win", "lose", "accuracy", "grad_norm", "validation_loss"):
-            if name in alone:
-                assert together[name] == pytest.approx(alone[name], rel=2e-2, abs=1e-5)
-    assert [row["step"] for row in rows_of(two)] == [2, 4]
-
-
-def test_a_wrong_number_of_processes_is_refused(cpo: Config) -> None:
-    with pytest.raises(InvalidConfig, match=r"scale\.processes: is 2, but 1 were started"):
-        run(replace(cpo, scale=Scale(processes=2)))
 
 
 # The teacher cache -------------------------------------------------------------------------------
@@ -209,7 +167,9 @@ def test_validation_compares_over_the_run_and_keeps_the_best(validated: Config) 
     assert found[best["step"]] == best["validation_loss"] == min(found.values())
     result = json.loads((folder / "result.json").read_text())
     assert result["best_step"] == best["step"]
-    assert load_file(folder / WEIGHTS).keys() == load_file(folder / "best" / Path(WEIGHTS).name).keys()
+    assert (
+        load_file(folder / WEIGHTS).keys() == load_file(folder / "best" / Path(WEIGHTS).name).keys()
+    )
     for name, tensor in load_file(folder / WEIGHTS).items():
         assert torch.equal(tensor, load_file(folder / "best" / Path(WEIGHTS).name)[name])
 
@@ -234,7 +194,9 @@ def test_a_dataset_without_validation_images_is_trained_on_without(cpo: Config) 
     assert all("validation_loss" not in row for row in rows_of(cpo))
 
 
-def test_the_mean_of_the_weights_is_the_result_and_stays_behind(cpo: Config, tmp_path: Path) -> None:
+def test_the_mean_of_the_weights_is_the_result_and_stays_behind(
+    cpo: Config, tmp_path: Path
+) -> None:
     plain, mean = moved(cpo, tmp_path / "plain"), moved(cpo, tmp_path / "mean")
     mean = replace(mean, optimization=replace(mean.optimization, ema_decay=0.9))
     run(plain)
@@ -256,15 +218,15 @@ def everything_on(config: Config, tmp_path: Path) -> Config:
         dataset_folder=str(folder),
         data=replace(config.data, bucket_step=8, cache_folder=str(tmp_path / "encodings")),
         validation=Validation(every=3, images=3),
-        optimization=replace(
-            config.optimization, ema_decay=0.9, schedule="cosine", warmup_steps=2
-        ),
+        optimization=replace(config.optimization, ema_decay=0.9, schedule="cosine", warmup_steps=2),
         log_every=3,
     )
 
 
 def with_teacher(config: Config, tmp_path: Path) -> Config:
-    return replace(config, teacher=Teacher(cache_folder=str(tmp_path / f"teacher-{random.random()}")))
+    return replace(
+        config, teacher=Teacher(cache_folder=str(tmp_path / f"teacher-{random.random()}"))
+    )
 
 
 def on_pairs(config: Config, tmp_path: Path) -> Config:
@@ -297,7 +259,9 @@ def test_a_run_killed_at_a_random_step_ends_with_the_same_weights(
     process.communicate()
     assert not (Path(config.run_folder) / "result.json").exists(), f"killed after {after}: too late"
     run(config)
-    assert weights(Path(config.run_folder)) == weights(tmp_path / "unbroken"), f"killed after {after}"
+    assert weights(Path(config.run_folder)) == weights(tmp_path / "unbroken"), (
+        f"killed after {after}"
+    )
     assert [row["loss"] for row in rows_of(config)] == [row["loss"] for row in rows_of(unbroken)]
 
 

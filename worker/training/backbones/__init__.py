@@ -130,12 +130,15 @@ class Backbone(Protocol):
         """Read what `save_network` wrote, or the network in a run folder. Raises InvalidConfig."""
 
 
-def join_chunks(prompts: Sequence[Sequence[ChunkEncoding]], empty: ChunkEncoding) -> Text:
-    """Make a batch of prompts; shorter ones are filled with windows of the empty prompt.
+def join_chunks(
+    prompts: Sequence[Sequence[ChunkEncoding]], empty: ChunkEncoding, windows: int = 0
+) -> Text:
+    """Make a batch of prompts, each filled up with windows of the empty prompt: to `windows` of them, or
+    to as many as the longest has.
 
     The pooled embedding is the first window's: it is one vector, made from one window.
     """
-    longest = max(len(chunks) for chunks in prompts)
+    longest = max(windows, *(len(chunks) for chunks in prompts))
     filled = [[*chunks, *[empty] * (longest - len(chunks))] for chunks in prompts]
     return Text(
         hidden_BND=torch.stack([torch.cat([c.hidden_ND for c in chunks]) for chunks in filled]),

@@ -1,6 +1,7 @@
 """What all backbones made of a diffusers pipeline have in common: everything but texts and arithmetic."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -54,7 +55,7 @@ class DiffusersBackbone:
     def fingerprint(self) -> str:
         """A hash of the autoencoder, the text encoders and the precision."""
         digest = hashlib.sha256(f"{type(self).__name__}/2 {self.dtype}\n".encode())
-        digest.update(f"{self.autoencoder.scaling} {self.autoencoder.shift}\n".encode())
+        digest.update(_settings_of(self.autoencoder.vae).encode())
         for part in (self.autoencoder.vae, *self.text_encoders):
             digest.update(hash_weights(part.state_dict()).encode())
         return digest.hexdigest()
@@ -168,6 +169,7 @@ class DiffusersBackbone:
     @cached_property
     def _network_fingerprint(self) -> str:
         digest = hashlib.sha256(f"{type(self.network).__name__} {self.dtype}\n".encode())
+        digest.update(_settings_of(self.network).encode())
         digest.update(self._network_settings().encode())
         digest.update(hash_weights(base_weights(self.network)).encode())
         return digest.hexdigest()
@@ -175,3 +177,9 @@ class DiffusersBackbone:
     def _network_settings(self) -> str:
         """What else decides a prediction."""
         raise NotImplementedError
+
+
+def _settings_of(part: Any) -> str:
+    """What a network's config adds to its weights, such as the number of heads or a scaling factor."""
+    settings = {name: value for name, value in part.config.items() if not name.startswith("_")}
+    return json.dumps(settings, sort_keys=True, default=str) + "\n"

@@ -13,7 +13,7 @@ from worker.training.config import Config
 from worker.training.encodings import Encodings, Stored
 from worker.training.losses import PreferenceLoss
 from worker.training.noise import draw_share
-from worker.training.plan import Pass
+from worker.training.plan import Pass, Shape
 from worker.training.roles import Inputs, Roles
 from worker.training.teacher import TeacherCache
 
@@ -53,7 +53,10 @@ class Objective(Protocol):
     def texts(self, item: Any) -> tuple[str, ...]:
         """The prompts that have to be encoded for an item."""
 
-    def load(self, items: Sequence[Any], dealt: Pass, size: tuple[int, int], epoch: int) -> Batch:
+    def windows(self, item: Any) -> tuple[int, ...]:
+        """How many windows each kind of text of an item is filled up to."""
+
+    def load(self, items: Sequence[Any], dealt: Pass, shape: Shape, epoch: int) -> Batch:
         """Put items of one shape together, on the CPU; runs ahead in a thread."""
 
     def compute(self, batch: Batch) -> Losses:

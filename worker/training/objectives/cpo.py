@@ -1,6 +1,6 @@
 """Stage 2: complex preference optimisation, plain and stabilised."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -19,9 +19,9 @@ from worker.training.objectives import (
     scale_of,
     weights_of,
 )
-from worker.training.plan import Pass
+from worker.training.plan import Pass, Shape
 from worker.training.roles import Inputs
-from worker.training.teacher import stack
+from worker.training.teacher import Entry, stack
 
 CONDITIONS = ("positive", "negative", "all", "null")
 
@@ -51,45 +51,56 @@ class Cpo:
         texts = item.texts
         return (texts.content, texts.positive, texts.negative, texts.all, texts.null)
 
-    def load(
-        self, items: Sequence[Example], dealt: Pass, size: tuple[int, int], epoch: int
-    ) -> Batch:
+    def windows(self, item: Example) -> tuple[int, ...]:
+        """As many as the content prompt takes, and as the longest condition of the expert takes."""
+        encodings, (content, *taught) = self.parts.encodings, self.texts(item)
+        return encodings.windows([content]), encodings.windows(taught)
+
+    def load(self, items: Sequence[Example], dealt: Pass, shape: Shape, epoch: int) -> Batch:
         """Noise the images, put their texts together, look up what is known of them."""
         parts, ids = self.parts, [item.image_id for item in items]
-        encodings = parts.encodings
+        *size, content_windows, taught_windows = shape
         contents = [content_of(parts, item.image_id, item.texts.content, epoch) for item in items]
-        view = parts.drawing.noise(encodings, items, ids, size, epoch)
-        batch = Batch(
+        view = parts.drawing.noise(parts.encodings, items, ids, size, epoch)
+        entries = self._look_up(items, contents, view, shape, epoch) if parts.teacher else ()
+        texts = {"content": parts.encodings.text(contents, content_windows)}
+        if not entries or any(entry.predictions is None for entry in entries):
+            # Condition by condition, as the expert is asked.
+            prompts = [getattr(item.texts, name) for name in self.conditions for item in items]
+            texts["taught"] = parts.encodings.text(prompts, taught_windows)
+        return Batch(
             epoch=epoch,
             items=tuple(items),
             weight_B=weights_of(dealt),
             views=(view,),
-            texts={"content": encodings.text(contents)},
+            texts=texts,
+            taught=entries,
         )
-        if parts.teacher is None:
-            batch.texts["taught"] = self._taught_text(items)
-            return batch
-        entries = tuple(
-            parts.teacher.look_up(
+
+    def _look_up(
+        self,
+        items: Sequence[Example],
+        contents: Sequence[str],
+        view: Noised,
+        shape: Shape,
+        epoch: int,
+    ) -> tuple[Entry, ...]:
+        """What the teacher cache has for each image."""
+        teacher = self.parts.teacher
+        assert teacher is not None
+        return tuple(
+            teacher.look_up(
                 {
                     "image": item.sha256,
-                    "size": size,
+                    "shape": shape,
                     "id": item.image_id,
                     "epoch": epoch,
                     "t": float(view.t_B[row]),
                     "content": contents[row],
-                    # Filled up to the longest of the batch, with windows that are seen, too.
-                    "content tokens": batch.texts["content"].hidden_BND.shape[1],
                     "texts": [getattr(item.texts, name) for name in CONDITIONS],
                 }
             )
             for row, item in enumerate(items)
-        )
-        for row, entry in enumerate(entries):
-            if entry.predictions is None:
-                batch.texts[f"taught {row}"] = self._taught_text([items[row]])
-        return Batch(
-            batch.epoch, batch.items, batch.weight_B, batch.views, batch.texts, taught=entries
         )
 
     def compute(self, batch: Batch) -> Losses:
@@ -121,30 +132,33 @@ class Cpo:
         unused |= {"null"} if objective.omega_l == 1 else set()
         return tuple(name for name in CONDITIONS if name not in unused)
 
-    def _taught_text(self, items: Sequence[Example]) -> Text:
-        """The expert's conditions of some images, condition by condition."""
-        prompts = [getattr(item.texts, name) for name in self.conditions for item in items]
-        return self.parts.encodings.text(prompts)
-
     def _taught(self, batch: Batch) -> dict[str, Tensor]:
         """What the reference, and the expert under each condition, predict: (B, C, H, W) each."""
         (view,) = batch.views
-        if self.parts.teacher is None:
+        if not batch.taught:
             return self._predict(view, batch.texts["taught"], batch.texts["content"])
-        found: list[Mapping[str, Tensor]] = []
+        found = [entry.predictions for entry in batch.taught if entry.predictions is not None]
+        if len(found) < len(batch.taught):
+            found = self._fill(batch)
+        return stack(found, view.noisy_BCHW.device)
+
+    def _fill(self, batch: Batch) -> list[dict[str, Tensor]]:
+        """Predict the whole pass and keep what the cache lacks.
+
+        The whole of it even where one entry is missing: the last bits depend on what else is in the
+        batch, and a run that was killed while filling has to come to the same ones.
+        """
+        teacher, (view,) = self.parts.teacher, batch.views
+        assert teacher is not None
+        made = teacher.as_kept(self._predict(view, batch.texts["taught"], batch.texts["content"]))
+        found = []
         for row, entry in enumerate(batch.taught):
             predictions = entry.predictions
             if predictions is None:
-                # One image at a time: a batch would make the last bits depend on which of its images
-                # were known already, and with them a resumed run's.
-                one = view.row(row)
-                texts = batch.texts[f"taught {row}"], batch.texts["content"].row(row)
-                made = self._predict(one, *texts)
-                predictions = self.parts.teacher.keep(
-                    entry, {name: tensor[0] for name, tensor in made.items()}
-                )
+                predictions = {name: tensor[row] for name, tensor in made.items()}
+                teacher.keep(entry, predictions)
             found.append(predictions)
-        return stack(found, view.noisy_BCHW.device)
+        return found
 
     def _predict(self, view: Noised, taught: Text, content: Text) -> dict[str, Tensor]:
         """Ask the expert, all conditions in one batch, and the reference."""

@@ -17,7 +17,7 @@ from worker.training.objectives import (
     weights_of,
 )
 from worker.training.pairs import Pair
-from worker.training.plan import Pass
+from worker.training.plan import Pass, Shape
 from worker.training.roles import Inputs
 
 
@@ -50,9 +50,14 @@ class Dpo:
         """The pair's prompt."""
         return (item.prompt,)
 
-    def load(self, items: Sequence[Pair], dealt: Pass, size: tuple[int, int], epoch: int) -> Batch:
+    def windows(self, item: Pair) -> tuple[int, ...]:
+        """As many as the prompt takes."""
+        return (self.parts.encodings.windows([item.prompt]),)
+
+    def load(self, items: Sequence[Pair], dealt: Pass, shape: Shape, epoch: int) -> Batch:
         """Noise both sides of each pair with the same draw."""
         parts, ids = self.parts, [item.pair_id for item in items]
+        *size, windows = shape
         sides = zip(*map(self.pictures, items), strict=True)
         contents = [content_of(parts, item.pair_id, item.prompt, epoch) for item in items]
         return Batch(
@@ -62,7 +67,7 @@ class Dpo:
             views=tuple(
                 parts.drawing.noise(parts.encodings, side, ids, size, epoch) for side in sides
             ),
-            texts={"content": parts.encodings.text(contents)},
+            texts={"content": parts.encodings.text(contents, windows)},
         )
 
     def compute(self, batch: Batch) -> Losses:

@@ -8,7 +8,7 @@ from worker.training.examples import Example
 from worker.training.losses import sft_loss
 from worker.training.noise import draw_share
 from worker.training.objectives import Losses, Parts, inputs_of, weights_of
-from worker.training.plan import Pass
+from worker.training.plan import Pass, Shape
 
 
 class Sft:
@@ -35,18 +35,21 @@ class Sft:
         """The three texts that a draw may choose."""
         return (item.texts.all, item.texts.negative, item.texts.null)
 
-    def load(
-        self, items: Sequence[Example], dealt: Pass, size: tuple[int, int], epoch: int
-    ) -> Batch:
+    def windows(self, item: Example) -> tuple[int, ...]:
+        """As many as the longest text takes, whichever a draw chooses."""
+        return (self.parts.encodings.windows(self.texts(item)),)
+
+    def load(self, items: Sequence[Example], dealt: Pass, shape: Shape, epoch: int) -> Batch:
         """Noise the images and choose each one's text."""
-        parts = self.parts
+        parts, (*size, windows) = self.parts, shape
         ids = [item.image_id for item in items]
+        chosen = [self._choose(item, epoch) for item in items]
         return Batch(
             epoch=epoch,
             items=tuple(items),
             weight_B=weights_of(dealt),
             views=(parts.drawing.noise(parts.encodings, items, ids, size, epoch),),
-            texts={"chosen": parts.encodings.text([self._choose(item, epoch) for item in items])},
+            texts={"chosen": parts.encodings.text(chosen, windows)},
         )
 
     def compute(self, batch: Batch) -> Losses:

@@ -24,7 +24,7 @@ from worker.training.failures import InvalidConfig, InvalidDataset
 from worker.training.losses import gaussian_log_prob, guided, spo_loss
 from worker.training.noise import Diffusion, generator_for
 from worker.training.objectives import Losses, Parts, content_of, weights_of
-from worker.training.plan import Pass
+from worker.training.plan import Pass, Shape
 from worker.training.roles import Inputs, Role
 
 log = logging.getLogger(__name__)
@@ -87,12 +87,14 @@ class Spo:
         """The content prompt."""
         return (item.texts.content,)
 
-    def load(
-        self, items: Sequence[Example], dealt: Pass, size: tuple[int, int], epoch: int
-    ) -> Batch:
+    def windows(self, item: Example) -> tuple[int, ...]:
+        """As many as the content prompt takes."""
+        return (self.parts.encodings.windows([item.texts.content]),)
+
+    def load(self, items: Sequence[Example], dealt: Pass, shape: Shape, epoch: int) -> Batch:
         """Draw what the trajectories start from, and put the prompts after as many empty ones."""
-        parts, count, (width, height) = self.parts, len(items), size
-        shape = parts.encodings.latent(items[0], size)[0].shape
+        parts, count, (width, height, windows) = self.parts, len(items), shape
+        shape = parts.encodings.latent(items[0], (width, height))[0].shape
         draws = [self._generator(epoch, item, "spo start") for item in items]
         start_BCHW = torch.stack([torch.randn(shape, generator=each) for each in draws])
         # What diffusers' pipelines tell SDXL when they make a picture of this size.
@@ -105,7 +107,7 @@ class Spo:
             size_ids_B6=size_ids_6.repeat(count, 1),
         )
         contents = [content_of(parts, item.image_id, item.texts.content, epoch) for item in items]
-        text = parts.encodings.text([*[""] * count, *contents])
+        text = parts.encodings.text([*[""] * count, *contents], windows)
         if parts.encodings.null_is_zeros:
             text.hidden_BND[:count] = 0
             text.pooled_BD[:count] = 0
