@@ -147,7 +147,7 @@ class Objective:
 class Spo:
     """How candidates are sampled and judged. Only for spo."""
 
-    steps: Annotated[int, Range(2, 1000)] = 20
+    steps: Annotated[int, Range(3, 1000)] = 20
     """Denoising steps of a trajectory."""
     first: Annotated[int, Range(0, 999)] = 4
     """The first step whose candidates are judged: before it pictures show too little."""
@@ -467,7 +467,8 @@ class Config:
             )
         if objective.kind == "spo" and self.spo.first >= self.spo.steps - 1:
             raise InvalidConfig(
-                "spo.first: must be less than spo.steps - 1: the last step is not judged"
+                f"spo.first: {self.spo.first} leaves no step to judge of {self.spo.steps}, as the last "
+                f"one draws hardly any noise; give {self.spo.steps - 2} or less"
             )
         if self.validation.patience is not None and not self.validation.every:
             raise InvalidConfig("validation.patience: needs validation.every")

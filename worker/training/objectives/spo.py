@@ -64,7 +64,7 @@ class Spo:
     """
 
     def __init__(self, parts: Parts) -> None:
-        """Plan the steps. Raises InvalidConfig for flow matching, and where no step would be judged."""
+        """Plan the steps. Raises InvalidConfig for flow matching."""
         self.parts, self.options = parts, parts.config.spo
         self.schedule = _diffusion_of(parts)
         self.steps = _plan_steps(parts, self.schedule)
@@ -280,11 +280,6 @@ def _diffusion_of(parts: Parts) -> Diffusion:
 def _plan_steps(parts: Parts, schedule: Diffusion) -> tuple[Step, ...]:
     """The steps of a trajectory, at the timesteps of the model's own scheduler."""
     options, backbone = parts.config.spo, parts.backbone
-    if options.first >= options.steps - 1:
-        raise InvalidConfig(
-            f"spo.first: {options.first} leaves no step to judge of {options.steps}, as the last one "
-            f"draws hardly any noise; give {options.steps - 2} or less"
-        )
     assert isinstance(backbone, DiffusersBackbone)
     scheduler = backbone.pipeline.scheduler.config
     try:
