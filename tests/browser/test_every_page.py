@@ -146,14 +146,19 @@ def found_project(lead: Window, house: House) -> Api:
 
 
 def import_paintings(api: Api) -> int:
-    """A ZIP with one broken file; returns the import."""
+    """A ZIP with prompts and one broken file; returns the import."""
     body = BytesIO()
+    lines = ["file,prompt"]
     with zipfile.ZipFile(body, "w") as archive:
         for seed in range(PAINTINGS):
             out = BytesIO()
-            paint(seed, 192).image.save(out, "PNG")
-            archive.writestr(f"a-rather-long-name-of-a-picture-{seed}.png", out.getvalue())
+            painting = paint(seed, 192)
+            painting.image.save(out, "PNG")
+            name = f"a-rather-long-name-of-a-picture-{seed}.png"
+            archive.writestr(name, out.getvalue())
+            lines.append(f'{name},"{painting.prompt}"')
         archive.writestr("torn.jpg", b"no picture")
+        archive.writestr("metadata.csv", "\n".join(lines))
     files = {"name": "studio.zip", "mimeType": "application/zip", "buffer": body.getvalue()}
     started = api.ask("POST", "images/imports", multipart={"files": files})
     api.finish(started["job_id"])
@@ -186,6 +191,12 @@ def furnish(api: Api) -> dict[str, Any]:
     image_id = confirm_labels(api)
     dataset = api.ask("POST", "datasets", data={"name": "First harvest"})
     api.finish(dataset["job_id"])
+    pairs = api.ask(
+        "POST",
+        "datasets/pairs/by-labels",
+        data={"name": "First pairs", "dataset_id": dataset["id"]},
+    )
+    api.finish(pairs["job_id"])
     options = {
         "optimization.max_steps": 4,
         "samples.every": 4,
@@ -217,6 +228,7 @@ def furnish(api: Api) -> dict[str, Any]:
         "image_id": image_id,
         "job_id": run["job_id"],
         "dataset_id": dataset["id"],
+        "pair_dataset_id": pairs["id"],
         "audit_id": audit["id"],
         "key": "clear-edges",
         "number": 1,

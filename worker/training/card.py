@@ -1,5 +1,6 @@
 """The model card beside the weights: where they come from and how to load them, in words a stranger can check."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def _card(config: Config, result: Mapping[str, Any]) -> str:
     tags = ["text-to-image", *(["lora"] if _is_adapter(config) else []), TAGS[result["family"]]]
     return f"""---
 library_name: diffusers
-base_model: {config.model.path}
+base_model: {json.dumps(config.model.path, ensure_ascii=False)}
 tags: [{", ".join(tags)}]
 ---
 

@@ -23,10 +23,12 @@ from torch import Tensor
 from worker.training.backbones import Backbone, Chunk, ChunkEncoding, Text, join_chunks
 from worker.training.backbones.weights import open_to_readers
 from worker.training.examples import Picture, read_picture
-from worker.training.failures import Ended
+from worker.training.failures import Ended, InvalidConfig
 
 log = logging.getLogger(__name__)
 
+MOST_MEMORY = 32 * 2**30
+"""Bytes of encodings that are kept in memory; more have to go to a folder."""
 READERS = 4
 """Threads that read pictures ahead while one is encoded."""
 
@@ -100,6 +102,31 @@ class Encodings:
             text.hidden_BND[empty] = 0
             text.pooled_BD[empty] = 0
         return text
+
+    def prepare_text(self, prompts: Sequence[str]) -> None:
+        """Encode what is not known yet of these prompts, without reading what is."""
+        for chunk in {chunk for prompt in prompts for chunk in self.split(prompt)}:
+            if not self._holds(f"text {chunk}"):
+                self._chunk(chunk)
+
+    def check_memory(
+        self, picture: tuple[Stored, tuple[int, int]], prompts: Sequence[str], count: int
+    ) -> None:
+        """Encode one item and work out what `count` of them take where all is kept in memory.
+
+        Raises InvalidConfig where that is more than most machines have to spare.
+        """
+        if self.folder is not None:
+            return
+        self.latent(*picture)
+        self.prepare_text(prompts)
+        kept = [tensor for found in self.memory.values() for tensor in found.values()]
+        size = count * sum(tensor.nbytes for tensor in kept)
+        if size > MOST_MEMORY:
+            raise InvalidConfig(
+                f"data.cache_folder: latents and text embeddings of {count} items take about "
+                f"{size / 2**30:.0f} GiB of memory; name a folder to keep them in"
+            )
 
     def windows(self, prompts: Sequence[str]) -> int:
         """How many windows the longest of these prompts takes."""

@@ -68,6 +68,7 @@ def load_models(
     for name in frozen:
         cast_adapter(backbone.network, name, dtype)
     if shard is not None:
+        backbone.network_fingerprint()  # of whole weights, which nobody has afterwards
         # Before weights are looked up by name: a sharded network has other ones.
         for network in {id(player.network): player.network for player in players.values()}.values():
             shard(network)

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,15 +29,13 @@ from worker.training.engine import Engine
 from worker.training.failures import InvalidConfig, NonFinite, Stopped
 from worker.training.guarding import after_rollback, rate_factor
 from worker.training.inputs import choose_inputs, read_source, shapes_of
-from worker.training.loop import Calls, RollBack, make_trainee, rate_of, train
+from worker.training.loop import Calls, RollBack, make_trainee, train
 from worker.training.metrics import (
     Progress,
     State,
-    append_line,
     cut_after,
     read_lines,
     replace_file,
-    used_memory_mb,
 )
 from worker.training.models import (
     compile_blocks,
@@ -51,7 +49,8 @@ from worker.training.plan import Pass, Plan, Shape, make_plan
 from worker.training.results import Outcome, write_results
 from worker.training.run_folder import locked, log_to, read_rollbacks, refuse_other_config
 from worker.training.sampling import Sampler
-from worker.training.tracking import Trackers, open_trackers
+from worker.training.step_log import StepLog
+from worker.training.tracking import open_trackers
 from worker.training.validating import Validator
 
 log = logging.getLogger(__name__)
@@ -59,6 +58,10 @@ log = logging.getLogger(__name__)
 
 class Enough(Exception):
     """Validation has not improved for as long as the config waits."""
+
+
+class StopSampling(Exception):
+    """A stop is asked for between two samples. Not Stopped: theta may hold its means, which are not saved."""
 
 
 def run(config: Config, stop_asked: Callable[[], bool] = lambda: False) -> None:
@@ -80,6 +83,8 @@ def run(config: Config, stop_asked: Callable[[], bool] = lambda: False) -> None:
             if (folder / "result.json").exists():
                 refuse_other_config(config, folder)
                 log.info("This run is finished already; its result stands in result.json.")
+                steps = json.loads((folder / "result.json").read_text(encoding="utf-8"))["steps"]
+                progress.show("finished", step=steps, total_steps=steps)
             else:
                 with engine.together():
                     Run(config, folder, engine, progress, stop_asked).go()
@@ -109,12 +114,7 @@ class Run:
         self.config, self.folder = config, folder
         self.engine, self.progress = engine, progress
         self.stop_asked = stop_asked
-        self.started_at = time.time()
-        self.rate = 0.0
-        self.seconds_since_log = 0.0
-        self.images_since_log = 0
         self.saved_step = -1
-        self.trackers: Trackers | None = None
 
     def go(self) -> None:
         """Load, train, leave the weights and the result."""
@@ -126,13 +126,18 @@ class Run:
         self.progress.show("loading", "Loading the model.")
         models = load_models(config, engine.device, engine.shard)
         self.backbone, self.roles = models.backbone, models.roles
-        self.identity = {"dataset": source.sha256, "expert": models.expert_sha256 or ""}
+        self.identity = {
+            "dataset": source.sha256,
+            "expert": models.expert_sha256 or "",
+            "model": models.backbone.network_fingerprint(),
+        }
         parts = make_parts(config, models)
         self.encodings = parts.encodings
         self.objective = make_objective(parts)
         self.inputs = choose_inputs(config, source, self.objective, self.encodings)
         self.plan = make_plan(self.inputs.shapes, config, engine.rank, engine.processes)
         self.trainee = make_trainee(self.roles.theta, config, engine.device)
+        self.step_log = StepLog(config, self.folder, engine, self.plan, self.progress)
         self.sampler = Sampler(config, self.folder, self.encodings, self.roles)
         self.validator = self._make_validator()
         if engine.is_main:
@@ -283,6 +288,10 @@ class Run:
             for item, shape in needed
             for picture in self.objective.pictures(item)
         ]
+        if needed:
+            self.encodings.check_memory(
+                pictures[0], self.objective.texts(needed[0][0]), len(needed)
+            )
         for done, _ in enumerate(self.encodings.encode_ahead(pictures), 1):
             self._check_stop_alone()
             self.progress.show(
@@ -292,8 +301,9 @@ class Run:
                 total_steps=self.plan.total_steps,
             )
         for item, _ in needed:
-            self.encodings.text(self.objective.texts(item))
-        self.encodings.text([""])
+            self._check_stop_alone()
+            self.encodings.prepare_text(self.objective.texts(item))
+        self.encodings.prepare_text([""])
         self.sampler.prepare()
         self.backbone.release_encoders()
 
@@ -314,15 +324,15 @@ class Run:
         result = None
         if self.engine.is_main:
             values = to_dict(self.config)
-            self.trackers = open_trackers(
+            self.step_log.trackers = open_trackers(
                 self.config.tracking, self.folder, values, self.trainee.step
             )
         try:
             self._go_on()
             result = self._finish()
         finally:
-            if self.trackers is not None:
-                self.trackers.close(result)
+            if self.step_log.trackers is not None:
+                self.step_log.trackers.close(result)
 
     def _go_on(self) -> None:
         """Train to the end, through as many rollbacks as that takes."""
@@ -345,11 +355,11 @@ class Run:
 
     def _finish_step(self, num_images: int, seconds: float) -> None:
         step, total = self.trainee.step, self.plan.total_steps
-        self.seconds_since_log += seconds
-        self.images_since_log += num_images
+        self.step_log.count(num_images, seconds)
         is_validated = self.validator.is_due(step, total)
-        if step % self.config.log_every == 0 or step == total or is_validated:
-            self._log_step(self._validate() if is_validated else {})
+        is_logged = self.step_log.is_due(step) or is_validated
+        if is_logged:
+            self.step_log.write(self.trainee, self._validate() if is_validated else {})
         self.progress.show("training", f"Step {step} of {total}.", step=step)
         if self.validator.is_over:
             self._sample_if_due(is_last=True)
@@ -358,44 +368,9 @@ class Run:
         self._sample_if_due()
         if step % self.config.checkpoints.every == 0 or step == total:
             self._save()
-        self._check_stop()
-
-    def _log_step(self, more: dict[str, float]) -> None:
-        """Write a line of metrics: here, and only here, the device is waited for."""
-        trainee, step, total = self.trainee, self.trainee.step, self.plan.total_steps
-        started = time.monotonic()
-        trainee.averages.gather(self.engine)
-        means = trainee.averages.take()
-        num_skipped, is_lost = trainee.guard.num_skipped, trainee.guard.needs_rollback()
-        self.seconds_since_log += time.monotonic() - started
-        self.rate = self.images_since_log / max(self.seconds_since_log, 1e-9)
-        self.seconds_since_log, self.images_since_log = 0.0, 0
-        row = {
-            "step": step,
-            "epoch": self.plan.epoch_of(step),
-            **means,
-            "lr": rate_of(trainee, self.plan, step, self.config),
-            "lr_factor": rate_factor(trainee.num_rollbacks),
-            "skipped_steps": num_skipped,
-            **more,
-            "images_per_second": round(self.rate, 3),
-            "memory_mb": used_memory_mb(self.engine.device),
-            "time": time.time(),
-        }
-        if self.engine.is_main:
-            append_line(self.folder / "metrics.jsonl", row)
-        if self.trackers is not None:
-            self.trackers.log(step, row)
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in (means | more).items())
-        log.info("Step %d of %d: %s.", step, total, shown)
-        per_step = min(self.config.images_per_step, len(self.inputs.items))
-        self.progress.show(
-            "training",
-            images_per_second=round(self.rate, 3),
-            eta_seconds=(total - step) * per_step / self.rate,
-        )
-        if is_lost:
-            raise RollBack
+        # Several processes have to ask one another, and wait for the device: then only with a line.
+        if is_logged or self.engine.processes == 1:
+            self._check_stop()
 
     def _validate(self) -> dict[str, float]:
         self.progress.show("validating", "Validating.")
@@ -426,13 +401,15 @@ class Run:
         # Before one adds to the samples that are there, all have to see the same ones.
         self.engine.wait()
         if self.engine.is_main or self.engine.has_all_sampling:
-            with self._with_means():
+            with suppress(StopSampling), self._with_means():
                 self.sampler.make(step, self._before_sample, keep=self.engine.is_main)
+            self._check_stop_alone()
             self.progress.show("training", f"Step {step} of {total}.")
         self.engine.wait()
 
     def _before_sample(self, message: str) -> None:
-        self._check_stop_alone()
+        if self.engine.processes == 1 and self.stop_asked():
+            raise StopSampling
         self.progress.show("sampling", message)
 
     def _save(self) -> None:
@@ -475,7 +452,7 @@ class Run:
 
         Raises NonFinite where no step has changed a weight.
         """
-        if self.trainee.guard.num_skipped >= self.trainee.step:
+        if not int(self.trainee.guard.accepted.item()):
             raise NonFinite(
                 "Every step's gradient exploded or was not a number; nothing was learned"
             )
@@ -485,6 +462,13 @@ class Run:
         has_best = self.validator.has_best
         if has_best:
             restore_theta(self.backbone, self.roles, self.folder / "best")
+            if self.config.samples.prompts and (
+                self.engine.is_main or self.engine.has_all_sampling
+            ):
+                # What comes out of the run is shown, also where it was not sampled at the time.
+                self.sampler.make(
+                    self.validator.best_step, self._before_sample, keep=self.engine.is_main
+                )
         with nullcontext() if has_best else self._with_means():
             weights = self._gather_weights()
             result = self._write(weights, has_best=has_best) if self.engine.is_main else None

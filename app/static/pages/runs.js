@@ -32,8 +32,8 @@ const freeSlot = (number) => {
   return slot + 1;
 };
 
-const addRun = ({ id, number, name, curves: address, address: place, live }) => {
-  const run = { id: Number(id), number, name, place, isLive: live === "1", slot: freeSlot(Number(number)), series: makeSeries(address, json) };
+const addRun = ({ id, number, name, curves: address, href, live }) => {
+  const run = { id: Number(id), number, name, href, isLive: live === "1", slot: freeSlot(Number(number)), series: makeSeries(address, json) };
   shown.push(run);
   return run;
 };
@@ -70,7 +70,7 @@ const showRuns = () => {
 
 const legendOf = (run, at) => {
   const item = document.createElement("li");
-  const link = Object.assign(document.createElement("a"), { href: run.place, textContent: `Run ${run.number}: ${run.name}`, title: run.name });
+  const link = Object.assign(document.createElement("a"), { href: run.href, textContent: `Run ${run.number}: ${run.name}`, title: run.name });
   item.append(mark(run.slot), link);
   if (at > 0) {
     const remove = Object.assign(document.createElement("button"), { type: "button", className: "quiet small", textContent: "×", ariaLabel: `Without run ${run.number}` });
@@ -204,7 +204,7 @@ const exchange = (id, fresh) => {
 };
 
 const bringState = async () => {
-  const text = await (await get(page.dataset.page, { "HX-Request": "true" })).text();
+  const text = await (await get(page.dataset.href, { "HX-Request": "true" })).text();
   const fresh = new DOMParser().parseFromString(text, "text/html");
   exchange("run-state", fresh.getElementById("run-state"));
   exchange("run-outcome", fresh.getElementById("run-outcome"));

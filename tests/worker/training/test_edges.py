@@ -255,7 +255,6 @@ def test_the_teacher_cache_starts_at_log_2_with_prompts_of_one_and_several_windo
 # Stopping, resuming, running out -----------------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="worker/training/run.py: see the helper's report", strict=True)
 def test_a_stop_while_samples_are_made_keeps_the_weights_and_not_their_means(
     models: Models, images: Path, tmp_path: Path
 ) -> None:
@@ -280,7 +279,6 @@ def test_a_stop_while_samples_are_made_keeps_the_weights_and_not_their_means(
     assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "unbroken" / name).read_bytes()
 
 
-@pytest.mark.xfail(reason="worker/training/run.py: see the helper's report", strict=True)
 def test_another_base_model_is_refused_on_resume(
     models: Models, images: Path, tmp_path: Path
 ) -> None:
@@ -295,7 +293,6 @@ def test_another_base_model_is_refused_on_resume(
         run(config)
 
 
-@pytest.mark.xfail(reason="worker/training/run.py: see the helper's report", strict=True)
 def test_a_finished_run_that_is_started_again_still_shows_all_its_steps(
     models: Models, images: Path, tmp_path: Path
 ) -> None:
@@ -348,7 +345,6 @@ def test_the_best_weights_are_those_that_the_folder_holds_after_going_back(
     assert (fresh.best_step, held()) == (1, 1)
 
 
-@pytest.mark.xfail(reason="worker/training/run.py: see the helper's report", strict=True)
 def test_a_run_that_went_back_and_then_learned_is_no_failure(
     models: Models, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

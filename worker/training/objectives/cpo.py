@@ -86,7 +86,7 @@ class Cpo:
         epoch: int,
     ) -> tuple[Entry, ...]:
         """What the teacher cache has for each image."""
-        teacher = self.parts.teacher
+        teacher, encodings = self.parts.teacher, self.parts.encodings
         assert teacher is not None
         return tuple(
             teacher.look_up(
@@ -96,8 +96,9 @@ class Cpo:
                     "id": item.image_id,
                     "epoch": epoch,
                     "t": float(view.t_B[row]),
-                    "content": contents[row],
-                    "texts": [getattr(item.texts, name) for name in CONDITIONS],
+                    # As tokens, because another tokenizer makes other texts of the same words.
+                    "content": encodings.split(contents[row]),
+                    "texts": [encodings.split(getattr(item.texts, name)) for name in CONDITIONS],
                 }
             )
             for row, item in enumerate(items)
