@@ -41,12 +41,6 @@ LOCK_SECONDS = 120.0
 STOPPED = 75
 # Exit codes of `python -m worker.training`, as the ledger's classes of failures.
 FAILURES = {2: "user_config", 3: "data", 4: "nan", 5: "oom_gpu"}
-# accelerate has no word for several processes on CPUs: --multi_gpu starts them, and finds no GPU.
-SHARDED = [
-    *("--use_fsdp", "--fsdp_version", "2", "--fsdp_reshard_after_forward", "true"),
-    *("--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP"),
-    *("--fsdp_state_dict_type", "FULL_STATE_DICT", "--fsdp_cpu_ram_efficient_loading", "false"),
-]
 ROOT = Path(__file__).resolve().parent.parent
 # Training needs no secret, so it is given none.
 SECRET = re.compile(
@@ -90,9 +84,10 @@ def command_of(config: Json, path: Path) -> list[str]:
         options = [
             *("--num_processes", str(scale["processes"]), "--num_machines", "1"),
             # Everything is said, so that no config file of somebody's home decides. The trainer does its
-            # own arithmetic, and several runs of one machine need different ports.
+            # own arithmetic and sharding, several runs of one machine need different ports, and
+            # accelerate has no word for several processes on CPUs: this one starts them.
             *("--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"),
-            *(SHARDED if scale["sharding"] == "fsdp" else ["--multi_gpu"]),
+            "--multi_gpu",
         ]
     else:
         return trainer
@@ -245,6 +240,8 @@ def judge(work: Work, code: int, folder: Path) -> None:
     """
     if code == 0:
         return
+    if code > 128:
+        code = 128 - code  # how a launcher says that one of its processes was killed
     reason = work.stop_reason
     if reason is not None and (code == STOPPED or code < 0):
         raise Stopped(reason)

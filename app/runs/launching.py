@@ -215,6 +215,8 @@ def _find_negative(
         return None
     if kind == "npo":
         raise Invalid("NPO makes the negative branch and takes none.", field=field)
+    if config["theta"]["mode"] == "full" and config["scale"]["sharding"] == "fsdp":
+        raise Invalid("Full fine-tuning with sharding cannot take a negative branch.", field=field)
     run = _finished_run(db, project, run_id, field)
     if run.kind != "npo":
         raise Invalid("The negative branch has to be an NPO run.", field=field)

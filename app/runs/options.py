@@ -352,6 +352,8 @@ def check_together(config: Mapping[str, Any], kind: str) -> None:
     Raises InvalidOptions.
     """
     errors = _check_training(config, kind) | _check_objective(config, kind)
+    if get(config, "scale.sharding") == "fsdp":
+        errors |= _check_sharding(config, kind)
     if get(config, "validation.patience") is not None and not get(config, "validation.every"):
         errors["validation.patience"] = "This needs validation: say every how many steps."
     if errors:
@@ -386,6 +388,21 @@ def _check_objective(config: Mapping[str, Any], kind: str) -> dict[str, str]:
         )
     if kind == "spo" and get(config, "spo.first") >= get(config, "spo.steps") - 1:
         errors["spo.first"] = "This has to be before the last step of a trajectory."
+    return errors
+
+
+def _check_sharding(config: Mapping[str, Any], kind: str) -> dict[str, str]:
+    errors = {}
+    if get(config, "scale.processes") == 1:
+        errors["scale.sharding"] = (
+            "This deals the model out to several processes; there is only one."
+        )
+    elif kind == "spo":
+        errors["scale.sharding"] = "SPO cannot be sharded."
+    if get(config, "optimization.optimizer") != "adamw":
+        errors["optimization.optimizer"] = "With sharding only AdamW works."
+    if get(config, "teacher.cache_folder") is not None:
+        errors[TEACHER_CACHE] = "With sharding predictions cannot be kept."
     return errors
 
 

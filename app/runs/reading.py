@@ -253,13 +253,17 @@ def find_curves(
     newest = db.scalars(
         select(RunMetric).where(*conditions).order_by(RunMetric.step.desc()).limit(1)
     ).first()
+    if newest is None:
+        return Curves([], newest=None, is_thinned=False, is_restart=is_restart)
+    # A run that trains logs between these statements; what is newer than `newest` comes the next time.
+    conditions.append(RunMetric.step <= newest.step)
     groups = [_find_buckets(db, conditions, DENSE, points)]
     for name in SPARSE:
         holds = [*conditions, RunMetric.values.has_key(name)]
         groups.append(_find_buckets(db, holds, (name,), points))
     return Curves(
         groups=[group for group in groups if group.mean],
-        newest=None if newest is None else (newest.step, newest.values.get("time")),
+        newest=(newest.step, newest.values.get("time")),
         is_thinned=any(group.low for group in groups),
         is_restart=is_restart,
     )

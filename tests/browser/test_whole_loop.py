@@ -430,18 +430,28 @@ def launch(loop: Loop, *, kind: str, steps: int, name: str) -> None:
     loop.visit("/runs")
     page.get_by_role("link", name="Launch a run").first.click()
     if page.get_by_label("Kind").input_value() != kind:
+        # As somebody leaves it who has pulled it taller.
+        page.locator("[name='samples.prompts']").evaluate("(each) => { each.style.height = '9rem'; }")
         with page.expect_response("**/runs/new?**"):
             page.get_by_label("Kind").select_option(kind)
     expect(page.get_by_label("Base model")).to_have_value("tiny-sdxl")
     page.get_by_label("Name").fill(name)
     page.locator("[name='optimization.max_steps']").fill(str(steps))
-    page.locator("[name='checkpoints.every']").fill("4")
     page.locator("[name='samples.every']").fill("8")
     page.locator("[name='samples.prompts']").fill("a jug beside three pears")
+    unfold(page, "Checkpoints").locator("[name='checkpoints.every']").fill("4")
     expect(page.locator("#estimate")).to_contain_text(f"{steps} steps")
     loop.lead.look(f"8-launch-{kind}")
     page.get_by_role("button", name="Launch").click()
     expect(page.get_by_role("heading", name=name)).to_be_visible()
+
+
+def unfold(page: Page, title: str) -> Locator:
+    """Open a section of the launch form."""
+    section = page.locator("details").filter(has=page.locator("summary", has_text=title))
+    section.locator("summary").click()
+    expect(section.get_by_role("textbox").first).to_be_visible()
+    return section
 
 
 def shown_step(page: Page) -> int:
@@ -472,6 +482,7 @@ def train(loop: Loop) -> None:
     # Long enough that the wish to stop comes before the end on a fast machine.
     launch(loop, kind="cpo_s", steps=LONG_STEPS, name="First alignment")
     expect(page.locator("#panels canvas").first).to_be_visible(timeout=LONG_MS)
+    look_while_it_trains(loop)
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator("#run-state .chip-cancelled")).to_be_visible(timeout=LONG_MS)
     stopped = shown_step(page)
@@ -482,6 +493,22 @@ def train(loop: Loop) -> None:
     assert shown_step(page) == LONG_STEPS
     expect(page.locator("#run-state")).to_contain_text("attempt 2")
     check_adapter(page)
+
+
+def look_while_it_trains(loop: Loop) -> None:
+    """Another run's curves, differences and the log, while news keeps coming."""
+    page = loop.page
+    page.locator("#compare summary").click()
+    page.get_by_label("First expert").check()
+    page.keyboard.press("Escape")
+    expect(page.locator("#legend li")).to_have_count(2)
+    page.locator("#run-differences summary").click()
+    page.get_by_label("This run and").select_option(label="run 1: First expert")
+    expect(page.locator("#run-differences tbody")).to_contain_text("objective.kind")
+    page.locator("#run-log summary").click()
+    loop.lead.look("8-live")
+    seen = shown_step(page)
+    expect.poll if False else None
 
 
 def check_adapter(page: Page) -> None:

@@ -220,7 +220,6 @@ def test_a_config_that_cannot_work_fails_with_the_trainers_sentence(
         (3, "data", False),
         (4, "nan", False),
         (5, "oom_gpu", False),
-        (6, "nan", False),
         (1, "unexpected", True),
         (75, "unexpected", True),
         (-9, "unexpected", True),
@@ -367,7 +366,7 @@ def test_one_process_is_started_without_a_launcher() -> None:
     ("scale", "words"),
     [
         ({"processes": 4}, ["--num_processes", "4", "--multi_gpu"]),
-        ({"processes": 2, "sharding": "fsdp"}, ["--use_fsdp", "--fsdp_version", "2"]),
+        ({"processes": 2, "sharding": "fsdp"}, ["--multi_gpu"]),
         ({"accelerate_config": "/hosts.yaml"}, ["--config_file", "/hosts.yaml"]),
     ],
 )

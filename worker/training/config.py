@@ -408,6 +408,8 @@ class Config:
     def __post_init__(self) -> None:
         for check in (self._check_data, self._check_expert, self._check_theta, self._check_rest):
             check()
+        if self.scale.sharding == "fsdp":
+            self._check_sharding()
 
     @property
     def images_per_step(self) -> int:
@@ -453,6 +455,31 @@ class Config:
             raise InvalidConfig(
                 "optimization.optimizer: adafactor is for theta.mode full; an adapter is small "
                 "enough for adamw"
+            )
+
+    def _check_sharding(self) -> None:
+        """What does not go with parts of a model on several processes, all of which make the same passes."""
+        optimizer = self.optimization.optimizer
+        if self.scale.processes == 1:
+            raise InvalidConfig("scale.sharding: fsdp takes several scale.processes; there is only one")
+        if optimizer != "adamw":
+            raise InvalidConfig(
+                f"optimization.optimizer: {optimizer} does not work with fsdp; choose adamw"
+            )
+        if self.objective.kind == "spo":
+            raise InvalidConfig(
+                "scale.sharding: passes of spo depend on what each process judges, and with fsdp all "
+                "make the same ones; choose none"
+            )
+        if self.teacher.cache_folder is not None:
+            raise InvalidConfig(
+                "teacher.cache_folder: each process's cache could hold other images, and with fsdp all "
+                "make the same passes; remove it, or choose scale.sharding none"
+            )
+        if self.samples.negative is not None and self.theta.mode == "full":
+            raise InvalidConfig(
+                "samples.negative: beside a theta.mode full it takes a third network, which "
+                "scale.sharding fsdp cannot make; remove it"
             )
 
     def _check_rest(self) -> None:

@@ -45,8 +45,6 @@ class Engine:
             raise InvalidConfig("device: cuda is asked for, but this machine shows no GPU to torch")
         _refuse_foreign(config)
         self.is_sharded = config.scale.sharding == "fsdp"
-        if self.is_sharded:
-            _refuse_unshardable(config)
         self.accelerator = _make_accelerator(config)
         self.processes = self.accelerator.num_processes
         self.rank = self.accelerator.process_index
@@ -161,34 +159,4 @@ def _refuse_foreign(config: Config) -> None:
         raise InvalidConfig(
             "scale.sharding: is none, but accelerate's config asks for FSDP; choose fsdp here, or "
             "distributed_type MULTI_GPU there"
-        )
-
-
-def _refuse_unshardable(config: Config) -> None:
-    """Raise InvalidConfig for what does not go with parts of a model on several processes."""
-    optimizer = config.optimization.optimizer
-    if config.scale.processes == 1:
-        raise InvalidConfig(
-            "scale.sharding: fsdp deals the model out to several processes, and scale.processes is 1; "
-            "raise that or choose none"
-        )
-    if optimizer != "adamw":
-        raise InvalidConfig(
-            f"optimization.optimizer: {optimizer} does not work on parts of weights; choose adamw, "
-            "whose memory fsdp shares out, or scale.sharding none"
-        )
-    if config.objective.kind == "spo":
-        raise InvalidConfig(
-            "scale.sharding: with fsdp all processes make the same passes, and in spo each one's "
-            "depend on what it judges; choose none"
-        )
-    if config.teacher.cache_folder is not None:
-        raise InvalidConfig(
-            "teacher.cache_folder: with scale.sharding fsdp all processes make the same passes, and "
-            "each one's cache could hold other images; remove it or choose none"
-        )
-    if config.samples.negative is not None and config.theta.mode == "full":
-        raise InvalidConfig(
-            "samples.negative: beside a theta.mode full it takes a third network, which scale.sharding "
-            "fsdp cannot make; remove it"
         )

@@ -106,6 +106,12 @@ export const makeCurves = (root, { onView, onStep }) => {
     return all.length ? [Math.min(...all.map(([first]) => first)), Math.max(...all.map(([, last]) => last))] : null;
   };
 
+  // What the panels show. A single step gets room on both sides: a scale without a width shows nothing.
+  const shownSteps = () => {
+    const [min, max] = view ?? extent();
+    return min === max ? { min: min - 1, max: max + 1 } : { min, max };
+  };
+
   const span = () => {
     const steps = extent();
     return share && steps ? Math.max(1e-9, share * (steps[1] - steps[0])) : 0;
@@ -250,13 +256,12 @@ export const makeCurves = (root, { onView, onStep }) => {
     }
     const signature = signatureOf(panel, lines);
     const table = tableOf(lines, panel.isLog);
-    const [min, max] = view ?? extent();
     const isNew = signature !== panel.signature;
     if (isNew) build(panel, lines, table);
     panel.signature = signature;
     panel.plot.batch(() => {
       if (!isNew) panel.plot.setData(table, false);
-      panel.plot.setScale("x", { min, max });
+      panel.plot.setScale("x", shownSteps());
     });
     read(panel);
   };
@@ -267,12 +272,11 @@ export const makeCurves = (root, { onView, onStep }) => {
 
   const paint = () => {
     frame = 0;
-    const steps = view ?? extent();
-    if (!steps) return;
+    if (!extent()) return;
     for (const panel of panels) {
       if (!panel.isInSight || panel.stale === STALE.nothing) continue;
       if (panel.stale === STALE.data) draw(panel);
-      else panel.plot?.setScale("x", { min: steps[0], max: steps[1] });
+      else panel.plot?.setScale("x", shownSteps());
       panel.stale = STALE.nothing;
     }
     if (readingIsStale) panels.forEach((panel) => panel.isInSight && read(panel));

@@ -91,13 +91,14 @@ export const makeSeries = (address, ask) => {
   let isThinned = false;
   let appended = 0;
   let asked = 0;
+  let bringing = null;
   let lines = new Map();
 
   const forget = () => {
     lines = new Map();
   };
 
-  const bring = async () => {
+  const bringNew = async () => {
     const query = newest && appended <= MOST_APPENDED ? `?after=${newest.step}${newest.time == null ? "" : `&seen=${newest.time}`}` : "";
     const answer = await ask(address + query);
     if (!query || answer.restart) {
@@ -112,6 +113,14 @@ export const makeSeries = (address, ask) => {
     append(whole, bucketsOf(answer));
     forget();
     return answer.groups.length > 0 || answer.restart;
+  };
+
+  // Two questions at once would bring the same steps twice.
+  const bring = () => {
+    bringing ??= bringNew().finally(() => {
+      bringing = null;
+    });
+    return bringing;
   };
 
   // Asks for more than is shown, so that a small move needs no question.

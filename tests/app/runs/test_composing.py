@@ -29,11 +29,12 @@ CROSS: dict[str, st.SearchStrategy[Any]] = {
     "objective.omega_l": st.sampled_from([2.0, 1.5]),
     "text.empty_neg": st.sampled_from(["skip", "null", "generic"]),
     "spo.first": st.integers(0, 30),
-    "spo.steps": st.integers(2, 30),
+    "spo.steps": st.integers(3, 30),
     "validation.every": st.sampled_from([0, 10]),
     "validation.patience": st.sampled_from([None, 3]),
     "scale.processes": st.sampled_from([1, 2]),
     "scale.sharding": st.sampled_from(["none", "fsdp"]),
+    "teacher.cache_folder": st.sampled_from([None, "cache"]),
 }
 
 

@@ -1,12 +1,15 @@
 """Curves: thinned so that nothing an eye looks for is lost, and continued where they ended."""
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy.orm import Session
+from sqlalchemy import event
+from sqlalchemy.orm import ORMExecuteState, Session
 from starlette.testclient import TestClient
 
+from app import database
 from app.accounts.models import Person
 from app.runs import reading, recording
 from app.runs.models import Run
@@ -166,6 +169,29 @@ def test_curves_continue_and_begin_again_after_a_resumption(
     record(db, run, [metric(step) | {"time": step + 5000.0} for step in range(901, 1001)])
     again = curves(**seen)
     assert (again["restart"], again["groups"][0]["first"][0], again["step"]) == (True, 1, 1000)
+
+
+@pytest.mark.parametrize("logged", [0, 3])
+def test_steps_logged_while_curves_are_read_come_the_next_time(
+    db: Session, run: Run, logged: int
+) -> None:
+    record(db, run, [metric(step) for step in range(1, logged + 1)])
+    steps = count(logged + 1)
+
+    def log_another(_: ORMExecuteState) -> None:
+        with Session(database.engine()) as training:
+            recording.record_metrics(training, run, [metric(next(steps))])
+            training.commit()
+
+    event.listen(db, "do_orm_execute", log_another)
+    found = [reading.find_curves(db, run)]
+    for _ in range(2):
+        after = found[-1].newest[0] if found[-1].newest else -1
+        found.append(reading.find_curves(db, run, after=after))
+    event.remove(db, "do_orm_execute", log_another)
+    brought = [step for each in found for group in each.groups for step in group.first]
+    assert brought == list(range(1, len(brought) + 1))
+    assert len(brought) > logged + 2
 
 
 def test_metrics_are_what_was_logged_a_page_at_a_time(

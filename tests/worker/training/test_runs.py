@@ -289,7 +289,9 @@ def test_a_broken_model_ends_with_4_and_changes_nothing(
     config = tmp_path / "config.yaml"
     config.write_text(write_yaml(replace(sft, model=replace(sft.model, path=str(broken)))))
     assert main([str(config)]) == 4
-    assert capsys.readouterr().err.splitlines()[-1].startswith("Gradients explode or are not numbers")
+    assert (
+        capsys.readouterr().err.splitlines()[-1].startswith("Gradients explode or are not numbers")
+    )
     assert read_json(Path(sft.run_folder) / "progress.json")["state"] == "failed"
     assert not (Path(sft.run_folder) / "checkpoints").exists()
 
