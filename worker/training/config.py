@@ -427,8 +427,7 @@ class Config:
         kind = self.objective.kind
         needed, other = ("pairs_folder", "dataset_folder")[:: 1 if kind in PAIRED else -1]
         if getattr(self, needed) is None:
-            what = "a pair dataset" if kind in PAIRED else "a dataset"
-            raise InvalidConfig(f"{needed}: objective {kind} needs the folder of {what}")
+            raise InvalidConfig(f"{needed}: objective {kind} needs this folder")
         if getattr(self, other) is not None:
             raise InvalidConfig(f"{other}: objective {kind} reads {needed} and not this; remove it")
 
@@ -452,16 +451,15 @@ class Config:
         if (self.theta.init == "path") != (self.theta.init_path is not None):
             raise InvalidConfig("theta.init_path: goes with theta.init path, and only with it")
         if self.theta.mode == "lora" and self.optimization.optimizer == "adafactor":
-            raise InvalidConfig(
-                "optimization.optimizer: adafactor is for theta.mode full; an adapter is small "
-                "enough for adamw"
-            )
+            raise InvalidConfig("optimization.optimizer: adafactor is for theta.mode full only")
 
     def _check_sharding(self) -> None:
         """What does not go with parts of a model on several processes, all of which make the same passes."""
         optimizer = self.optimization.optimizer
         if self.scale.processes == 1:
-            raise InvalidConfig("scale.sharding: fsdp takes several scale.processes; there is only one")
+            raise InvalidConfig(
+                "scale.sharding: fsdp takes several scale.processes; there is only one"
+            )
         if optimizer != "adamw":
             raise InvalidConfig(
                 f"optimization.optimizer: {optimizer} does not work with fsdp; choose adamw"

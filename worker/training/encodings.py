@@ -7,7 +7,7 @@ never under a position in some order.
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -67,7 +67,7 @@ class Encodings:
         )
         return found["latent"], found["size_ids"]
 
-    def encode_ahead(self, wanted: Sequence[tuple[Stored, tuple[int, int]]]) -> Iterator[None]:
+    def encode_ahead(self, wanted: Sequence[tuple[Stored, tuple[int, int]]]) -> Generator[None]:
         """Encode pictures one by one, while threads read the next ones; yields after each."""
         with ThreadPoolExecutor(READERS, thread_name_prefix="reading") as pool:
             reads: deque[Future[Picture] | None] = deque()

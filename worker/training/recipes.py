@@ -99,6 +99,7 @@ def sd15_small(
         samples=Samples(prompts=tuple(prompts), guidance=7.5),
         precision="bf16",
         device="cuda",
+        log_every=10,  # each line waits for the GPU
     )
 
 
@@ -134,6 +135,7 @@ def sdxl(
         samples=Samples(prompts=tuple(prompts)),
         precision="bf16",
         device="cuda",
+        log_every=10,  # each line waits for the GPU
     )
 
 
@@ -166,6 +168,7 @@ def paper_sdxl(
         model=Model(path=model),
         precision="bf16",
         device="cuda",
+        log_every=10,  # each line waits for the GPU
         data=Data(resolution=1024),
         samples=Samples(prompts=tuple(prompts)),
         **_paper_sdxl_parts(kind),
@@ -262,6 +265,7 @@ def paper_flux(
         samples=Samples(prompts=tuple(prompts), guidance=3.5),
         precision="bf16",
         device="cuda",
+        log_every=10,  # each line waits for the GPU
     )
 
 

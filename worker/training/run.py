@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -291,17 +291,18 @@ class Run:
             self.encodings.check_memory(
                 pictures[0], self.objective.texts(needed[0][0]), len(needed)
             )
-        for done, _ in enumerate(self.encodings.encode_ahead(pictures), 1):
-            self._check_stop_alone()
-            self.progress.show(
-                "loading",
-                f"Encoding images: {done} of {len(pictures)}.",
-                step=self.trainee.step,
-                total_steps=self.plan.total_steps,
-            )
-        for item, _ in needed:
-            self._check_stop_alone()
-            self.encodings.prepare_text(self.objective.texts(item))
+        with closing(self.encodings.encode_ahead(pictures)) as encoded:
+            for done, (item, _) in enumerate(needed):
+                self._check_stop_alone()
+                self.progress.show(
+                    "loading",
+                    f"Encoding images: {done} of {len(needed)}.",
+                    step=self.trainee.step,
+                    total_steps=self.plan.total_steps,
+                )
+                for _ in self.objective.pictures(item):
+                    next(encoded)
+                self.encodings.prepare_text(self.objective.texts(item))
         self.encodings.prepare_text([""])
         self.sampler.prepare()
         self.backbone.release_encoders()

@@ -260,6 +260,19 @@ const refresh = async () => {
   }, PAUSE);
 };
 
+// Cancel and Resume leave the runs that are laid over this one, and the part that is looked at, as they are.
+document.addEventListener("submit", async (event) => {
+  const form = event.target.closest("#run-state form");
+  if (!form) return;
+  event.preventDefault();
+  const answer = await fetch(form.action, { method: "POST", credentials: "same-origin" }).catch(() => null);
+  if (!answer?.ok) form.submit();
+  else {
+    document.activeElement.blur();
+    refresh();
+  }
+});
+
 let stream = null;
 let timer = 0;
 
