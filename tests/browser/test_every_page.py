@@ -15,6 +15,7 @@ from playwright.sync_api import APIRequestContext, Page
 
 from app.demo.painter import paint
 from app.main import routes
+from app.runs.launching import KINDS
 from tests.browser.house import House
 from tests.browser.watching import Window
 from worker.training.tiny_model import make_tiny_sdxl
@@ -294,6 +295,8 @@ def test_every_page(house: House, open_one: Callable[[], Window]) -> None:
     make_tiny_sdxl(house.home / "models" / "tiny-sdxl", 0, fit=False)
     lead, stranger = open_one(), open_one()
     pages = addresses(furnish(found_project(lead, house)))
+    # Each kind of run has a form of its own.
+    pages |= {f"show_launch-{kind}": f"{pages['show_launch']}?kind={kind}" for kind in KINDS}
     faults = {
         f"{name} {address}": inspect(
             stranger if name in STRANGERS | PARTICIPANTS else lead, name, address

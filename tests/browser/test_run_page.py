@@ -67,6 +67,7 @@ def test_the_page_of_a_run(house: House, open_one: Callable[[], Window]) -> None
     lay_runs_over_each_other(window, *runs)
     zoom_and_move(window.page, runs[0])
     find_spike(window.page, runs[0])
+    ask_twice_at_once(window.page)
     read_differences(window, *runs)
     choose_in_the_list(window.page, *runs)
 
@@ -155,6 +156,27 @@ def find_spike(page: Page, run: int) -> None:
     assert spike["highest"] == 25.0 and spike["points"] < 3100 and spike["rises"]
 
 
+def ask_twice_at_once(page: Page) -> None:
+    """News that are asked for twice at the same time are drawn once, in the order of their steps."""
+    steps = page.evaluate(
+        """async () => {
+          const { makeSeries } = await import(new URL("series.js", document.querySelector('script[src*="runs.js"]').src));
+          const logged = [1, 2, 3];
+          const answer = (after) => {
+            const steps = logged.filter((step) => step > after);
+            const groups = steps.length ? [{ first: steps, last: steps, mean: { loss: steps }, low: {}, high: {} }] : [];
+            return { groups, step: steps.at(-1) ?? null, time: null, thinned: false, restart: false };
+          };
+          const series = makeSeries("curves", async (address) => answer(Number(/after=([0-9]+)/.exec(address)?.[1] ?? -1)));
+          await series.bring();
+          logged.push(4, 5);
+          await Promise.all([series.bring(), series.bring()]);
+          return series.line("loss", 0)[0];
+        }"""
+    )
+    assert steps == [1, 2, 3, 4, 5]
+
+
 def read_differences(window: Window, first: int, second: int, _third: int) -> None:
     page = window.page
     page.goto(f"{ROOT}/{first}")
@@ -165,6 +187,10 @@ def read_differences(window: Window, first: int, second: int, _third: int) -> No
     expect(rows).to_contain_text("seed")
     expect(page.locator("#run-differences")).to_have_attribute("open", "")
     window.look("differences")
+    # An address that names both runs shows the same, and stays what it is.
+    page.goto(f"{ROOT}/{first}?against={second}")
+    expect(rows).to_have_count(1)
+    assert page.url.endswith(f"?against={second}")
 
 
 def choose_in_the_list(page: Page, first: int, _second: int, third: int) -> None:

@@ -431,7 +431,9 @@ def launch(loop: Loop, *, kind: str, steps: int, name: str) -> None:
     page.get_by_role("link", name="Launch a run").first.click()
     if page.get_by_label("Kind").input_value() != kind:
         # As somebody leaves it who has pulled it taller.
-        page.locator("[name='samples.prompts']").evaluate("(each) => { each.style.height = '9rem'; }")
+        page.locator("[name='samples.prompts']").evaluate(
+            "(each) => { each.style.height = '9rem'; }"
+        )
         with page.expect_response("**/runs/new?**"):
             page.get_by_label("Kind").select_option(kind)
     expect(page.get_by_label("Base model")).to_have_value("tiny-sdxl")
@@ -492,6 +494,7 @@ def train(loop: Loop) -> None:
     expect(page.locator("#run-state .chip-cancelled")).to_be_visible(timeout=LONG_MS)
     stopped = shown_step(page)
     assert 0 < stopped < LONG_STEPS
+    expect(page.locator("#legend li")).to_have_count(2)
     loop.lead.look("8-cancelled")
     page.get_by_role("button", name="Resume").click()
     wait_for_run(page)

@@ -3,7 +3,7 @@
 /* global uPlot */
 
 const PANELS = [
-  { title: "As in the paper", hint: "Distance to the expert's target, less the reference's. Below 0 is nearer. The winning part should fall, and winning − losing should be below 0.", of: { difference: "winning − losing", win: "winning", lose: "losing" } },
+  { title: "As in the paper", hint: "Below 0 is nearer to the target than the reference is. The winning part should fall, and winning − losing stay below 0.", of: { difference: "winning − losing", win: "winning", lose: "losing" } },
   { title: "Loss", of: { loss: "training", validation_loss: "validation" }, points: "validation_loss", log: true },
   { title: "Implicit accuracy", hint: "Share of images where the run gained more on the winner than on the loser.", of: { accuracy: "" }, range: [0, 1] },
   { title: "Gradient norm", hint: "Of all trained weights, before clipping.", of: { grad_norm: "" }, log: true },
@@ -244,6 +244,9 @@ export const makeCurves = (root, { onView, onStep }) => {
       return { line, text, output, at: lines.indexOf(line) + 1 };
     });
     panel.values.replaceChildren(...panel.outputs.map(({ output }) => output));
+    // Of several runs each quantity has a line of its own.
+    const drawn = new Set(shown.map(({ run }) => run)).size;
+    panel.values.style.setProperty("--columns", drawn > 1 ? drawn : Math.max(1, shown.length));
   };
 
   const draw = (panel) => {
@@ -431,7 +434,8 @@ export const makeCurves = (root, { onView, onStep }) => {
     panel.toggles = new Map(names.length > 1 ? names.map(([name, label]) => [name, makeToggle(name, label)]) : []);
     panel.values = make("div", { className: "values" });
     panel.holder = make("div", { className: "plot", role: "img" });
-    panel.figure = make("figure", { className: "panel", hidden: true }, make("figcaption", {}, title, ...panel.toggles.values(), ...(panel.log ? [makeLog(panel)] : [])), panel.values, panel.holder);
+    const hint = make("p", { className: "panel-hint muted small", textContent: panel.hint ?? "" });
+    panel.figure = make("figure", { className: "panel", hidden: true }, make("figcaption", {}, title, ...panel.toggles.values(), ...(panel.log ? [makeLog(panel)] : [])), hint, panel.values, panel.holder);
     root.append(panel.figure);
     new ResizeObserver(() => panel.plot?.setSize({ width: Math.max(panel.holder.clientWidth, 120), height: panel.height })).observe(panel.holder);
     return panel;

@@ -94,9 +94,9 @@ class Spo:
     def load(self, items: Sequence[Example], dealt: Pass, shape: Shape, epoch: int) -> Batch:
         """Draw what the trajectories start from, and put the prompts after as many empty ones."""
         parts, count, (width, height, windows) = self.parts, len(items), shape
-        shape = parts.encodings.latent(items[0], (width, height))[0].shape
+        latent_CHW, _ = parts.encodings.latent(items[0], (width, height))
         draws = [self._generator(epoch, item, "spo start") for item in items]
-        start_BCHW = torch.stack([torch.randn(shape, generator=each) for each in draws])
+        start_BCHW = torch.stack([torch.randn(latent_CHW.shape, generator=each) for each in draws])
         # What diffusers' pipelines tell SDXL when they make a picture of this size.
         size_ids_6 = torch.tensor([height, width, 0, 0, height, width], dtype=torch.float32)
         view = Noised(
@@ -108,9 +108,6 @@ class Spo:
         )
         contents = [content_of(parts, item.image_id, item.texts.content, epoch) for item in items]
         text = parts.encodings.text([*[""] * count, *contents], windows)
-        if parts.encodings.null_is_zeros:
-            text.hidden_BND[:count] = 0
-            text.pooled_BD[:count] = 0
         return Batch(
             epoch=epoch,
             items=tuple(items),
