@@ -1,13 +1,15 @@
 """Datasets as JSON."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from sqlalchemy.orm import Session
+from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
 from app.criteria.models import CriteriaVersion
-from app.datasets import freezing, pairing
+from app.datasets import freezing, pair_reading, pairing
+from app.datasets.access import ProjectPairs, picture
 from app.datasets.models import Dataset, PairDataset
 from app.datasets.schemas import (
     DatasetIn,
@@ -17,7 +19,11 @@ from app.datasets.schemas import (
     LabelPairsIn,
     PairDatasetOut,
     PairDatasetsOut,
+    PairOut,
+    PairPageOut,
 )
+from app.images import storage
+from app.images.access import Cursor, KnownTag
 from app.jobs.models import Job
 from app.jobs.queueing import get_job
 from app.projects.access import AnnotatorProject, LeadProject
@@ -111,9 +117,34 @@ def api_import_pairs(
 
 
 @router.get("/pairs/{pair_dataset_id}")
-def api_get_pair_dataset(pair_dataset_id: int, db: Db, project: AnnotatorProject) -> PairDatasetOut:
+def api_get_pair_dataset(pairs: ProjectPairs, db: Db, project: AnnotatorProject) -> PairDatasetOut:
     """One pair dataset with its counts and hashes."""
-    return _loaded_pairs(db, project, pairing.get_pair_dataset(db, project, pair_dataset_id))
+    return _loaded_pairs(db, project, pairs)
+
+
+@router.get("/pairs/{pair_dataset_id}/pairs")
+def api_list_pairs(
+    pairs: ProjectPairs,
+    split: pair_reading.Split = "train",
+    after: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = pair_reading.PAGE,
+) -> PairPageOut:
+    """The pairs of a split in the order of the file."""
+    page = pair_reading.read_page(pairs, split, after=after, limit=limit)
+    return PairPageOut(items=[PairOut.model_validate(each) for each in page.pairs], next=page.after)
+
+
+PICTURES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {each: {} for each in storage.TYPES.values()}}
+}
+
+
+@router.get("/pairs/{pair_dataset_id}/{kind}/{file}", response_class=Response, responses=PICTURES)
+def api_get_pair_picture(
+    pairs: ProjectPairs, kind: pair_reading.Kind, file: str, known: KnownTag = None
+) -> Response:
+    """A picture of a pair with a long side of at most 400 (`thumb`, WebP) or 2048 pixels (`display`, JPEG)."""
+    return picture(pairs, kind, file, known)
 
 
 def _loaded_pairs(db: Session, project: Project, pairs: PairDataset) -> PairDatasetOut:

@@ -8,9 +8,12 @@ from starlette.responses import RedirectResponse, Response
 from app.accounts.access import CurrentPerson
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import current_version
-from app.datasets import freezing, pairing
+from app.datasets import freezing, pair_reading, pairing
+from app.datasets.access import ProjectPairs, picture
 from app.datasets.forms import DatasetForm, ImportPairsForm, LabelPairsForm
-from app.datasets.models import Dataset
+from app.datasets.models import Dataset, PairDataset
+from app.errors import AppError
+from app.images.access import Cursor, KnownTag
 from app.jobs.models import OPEN_STATES
 from app.jobs.queueing import get_job
 from app.projects.access import AnnotatorProject, LeadProject
@@ -165,11 +168,18 @@ def submit_imported_pairs(
 
 @router.get("/pairs/{pair_dataset_id}")
 def show_pair_dataset(
-    pair_dataset_id: int, db: Db, answer: Answering, project: AnnotatorProject
+    pairs: ProjectPairs,
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    split: pair_reading.Split | None = None,
+    after: Cursor = None,
+    before: Cursor = None,
 ) -> Response:
-    """One pair dataset: what it was made from, counts, hash."""
-    pairs = pairing.get_pair_dataset(db, project, pair_dataset_id)
+    """One pair dataset: what it was made from, counts, hash, and a page of its pairs."""
     job = get_job(db, project, pairs.job_id) if pairs.job_id else None
+    split = split or _first_split(pairs)
+    found, problem = _read_pairs(pairs, split, after, before)
     return answer.show(
         "datasets/pair_dataset.html",
         fragment="datasets/_pair_dataset.html",
@@ -180,7 +190,35 @@ def show_pair_dataset(
         folder=pairing.folder_of(pairs) if pairs.folder else None,
         sources=pairing.SOURCES,
         splits=list(freezing.FRACTIONS),
+        split=split,
+        found=found,
+        problem=problem,
     )
+
+
+def _first_split(pairs: PairDataset) -> pair_reading.Split:
+    return next((each for each in pair_reading.SPLITS if pairs.counts.get(each)), "train")
+
+
+def _read_pairs(
+    pairs: PairDataset, split: pair_reading.Split, after: int | None, before: int | None
+) -> tuple[pair_reading.PairPage, AppError | None]:
+    """A page of pairs, or why there is none: what else is known of the pair dataset is shown anyway."""
+    nothing = pair_reading.PairPage([])
+    if pairs.manifest_sha256 is None:
+        return nothing, None
+    try:
+        return pair_reading.read_page(pairs, split, after=after, before=before), None
+    except AppError as error:
+        return nothing, error
+
+
+@router.get("/pairs/{pair_dataset_id}/{kind}/{file}")
+def show_pair_picture(
+    pairs: ProjectPairs, kind: pair_reading.Kind, file: str, known: KnownTag = None
+) -> Response:
+    """A picture of a pair: `thumb` or `display`."""
+    return picture(pairs, kind, file, known)
 
 
 # One dataset --------------------------------------------------------------------------------------

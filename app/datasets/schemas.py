@@ -109,3 +109,36 @@ class PairDatasetsOut(BaseModel):
 
     items: list[PairDatasetOut]
     next: int | None
+
+
+class PairImageOut(BaseModel):
+    """One side of a pair; `file` names its picture."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    image_id: str
+    file: str
+
+
+class PairOut(BaseModel):
+    """Two pictures for a prompt and why the winner is preferred.
+
+    `other_prompt` is the loser's where that is another one, `similarity` (0 to 1) how near the two are.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    pair_id: str
+    prompt: str
+    winner: PairImageOut
+    loser: PairImageOut
+    reason: str
+    other_prompt: str | None
+    similarity: float | None
+
+
+class PairPageOut(BaseModel):
+    """A page of pairs; `next` continues it as `after`."""
+
+    items: list[PairOut]
+    next: int | None

@@ -89,6 +89,18 @@ MAIN = (
 )
 # Titles that say enough without the section they stand in.
 TITLES = {
+    "objective.omega_w": "ω of the winner",
+    "objective.omega_l": "ω of the loser",
+    "objective.drop_all": "Share with the empty prompt",
+    "objective.drop_to_neg": "Share with A_neg alone",
+    "objective.drop_content": "Share without a prompt",
+    "objective.norm_eps": "Least distance to the loser",
+    "text.null": "Empty condition",
+    "text.reducer": "What is kept of the labels",
+    "text.empty_neg": "Images without negatives",
+    "text.generic_neg": "Generic negatives",
+    "flow.space": "Space of equal weight",
+    "theta.init": "Where it starts",
     "optimization.scale_lr": "Scale by the batch",
     "optimization.max_grad_norm": "Largest gradient norm",
     "optimization.ema_decay": "EMA decay",

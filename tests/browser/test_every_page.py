@@ -43,6 +43,7 @@ NO_PAGES = {
     "get_audit_image",
     "stream_run",
     "show_run_sample",
+    "show_pair_picture",
     "download_config",
     "download_adapter",
     "download_adapter_folder",

@@ -235,7 +235,7 @@ class Optimization:
     """How long, in which portions, and how fast."""
 
     epochs: Annotated[int, Range(1, 10_000)] = 1
-    """Passes over the images, unless max_steps is given."""
+    """Passes over the images, unless a number of steps is given."""
     max_steps: Annotated[int, Range(1, 10_000_000)] | None = None
     """Number of optimizer steps, over as many passes as that takes. Empty: epochs decides."""
     batch_size: Annotated[int, Range(1, 4096)] = 4

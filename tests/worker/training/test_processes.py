@@ -243,18 +243,18 @@ def refused(**changes: Any) -> Callable[[Config], Config]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (refused(scale=Scale(sharding="fsdp")), r"scale\.processes is 1"),
+        (refused(scale=Scale(sharding="fsdp")), r"scale\.sharding: fsdp takes several"),
         (
             refused(optimization=Optimization(optimizer="adamw_8bit")),
-            r"adamw_8bit does not work on parts of weights",
+            r"adamw_8bit does not work with fsdp",
         ),
         (
             refused(objective=Objective(kind="spo"), expert=None),
-            r"scale\.sharding: with fsdp all processes make the same passes",
+            r"scale\.sharding: passes of spo depend",
         ),
         (
             refused(teacher=Teacher(cache_folder="t")),
-            r"teacher\.cache_folder: with scale\.sharding",
+            r"teacher\.cache_folder: each process's cache",
         ),
         (
             refused(theta=Theta(mode="full"), samples=Samples(negative="n")),
