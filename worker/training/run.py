@@ -273,7 +273,7 @@ class Run:
             log.info(
                 "beta %g: %g on mean errors.", config.objective.beta, config.objective.beta / 2
             )
-        if config.theta.init != "base" or config.objective.reference != "base":
+        if config.objective.kind != "sft" and config.theta.init != config.objective.reference:
             log.info("Theta does not start as the reference, so the first loss is not log 2.")
         if config.data.split == "all":
             log.warning("The images learned from include the test images.")
@@ -467,7 +467,9 @@ class Run:
             ):
                 # What comes out of the run is shown, also where it was not sampled at the time.
                 self.sampler.make(
-                    self.validator.best_step, self._before_sample, keep=self.engine.is_main
+                    self.validator.best_step,
+                    partial(self.progress.show, "sampling"),
+                    keep=self.engine.is_main,
                 )
         with nullcontext() if has_best else self._with_means():
             weights = self._gather_weights()

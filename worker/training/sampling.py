@@ -59,7 +59,7 @@ class Sampler:
                 continue
             with self._playing(role) as network:
                 for case in cases:
-                    before_each(f"Sampling {case.index + 1} ({model}).")
+                    before_each(f"Making sample {case.index + 1} of the {model}.")
                     image = self._make(network, case)
                     if keep:
                         self._write(image, case)

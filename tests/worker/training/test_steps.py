@@ -15,7 +15,7 @@ from tests.worker.training.conftest import Start, quick
 from tests.worker.training.datasets import write_dataset
 from tests.worker.training.test_runs import WEIGHTS, moved, wait_for_step, weights
 from worker.pairs.from_labels import from_labels
-from worker.training.config import Config, Guard, Optimization, Teacher, Validation
+from worker.training.config import Config, Guard, Optimization, Samples, Teacher, Validation
 from worker.training.failures import NonFinite, Stopped
 from worker.training.metrics import read_lines
 from worker.training.run import run
@@ -172,6 +172,16 @@ def test_validation_compares_over_the_run_and_keeps_the_best(validated: Config) 
     )
     for name, tensor in load_file(folder / WEIGHTS).items():
         assert torch.equal(tensor, load_file(folder / "best" / Path(WEIGHTS).name)[name])
+
+
+def test_the_best_weights_are_shown_whatever_their_step(validated: Config) -> None:
+    samples = Samples(every=0, prompts=("a house",), steps=2, guidance=2.0)
+    run(replace(validated, samples=samples))
+    folder = Path(validated.run_folder)
+    best = json.loads((folder / "result.json").read_text())["best_step"]
+    rows = read_lines(folder / "samples/samples.jsonl")
+    shown = {row["step"] for row in rows if row["model"] == "target"}
+    assert shown == {0, best, 8}
 
 
 def test_a_run_that_no_longer_gets_better_ends(validated: Config) -> None:
