@@ -120,6 +120,13 @@ def read_dataset(
     )
 
 
+def read_criteria(folder: Path) -> Criteria:
+    """Read the criteria of a dataset folder. Raises InvalidDataset where they are not the recorded ones."""
+    manifest = _read_manifest(folder / "manifest.json")
+    listed = {entry["path"]: entry["sha256"] for entry in manifest["files"]}
+    return _read_criteria(folder / "criteria.json", listed)
+
+
 def choose_share(examples: Sequence[Example], share: float) -> tuple[Example, ...]:
     """The given share of the images, at least one, in their order (Table 3).
 

@@ -324,9 +324,8 @@ class Run:
         result = None
         if self.engine.is_main:
             values = to_dict(self.config)
-            self.step_log.trackers = open_trackers(
-                self.config.tracking, self.folder, values, self.trainee.step
-            )
+            trackers = open_trackers(self.config.tracking, self.folder, values, self.trainee.step)
+            self.step_log.trackers, self.sampler.listener = trackers, trackers.log_image
         try:
             self._go_on()
             result = self._finish()

@@ -36,6 +36,8 @@ class Sampler:
         self.config, self.folder = config, folder
         self.encodings, self.roles = encodings, roles
         self.path = folder / "samples" / "samples.jsonl"
+        # Told of each sample: step, a name that stays the same over the steps, and the file.
+        self.listener: Callable[[int, str, Path], None] | None = None
 
     def is_due(self, step: int, total_steps: int) -> bool:
         """Before the first step, after the last, and as often as the config says."""
@@ -64,6 +66,7 @@ class Sampler:
                     if keep:
                         self._write(image, case)
                         append_line(self.path, self._row(step, model, role, case))
+                        self._tell(step, model, case)
 
     def _models(self, step: int) -> Iterator[tuple[str, Role]]:
         yield "target", "theta"
@@ -97,6 +100,11 @@ class Sampler:
             "model": model,
         }
         return row | ({"negative": True} if self._is_against_negative(role) else {})
+
+    def _tell(self, step: int, model: str, case: Case) -> None:
+        if self.listener is not None:
+            name = f"{model}: {case.prompt}, seed {case.seed}"
+            self.listener(step, name, self.folder / "samples" / case.name)
 
     def _make(self, network: nn.Module, case: Case) -> Image.Image:
         samples, resolution = self.config.samples, self.config.data.resolution

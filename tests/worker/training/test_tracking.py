@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.worker.training.conftest import quick
 from worker.training import tracking
-from worker.training.config import Tracking
+from worker.training.config import Config, Samples, Tracking
 from worker.training.failures import InvalidConfig
+from worker.training.metrics import read_lines
+from worker.training.run import run
 from worker.training.tracking import Trackers, open_trackers
 
 CONFIG = {"seed": 3, "optimization": {"learning_rate": 1e-5, "max_steps": None}, "words": ["a"]}
@@ -304,3 +308,17 @@ def test_wandb_writes_offline_runs_of_one_id_and_no_secret(
     for path in folder.rglob("*"):
         assert not path.is_file() or secret.encode() not in path.read_bytes(), path
     assert "WANDB_MODE" not in os.environ
+
+
+@needs("tensorboard")
+def test_a_run_reports_its_metrics_and_samples(sft: Config) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    samples = Samples(every=2, prompts=("a house",), steps=2, guidance=2.0)
+    run(replace(quick(sft, 2), samples=samples, tracking=Tracking(tensorboard=True)))
+    found = EventAccumulator(str(Path(sft.run_folder) / "tensorboard")).Reload()
+    rows = read_lines(Path(sft.run_folder) / "metrics.jsonl")
+    assert [(e.step, e.value) for e in found.Scalars("loss")] == [
+        (row["step"], pytest.approx(row["loss"])) for row in rows
+    ]
+    assert [e.step for e in found.Images("target: a house, seed 0")] == [0, 2]

@@ -9,8 +9,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from taxonomy.formats.json import read_json
-from taxonomy.tree import InvalidCriteria
 from worker.agents.measured import label_image
 from worker.agents.rules import RULES
 from worker.training.backbones import Text
@@ -19,8 +17,8 @@ from worker.training.backbones.diffusers_backbone import DiffusersBackbone
 from worker.training.batches import Batch, Noised
 from worker.training.denoising import Step, estimate_x0, plan_steps, transition
 from worker.training.encodings import Stored
-from worker.training.examples import Example
-from worker.training.failures import InvalidConfig, InvalidDataset
+from worker.training.examples import Example, read_criteria
+from worker.training.failures import InvalidConfig
 from worker.training.losses import gaussian_log_prob, guided, spo_loss
 from worker.training.noise import Diffusion, generator_for
 from worker.training.objectives import Losses, Parts, content_of, weights_of
@@ -68,7 +66,7 @@ class Spo:
         self.parts, self.options = parts, parts.config.spo
         self.schedule = _diffusion_of(parts)
         self.steps = _plan_steps(parts, self.schedule)
-        self.keys = _judged_keys(Path(str(parts.config.dataset_folder)) / "criteria.json")
+        self.keys = _judged_keys(Path(str(parts.config.dataset_folder)))
 
     def item_id(self, item: Example) -> str:
         """The image's id."""
@@ -291,14 +289,10 @@ def _plan_steps(parts: Parts, schedule: Diffusion) -> tuple[Step, ...]:
         raise InvalidConfig(f"spo.steps: {error}") from error
 
 
-def _judged_keys(path: Path) -> frozenset[str]:
+def _judged_keys(dataset: Path) -> frozenset[str]:
     """The attribute pairs that candidates are judged by: those of the criteria that the agent decides."""
     decided = frozenset(rule.key for rule in RULES)
-    try:
-        criteria = read_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, InvalidCriteria) as error:
-        raise InvalidDataset(f"{path}: cannot be read as criteria: {error}") from error
-    judged = decided & {pair.key for pair in criteria.active_pairs()}
+    judged = decided & {pair.key for pair in read_criteria(dataset).active_pairs()}
     if any(rule.negative and rule.key in judged for rule in RULES):
         return judged
     log.warning(
