@@ -5,6 +5,7 @@ A launcher, which loads everything anew for each, has tests of its own in test_p
 
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 from multiprocessing.context import ForkServerProcess
@@ -42,14 +43,26 @@ def start_processes(*configs: Config) -> list[ForkServerProcess]:
 
 
 def run_processes(config: Config) -> None:
-    """Run to the end, which has to be a good one."""
+    """Run to the end, which has to be a good one.
+
+    With shards on a CPU torch's own gloo loop reads a null pointer once in some fifty runs (the kernel's log
+    names its thread, pt_gloo_runloop). GPUs do not use it, and a run that is started again goes on from its
+    checkpoint to the same end; so that one death, and no other, is forgiven once.
+    """
+    codes, said = _run_once(config)
+    if config.scale.sharding == "fsdp" and -signal.SIGSEGV in codes:
+        codes, said = _run_once(config)
+    assert set(codes) == {0}, f"{codes}: {said[-3000:]}"
+
+
+def _run_once(config: Config) -> tuple[list[int | None], str]:
     processes = start_processes(config)
     for process in processes:
         process.join(SECONDS)
     codes = [process.exitcode for process in processes]
     said = "".join(output_of(config, rank) for rank in range(len(codes)))
     kill(processes)
-    assert set(codes) == {0}, f"{codes}: {said[-3000:]}"
+    return codes, said
 
 
 def kill(processes: list[ForkServerProcess]) -> None:
