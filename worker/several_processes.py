@@ -6,7 +6,6 @@ passed on to the processes, which take the time they need for a checkpoint; the 
 the process that failed first; and all end with this one, however it ends.
 """
 
-import ctypes
 import logging
 import os
 import signal
@@ -17,13 +16,13 @@ from types import FrameType
 
 import yaml
 
-PR_SET_PDEATHSIG = 1
+from worker.training.death_signal import die_with_parent
 
 
 def main(arguments: list[str]) -> int:
     """Launch, and return the exit code of the first process that failed, or 0."""
     if os.environ.get("MORELLI_DIE_WITH_PARENT") == "1":
-        _die_with_parent()
+        die_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _pass_on)
     from accelerate.commands.launch import launch_command, launch_command_parser
@@ -65,15 +64,6 @@ def _children() -> Iterator[int]:
             continue
         if int(fields[1]) == os.getpid():
             yield int(entry.name)
-
-
-def _die_with_parent() -> None:
-    """Linux: have the kernel kill this process when the one that started it is gone."""
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 ends first says it, and the others end with its code.
 """
 
-import ctypes
 import logging
 import os
 import signal
@@ -23,11 +22,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 from worker.training.config_reading import load_config
+from worker.training.death_signal import die_with_parent
 from worker.training.ending import agree, leave
 from worker.training.failures import Ended, OutOfMemory
 
 log = logging.getLogger("worker.training")
-PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> int:
@@ -35,7 +34,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         return _say("usage: python -m worker.training CONFIG.yaml", 2)
     if os.environ.get("MORELLI_DIE_WITH_PARENT") == "1":
-        _die_with_parent()
+        die_with_parent()
     with _logging_to_stdout(), _noting_stops() as stop:
         try:
             config = load_config(arguments[0])
@@ -119,15 +118,6 @@ def _logging_to_stdout() -> Iterator[None]:
         yield
     finally:
         log.removeHandler(handler)
-
-
-def _die_with_parent() -> None:
-    """Linux: have the kernel kill this process when the one that started it is gone."""
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -29,11 +29,6 @@ class Noised:
     """omega(lambda_t), the weight of the timestep."""
     size_ids_B6: Tensor
 
-    def row(self, index: int) -> "Noised":
-        """One image, as a batch of one."""
-        one = slice(index, index + 1)
-        return Noised(*(getattr(self, each.name)[one] for each in fields(self)))
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
