@@ -1,6 +1,7 @@
 """Real trainings of the tiny model under the ledger: killed, cancelled, resumed, refused."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -99,6 +100,18 @@ def steps_of(run: Run) -> list[int]:
     return [row["step"] for row in metrics_of(run)]
 
 
+def pause_after(run: Run, steps: int) -> int:
+    """Suspend the trainer once it has done some steps; returns its process.
+
+    By its own file: what the worker mirrors comes later, and a fast machine may be done by then.
+    """
+    path = launching.folder_of(run) / "metrics.jsonl"
+    wait_until(lambda: path.exists() and len(path.read_bytes().splitlines()) > steps)
+    (trainer,) = trainers_of(run)
+    os.kill(trainer, signal.SIGSTOP)
+    return trainer
+
+
 def trainers_of(run: Run) -> list[int]:
     """Processes that train in a run's folder."""
     found = []
@@ -136,15 +149,14 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def test_a_killed_trainer_goes_on_and_stage_2_learns_from_it(
-    project: Project, dataset: Dataset, model: str
+    project: Project, dataset: Dataset, model: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     sft = launch(project, dataset, model, steps=STEPS)
     heard = redis.Redis.from_url(settings().redis_url.get_secret_value()).pubsub()  # type: ignore[union-attr, no-untyped-call]
     heard.subscribe(watching.channel_of(sft.id))
     with working(sft):
-        wait_until(lambda: len(steps_of(sft)) > 20)
-        (trainer,) = trainers_of(sft)
-        os.kill(trainer, signal.SIGKILL)
+        os.kill(pause_after(sft, 20), signal.SIGKILL)
     job = job_of(sft)
     assert (job.state, job.error_class, job.failures) == ("queued", "unexpected", 1)
     assert "SIGKILL" in str(job.error)
@@ -174,21 +186,23 @@ def test_a_killed_trainer_goes_on_and_stage_2_learns_from_it(
             assert reading.sample_path(db, found, each.file.removeprefix("samples/")).is_file()
         assert reading.adapter_path(found).stat().st_size > 1000
 
-    cpo = launch(project, dataset, model, steps=40, kind="cpo_s", expert_run_id=sft.id)
+    cpo = launch(project, dataset, model, steps=STEPS, kind="cpo_s", expert_run_id=sft.id)
     with working(cpo):
-        wait_until(lambda: len(steps_of(cpo)) > 3)
+        trainer = pause_after(cpo, 3)
         with unit_of_work() as db:
             queueing.request_cancel(db, project, cpo.job_id)
+        wait_until(lambda: "asking the trainer to stop" in caplog.text)
+        os.kill(trainer, signal.SIGCONT)
     assert job_of(cpo).state == "cancelled"
     stopped_at = steps_of(cpo)[-1]
-    assert stopped_at < 40
+    assert stopped_at < STEPS
     with unit_of_work() as db:
         assert reading.find_checkpoints(db, cpo)[0].step == stopped_at
         queueing.resume(db, project, cpo.job_id)
     ledger.run(cpo.job_id, HANDLERS)
     assert job_of(cpo).state == "succeeded"
     rows = metrics_of(cpo)
-    assert [row["step"] for row in rows] == list(range(1, 40 + 1))
+    assert [row["step"] for row in rows] == list(range(1, STEPS + 1))
     assert {"win", "lose", "accuracy", "loss", "grad_norm"} <= rows[-1].keys()
     with unit_of_work() as db:
         models = {each.model for each in reading.find_samples(db, db.get_one(Run, cpo.id))}

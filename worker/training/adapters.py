@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from worker.training.config import Lora
 from worker.training.failures import InvalidConfig
+from worker.training.lora_layers import use_fast_layers
 from worker.training.noise import generator_for
 
 Adapter = Literal["theta", "expert", "negative"]
@@ -96,7 +97,7 @@ def merged_copy(network: nn.Module, name: Adapter | None) -> nn.Module:
 
 
 def cast_adapter(network: nn.Module, name: Adapter, dtype: torch.dtype) -> None:
-    """Keep a frozen adapter in the dtype it is computed in: autocast would cast it in every pass."""
+    """Keep a frozen adapter in the dtype it is computed in, so that no pass has to cast it."""
     for parameter_name, parameter in network.named_parameters():
         if f".{name}." in parameter_name:
             parameter.data = parameter.data.to(dtype)
@@ -112,6 +113,7 @@ def _attach(network: nn.Module, name: Adapter, config: LoraConfig, place: str) -
         with warnings.catch_warnings():
             # "Already found a peft_config": several adapters on one network are the point.
             warnings.simplefilter("ignore", UserWarning)
+            use_fast_layers(config)
             inject_adapter_in_model(config, network, name)
     except ValueError as error:
         raise InvalidConfig(f"{place}: no layer of this model fits: {error}") from error
@@ -119,6 +121,3 @@ def _attach(network: nn.Module, name: Adapter, config: LoraConfig, place: str) -
         if f".{name}." in parameter_name:
             # peft gives adapters the base's dtype; steps of 1e-5 vanish in bf16 weights.
             parameter.data = parameter.data.float()
-    for layer in tuner_layers(network):
-        # peft would copy each layer's input to the adapter's float32, only for autocast to cast it back.
-        layer.cast_input_dtype_enabled = False  # type: ignore[attr-defined]  # peft looks for it

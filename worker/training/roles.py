@@ -70,7 +70,7 @@ class Roles:
         """Predict, float32 (B, C, H, W); only theta's prediction carries gradients."""
         if role == "theta":
             return self._call(self.theta_called, inputs)
-        with self.frozen(role) as network:
+        with self.frozen(role, folds=True) as network:
             return self._call(network, inputs)
 
     def _call(self, network: nn.Module, inputs: Inputs) -> Tensor:
@@ -79,10 +79,13 @@ class Roles:
         )
 
     @contextmanager
-    def frozen(self, role: Role) -> Iterator[nn.Module]:
-        """Have a network play a role, without gradients; afterwards theta is active again."""
+    def frozen(self, role: Role, *, folds: bool = False) -> Iterator[nn.Module]:
+        """Have a network play a role, without gradients; afterwards theta is active again.
+
+        With `folds` its adapter is computed in the fastest way, and not exactly as diffusers computes it.
+        """
         player = self.players[role]
-        self._switch(player)
+        self._switch(player, folds=folds)
         try:
             with torch.no_grad():
                 yield player.network
@@ -101,10 +104,11 @@ class Roles:
         if asleep or awake:
             raise AssertionError(f"not exactly theta would learn: {[*asleep, *awake][0]}")
 
-    def _switch(self, player: Player) -> None:
+    def _switch(self, player: Player, *, folds: bool = False) -> None:
         # Not peft's own set_adapter: it moves requires_grad along, which nothing here wants, and takes
         # milliseconds for SDXL's hundreds of layers, several times a step.
         for layer in self.layers[id(player.network)]:
             layer.__dict__["_disable_adapters"] = not player.adapters
+            layer.__dict__["folds"] = folds
             if player.adapters:
                 layer.__dict__["_active_adapter"] = list(player.adapters)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from worker.training.encodings import read_tensors, write_tensors
 
-FORMAT = "morelli-teacher/1"
+FORMAT = "morelli-teacher/2"
 DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
 
 

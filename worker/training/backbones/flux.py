@@ -110,7 +110,7 @@ class Flux(DiffusersBackbone):
         del size_ids_B6
         count, _, height, width = noisy_BCHW.shape
         text = text.to(self.device)
-        with self._autocast():
+        with self._autocast(network):
             packed_BND = network(
                 hidden_states=pack(noisy_BCHW.to(self.device, self.dtype)),
                 timestep=t_B.to(self.device, torch.float32),

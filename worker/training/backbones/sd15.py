@@ -45,7 +45,7 @@ class SD15(UNetBackbone):
     ) -> Tensor:
         """Predict the noise or v, float32; this model knows no sizes."""
         del size_ids_B6
-        with self._autocast():
+        with self._autocast(network):
             predicted: Tensor = network(
                 noisy_BCHW.to(self.device, self.dtype),
                 t_B.to(self.device),

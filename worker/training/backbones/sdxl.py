@@ -48,7 +48,7 @@ class SDXL(UNetBackbone):
     ) -> Tensor:
         """Predict the noise or v, float32; size ids are (original h, w, crop top, left, target h, w)."""
         text = text.to(self.device)
-        with self._autocast():
+        with self._autocast(network):
             predicted: Tensor = network(
                 noisy_BCHW.to(self.device, self.dtype),
                 t_B.to(self.device),

@@ -1,0 +1,58 @@
+"""Memory that tensors take while a step is computed, on any device and without memory for their values."""
+
+import gc
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class TensorMemory(TorchDispatchMode):
+    """The most bytes that tensors held at once, those that existed before included.
+
+    As a GPU's allocator counts them, but for what operations take and give back within themselves.
+    """
+
+    def __init__(self, device: str) -> None:
+        """Look for the tensors that exist already; `device` is the type of those that count."""
+        super().__init__()
+        self.device = device
+        self.now = self.peak = 0
+        self._seen: set[int] = set()
+        for tensor in _existing_tensors():
+            self._add(tensor)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Compute, and count what is new."""
+        result = func(*args, **(kwargs or {}))
+        for value in tree_leaves(result):
+            if isinstance(value, Tensor):
+                self._add(value)
+        return result
+
+    def _add(self, tensor: Tensor) -> None:
+        if tensor.device.type != self.device:
+            return
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()  # noqa: SLF001  # its identity
+        if key in self._seen:
+            return
+        self._seen.add(key)
+        self.now += size
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._remove, key, size)
+
+    def _remove(self, key: int, size: int) -> None:
+        self._seen.discard(key)
+        self.now -= size
+
+
+def _existing_tensors() -> Iterator[Tensor]:
+    gc.collect()
+    for found in gc.get_objects():
+        if issubclass(type(found), Tensor):
+            yield found
