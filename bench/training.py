@@ -28,6 +28,7 @@ import torch
 
 from bench import machine
 from bench.training_materials import make_expert, make_model, write_dataset, write_pairs
+from bench.training_memory_on_paper import count_memory
 from bench.training_on_paper import count_units, per_example
 from bench.training_report import GPU_COMMAND, Found, bars, on_paper, table
 from worker.training.failures import OutOfMemory
@@ -79,7 +80,9 @@ def parse(arguments: Sequence[str] | None) -> Wanted:
     parser.add_argument("--compile", action="store_true", help="this trainer's contenders only")
     parser.add_argument("--waits", action="store_true", help="say where the host waits for the GPU")
     parser.add_argument("--quick", action="store_true", help="few steps: does it run at all")
-    parser.add_argument("--on-paper", action="store_true", help="only count SDXL's operations")
+    parser.add_argument(
+        "--on-paper", action="store_true", help="only count SDXL's operations and memory"
+    )
     parser.add_argument("--json", type=Path, help="also write everything to this file")
     said = {name: value for name, value in vars(parser.parse_args(arguments)).items() if value}
     is_quick, is_gpu = said.pop("quick", False), said.get("device") == "cuda"
@@ -87,7 +90,7 @@ def parse(arguments: Sequence[str] | None) -> Wanted:
     usual = dict.fromkeys(Wanted.__dataclass_fields__) | {
         "full_architecture": is_full,
         "resolution": 1024 if is_gpu else 64,
-        "batch_size": 2 if is_quick else 4,
+        "batch_size": 2 if is_quick else 4 if is_gpu else 16,
         "window": 3 if is_quick else 5,
         "windows": 2 if is_quick else 5,
         "repetitions": 1 if is_quick else 3,
@@ -112,7 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     wanted = parse(arguments)
     print(describe(wanted))
     if wanted.on_paper:
-        print(on_paper(per_example(count_units(1024))))
+        memory = {batch_size: count_memory(1024, batch_size) for batch_size in (1, 4)}
+        print(on_paper(per_example(count_units(1024)), memory))
         return
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="morelli-bench-")))
@@ -214,9 +218,11 @@ def _measure(job: Job, wanted: Wanted, folder: Path) -> Found:
         for contender in ORDER[1:]:
             teacher = folder / "teacher-0" if contender == "filled" else folder / "teacher-counted"
             counted = replace(job, contender=contender, teacher=str(teacher), windows=1)
-            flops = _run(counted, folder)["flops_per_step"]
+            once = _run(counted, folder)
             for result in found[contender]:
-                result["flops_per_step"] = flops
+                result["flops_per_step"] = once["flops_per_step"]
+                if job.device == "cpu":
+                    result["memory_mb"] = once["memory_mb"]
     return found
 
 

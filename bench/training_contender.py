@@ -3,10 +3,12 @@
 python -m bench.training_contender JOB.json
 """
 
+import gc
 import json
 import math
 import resource
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +19,7 @@ from worker.training.__main__ import is_out_of_memory
 
 # isort: split
 import torch
+from torch import Tensor
 
 from bench.training_baseline import Settings, run_plain_dpo
 from bench.training_counting import Watch
@@ -24,6 +27,7 @@ from bench.training_materials import RANK
 from bench.training_stabilisation import measure_stabilisation
 from worker.training import recipes
 from worker.training.config import Checkpoints, Config, Data, Kind, Lora, Optimization, Teacher
+from worker.training.encodings import Encodings
 from worker.training.failures import OutOfMemory
 from worker.training.metrics import read_lines, used_memory_mb
 from worker.training.run import run, set_threads
@@ -79,11 +83,12 @@ class Measured:
     """To encode one item before the first step; 0 where each step encodes."""
     flops_per_step: int
     memory_mb: int
-    """Peak of the whole process: allocated on the GPU, resident on the CPU."""
+    """Peak: what is allocated on the GPU. On the CPU what tensors hold in a step, without those that would
+    not lie on a GPU: what is encoded already, and the encoders once they have left."""
+    resident_mb: int
+    """Peak of the whole process in the machine's memory, beyond what the libraries take."""
     memory_in_steps_mb: int | None
-    """Peak after warming up; on the CPU the system only knows the whole process's."""
-    memory_of_libraries_mb: int
-    """Resident before anything was loaded."""
+    """Peak after warming up, on a GPU."""
     waits: dict[str, int] = field(default_factory=dict)
     """Places in one step where the host waited for the GPU, and how often."""
 
@@ -159,20 +164,33 @@ def _watch(job: Job, items: int) -> Watch:
         # A compiled network does not show its operations.
         counts=not job.compile,
         notes_waits=job.notes_waits,
+        besides=_beside_the_gpu,
     )
+
+
+def _beside_the_gpu() -> Iterator[Tensor]:
+    """What this trainer would keep in the machine's memory if it had a GPU."""
+    for found in gc.get_objects():
+        if type(found) is Encodings:
+            for kept in found.memory.values():
+                yield from kept.values()
+            backbone: Any = found.backbone
+            for encoder in (*backbone.text_encoders, backbone.autoencoder.vae):
+                yield from encoder.parameters()
 
 
 def _measured(job: Job, watch: Watch, times: list[float], libraries_mb: int) -> Measured:
     is_gpu = job.device == "cuda"
     peak = used_memory_mb(watch.device)
+    on_gpu = max(peak, watch.memory_mb_before_steps)
     return Measured(
         seconds_per_step=[(after - before) / job.window for before, after in pairwise(times)],
         thread_seconds_per_step=watch.thread_seconds,
         encoding_seconds=watch.encoding_seconds,
         flops_per_step=watch.flops,
-        memory_mb=max(peak, watch.memory_mb_before_steps),
+        memory_mb=on_gpu if is_gpu else watch.tensor_bytes // 2**20,
         memory_in_steps_mb=peak if is_gpu else None,
-        memory_of_libraries_mb=0 if is_gpu else libraries_mb,
+        resident_mb=_resident_peak_mb() - libraries_mb,
         waits=dict(watch.waits),
     )
 

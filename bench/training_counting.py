@@ -5,7 +5,7 @@ import statistics
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils import flop_counter as torch_flops
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.training_memory import TensorMemory
 from worker.training.metrics import used_memory_mb
 
 # torch leaves them untyped.
@@ -90,10 +92,14 @@ class Watch:
     device: torch.device
     counts: bool = True
     notes_waits: bool = False
+    besides: Callable[[], Iterable[Tensor]] = tuple
+    """Finds tensors that do not count as memory."""
     ticks: list[float] = field(default_factory=list)
     thread_ticks: list[float] = field(default_factory=list)
     """The CPU seconds of the calling thread, at the same moments."""
     flops: int = 0
+    tensor_bytes: int = 0
+    """The most that tensors held at once in the counted step, where the device is the CPU."""
     waits: Counter[str] = field(default_factory=Counter)
     memory_mb_before_steps: int = 0
     _open: ExitStack = field(default_factory=ExitStack)
@@ -134,6 +140,10 @@ class Watch:
         counter = flop_counter()
         self._open.callback(lambda: setattr(self, "flops", counter.get_total_flops()))
         self._open.enter_context(counter)
+        if self.device.type == "cpu":
+            memory = TensorMemory("cpu", self.besides())
+            self._open.callback(lambda: setattr(self, "tensor_bytes", memory.peak))
+            self._open.enter_context(memory)
 
     def _note_waits(self) -> None:
         """Have torch warn at whatever waits for the GPU, and count the places."""

@@ -49,6 +49,7 @@ class Row:
     all_counted: float
     """Training examples a second, with the time to encode each of them once."""
     memory_mb: float
+    resident_mb: float
     flops: int
     """Of a step."""
 
@@ -68,9 +69,8 @@ def row_of(contender: str, results: list[dict[str, Any]], batch_size: int) -> Ro
         examples=batch_size / seconds,
         images=IMAGES.get(contender, 1) * batch_size / seconds,
         all_counted=1 / (seconds / batch_size + encoding),
-        memory_mb=statistics.median(
-            each["memory_mb"] - each["memory_of_libraries_mb"] for each in results
-        ),
+        memory_mb=statistics.median(each["memory_mb"] for each in results),
+        resident_mb=statistics.median(each["resident_mb"] for each in results),
         flops=results[0]["flops_per_step"],
     )
 
@@ -85,7 +85,9 @@ def table(job: Job, found: Found) -> str:
     rows = rows_of(job, found)
     base = rows["baseline"]
     rate = found["stabilisation"][0]["matrix_rate"]
-    where = "allocated on the GPU" if job.device == "cuda" else "resident beyond the libraries"
+    where = "allocated on the GPU, over the whole process"
+    if job.device != "cuda":
+        where = "what tensors held at once in a step; of those that would not lie on a GPU, none"
     lines = [" " * 40 + "".join(f"{name:>12}" for name in COLUMNS)]
     for name, row in rows.items():
         lines.append(
@@ -95,7 +97,9 @@ def table(job: Job, found: Found) -> str:
             f"{row.rate / 1e9:>12.1f}{row.rate / rate:>12.0%}"
         )
     lines += [
-        f"peak MiB: {where}, over the whole process{_peaks_in_steps(found)}",
+        f"peak MiB: {where}{_peaks_in_steps(found)}",
+        "resident in the machine's memory beyond the libraries: "
+        + ", ".join(f"{name} {row.resident_mb:.0f} MiB" for name, row in rows.items()),
         f"measured rate of large products of matrices in {job.precision}: {rate / 1e9:.1f} GFLOP/s",
         f"median step of all processes, and how far their medians spread: {_spreads(found)}",
         *_waits(found),
@@ -175,8 +179,10 @@ def stabilisation_cost(
     return statistics.median(costs), interval_of_median(costs), alone
 
 
-def on_paper(flops: Mapping[str, int]) -> str:
-    """Operations of one example of SDXL in full, and the ratio that they alone would give."""
+def on_paper(flops: Mapping[str, int], memory: Mapping[int, Mapping[str, int]]) -> str:
+    """Operations of one example of SDXL in full and the ratio that they alone would give; and the memory of
+    a step, by batch size.
+    """
     lines = [
         "SDXL at 1024 px, LoRA of rank 16, one example, counted on tensors without memory",
         f"{'':<40}{'TFLOP':>9}{'plain loop / this':>19}",
@@ -184,6 +190,15 @@ def on_paper(flops: Mapping[str, int]) -> str:
     for name, count in flops.items():
         ratio = flops["baseline"] / count
         lines.append(f"{TITLES[name]:<40}{count / 1e12:>9.2f}{ratio:>19.2f}")
+    lines.append(
+        "memory of a step in bf16, without gradient checkpointing, counted on such tensors"
+    )
+    for batch_size, peaks in memory.items():
+        shown = (
+            f"{name} {peak / 2**30:.1f} GiB ({peak / peaks['baseline']:.2f} x)"
+            for name, peak in peaks.items()
+        )
+        lines.append(f"batch size {batch_size}: {', '.join(shown)}")
     lines.append("Speed is not yet measured. To measure: " + GPU_COMMAND)
     return "\n".join(lines)
 

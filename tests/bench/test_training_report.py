@@ -30,7 +30,7 @@ def measured(seconds: float, memory_mb: int, encoding: float = 0.0) -> dict[str,
         "flops_per_step": 500,
         "memory_mb": memory_mb,
         "memory_in_steps_mb": memory_mb,
-        "memory_of_libraries_mb": 0,
+        "resident_mb": memory_mb,
         "waits": {},
     }
 
@@ -99,7 +99,11 @@ def test_the_cost_of_stabilising_is_a_share_of_a_step() -> None:
 
 
 def test_on_paper_ratios_are_those_of_the_operations() -> None:
-    text = on_paper({"baseline": 60 * 10**12, "filled": 15 * 10**12})
+    text = on_paper(
+        {"baseline": 60 * 10**12, "filled": 15 * 10**12},
+        {4: {"baseline": 8 * 2**30, "filled": 2 * 2**30}},
+    )
+    assert "batch size 4: baseline 8.0 GiB (1.00 x), filled 2.0 GiB (0.25 x)" in text
     assert text.split("\n")[3].split()[-2:] == ["15.00", "4.00"]
 
 

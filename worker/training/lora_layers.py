@@ -38,21 +38,25 @@ class LoraLinear(lora.Linear):
         if name is None or args or kwargs:
             result: Tensor = super().forward(x, *args, **kwargs)
             return result
-        dtype = _compute_dtype(x)
-        base: Any = self.base_layer
-        bias = base.bias if base.bias is None else base.bias.to(dtype)
-        weight, a, b = (
-            each.weight.to(dtype) for each in (base, self.lora_A[name], self.lora_B[name])
-        )
-        compute = self._compute()
-        with torch.autocast(x.device.type, enabled=False):
-            result = compute(x.to(dtype), weight, bias, a, b, self.scaling[name])
-            return result
+        device = x.device.type
+        if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
+            return self._compute(name, x)
+        x = x.to(torch.get_autocast_dtype(device))
+        with torch.autocast(device, enabled=False):
+            return self._compute(name, x)
 
-    def _compute(self) -> Any:
+    def _compute(self, name: str, x: Tensor) -> Tensor:
+        """Compute in the dtype of x."""
+        base: Any = self.base_layer
+        bias = base.bias if base.bias is None else base.bias.to(x.dtype)
+        weight, a, b = (
+            each.weight.to(x.dtype) for each in (base, self.lora_A[name], self.lora_B[name])
+        )
+        compute: Any = _folded if self.folds else _separate
         if torch.is_grad_enabled():
-            return _Product.apply
-        return _folded if self.folds else _separate
+            compute = _Product.apply
+        result: Tensor = compute(x, weight, bias, a, b, self.scaling[name])
+        return result
 
     def _plain_adapter(self) -> str | None:
         """The one active adapter, unless it is of a kind that only peft knows."""
@@ -114,9 +118,3 @@ def _separate(
     """The same without gradients, in peft's order."""
     added = functional.linear(functional.linear(x, a), b) * scale
     return functional.linear(x, weight, bias) + added
-
-
-def _compute_dtype(x: Tensor) -> torch.dtype:
-    device = x.device.type
-    is_autocast = torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-    return torch.get_autocast_dtype(device) if is_autocast else x.dtype

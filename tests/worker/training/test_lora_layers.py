@@ -127,8 +127,8 @@ def test_weights_of_an_adapter_may_be_more_precise_than_the_rest() -> None:
             part.weight.data = part.weight.data.float()
     x = torch.randn(50, INPUTS).bfloat16()
     layer = layers(fast)[0]
-    a, b = layer.lora_A["theta"].weight, layer.lora_B["theta"].weight
-    base: Any = layer.base_layer
+    parts: Any = layer
+    a, b, base = parts.lora_A["theta"].weight, parts.lora_B["theta"].weight, parts.base_layer
     exact = linear(x.float(), base.weight.float() + ALPHA / RANK * b @ a, base.bias.float())
     found = layer(x)
     assert found.dtype == torch.bfloat16
@@ -145,6 +145,7 @@ def test_under_autocast_it_computes_in_autocasts_dtype() -> None:
         assert fast(torch.randn(5, INPUTS)).dtype == torch.bfloat16
 
 
+@pytest.mark.filterwarnings("ignore:`lora_bias=True` was passed")
 @pytest.mark.parametrize(
     "options", [{"use_dora": True}, {"lora_bias": True}, {"lora_dropout": 0.3}]
 )
