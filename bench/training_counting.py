@@ -32,7 +32,9 @@ def flop_counter() -> FlopCounterMode:
         aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops,  # noqa: SLF001
         aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward_flops,  # noqa: SLF001
     }
-    return FlopCounterMode(display=False, custom_mapping=on_cpu)
+    # And no product that is added in place.
+    in_place = {aten.addmm_: _added_product_flops}
+    return FlopCounterMode(display=False, custom_mapping=on_cpu | in_place)
 
 
 def _attention_flops(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
@@ -43,6 +45,11 @@ def _attention_backward_flops(
     gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any
 ) -> int:
     return int(FORMULAS.sdpa_backward_flop_count(gradient, query, key, value))
+
+
+def _added_product_flops(_: Any, left: Any, right: Any, **__: Any) -> int:
+    (rows, inner), (_, columns) = left, right
+    return int(2 * rows * inner * columns)
 
 
 def wait_for(device: torch.device) -> None:

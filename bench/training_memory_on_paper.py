@@ -83,7 +83,7 @@ def _cpo(resolution: int, rows: int, *, is_cold: bool) -> int:
         if is_cold:
             asked: dict[Role, int] = {"expert": len(CONDITIONS) * rows, "reference": rows}
             for role, count in asked.items():
-                with roles.frozen(role, folds=True):
+                with roles.frozen(role, "folded"):
                     taught.append(_predict(network, *_inputs(resolution, count)))
         predicted = _predict(network, *_inputs(resolution, rows))
         torch.autograd.backward(predicted.square().mean())

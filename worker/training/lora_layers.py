@@ -1,18 +1,19 @@
-"""Linear layers with adapters, computed in fewer and larger operations than peft's own.
+"""Layers with adapters, computed in fewer and larger operations than peft's own.
 
 peft computes W x, then s B A x, then their sum, of which the scaling and the sum pass over all activations
 once more and do hardly anything there. It also keeps a copy of the layer's input in the dtype it computes
-in, and one more for each layer that reads the same input. Here
+in, and one more for each layer that reads the same input. Linear layers have three orders here:
 
-* a layer that learns writes s B A x into W x with the product itself, and its gradients the same way;
-* a frozen role in training has s B A added to W for the time of one product, where that is less work than
-  to add to the activations. Nothing of it is kept, so it takes no memory;
-* a picture is computed in peft's order, because diffusers has to repaint it to the last bit.
+* learning: s B A x is written into W x by the product itself, and its gradients the same way;
+* folded: s B A is added to W for the time of one product, where that is less work than to add to the
+  activations. For the expert, whose predictions are compared with nothing that another order computes;
+* peft: for pictures, because diffusers has to repaint them to the last bit.
 
-Names, files and everything about several adapters on a layer stay peft's.
+Convolutions have peft's order alone. Both kinds of layers compute in the dtype of their input, whatever the
+adapter's. Names, files, and adapters that are not one plain pair of matrices stay peft's.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from peft import LoraConfig
@@ -20,56 +21,74 @@ from peft.tuners import lora
 from torch import Tensor, nn
 from torch.nn import functional
 
+Order = Literal["peft", "learning", "folded"]
+
 
 def use_fast_layers(config: LoraConfig) -> None:
-    """Have peft make the layers of this module wherever it would make its own linear ones."""
-    config._register_custom_module({nn.Linear: LoraLinear})  # noqa: SLF001  # the only way in
+    """Have peft make the layers of this module wherever it would make its own."""
+    config._register_custom_module({nn.Linear: LoraLinear, nn.Conv2d: LoraConv2d})  # noqa: SLF001  # the only way in
 
 
 class LoraLinear(lora.Linear):
-    """peft's layer, with a faster forward pass for one plain adapter."""
+    """peft's layer, with other orders of computing one plain adapter."""
 
-    folds = False
-    """Add the active adapter to the weights for the time of a product. Set by who switches roles."""
+    order: Order = "peft"
+    """Set by who switches roles. With gradients it is always learning."""
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         """W x + s B A x of the active adapter, or W x without one."""
-        name = self._plain_adapter()
+        name = _plain_adapter(self, nn.Linear)
         if name is None or args or kwargs:
             result: Tensor = super().forward(x, *args, **kwargs)
             return result
-        device = x.device.type
-        if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
-            return self._compute(name, x)
-        x = x.to(torch.get_autocast_dtype(device))
-        with torch.autocast(device, enabled=False):
-            return self._compute(name, x)
-
-    def _compute(self, name: str, x: Tensor) -> Tensor:
-        """Compute in the dtype of x."""
         base: Any = self.base_layer
-        bias = base.bias if base.bias is None else base.bias.to(x.dtype)
-        weight, a, b = (
-            each.weight.to(x.dtype) for each in (base, self.lora_A[name], self.lora_B[name])
-        )
-        compute: Any = _folded if self.folds else _separate
-        if torch.is_grad_enabled():
-            compute = _Product.apply
-        result: Tensor = compute(x, weight, bias, a, b, self.scaling[name])
+        a, b, scale = self.lora_A[name].weight, self.lora_B[name].weight, self.scaling[name]
+        compute = _Product.apply if torch.is_grad_enabled() else ORDERS[self.order]
+        device = x.device.type
+        if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+            dtype = torch.get_autocast_dtype(device)
+            bias = base.bias if base.bias is None else base.bias.to(dtype)
+            with torch.autocast(device, enabled=False):
+                result = compute(
+                    x.to(dtype), base.weight.to(dtype), bias, a.to(dtype), b.to(dtype), scale
+                )
+        else:
+            result = compute(x, base.weight, base.bias, a.to(x.dtype), b.to(x.dtype), scale)
         return result
 
-    def _plain_adapter(self) -> str | None:
-        """The one active adapter, unless it is of a kind that only peft knows."""
-        if self.disable_adapters or self.merged or len(self.active_adapters) != 1:
-            return None
-        (name,) = self.active_adapters
-        is_plain = (
-            name in self.lora_A
-            and name not in self.lora_variant
-            and self.lora_B[name].bias is None
-            and isinstance(self.lora_dropout[name], nn.Identity)
-        )
-        return name if is_plain else None
+
+class LoraConv2d(lora.Conv2d):
+    """peft's layer, computing in the dtype of its input."""
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        """W * x + s B * (A * x) of the active adapter, or W * x without one."""
+        name = _plain_adapter(self, nn.Conv2d)
+        if name is None or args or kwargs:
+            result: Tensor = super().forward(x, *args, **kwargs)
+            return result
+        convolutions: Any = (self.lora_A[name], self.lora_B[name])
+        added = x
+        for conv in convolutions:
+            added = conv._conv_forward(added, conv.weight.to(added.dtype), None)  # noqa: SLF001  # its padding
+        result = self.base_layer(x)
+        result = result + added * self.scaling[name]
+        return result
+
+
+def _plain_adapter(layer: Any, kind: type[nn.Module]) -> str | None:
+    """The one active adapter, unless the layer or the adapter is of a kind that only peft knows."""
+    if layer.disable_adapters or layer.merged or len(layer.active_adapters) != 1:
+        return None
+    (name,) = layer.active_adapters
+    is_plain = (
+        # A subclass, say of quantised weights, multiplies in its own way.
+        type(layer.base_layer) is kind
+        and name in layer.lora_A
+        and name not in layer.lora_variant
+        and layer.lora_B[name].bias is None
+        and isinstance(layer.lora_dropout[name], nn.Identity)
+    )
+    return name if is_plain else None
 
 
 class _Product(torch.autograd.Function):
@@ -118,3 +137,6 @@ def _separate(
     """The same without gradients, in peft's order."""
     added = functional.linear(functional.linear(x, a), b) * scale
     return functional.linear(x, weight, bias) + added
+
+
+ORDERS: dict[Order, Any] = {"peft": _separate, "learning": _Product.apply, "folded": _folded}

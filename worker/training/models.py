@@ -51,6 +51,8 @@ def load_models(
     """
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
     backbone = load_backbone(config.model, config.flow, device, dtype)
+    # Theta starts at the reference only where norms of both compute in the same precision.
+    backbone.is_mixed = config.theta.mode == "full"
     if shard is None:
         _place(backbone.network, device)
     players: dict[Role, Player] = {"reference": Player(backbone.network)}
@@ -81,6 +83,9 @@ def load_models(
 def compile_blocks(network: nn.Module) -> None:
     """Compile the blocks that a network repeats: one graph serves all of them."""
     compiled: Any = network
+    # One for each role, with and without gradients, and each order of computing adapters.
+    dynamo: Any = torch._dynamo.config  # noqa: SLF001  # where torch keeps it
+    dynamo.recompile_limit = max(dynamo.recompile_limit, 32)
     compiled.compile_repeated_blocks()
 
 

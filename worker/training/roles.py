@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from worker.training.adapters import Adapter, tuner_layers
 from worker.training.backbones import Backbone, Text
+from worker.training.lora_layers import Order
 
 Role = Literal["theta", "expert", "reference", "negative"]
 
@@ -70,7 +71,7 @@ class Roles:
         """Predict, float32 (B, C, H, W); only theta's prediction carries gradients."""
         if role == "theta":
             return self._call(self.theta_called, inputs)
-        with self.frozen(role, folds=True) as network:
+        with self.frozen(role, "folded" if role == "expert" else "learning") as network:
             return self._call(network, inputs)
 
     def _call(self, network: nn.Module, inputs: Inputs) -> Tensor:
@@ -79,13 +80,14 @@ class Roles:
         )
 
     @contextmanager
-    def frozen(self, role: Role, *, folds: bool = False) -> Iterator[nn.Module]:
+    def frozen(self, role: Role, order: Order = "peft") -> Iterator[nn.Module]:
         """Have a network play a role, without gradients; afterwards theta is active again.
 
-        With `folds` its adapter is computed in the fastest way, and not exactly as diffusers computes it.
+        `order` is how adapters are computed: peft's for pictures. A reference needs theta's, so that their
+        predictions are the same where their weights are.
         """
         player = self.players[role]
-        self._switch(player, folds=folds)
+        self._switch(player, order)
         try:
             with torch.no_grad():
                 yield player.network
@@ -104,11 +106,11 @@ class Roles:
         if asleep or awake:
             raise AssertionError(f"not exactly theta would learn: {[*asleep, *awake][0]}")
 
-    def _switch(self, player: Player, *, folds: bool = False) -> None:
+    def _switch(self, player: Player, order: Order = "learning") -> None:
         # Not peft's own set_adapter: it moves requires_grad along, which nothing here wants, and takes
         # milliseconds for SDXL's hundreds of layers, several times a step.
         for layer in self.layers[id(player.network)]:
             layer.__dict__["_disable_adapters"] = not player.adapters
-            layer.__dict__["folds"] = folds
+            layer.__dict__["order"] = order
             if player.adapters:
                 layer.__dict__["_active_adapter"] = list(player.adapters)

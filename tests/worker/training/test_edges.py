@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from torch.nn import functional
 
 from taxonomy.prompt import conditions
 from tests.worker.training.datasets import seal, write_dataset, write_lines
@@ -200,6 +201,41 @@ def test_a_whole_network_starts_at_log_2_in_bf16(
         places["expert"] = expert.run_folder
     config = small(tmp_path / "run", model, kind, steps=1, **places)
     run(replace(config, precision="bf16", theta=Theta(mode="full")))
+    assert rows_of(config)[0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
+
+
+@pytest.fixture
+def norms_as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There autocast has norms compute in float32, which on a CPU it does not."""
+
+    def in_float32(norm: Any) -> Any:
+        def compute(x: torch.Tensor, *given: Any, **named: Any) -> torch.Tensor:
+            if not torch.is_autocast_enabled("cpu"):
+                return norm(x, *given, **named)  # type: ignore[no-any-return]
+            with torch.autocast("cpu", enabled=False):
+                exact = [e.float() if isinstance(e, torch.Tensor) else e for e in given]
+                return norm(x.float(), *exact, **named)  # type: ignore[no-any-return]
+
+        return compute
+
+    for name in ("layer_norm", "group_norm"):
+        monkeypatch.setattr(functional, name, in_float32(getattr(functional, name)))
+
+
+@pytest.mark.usefixtures("norms_as_on_a_gpu")
+@pytest.mark.parametrize(("mode", "start"), [("lora", "base"), ("lora", "sft"), ("full", "base")])
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")
+def test_in_bf16_theta_starts_where_the_reference_is(
+    models: Models, images: Path, tmp_path: Path, family: Family, mode: Any, start: Any
+) -> None:
+    model = _worn(models(family), tmp_path / "model")
+    expert = small(tmp_path / "expert", model, steps=3, dataset_folder=str(images))
+    run(replace(expert, optimization=replace(expert.optimization, learning_rate=0.01)))
+    places = {"dataset_folder": str(images), "expert": expert.run_folder}
+    config = small(tmp_path / "run", model, "cpo_s", steps=1, **places)
+    objective, theta = replace(config.objective, reference=start), Theta(mode=mode, init=start)
+    run(replace(config, precision="bf16", theta=theta, objective=objective))
     assert rows_of(config)[0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
 
 

@@ -1,6 +1,7 @@
 """The fast layers against peft's own, and against the formula."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners import lora
 from torch import Tensor, nn
 from torch.nn.functional import linear
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from worker.training.lora_layers import LoraLinear, use_fast_layers
+from worker.training.lora_layers import LoraConv2d, LoraLinear, use_fast_layers
 
+ATEN: Any = torch.ops.aten
 INPUTS, OUTPUTS, RANK, ALPHA = 12, 8, 4, 6.0
 
 
@@ -58,6 +61,29 @@ def layers(network: nn.Module) -> list[lora.Linear]:
     return [each for each in network.modules() if isinstance(each, lora.Linear)]
 
 
+def compute_in(network: nn.Module, order: str) -> None:
+    for layer in layers(network):
+        layer.__dict__["order"] = order
+
+
+def products(work: Callable[[], object]) -> list[tuple[int, ...]]:
+    """Shapes of all products of matrices, each as (rows, inner, columns)."""
+    found: list[tuple[int, ...]] = []
+
+    class Noting(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if func.overloadpacket in (ATEN.mm, ATEN.addmm, ATEN.addmm_):
+                left, right = args[-2:]
+                found.append((left.shape[0], left.shape[1], right.shape[1]))
+            return func(*args, **(kwargs or {}))
+
+    with Noting():
+        work()
+    return found
+
+
 def gradients(network: nn.Module, x: Tensor) -> dict[str, Tensor]:
     leaf = x.clone().requires_grad_()
     network(leaf).square().sum().backward()
@@ -79,16 +105,30 @@ def test_it_learns_as_pefts_layer_does() -> None:
         torch.testing.assert_close(found[name], gradient, rtol=1e-9, atol=1e-9)
 
 
-def test_it_needs_no_gradient_for_what_needs_none() -> None:
-    fast, plain = networks()
+def test_no_gradient_is_computed_for_what_needs_none() -> None:
+    fast, _ = networks()
+    layer = layers(fast)[0]
     x = torch.randn(5, INPUTS, dtype=torch.float64)
-    for network in (fast, plain):
-        network(x).square().sum().backward()
-    for one, other in zip(fast.parameters(), plain.parameters(), strict=True):
-        assert (one.grad is None) == (other.grad is None)
-        if one.grad is not None:
-            torch.testing.assert_close(one.grad, other.grad, rtol=1e-9, atol=1e-9)
-    assert x.grad is None
+    wanted = layer(x.clone().requires_grad_()).sum()
+    unwanted = layer(x).sum()
+    for_input = {(5, OUTPUTS, INPUTS), (5, RANK, INPUTS)}
+    assert for_input < set(products(lambda: torch.autograd.backward(wanted)))
+    assert not for_input & set(products(lambda: torch.autograd.backward(unwanted)))
+
+
+def test_each_order_multiplies_what_it_says() -> None:
+    fast, _ = networks()
+    layer = layers(fast)[0]
+    x = torch.randn(400, INPUTS, dtype=torch.float64)
+
+    def multiplied(order: str) -> set[tuple[int, ...]]:
+        layer.__dict__["order"] = order
+        with torch.no_grad():
+            return set(products(lambda: layer(x)))
+
+    base, down, up = (400, INPUTS, OUTPUTS), (400, INPUTS, RANK), (400, RANK, OUTPUTS)
+    assert multiplied("folded") == {(OUTPUTS, RANK, INPUTS), base}
+    assert multiplied("learning") == multiplied("peft") == {base, down, up}
 
 
 @pytest.mark.parametrize("rows", [1, 4, 5, 400])  # added to the activations, and to the weights
@@ -96,10 +136,10 @@ def test_a_folded_adapter_changes_the_order_of_sums_alone(rows: int) -> None:
     fast, plain = networks()
     x = torch.randn(rows, INPUTS, dtype=torch.float64)
     before = {name: each.clone() for name, each in fast.named_parameters()}
-    for layer in layers(fast):
-        layer.__dict__["folds"] = True
-    with torch.no_grad():
-        torch.testing.assert_close(fast(x), plain(x), rtol=1e-12, atol=1e-12)
+    for order in ("folded", "learning"):
+        compute_in(fast, order)
+        with torch.no_grad():
+            torch.testing.assert_close(fast(x), plain(x), rtol=1e-12, atol=1e-12)
     assert all(torch.equal(each, before[name]) for name, each in fast.named_parameters())
 
 
@@ -187,3 +227,53 @@ def test_layers_that_read_the_same_input_keep_it_once() -> None:
         kept[name] = sum(storages.values())
         assert len(results) == 3
     assert kept["fast"] < 0.5 * kept["plain"], kept
+
+
+class Picture(nn.Module):
+    """One convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)  # type: ignore[no-any-return]
+
+
+def convolutions(dtype: torch.dtype) -> tuple[nn.Module, nn.Module]:
+    torch.manual_seed(0)
+    base = Picture().to(dtype).requires_grad_(False)
+    found = []
+    for is_fast in (True, False):
+        network, config = copy.deepcopy(base), LoraConfig(r=RANK, target_modules=["conv"])
+        if is_fast:
+            use_fast_layers(config)
+        inject_adapter_in_model(config, network, "theta")
+        torch.manual_seed(1)
+        for name, parameter in network.named_parameters():
+            if ".lora_" in name:
+                nn.init.normal_(parameter, std=0.5)
+        found.append(network)
+    return found[0], found[1]
+
+
+def test_convolutions_are_pefts_to_the_last_bit() -> None:
+    fast, plain = convolutions(torch.float32)
+    assert type(fast.conv) is LoraConv2d and type(plain.conv) is lora.Conv2d
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(fast(x), plain(x))
+    fast.conv.enable_adapters(False)
+    assert torch.equal(fast(x), fast.conv.base_layer(x))
+
+
+def test_convolutions_compute_in_the_dtype_of_their_input() -> None:
+    """As diffusers does, which loads the adapter in the network's dtype."""
+    fast, plain = convolutions(torch.bfloat16)
+    parts: Any = fast.conv
+    for part in (parts.lora_A["theta"], parts.lora_B["theta"]):
+        part.weight.data = part.weight.data.float()
+    x = torch.randn(2, 3, 8, 8).bfloat16()
+    found = fast(x)
+    assert torch.equal(found, plain(x))
+    found.float().sum().backward()
+    assert parts.lora_A["theta"].weight.grad.dtype == torch.float32

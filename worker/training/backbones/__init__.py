@@ -55,6 +55,9 @@ class Backbone(Protocol):
     family: Family
     device: torch.device
     dtype: torch.dtype
+    """What everything but the autoencoder is computed in."""
+    is_mixed: bool
+    """Whether a network takes part whose weights are more precise than that: then all are computed alike."""
     network: nn.Module
     """The frozen pretrained network."""
     schedule: Schedule

@@ -39,7 +39,7 @@ class DiffusersBackbone:
 
         The network stays where it is, as it may be too large for the device: see `models.load_models`.
         """
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self.is_mixed = device, dtype, False
         self.pipeline = pipeline
         network = getattr(pipeline, self.network_name)
         self.network: nn.Module = network.requires_grad_(False).eval()
@@ -164,14 +164,16 @@ class DiffusersBackbone:
         return painter
 
     def _autocast(self, network: nn.Module) -> torch.autocast:
-        """For a network whose weights are more precise than what is computed: theta's own, as a whole.
+        """For networks whose weights are more precise than what is computed, and whatever is compared with
+        them: on a GPU it has norms compute in float32.
 
-        Not where the weights have that dtype already. Autocast would have each norm read, write and keep
-        float32, which on SDXL takes half of all memory for activations, and which no pipeline does that
-        later paints with the adapter.
+        Not where all weights have that dtype already: then norms would only read, write and keep twice as
+        much, and compute what no pipeline computes that later paints with the adapter.
         """
         own = next(each for name, each in network.named_parameters() if ".lora_" not in name)
-        return torch.autocast(self.device.type, self.dtype, enabled=own.dtype != self.dtype)
+        is_needed = self.is_mixed or own.dtype != self.dtype
+        enabled = is_needed and self.dtype != torch.float32
+        return torch.autocast(self.device.type, self.dtype, enabled=enabled)
 
     @cached_property
     def _network_fingerprint(self) -> str:

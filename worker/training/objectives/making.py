@@ -56,6 +56,7 @@ def _open_teacher(config: Config, models: Models) -> TeacherCache | None:
     values = to_dict(config)
     identity = {
         "network": models.backbone.network_fingerprint(),
+        "is_mixed": models.backbone.is_mixed,
         "encoders": models.backbone.fingerprint(),
         "expert": models.expert_sha256,
         "reference": config.objective.reference,
