@@ -70,9 +70,8 @@ class LoraConv2d(lora.Conv2d):
         added = x
         for conv in convolutions:
             added = conv._conv_forward(added, conv.weight.to(added.dtype), None)  # noqa: SLF001  # its padding
-        result = self.base_layer(x)
-        result = result + added * self.scaling[name]
-        return result
+        found: Tensor = self.base_layer(x) + added * self.scaling[name]
+        return found
 
 
 def _plain_adapter(layer: Any, kind: type[nn.Module]) -> str | None:
