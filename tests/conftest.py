@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -23,6 +24,12 @@ from app.tables import Model
 from tests.factories import Make
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# Property tests run by number of examples, never by the clock: the machine may be busy.
+hypothesis.settings.register_profile(
+    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tests")
 
 APPEND_ONLY = {"label_event", "node_change", "criteria_version", "job_event"}
 

@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.house import House, morelli_up
 from tests.browser.install_chromium import find_chromium
-from tests.browser.watching import Window, check_faultless, open_window
+from tests.browser.watching import WAIT_MS, Window, check_faultless, open_window
+
+# Playwright gives what is expected five seconds, which a busy machine may take for one request.
+expect.set_options(timeout=WAIT_MS)
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """The windows of these tests miss no fault: what a page does wrong ends the test that opened it."""
 
+import re
+import time
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from app.web.protection import HEADERS
-from tests.browser.watching import check_faultless, open_window
+from tests.browser.watching import WAIT_MS, Window, check_faultless, open_window
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
@@ -37,7 +39,14 @@ def test_a_fault_is_noted(chromium: Browser, tmp_path: Path, does: str, noted: s
     window.page.goto("/")
     check_faultless([window])
     window.page.evaluate(f"() => {{ {does}; }}")
-    window.page.wait_for_timeout(200)
+    wait_for_fault(window, noted)
     window.context.close()
     with pytest.raises(AssertionError, match=noted):
         check_faultless([window])
+
+
+def wait_for_fault(window: Window, noted: str) -> None:
+    """Let Playwright deliver events until the fault is among them; without it the test fails below."""
+    ends = time.monotonic() + WAIT_MS / 1000
+    while time.monotonic() < ends and not any(re.search(noted, each) for each in window.faults):
+        window.page.wait_for_timeout(20)

@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import APIRequestContext, FilePayload, Locator, Page, expect
 
 from app.demo.painter import paint
+from tests.browser.holding import Trainer, held, wait_until
 from tests.browser.house import House
 from tests.browser.watching import Window, check_faultless
 from worker.training.tiny_model import make_tiny_sdxl
@@ -27,7 +28,7 @@ pytestmark = [
 
 PAINTINGS = 12
 LONG_MS = 180_000
-LONG_STEPS = 160
+LONG_STEPS = 100
 PASSWORD = "sfumato and impasto"
 
 
@@ -75,6 +76,14 @@ def painted_zip() -> bytes:
 def wait_for_state(page: Page, state: str, timeout: float = LONG_MS) -> None:
     """Wait until the job that the page shows is in this state."""
     expect(page.locator(f".chip-{state}").first).to_be_visible(timeout=timeout)
+
+
+def follow(page: Page, link: Locator) -> None:
+    """Click a link, and wait until the scripts of the page behind it have run: keys pressed and choices
+    made before that are lost, and Playwright's click waits for the beginning of the page alone.
+    """
+    link.click()
+    page.wait_for_load_state()
 
 
 def use_keyboard(page: Page, *keys: str) -> None:
@@ -176,7 +185,7 @@ def write_criteria(loop: Loop) -> None:
     page = loop.page
     loop.visit("/criteria")
     page.get_by_role("link", name="Load a file, or the criteria for paintings").click()
-    page.get_by_role("button", name="Begin with these").click()
+    follow(page, page.get_by_role("button", name="Begin with these"))
     expect(page.get_by_text("7 root dimensions")).to_be_visible()
     expect(page.get_by_text("246 attribute pairs")).to_be_visible()
     expect(page.locator("#tree li.level-1 > details > summary .counts")).to_have_count(7)
@@ -193,6 +202,8 @@ def write_criteria(loop: Loop) -> None:
 
     expect(page.locator("#panel").get_by_role("heading", name="Edges")).to_be_visible()
     page.locator("#panel").get_by_role("link", name="Add below").click()
+    # The page goes to its first field by itself, a moment after it is there.
+    expect(page.get_by_label("+ Positive name")).to_be_focused()
     page.get_by_label("+ Positive name").fill("Edges that breathe")
     page.get_by_label("+ Positive definition").fill("Contours open where form turns into light.")
     page.get_by_label("− Negative name").fill("Edges like cut paper")
@@ -215,7 +226,7 @@ def write_criteria(loop: Loop) -> None:
 def import_images(loop: Loop) -> None:
     page = loop.page
     loop.visit("/images")
-    page.get_by_role("link", name="Import images").first.click()
+    follow(page, page.get_by_role("link", name="Import images").first)
     archive: FilePayload = {
         "name": "studio.zip",
         "mimeType": "application/zip",
@@ -354,7 +365,7 @@ def confirm_the_rest(loop: Loop) -> None:
 def audit_labels(loop: Loop, open_one: Callable[[], Window]) -> list[Window]:
     page = loop.page
     loop.visit("/audits")
-    page.get_by_role("link", name="New audit").click()
+    follow(page, page.get_by_role("link", name="New audit"))
     page.get_by_label("Name").fill("Spring audit")
     page.get_by_label("Images", exact=True).fill("2")
     page.get_by_label("With at least this many labels").fill("5")
@@ -387,6 +398,8 @@ def judge(window: Window, link: str, answer: Callable[[int], str]) -> None:
     number = 0
     for position in (1, 2):
         expect(page.get_by_text(f"Image {position} of 2", exact=True)).to_be_visible()
+        # Keys pressed before the page's script has run are lost.
+        page.wait_for_load_state()
         picture = page.locator("#picture")
         expect(picture).to_have_js_property("complete", value=True)
         assert picture.evaluate("(image) => image.naturalWidth") > 0
@@ -428,7 +441,7 @@ def launch(loop: Loop, *, kind: str, steps: int, name: str) -> None:
     """Fill in the launch form and send it."""
     page = loop.page
     loop.visit("/runs")
-    page.get_by_role("link", name="Launch a run").first.click()
+    follow(page, page.get_by_role("link", name="Launch a run").first)
     if page.get_by_label("Kind").input_value() != kind:
         # As somebody leaves it who has pulled it taller.
         page.locator("[name='samples.prompts']").evaluate(
@@ -436,6 +449,8 @@ def launch(loop: Loop, *, kind: str, steps: int, name: str) -> None:
         )
         with page.expect_response("**/runs/new?**"):
             page.get_by_label("Kind").select_option(kind)
+        # The answer has come; what is filled in before it is shown would be lost.
+        expect(page.locator("#field-expert_run_id")).to_be_visible()
     expect(page.get_by_label("Base model")).to_have_value("tiny-sdxl")
     page.get_by_label("Name").fill(name)
     page.locator("[name='optimization.max_steps']").fill(str(steps))
@@ -486,11 +501,13 @@ def train(loop: Loop) -> None:
     assert shown_step(page) == 8
     loop.lead.look("8-sft")
 
-    # Long enough that the wish to stop comes before the end on a fast machine.
     launch(loop, kind="cpo_s", steps=LONG_STEPS, name="First alignment")
-    expect(page.locator("#panels canvas").first).to_be_visible(timeout=LONG_MS)
-    look_while_it_trains(loop)
-    page.get_by_role("button", name="Cancel").click()
+    with held(loop.house.home) as trainer:
+        expect(page.locator("#panels canvas").first).to_be_visible(timeout=LONG_MS)
+        look_while_it_trains(loop, trainer)
+        page.get_by_role("button", name="Cancel").click()
+        said = loop.house.lines
+        wait_until(lambda: any("asking the trainer to stop" in line for line in said), "it is told")
     expect(page.locator("#run-state .chip-cancelled")).to_be_visible(timeout=LONG_MS)
     stopped = shown_step(page)
     assert 0 < stopped < LONG_STEPS
@@ -503,19 +520,22 @@ def train(loop: Loop) -> None:
     check_adapter(page)
 
 
-def look_while_it_trains(loop: Loop) -> None:
+def look_while_it_trains(loop: Loop, trainer: Trainer) -> None:
     """Another run's curves, differences and the log, while news keeps coming."""
     page = loop.page
     page.locator("#compare summary").click()
+    trainer.train(3)
     page.get_by_label("First expert").check()
     page.keyboard.press("Escape")
     expect(page.locator("#legend li")).to_have_count(2)
     page.locator("#run-differences summary").click()
+    trainer.train(3)
     page.get_by_label("This run and").select_option(label="run 1: First expert")
     expect(page.locator("#run-differences tbody tr")).not_to_have_count(0)
     page.locator("#run-log summary").click()
     loop.lead.look("8-live")
     seen = shown_step(page)
+    trainer.train(3)
     expect(step_cell(page)).not_to_have_text(str(seen), timeout=LONG_MS)
 
 

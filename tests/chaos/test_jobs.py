@@ -58,7 +58,7 @@ def test_a_killed_worker_takes_its_trainer_along_and_the_next_one_finishes(
     run = ask_for_training(materials)
     wait_for_mid_run(run)
     first.kill()
-    wait_until(lambda: not first.family() and not trainers_of(run), "no orphan is left", 5)
+    wait_until(lambda: not first.family() and not trainers_of(run), "no orphan is left", 30)
     assert not is_complete(run), "the trainer outlived its worker and went on to the end"
     assert (job_of(run).state, job_of(run).attempt) == ("running", 1)
 

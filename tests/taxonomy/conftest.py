@@ -1,8 +1,6 @@
-"""Property tests here run by number of examples, never by the clock: the machine may be busy."""
+"""Property tests here take fewer examples; as all tests, they do not run by the clock."""
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
-settings.register_profile(
-    "taxonomy", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
-)
+settings.register_profile("taxonomy", settings.get_profile("tests"), max_examples=60)
 settings.load_profile("taxonomy")

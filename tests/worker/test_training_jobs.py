@@ -406,7 +406,9 @@ def stop(*_):
     time.sleep(0.3)  # a checkpoint takes its time
     sys.exit(75)
 signal.signal(signal.SIGTERM, stop)
-(here / f"rank-{os.environ['RANK']}").write_text(str(os.getpid()))
+mine = here / f"rank-{os.environ['RANK']}"
+(here / f".{mine.name}").write_text(str(os.getpid()))
+(here / f".{mine.name}").rename(mine)  # whoever sees it can read it
 if sys.argv[2] == "wait":
     time.sleep(120)
 sys.stderr.write("What went wrong.\\n")

@@ -13,7 +13,7 @@ import redis
 from app.embedded import Servers
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Whether the condition holds within the time."""
     deadline = time.monotonic() + seconds
     while not condition():

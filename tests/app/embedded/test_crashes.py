@@ -48,7 +48,7 @@ def test_a_killed_supervisor_leaves_no_server(home: Path, supervise: Supervise) 
     with connect(servers) as connection:
         pids["backend"] = connection.info.backend_pid
         supervisor.kill()
-        assert until(lambda: not any(is_alive(pid) for pid in pids.values()), seconds=10)
+        assert until(lambda: not any(is_alive(pid) for pid in pids.values()))
     with embedded.start(home, durable=False) as running:
         assert kept(running.servers) == (["before the kill"], ["before the kill"])
 
@@ -313,4 +313,4 @@ time.sleep(3600)
     caller.kill()
     caller.wait()
     caller.stdout.close()
-    assert until(lambda: not is_alive(pid), seconds=10)
+    assert until(lambda: not is_alive(pid))

@@ -62,21 +62,37 @@ def sft(tmp_path: Path, tiny_model: Path, dataset: Path) -> Config:
     return quick(tiny_sft(str(tmp_path / "run"), str(dataset), str(tiny_model)), 6)
 
 
+# All of a run but writing its result.
+ENDLESS = """
+import sys, time
+from worker.training.__main__ import main
+import worker.training.run
+worker.training.run.write_results = lambda *_: time.sleep(600)
+main(sys.argv[1:])
+"""
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Start:
     """Start a run as its own process, as the worker does."""
+    return lambda config: _start(tmp_path, config, "-m", "worker.training")
 
-    def start(config: Config) -> subprocess.Popen[str]:
-        path = tmp_path / "config.yaml"
-        path.write_text(write_yaml(config))
-        return subprocess.Popen(
-            [sys.executable, "-m", "worker.training", str(path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
 
-    return start
+@pytest.fixture
+def start_endless(tmp_path: Path) -> Start:
+    """The same, but it does not finish: no machine is so fast that a kill comes too late."""
+    return lambda config: _start(tmp_path, config, "-c", ENDLESS)
+
+
+def _start(folder: Path, config: Config, *program: str) -> subprocess.Popen[str]:
+    path = folder / "config.yaml"
+    path.write_text(write_yaml(config))
+    return subprocess.Popen(
+        [sys.executable, *program, str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def quick(config: Config, steps: int) -> Config:

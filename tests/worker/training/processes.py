@@ -8,8 +8,10 @@ import os
 import signal
 import socket
 import sys
+import time
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
+from unittest.mock import patch
 
 import worker.training.run
 from worker.training.__main__ import main
@@ -23,10 +25,11 @@ SERVER.set_forkserver_preload([__name__])
 SECONDS = 240.0
 
 
-def start_processes(*configs: Config) -> list[ForkServerProcess]:
+def start_processes(*configs: Config, endless: bool = False) -> list[ForkServerProcess]:
     """Start one process for each config, or as many as one config asks for.
 
-    Each one's output is in its run folder.
+    Each one's output is in its run folder. Endless ones do all but write the result: no machine is so
+    fast that a kill comes too late.
     """
     if len(configs) == 1:
         configs *= configs[0].scale.processes
@@ -34,7 +37,7 @@ def start_processes(*configs: Config) -> list[ForkServerProcess]:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
     processes = [
-        SERVER.Process(target=_work, args=(rank, len(configs), port, _write(config)))
+        SERVER.Process(target=_work, args=(rank, len(configs), port, _write(config), endless))
         for rank, config in enumerate(configs)
     ]
     for process in processes:
@@ -89,7 +92,7 @@ def _write(config: Config) -> Path:
     return path
 
 
-def _work(rank: int, count: int, port: int, path: Path) -> None:
+def _work(rank: int, count: int, port: int, path: Path, endless: bool) -> None:
     output = os.open(_output(path.parent, rank), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, sys.__stdout__.fileno())  # type: ignore[union-attr]  # there is one
     os.dup2(output, sys.__stderr__.fileno())  # type: ignore[union-attr]
@@ -101,4 +104,6 @@ def _work(rank: int, count: int, port: int, path: Path) -> None:
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
     }
+    if endless:
+        patch("worker.training.run.write_results", lambda *_: time.sleep(600)).start()
     leave(main([str(path)]))

@@ -300,7 +300,7 @@ def test_a_killed_group_resumes_to_the_same_weights(
     unbroken = replace(unbroken, optimization=replace(unbroken.optimization, ema_decay=0.9))
     killed = moved(unbroken, tmp_path / "killed")
     run_processes(unbroken)
-    processes = start_processes(killed)
+    processes = start_processes(killed, endless=True)
     try:
         wait_for(lambda: len(rows_of(killed)) >= 3)
     finally:

@@ -134,12 +134,12 @@ def test_a_run_repeats_bit_for_bit(cpo: Config, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("after", [1, 3])
 def test_a_run_killed_at_any_step_resumes_to_the_same_weights(
-    cpo: Config, tmp_path: Path, start: Start, after: int
+    cpo: Config, tmp_path: Path, start_endless: Start, after: int
 ) -> None:
     unbroken = moved(cpo, tmp_path / "unbroken")
     run(unbroken)
     folder = Path(cpo.run_folder)
-    process = start(cpo)
+    process = start_endless(cpo)
     wait_for_step(process, folder, after)
     process.kill()
     process.communicate()
@@ -405,7 +405,7 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_for_step(process: subprocess.Popen[str], folder: Path, step: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not any(row["step"] >= step for row in read_lines(folder / "metrics.jsonl")):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline

@@ -136,15 +136,16 @@ def test_a_tracker_that_comes_back_gets_what_follows() -> None:
 def test_a_hanging_tracker_holds_up_neither_the_run_nor_its_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tracking, "CLOSE_SECONDS", 0.2)
+    monkeypatch.setattr(tracking, "CLOSE_SECONDS", 1.0)
     monkeypatch.setattr(tracking, "MAX_WAITING", 3)
-    free = threading.Event()
-    hanging, good = Fake(lambda: (free.wait(60), None)[1]), Fake()
+    free, taken = threading.Event(), threading.Semaphore(0)
+    hanging, good = Fake(lambda: (free.wait(60), None)[1]), Fake(taken.release)
     trackers = Trackers([hanging, good])
     try:
         for step in range(1, 20):
             trackers.log(step, {"loss": 1.0})
-            time.sleep(0.001)
+            # So short a queue is full at once where the good one's thread waits for its turn.
+            assert taken.acquire(timeout=60)
         trackers.close(None)
         assert hanging.got == []
         assert good.got[-1] == ("close", None)
