@@ -26,6 +26,7 @@ from worker.training.adapters import (
 )
 from worker.training.backbones.sdxl import SDXL
 from worker.training.config import Lora
+from worker.training.frozen_layers import keep_less
 from worker.training.objectives.cpo import CONDITIONS
 from worker.training.roles import Player, Role, Roles
 
@@ -69,6 +70,7 @@ def _cpo(resolution: int, rows: int, *, is_cold: bool) -> int:
         weights = adapter_weights(network, "theta")
         attach_adapter(network, "expert", weights, adapter_metadata(network, "theta"), "expert")
     cast_adapter(network, "expert", torch.bfloat16)
+    keep_less(network)
     with _counted(network) as memory:
         # The backbone takes no part: networks are asked here.
         roles = Roles(

@@ -59,9 +59,9 @@ SD15 = Family(
     targets=ATTENTION,
     tflop=(0.803, 4.674),
     costs={
-        ("lora", False): Costs(2.15, (0.0, 2.97)),
-        ("lora", True): Costs(2.88, (0.0, 0.79)),
-        ("full", False): Costs(2.99, (0.0, 3.47)),
+        ("lora", False): Costs(2.15, (0.0, 2.19)),
+        ("lora", True): Costs(2.88, (0.0, 0.64)),
+        ("full", False): Costs(2.99, (0.0, 3.13)),
         ("full", True): Costs(3.76, (0.0, 0.85)),
     },
 )
@@ -74,9 +74,9 @@ SDXL = Family(
     targets=ATTENTION,
     tflop=(1.589, 6.761),
     costs={
-        ("lora", False): Costs(2.09, (0.0, 5.21)),
-        ("lora", True): Costs(2.84, (0.0, 0.57)),
-        ("full", False): Costs(2.99, (0.0, 6.40)),
+        ("lora", False): Costs(2.09, (0.0, 4.20)),
+        ("lora", True): Costs(2.84, (0.0, 0.55)),
+        ("full", False): Costs(2.99, (0.0, 5.63)),
         ("full", True): Costs(3.76, (0.0, 0.69)),
     },
 )
