@@ -9,10 +9,13 @@ import math
 import resource
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import patch
 
 # First: it sets what the libraries must know before they are imported.
 from worker.training.__main__ import is_out_of_memory
@@ -25,12 +28,13 @@ from bench.training_baseline import Settings, run_plain_dpo
 from bench.training_counting import Watch
 from bench.training_materials import RANK
 from bench.training_stabilisation import measure_stabilisation
-from worker.training import recipes
+from worker.training import batches, loop, recipes
 from worker.training.config import Checkpoints, Config, Data, Kind, Lora, Optimization, Teacher
+from worker.training.cores import set_threads
 from worker.training.encodings import Encodings
 from worker.training.failures import OutOfMemory
 from worker.training.metrics import read_lines, used_memory_mb
-from worker.training.run import run, set_threads
+from worker.training.run import run
 
 Contender = Literal["baseline", "cold", "filling", "filled", "dpo", "stabilisation"]
 
@@ -77,14 +81,15 @@ class Measured:
 
     seconds_per_step: list[float]
     """Mean of each window."""
-    thread_seconds_per_step: list[float]
-    """CPU seconds that the training thread took in each step; other processes cannot lengthen them."""
+    cpu_seconds_per_step: list[float]
+    """CPU seconds that all threads took in each step; other processes cannot lengthen them."""
     encoding_seconds: float
     """To encode one item before the first step; 0 where each step encodes."""
     flops_per_step: int
     memory_mb: int
-    """Peak: what is allocated on the GPU. On the CPU what tensors hold in a step, without those that would
-    not lie on a GPU: what is encoded already, and the encoders once they have left."""
+    """Peak: what is allocated on the GPU. On the CPU what tensors hold in a step and what is held to load a
+    batch, each at its most, as if they came together; without tensors that would not lie on a GPU: what is
+    encoded already, and the encoders once they have left."""
     resident_mb: int
     """Peak of the whole process in the machine's memory, beyond what the libraries take."""
     memory_in_steps_mb: int | None
@@ -127,7 +132,8 @@ def measure_trainer(job: Job, libraries_mb: int) -> Measured:
     """
     config = trainer_config(job, "dpo" if job.contender == "dpo" else "cpo_s")
     watch = _watch(job, job.items)
-    run(config, watch)
+    with _loads_counted(watch):
+        run(config, watch)
     if watch.steps != job.steps:
         raise AssertionError(
             f"the trainer asked {len(watch.ticks)} times whether to stop, not once for each of "
@@ -154,6 +160,17 @@ def measure_baseline(job: Job, libraries_mb: int) -> Measured:
     )
     times = run_plain_dpo(settings, watch.device, watch)
     return _measured(job, watch, times[job.window :: job.window], libraries_mb)
+
+
+@contextmanager
+def _loads_counted(watch: Watch) -> Iterator[None]:
+    """Have the watch see what the trainer's loading thread does."""
+
+    def load_ahead(loads: Any, *where: Any) -> Any:
+        return batches.load_ahead((partial(watch.counted, load) for load in loads), *where)
+
+    with patch.object(loop, "load_ahead", load_ahead):
+        yield
 
 
 def _watch(job: Job, items: int) -> Watch:
@@ -185,10 +202,10 @@ def _measured(job: Job, watch: Watch, times: list[float], libraries_mb: int) -> 
     on_gpu = max(peak, watch.memory_mb_before_steps)
     return Measured(
         seconds_per_step=[(after - before) / job.window for before, after in pairwise(times)],
-        thread_seconds_per_step=watch.thread_seconds,
+        cpu_seconds_per_step=watch.cpu_seconds,
         encoding_seconds=watch.encoding_seconds,
-        flops_per_step=watch.flops,
-        memory_mb=on_gpu if is_gpu else watch.tensor_bytes // 2**20,
+        flops_per_step=watch.flops + watch.load_flops,
+        memory_mb=on_gpu if is_gpu else (watch.tensor_bytes + watch.load_bytes) // 2**20,
         memory_in_steps_mb=peak if is_gpu else None,
         resident_mb=_resident_peak_mb() - libraries_mb,
         waits=dict(watch.waits),

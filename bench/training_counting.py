@@ -2,6 +2,7 @@
 
 import random
 import statistics
+import threading
 import time
 import warnings
 from collections import Counter
@@ -10,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.training_memory import TensorMemory
 from worker.training.metrics import used_memory_mb
 
+Loaded = TypeVar("Loaded")
 # torch leaves them untyped.
 FORMULAS: Any = torch_flops
 
@@ -90,7 +92,8 @@ class Watch:
 
     That is when and how often the trainer asks whether it should stop, so a watch stands in for that
     question, and the trainer runs as it does for everybody. The first `window` steps are for warming up:
-    one of them is counted, in another the places that wait for the GPU are noted.
+    one of them is counted, in another the places that wait for the GPU are noted. What the thread that loads
+    batches does for a step is counted by `counted`.
     """
 
     items: int
@@ -102,20 +105,25 @@ class Watch:
     besides: Callable[[], Iterable[Tensor]] = tuple
     """Finds tensors that do not count as memory."""
     ticks: list[float] = field(default_factory=list)
-    thread_ticks: list[float] = field(default_factory=list)
-    """The CPU seconds of the calling thread, at the same moments."""
+    cpu_ticks: list[float] = field(default_factory=list)
+    """The CPU seconds of all threads, at the same moments."""
     flops: int = 0
+    load_flops: int = 0
     tensor_bytes: int = 0
     """The most that tensors held at once in the counted step, where the device is the CPU."""
+    load_bytes: int = 0
+    """The most that was held beside them to load a batch, without what the batch itself holds."""
     waits: Counter[str] = field(default_factory=Counter)
     memory_mb_before_steps: int = 0
     _open: ExitStack = field(default_factory=ExitStack)
+    _loading: threading.Lock = field(default_factory=threading.Lock)
+    _counts_next_load: bool = False
 
     def __call__(self) -> bool:
         """Take note, and never ask for a stop."""
         self._open.close()
         self.ticks.append(time.monotonic())
-        self.thread_ticks.append(time.thread_time())
+        self.cpu_ticks.append(time.process_time())
         match len(self.ticks) - self.items:
             case 1 if self.counts:
                 self._count()
@@ -138,17 +146,33 @@ class Watch:
         return (self.ticks[self.items - 1] - self.ticks[0]) / (self.items - 1)
 
     @property
-    def thread_seconds(self) -> list[float]:
-        """CPU seconds of the calling thread in each step after warming up."""
-        ticks = self.thread_ticks[self.items + self.window - 1 :]
+    def cpu_seconds(self) -> list[float]:
+        """CPU seconds of all threads in each step after warming up."""
+        ticks = self.cpu_ticks[self.items + self.window - 1 :]
         return [after - before for before, after in pairwise(ticks)]
+
+    def counted(self, load: Callable[[], Loaded]) -> Loaded:
+        """Load a batch, and count it where it is the first one after the counted step began."""
+        with self._loading:
+            if not self._counts_next_load:
+                return load()
+            self._counts_next_load = False
+            counter, memory = flop_counter(), TensorMemory("cpu", counts_existing=False)
+            with counter, memory:
+                batch = load()
+            self.load_flops = counter.get_total_flops()
+            self.load_bytes = memory.peak - memory.now
+            return batch
 
     def _count(self) -> None:
         counter = flop_counter()
         self._open.callback(lambda: setattr(self, "flops", counter.get_total_flops()))
         self._open.enter_context(counter)
         if self.device.type == "cpu":
-            memory = TensorMemory("cpu", self.besides())
+            # Between two loads, because what one is about to compute with would count as the step's.
+            with self._loading:
+                memory = TensorMemory("cpu", self.besides())
+                self._counts_next_load = True
             self._open.callback(lambda: setattr(self, "tensor_bytes", memory.peak))
             self._open.enter_context(memory)
 

@@ -13,10 +13,13 @@ from torch.utils._pytree import tree_leaves
 class TensorMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch has no types for it
     """The most bytes that tensors held at once, those that existed before included.
 
-    As a GPU's allocator counts them, but for what operations take and give back within themselves.
+    As a GPU's allocator counts them, but for what operations take and give back within themselves. Sees what
+    the thread does that entered it.
     """
 
-    def __init__(self, device: str, besides: Iterable[Tensor] = ()) -> None:
+    def __init__(
+        self, device: str, besides: Iterable[Tensor] = (), *, counts_existing: bool = True
+    ) -> None:
         """Look for the tensors that exist already; `device` is the type of those that count, which those
         `besides` do not.
         """
@@ -25,7 +28,10 @@ class TensorMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         self.now = self.peak = 0
         self._seen = {_identity(tensor) for tensor in besides}
         for tensor in _existing_tensors():
-            self._add(tensor)
+            if counts_existing:
+                self._add(tensor)
+            else:
+                self._seen.add(_identity(tensor))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Compute, and count what is new; what another thread made is new when it is first read."""

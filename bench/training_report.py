@@ -41,7 +41,7 @@ class Row:
     """A contender, as medians over its processes and windows."""
 
     step_seconds: float
-    thread_seconds: float
+    cpu_seconds: float
     """CPU seconds of the training thread in a step."""
     examples: float
     """Training examples a second, in the steps."""
@@ -65,7 +65,7 @@ def row_of(contender: str, results: list[dict[str, Any]], batch_size: int) -> Ro
     encoding = statistics.median(each["encoding_seconds"] for each in results)
     return Row(
         step_seconds=seconds,
-        thread_seconds=statistics.median(s for r in results for s in r["thread_seconds_per_step"]),
+        cpu_seconds=statistics.median(s for r in results for s in r["cpu_seconds_per_step"]),
         examples=batch_size / seconds,
         images=IMAGES.get(contender, 1) * batch_size / seconds,
         all_counted=1 / (seconds / batch_size + encoding),
@@ -154,10 +154,10 @@ def bars(job: Job, found: Found) -> str:
         f"  by images, not examples: cold {by_images['cold']:.2f} x, filled {by_images['filled']:.2f} x",
     ]
     if not is_gpu:
-        by_thread = {name: base.thread_seconds / row.thread_seconds for name, row in rows.items()}
+        by_cpu = {name: base.cpu_seconds / row.cpu_seconds for name, row in rows.items()}
         lines.append(
-            "  by CPU seconds of the training thread, which other processes cannot lengthen: "
-            f"cold {by_thread['cold']:.2f} x, filled {by_thread['filled']:.2f} x"
+            "  by CPU seconds of all threads, which other processes cannot lengthen: "
+            f"cold {by_cpu['cold']:.2f} x, filled {by_cpu['filled']:.2f} x"
         )
         lines.append(
             "SDXL in full at 1024 px in bf16 on a GPU of 80 GB: not yet measured, none of the bars. "

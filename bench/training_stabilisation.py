@@ -15,6 +15,7 @@ import torch
 from bench.training_counting import matrix_rate, seconds_each, wait_for
 from worker.training.batches import Batch, Drawing
 from worker.training.config import Config
+from worker.training.cores import set_threads
 from worker.training.encodings import Encodings
 from worker.training.engine import Engine
 from worker.training.inputs import choose_inputs, read_source
@@ -24,7 +25,6 @@ from worker.training.models import load_models
 from worker.training.objectives import Losses, Parts
 from worker.training.objectives.making import make_objective
 from worker.training.plan import Pass, make_plan
-from worker.training.run import set_threads
 
 Variant = Literal["cpo", "cpo_s"]
 # Balanced against whatever drifts, and against what a step owes to the one before it.

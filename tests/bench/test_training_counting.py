@@ -1,3 +1,4 @@
+import threading
 import warnings
 
 import pytest
@@ -43,8 +44,27 @@ def test_a_watch_counts_one_step_and_never_asks_for_a_stop() -> None:
     assert watch.flops == 2 * 4**3
     assert watch.steps == 6
     assert watch.encoding_seconds == pytest.approx((watch.ticks[2] - watch.ticks[0]) / 2)
-    assert len(watch.thread_seconds) == 3
+    assert len(watch.cpu_seconds) == 3
     assert not any(answers)
+
+
+def test_a_watch_counts_one_load_of_the_counted_step() -> None:
+    one, large = torch.randn(4, 4), torch.randn(512, 512)
+    watch = Watch(items=0, window=3, device=torch.device("cpu"))
+
+    def load() -> torch.Tensor:
+        _ = large @ large
+        return one @ one
+
+    for _ in range(5):
+        loader = threading.Thread(target=lambda: watch.counted(load))
+        loader.start()
+        loader.join()
+        watch()
+    assert watch.flops == 0, "the step itself multiplied nothing"
+    assert watch.load_flops == 2 * 4**3 + 2 * 512**3
+    # The product is held besides what exists; the batch counts where the step reads it.
+    assert 512 * 512 * 4 <= watch.load_bytes < 512 * 512 * 4 + 1000
 
 
 def test_a_watch_without_encoding_has_no_seconds_for_it() -> None:

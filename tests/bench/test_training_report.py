@@ -25,7 +25,7 @@ def job(**changes: Any) -> Job:
 def measured(seconds: float, memory_mb: int, encoding: float = 0.0) -> dict[str, Any]:
     return {
         "seconds_per_step": [seconds, seconds, 9.0],
-        "thread_seconds_per_step": [seconds],
+        "cpu_seconds_per_step": [seconds],
         "encoding_seconds": encoding,
         "flops_per_step": 500,
         "memory_mb": memory_mb,

@@ -44,6 +44,8 @@ class Batch:
     """By name of the condition."""
     taught: tuple[Entry, ...] = ()
     """What the teacher cache has for each item."""
+    predictions: dict[str, Tensor] | None = None
+    """What roles predict that were asked ahead, (B, C, H, W) each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -399,8 +399,9 @@ class Config:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute. auto: the GPU if there is one."""
     threads: Annotated[int, Range(0, 1024)] = 0
-    """CPU threads. 0: the number of cores, 8 at most. A CPU run repeats bit for bit only with the same
-    number."""
+    """CPU threads of an operation. 0: the number of cores, 8 at most. Where as many cores are left, cpo, dpo
+    and npo take them too: what is frozen then predicts beside what learns. A CPU run repeats bit for bit
+    only with the same number."""
     log_every: Annotated[int, Range(1, 1_000_000)] = 1
     """Steps per line of metrics.jsonl; each line holds the means over them. A GPU is only waited for when
     a line is written."""

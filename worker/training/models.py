@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from worker.training.backbones.loading import load_backbone
 from worker.training.backbones.weights import base_weights, hash_adapter, hash_weights
 from worker.training.config import Config, Samples
 from worker.training.failures import InvalidConfig
-from worker.training.roles import Player, Role, Roles
+from worker.training.frozen_layers import keep_less
+from worker.training.roles import Player, Role, Roles, set_apart
 from worker.training.sharding import fill, whole
 
 NETWORK = "network"
@@ -42,12 +43,16 @@ class Models:
 
 
 def load_models(
-    config: Config, device: torch.device, shard: Callable[[nn.Module], None] | None = None
+    config: Config,
+    device: torch.device,
+    shard: Callable[[nn.Module], None] | None = None,
+    apart: Collection[Role] = (),
 ) -> Models:
     """Load the base, the expert and the negative where the config names them, and theta at its start.
 
-    `shard` puts a network's part of this process on the device, where a whole one might not fit. Raises
-    InvalidConfig where a model cannot be loaded or does not fit the others.
+    `shard` puts a network's part of this process on the device, where a whole one might not fit. Roles that
+    stand `apart` can be played in another thread than theta learns in. Raises InvalidConfig where a model
+    cannot be loaded or does not fit the others.
     """
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
     backbone = load_backbone(config.model, config.flow, device, dtype)
@@ -69,6 +74,8 @@ def load_models(
     frozen: tuple[Adapter, ...] = ("expert", "negative")
     for name in frozen:
         cast_adapter(backbone.network, name, dtype)
+    keep_less(players["theta"].network)
+    players |= {role: set_apart(players[role]) for role in apart}
     if shard is not None:
         backbone.network_fingerprint()  # of whole weights, which nobody has afterwards
         # Before weights are looked up by name: a sharded network has other ones.

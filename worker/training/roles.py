@@ -6,12 +6,16 @@ is one more adapter on the frozen network, and only has a part in pictures (`wor
 
 A switch between theta's forward and its backward pass gives zero gradients without an error. So every
 switch here ends with theta active, and `Roles.check_ready` asserts that before a backward pass.
+
+A role that `set_apart` has given modules of its own may be played in another thread than theta learns in.
 """
 
+import copy
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +45,14 @@ class Player:
     adapters: tuple[Adapter, ...] = ()
 
 
+def set_apart(player: Player) -> Player:
+    """Give a player a network of its own around the same tensors, which takes no memory for weights."""
+    network = player.network
+    tensors: dict[int, Any] = {id(each): each for each in network.parameters()}
+    tensors |= {id(each): each for each in network.buffers()}
+    return replace(player, network=copy.deepcopy(network, tensors))
+
+
 class Roles:
     """Switches networks between roles. Made once, after all adapters are attached."""
 
@@ -55,12 +67,19 @@ class Roles:
         self.is_adapter = bool(theta.adapters)
         networks = {id(player.network): player.network for player in self.players.values()}
         self.layers = {key: tuner_layers(network) for key, network in networks.items()}
-        self.theta: dict[str, nn.Parameter] = {}
-        self.others: dict[str, nn.Parameter] = {}
-        for key, network in networks.items():
-            for name, parameter in network.named_parameters():
-                mine = key == id(theta.network) and (not self.is_adapter or ".theta." in name)
-                (self.theta if mine else self.others)[name if mine else f"{key}.{name}"] = parameter
+        self._turns = {key: threading.RLock() for key in networks}
+        self.theta: dict[str, nn.Parameter] = {
+            name: parameter
+            for name, parameter in theta.network.named_parameters()
+            if not self.is_adapter or ".theta." in name
+        }
+        learning = {id(parameter) for parameter in self.theta.values()}
+        self.others: dict[str, nn.Parameter] = {
+            f"{key}.{name}": parameter
+            for key, network in networks.items()
+            for name, parameter in network.named_parameters()
+            if id(parameter) not in learning
+        }
         self._switch(theta)
         for parameter in self.others.values():
             parameter.requires_grad_(False)
@@ -84,15 +103,17 @@ class Roles:
         """Have a network play a role, without gradients; afterwards theta is active again.
 
         `order` is how adapters are computed: peft's for pictures. A reference needs theta's, so that their
-        predictions are the same where their weights are.
+        predictions are the same where their weights are. Waits where another thread has the network play.
         """
         player = self.players[role]
-        self._switch(player, order)
-        try:
-            with torch.no_grad():
-                yield player.network
-        finally:
-            self._switch(self.players["theta"])
+        with self._turns[id(player.network)]:
+            self._switch(player, order)
+            try:
+                with torch.no_grad():
+                    yield player.network
+            finally:
+                if player.network is self.theta_network:
+                    self._switch(self.players["theta"])
 
     def check_ready(self) -> None:
         """Assert, before a backward pass, that theta is active and that nothing else would learn."""

@@ -2,8 +2,6 @@
 
 import json
 import logging
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from functools import partial
@@ -24,6 +22,7 @@ from worker.training.checkpoints import (
 )
 from worker.training.config import Config
 from worker.training.config_reading import to_dict, write_yaml
+from worker.training.cores import roles_ahead, set_threads
 from worker.training.engine import Engine
 from worker.training.failures import InvalidConfig, NonFinite, Stopped
 from worker.training.guarding import after_rollback, rate_factor
@@ -123,14 +122,15 @@ class Run:
         source = read_source(config)
         log.info("Dataset %s: %d items.", source.name, len(source.items))
         self.progress.show("loading", "Loading the model.")
-        models = load_models(config, engine.device, engine.shard)
+        ahead = roles_ahead(config, engine.device)
+        models = load_models(config, engine.device, engine.shard, ahead)
         self.backbone, self.roles = models.backbone, models.roles
         self.identity = {
             "dataset": source.sha256,
             "expert": models.expert_sha256 or "",
             "model": models.backbone.network_fingerprint(),
         }
-        parts = make_parts(config, models)
+        parts = make_parts(config, models, asks_ahead=bool(ahead))
         self.encodings = parts.encodings
         self.objective = make_objective(parts)
         self.inputs = choose_inputs(config, source, self.objective, self.encodings)
@@ -487,11 +487,3 @@ class Run:
         return write_results(
             self.config, self.folder, self.backbone, self.roles, weights, self.inputs, outcome
         )
-
-
-def set_threads(config: Config) -> None:
-    """Have torch use as many CPU threads as the config says, in the whole process."""
-    available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    # The other processes of this host want theirs.
-    available = max(1, available // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-    torch.set_num_threads(config.threads or min(available, 8))

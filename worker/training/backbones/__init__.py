@@ -41,6 +41,11 @@ class Text:
         chosen = slice(index, index + 1)
         return Text(self.hidden_BND[chosen], self.pooled_BD[chosen])
 
+    def split(self, rows: int) -> "list[Text]":
+        """Batches of as many prompts, the last of as many as are left."""
+        parts = zip(self.hidden_BND.split(rows), self.pooled_BD.split(rows), strict=True)
+        return [Text(hidden, pooled) for hidden, pooled in parts]
+
     def to(self, device: torch.device) -> "Text":
         """The same on another device."""
         return Text(

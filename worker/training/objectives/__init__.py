@@ -36,6 +36,8 @@ class Parts:
     encodings: Encodings
     drawing: Drawing
     teacher: TeacherCache | None = None
+    asks_ahead: bool = False
+    """Whether the roles of `cores.AHEAD` are asked while a batch is loaded, in the thread that does that."""
 
 
 class Objective(Protocol):
@@ -57,7 +59,10 @@ class Objective(Protocol):
         """How many windows each kind of text of an item is filled up to."""
 
     def load(self, items: Sequence[Any], dealt: Pass, shape: Shape, epoch: int) -> Batch:
-        """Put items of one shape together, on the CPU; runs ahead in a thread."""
+        """Put items of one shape together, on the CPU; runs ahead in a thread.
+
+        Asks roles ahead where `Parts.asks_ahead` says so.
+        """
 
     def compute(self, batch: Batch) -> Losses:
         """The losses of a batch on the device, without waiting for it."""

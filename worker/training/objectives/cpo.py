@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from worker.training.backbones import Text
@@ -24,6 +23,8 @@ from worker.training.roles import Inputs
 from worker.training.teacher import Entry, stack
 
 CONDITIONS = ("positive", "negative", "all", "null")
+CPU_ROWS = 16
+"""Below that most of a pass on the tiny models is Python's."""
 
 
 class Cpo:
@@ -64,10 +65,15 @@ class Cpo:
         view = parts.drawing.noise(parts.encodings, items, ids, size, epoch)
         entries = self._look_up(items, contents, view, shape, epoch) if parts.teacher else ()
         texts = {"content": parts.encodings.text(contents, content_windows)}
+        predictions = None
         if not entries or any(entry.predictions is None for entry in entries):
             # Condition by condition, as the expert is asked.
             prompts = [getattr(item.texts, name) for name in self.conditions for item in items]
-            texts["taught"] = parts.encodings.text(prompts, taught_windows)
+            taught = parts.encodings.text(prompts, taught_windows)
+            if parts.asks_ahead:
+                predictions = self._ask_expert(view, taught)
+            else:
+                texts["taught"] = taught
         return Batch(
             epoch=epoch,
             items=tuple(items),
@@ -75,6 +81,7 @@ class Cpo:
             views=(view,),
             texts=texts,
             taught=entries,
+            predictions=predictions,
         )
 
     def _look_up(
@@ -137,7 +144,7 @@ class Cpo:
         """What the reference, and the expert under each condition, predict: (B, C, H, W) each."""
         (view,) = batch.views
         if not batch.taught:
-            return self._predict(view, batch.texts["taught"], batch.texts["content"])
+            return self._predict(batch)
         found = [entry.predictions for entry in batch.taught if entry.predictions is not None]
         if len(found) < len(batch.taught):
             found = self._fill(batch)
@@ -149,9 +156,9 @@ class Cpo:
         The whole of it even where one entry is missing: the last bits depend on what else is in the
         batch, and a run that was killed while filling has to come to the same ones.
         """
-        teacher, (view,) = self.parts.teacher, batch.views
+        teacher = self.parts.teacher
         assert teacher is not None
-        made = teacher.as_kept(self._predict(view, batch.texts["taught"], batch.texts["content"]))
+        made = teacher.as_kept(self._predict(batch))
         found = []
         for row, entry in enumerate(batch.taught):
             predictions = entry.predictions
@@ -161,16 +168,30 @@ class Cpo:
             found.append(predictions)
         return found
 
-    def _predict(self, view: Noised, taught: Text, content: Text) -> dict[str, Tensor]:
-        """Ask the expert, all conditions in one batch, and the reference."""
-        roles, times = self.parts.roles, len(self.conditions)
-        with torch.no_grad():
-            together = Inputs(
+    def _predict(self, batch: Batch) -> dict[str, Tensor]:
+        """Ask the reference, and the expert where it was not asked ahead."""
+        (view,), texts = batch.views, batch.texts
+        expert = batch.predictions or self._ask_expert(view, texts["taught"])
+        reference = self.parts.roles.predict("reference", inputs_of(view, texts["content"]))
+        return {"reference": reference, **expert}
+
+    def _ask_expert(self, view: Noised, taught: Text) -> dict[str, Tensor]:
+        """Ask the expert, all conditions in one batch.
+
+        Large batches are split up on a CPU: they are no faster there, and take memory while theta may be
+        learning. Always, so that predictions do not depend on whether there was a core for that.
+        """
+        rows, together = len(view.t_B), len(self.conditions)
+        if view.noisy_BCHW.device.type == "cpu":
+            together = max(1, CPU_ROWS // rows)
+        predicted: list[Tensor] = []
+        for text in taught.split(together * rows):
+            times = len(text.hidden_BND) // rows
+            asked = Inputs(
                 noisy_BCHW=view.noisy_BCHW.repeat(times, 1, 1, 1),
                 t_B=view.t_B.repeat(times),
-                text=taught,
+                text=text,
                 size_ids_B6=view.size_ids_B6.repeat(times, 1),
             )
-            predicted = roles.predict("expert", together).chunk(times)
-            reference = roles.predict("reference", inputs_of(view, content))
-        return {"reference": reference, **dict(zip(self.conditions, predicted, strict=True))}
+            predicted += self.parts.roles.predict("expert", asked).chunk(times)
+        return dict(zip(self.conditions, predicted, strict=True))

@@ -1,11 +1,13 @@
 """Diffusion-DPO on pairs of images, and Diffusion-NPO, which is the same on swapped pairs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from worker.training.backbones import Text
-from worker.training.batches import Batch, Noised
+from worker.training.batches import Batch
 from worker.training.encodings import Stored
 from worker.training.losses import diffusion_dpo_loss
 from worker.training.objectives import (
@@ -60,7 +62,7 @@ class Dpo:
         *size, windows = shape
         sides = zip(*map(self.pictures, items), strict=True)
         contents = [content_of(parts, item.pair_id, item.prompt, epoch) for item in items]
-        return Batch(
+        batch = Batch(
             epoch=epoch,
             items=tuple(items),
             weight_B=weights_of(dealt),
@@ -69,14 +71,16 @@ class Dpo:
             ),
             texts={"content": parts.encodings.text(contents, windows)},
         )
+        return replace(batch, predictions=self._taught(batch)) if parts.asks_ahead else batch
 
     def compute(self, batch: Batch) -> Losses:
         """Both sides of all pairs in one batch, for the reference and for theta."""
         winner, loser = batch.views
-        both = _both(winner, loser, batch.texts["content"])
-        winner_reference, loser_reference = self.parts.roles.predict("reference", both).chunk(2)
+        taught = batch.predictions or self._taught(batch)
+        winner_reference, loser_reference = taught["reference"].chunk(2)
         # Theta last: no adapter is switched between this forward and its backward pass.
-        winner_prediction, loser_prediction = self.parts.roles.predict("theta", both).chunk(2)
+        predicted = self.parts.roles.predict("theta", _both(batch))
+        winner_prediction, loser_prediction = predicted.chunk(2)
         found = diffusion_dpo_loss(
             winner_prediction,
             loser_prediction,
@@ -88,8 +92,13 @@ class Dpo:
         )
         return losses_of(found)
 
+    def _taught(self, batch: Batch) -> dict[str, Tensor]:
+        return {"reference": self.parts.roles.predict("reference", _both(batch))}
 
-def _both(winner: Noised, loser: Noised, text: Text) -> Inputs:
+
+def _both(batch: Batch) -> Inputs:
+    """The winners, then the losers."""
+    (winner, loser), text = batch.views, batch.texts["content"]
     return Inputs(
         noisy_BCHW=torch.cat([winner.noisy_BCHW, loser.noisy_BCHW]),
         t_B=torch.cat([winner.t_B, loser.t_B]),

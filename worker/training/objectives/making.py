@@ -28,8 +28,8 @@ def make_objective(parts: Parts) -> Objective:
             return Spo(parts)
 
 
-def make_parts(config: Config, models: Models) -> Parts:
-    """Put together what objectives are made of."""
+def make_parts(config: Config, models: Models, *, asks_ahead: bool = False) -> Parts:
+    """Put together what objectives are made of; to ask ahead takes roles that stand apart."""
     backbone, cache = models.backbone, config.data.cache_folder
     return Parts(
         config=config,
@@ -47,6 +47,7 @@ def make_parts(config: Config, models: Models) -> Parts:
             config.objective.snr_gamma,
         ),
         teacher=_open_teacher(config, models),
+        asks_ahead=asks_ahead,
     )
 
 
