@@ -250,7 +250,7 @@ def _setting(job: Job, wanted: Wanted) -> str:
     """What was computed, in one sentence."""
     model = "SDXL's full architecture" if wanted.full_architecture else "the tiny SDXL"
     checkpointing = "with" if job.gradient_checkpointing else "without"
-    threads = f", {job.threads} thread" if job.threads == 1 else ""
+    threads = f", {job.threads} thread an operation" if job.threads == 1 else ""
     return (
         f"{model}, random weights, {job.resolution} px, {job.precision}, {job.device}{threads}, batch "
         f"size {job.batch_size}, {checkpointing} gradient checkpointing"
