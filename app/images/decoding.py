@@ -5,13 +5,14 @@ EXIF, XMP, ICC profile or comment.
 """
 
 import io
+import struct
 import threading
 import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from app.settings import settings
 
@@ -42,7 +43,12 @@ BEGINNINGS = (
     (b"\0\0\0\x0cjP", "a JPEG 2000"),
     (b"\0\0\1\0", "an icon file"),
 )
+PNG = b"\x89PNG\r\n\x1a\n"
+# What a PNG needs beside its critical chunks (capital first letter) to be seen as its maker saw it.
+PNG_SEEN = (b"tRNS", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"acTL", b"fcTL", b"fdAT")
 _large = threading.Lock()
+# Profiles of scanners and printers exceed Pillow's limit of 1 MiB; a bomb unfolds no further than this.
+PngImagePlugin.MAX_TEXT_CHUNK = 64 * 1024 * 1024
 # A bomb is an error, not a warning on standard error.
 warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 # What Pillow warns of (odd EXIF, odd palettes) is either noted with the image or of no matter to it.
@@ -83,12 +89,13 @@ class Derivatives:
 def decode(data: bytes) -> Decoded:
     """Decode a whole image file. Raises ImageRefused with a reason a person understands."""
     _check_size(data)
-    opened = _open(data)
+    notes: list[str] = []
+    opened = _open(data, notes)
     # Large pictures are decoded one at a time, so that a few threads cannot fill the memory.
     if opened.width * opened.height > LARGE_PIXELS:
         with _large:
-            return _finish(opened)
-    return _finish(opened)
+            return _finish(opened, notes)
+    return _finish(opened, notes)
 
 
 def _check_size(data: bytes) -> None:
@@ -99,9 +106,9 @@ def _check_size(data: bytes) -> None:
         raise ImageRefused(f"The file is larger than {limit} MiB, the limit of this installation.")
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
+def _open(data: bytes, notes: list[str]) -> ImageFile.ImageFile:
     try:
-        opened = Image.open(io.BytesIO(data), formats=FORMATS)
+        opened = _open_seen(data, notes)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise _too_many_pixels() from error
     # A decoder that reads hostile bytes raises anything; whatever it is, this file is refused.
@@ -110,6 +117,37 @@ def _open(data: bytes) -> ImageFile.ImageFile:
     if opened.width * opened.height > settings().max_image_megapixels * 1_000_000:
         raise _too_many_pixels(opened.width, opened.height)
     return opened
+
+
+def _open_seen(data: bytes, notes: list[str]) -> ImageFile.ImageFile:
+    if not data.startswith(PNG):
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    try:
+        opened = Image.open(io.BytesIO(_only_chunks(data, PNG_SEEN)), formats=FORMATS)
+        # Pillow passes over a profile that zlib cannot read, and leaves None.
+        if opened.info.get("icc_profile", b"") is not None:
+            return opened
+    except (ValueError, SyntaxError, OSError, struct.error):
+        # A profile that cannot be unfolded says nothing against the pixels.
+        without = tuple(each for each in PNG_SEEN if each != b"iCCP")
+        opened = Image.open(io.BytesIO(_only_chunks(data, without)), formats=FORMATS)
+    notes.append("its colour profile cannot be read; taken as sRGB")
+    return opened
+
+
+def _only_chunks(png: bytes, kept: tuple[bytes, ...]) -> bytes:
+    """A PNG without the optional chunks that are not `kept`: texts of programs that a limit would refuse."""
+    pieces, at, start = [png[:8]], 8, 8
+    while at + 12 <= len(png):
+        kind = png[at + 4 : at + 8]
+        end = at + 12 + int.from_bytes(png[at : at + 4], "big")
+        # Bit 5 of the first letter marks what a reader may leave out.
+        if kind[0] & 0x20 and kind not in kept:
+            pieces.append(png[start:at])
+            start = end
+        at = end
+    pieces.append(png[start:])
+    return b"".join(pieces) if len(pieces) > 2 else png
 
 
 def _too_many_pixels(width: int = 0, height: int = 0) -> ImageRefused:
@@ -136,8 +174,7 @@ def _what_it_is(data: bytes) -> str:
     return "This is not a JPEG, PNG or WebP image."
 
 
-def _finish(opened: ImageFile.ImageFile) -> Decoded:
-    notes: list[str] = []
+def _finish(opened: ImageFile.ImageFile, notes: list[str]) -> Decoded:
     details: dict[str, Any] = {}
     if getattr(opened, "n_frames", 1) > 1 and opened.format != "MPO":
         notes.append("animated: the first frame was taken")
@@ -236,7 +273,7 @@ def derivatives(image: Image.Image) -> Derivatives:
     thumb = _fit(display, THUMB_SIDE)
     return Derivatives(
         # Full colour resolution: edges of saturated paint are what experts look at.
-        display=_encode(display, "JPEG", quality=90, subsampling="4:4:4", optimize=True),
+        display=_encode_jpeg(display),
         thumb=_encode(thumb, "WEBP", quality=80, method=2),
     )
 
@@ -247,6 +284,15 @@ def _fit(image: Image.Image, side: int) -> Image.Image:
         return image
     to = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(to, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _encode_jpeg(image: Image.Image) -> bytes:
+    options = {"quality": 90, "subsampling": "4:4:4"}
+    try:
+        return _encode(image, "JPEG", optimize=True, **options)
+    # The optimising encoder has room for one byte a pixel, which fine grain exceeds.
+    except OSError:
+        return _encode(image, "JPEG", **options)
 
 
 def _encode(image: Image.Image, form: str, **options: Any) -> bytes:

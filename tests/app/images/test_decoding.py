@@ -1,6 +1,7 @@
 """What a file becomes: upright 8-bit sRGB without metadata, or a reason."""
 
 import io
+import zlib
 from contextlib import suppress
 
 import numpy as np
@@ -232,3 +233,40 @@ def test_small_images_are_not_blown_up_and_slivers_stay() -> None:
     assert Image.open(io.BytesIO(derivatives(picture()).thumb)).size == (60, 40)
     sliver = derivatives(Image.new("RGB", (9000, 2)))
     assert Image.open(io.BytesIO(sliver.thumb)).size == (400, 1)
+
+
+@pytest.mark.parametrize("size", [(200, 200), (2048, 40), (1, 3000), (900, 700)])
+def test_the_finest_grain_can_be_shown(size: tuple[int, int]) -> None:
+    grain = np.random.default_rng(7).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    made = derivatives(decode(encoded(Image.fromarray(grain))).image)
+    assert max(Image.open(io.BytesIO(made.display)).size) == min(max(size), 2048)
+
+
+def with_chunk(kind: bytes, body: bytes) -> bytes:
+    whole = encoded(picture())
+    return whole[:33] + corpus.chunk(kind, body) + whole[33:]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_chunk(b"tEXt", b"Comment\0" + b"words " * 500_000),
+        with_chunk(b"zTXt", b"parameters\0\0" + zlib.compress(b"a" * 90_000_000)),
+        with_chunk(b"iTXt", b"workflow\0\1\0\0\0" + zlib.compress(b"b" * 3_000_000)),
+        with_chunk(b"prVt", b"of a program of its own"),
+    ],
+)
+def test_a_program_s_notes_in_a_png_are_passed_over(data: bytes) -> None:
+    decoded = decode(data)
+    assert decoded.image.tobytes() == picture().tobytes() and decoded.details == {}
+
+
+def test_a_large_profile_is_applied_and_one_that_cannot_be_unfolded_is_told() -> None:
+    large = bytearray(corpus.swapped_profile() + bytes(3_000_000))
+    large[:4] = len(large).to_bytes(4, "big")
+    seen = decode(with_chunk(b"iCCP", b"press\0\0" + zlib.compress(bytes(large)))).image
+    assert pixel(seen, 50, 5) != pixel(picture(), 50, 5)
+    for body in (b"zeros\0\0" + zlib.compress(bytes(80_000_000)), b"cut\0\0" + b"x\x9c no"):
+        told = decode(with_chunk(b"iCCP", body))
+        assert told.image.tobytes() == picture().tobytes()
+        assert "profile" in told.details["notes"][0]
