@@ -124,8 +124,8 @@ def _open_seen(data: bytes, notes: list[str]) -> ImageFile.ImageFile:
         return Image.open(io.BytesIO(data), formats=FORMATS)
     try:
         opened = Image.open(io.BytesIO(_only_chunks(data, PNG_SEEN)), formats=FORMATS)
-        # Pillow passes over a profile that zlib cannot read, and leaves None.
-        if opened.info.get("icc_profile", b"") is not None:
+        # Pillow passes over a profile that zlib cannot read, and leaves nothing of it.
+        if opened.info.get("icc_profile", PNG):
             return opened
     except (ValueError, SyntaxError, OSError, struct.error):
         # A profile that cannot be unfolded says nothing against the pixels.
