@@ -12,6 +12,7 @@ from starlette.types import Scope
 
 from app.accounts import api as accounts_api
 from app.accounts import pages as accounts_pages
+from app.accounts.access import signed_in
 from app.agents import api as agents_api
 from app.agents import pages as agents_pages
 from app.audits import api as audits_api
@@ -37,7 +38,9 @@ from app.settings import settings
 from app.versions import api as versions_api
 from app.versions import pages as versions_pages
 from app.web.answer import STATIC
+from app.web.describing import describe
 from app.web.errors import install_error_pages
+from app.web.methods import Head
 from app.web.protection import Protection
 
 # The order decides which route answers first where two could: fixed words before ids.
@@ -111,7 +114,9 @@ def create_app() -> FastAPI:
     app.state.routes = {route.name: route for route in routes()}
     app.mount("/static", Static(directory=STATIC), name="static")
     install_error_pages(app)
+    describe(app, routes(), signs_in=signed_in)
     app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)
+    app.add_middleware(Head)
     app.add_middleware(Protection, hosts=allowed_hosts())
     return app
 

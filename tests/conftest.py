@@ -31,7 +31,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("tests")
 
-APPEND_ONLY = {"label_event", "node_change", "criteria_version", "job_event"}
+APPEND_ONLY = {"label_event", "node_change", "criteria_version", "job_event", "audit_item"}
 
 
 @pytest.fixture(scope="session")

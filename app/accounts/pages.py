@@ -83,7 +83,7 @@ def _account(
     status: int = 200,
     new_token: str | None = None,
     saved: str = "",
-    **forms: Form[ProfileForm] | Form[PasswordForm] | Form[TokenForm],
+    **forms: Form[ProfileForm] | Form[PasswordForm] | Form[TokenForm] | Form[ThemeForm],
 ) -> Response:
     held = request.state.sign_in
     return answer.show(
@@ -99,6 +99,7 @@ def _account(
         profile_form=forms.get("profile", Form()),
         password_form=forms.get("password", Form()),
         token_form=forms.get("token", Form()),
+        theme_form=forms.get("theme", Form()),
     )
 
 
@@ -157,13 +158,16 @@ def submit_password(
 
 @router.post("/account/theme")
 def submit_theme(
+    request: Request,
+    db: Db,
     answer: Answering,
     person: CurrentPerson,
     form: Annotated[Form[ThemeForm], Depends(submitted(ThemeForm))],
 ) -> Response:
     """Choose a theme."""
-    if not form.errors:
-        person.theme = form.values.theme
+    if form.errors:
+        return _account(request, db, answer, person, status=422, theme=form)
+    person.theme = form.values.theme
     return RedirectResponse(answer.path("show_account") + "?saved=theme", 303)
 
 

@@ -46,10 +46,13 @@ def launch_agent_run(db: Session, project: Project, *, agent: str, by: Person | 
     if version is None:
         raise Invalid(
             "The criteria have not been published yet.",
+            field="criteria",
             hint="Publish a version first: labels name the version they were made under.",
         )
     if db.scalar(select(Image.id).where(Image.project_id == project.id).limit(1)) is None:
-        raise Invalid("There are no images to label yet.", hint="Import some first.")
+        raise Invalid(
+            "There are no images to label yet.", field="images", hint="Import some first."
+        )
     run = AgentRun(
         project_id=project.id,
         agent=agent,

@@ -227,7 +227,9 @@ def _open_parent(working: Working, key: str | None) -> Node | None:
         return None
     parent = _open_node(working, key)
     if parent.kind != "dimension":
-        raise Invalid(f"“{title(parent)}” is a pair; nothing can be added below it.")
+        raise Invalid(
+            f"“{title(parent)}” is a pair; nothing can be added below it.", field="parent"
+        )
     if not working.is_live(parent):
         raise Conflict(f"“{title(parent)}” is retired; nothing can be added below it.")
     return parent
@@ -240,7 +242,7 @@ def _fitting(node: Node, given: dict[str, str | None]) -> dict[str, str]:
         sides = "a positive and a negative side" if node.kind == "pair" else "one name"
         raise Invalid(f"“{title(node)}” is a {node.kind}; it has {sides}.", field=wrong[0])
     if not texts:
-        raise Invalid("Nothing was given to change.")
+        raise Invalid("Nothing was given to change.", field="texts")
     return texts
 
 
@@ -270,6 +272,7 @@ def _refuse_depth(working: Working, parent: Node | None, *, needed: int) -> None
     what = "a dimension here could hold no pair" if needed == 2 else "there is no level left"
     raise Invalid(
         f"These criteria have at most {limit} levels, so {what}.",
+        field="parent",
         hint="Choose a place further up.",
     )
 

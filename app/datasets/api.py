@@ -1,6 +1,6 @@
 """Datasets as JSON."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from sqlalchemy.orm import Session
@@ -29,6 +29,7 @@ from app.jobs.queueing import get_job
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.web.dependencies import Db
+from app.web.describing import UNCHANGED, Responses
 
 router = APIRouter(prefix="/api/v1/projects/{project}/datasets", tags=["datasets"])
 
@@ -134,8 +135,9 @@ def api_list_pairs(
     return PairPageOut(items=[PairOut.model_validate(each) for each in page.pairs], next=page.after)
 
 
-PICTURES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {each: {} for each in storage.TYPES.values()}}
+PICTURES: Responses = {
+    200: {"content": {each: {} for each in storage.TYPES.values()}},
+    **UNCHANGED,
 }
 
 

@@ -68,11 +68,16 @@ def freeze_dataset(
         raise Invalid("The salt has 1 to 80 printable characters.", field="salt")
     version = current_version(db, project)
     if version is None:
-        raise Invalid("The criteria have not been published yet.", hint="Publish a version first.")
+        raise Invalid(
+            "The criteria have not been published yet.",
+            field="criteria",
+            hint="Publish a version first.",
+        )
     confirmed = select(Label.id).where(Label.project_id == project.id, Label.state == "confirmed")
     if db.scalar(confirmed.limit(1)) is None:
         raise Invalid(
             "No label is confirmed yet.",
+            field="labels",
             hint="A dataset freezes confirmed labels: correct some first.",
         )
     # Numbers are counted under a lock on the project, so that two leads get different ones.

@@ -130,6 +130,7 @@ def _pair_of(line: bytes, place: str) -> Pair:
     except ValidationError as error:
         raise Invalid(
             f"A pair in {place} cannot be read: the file was changed or is damaged.",
+            field="pairs",
             hint="Make another pair dataset.",
         ) from error
     other_prompt, similarity = _nearness(row.reason)
@@ -222,9 +223,9 @@ def read_shown(path: Path, kind: Kind) -> bytes:
     except NotFound:
         data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise Invalid("This picture was changed after the pair dataset was made.")
+        raise Invalid("This picture was changed after the pair dataset was made.", field="file")
     try:
         made = derivatives(decode(data).image)
     except ImageRefused as error:
-        raise Invalid(f"This picture cannot be shown. {error.reason}") from error
+        raise Invalid(f"This picture cannot be shown. {error.reason}", field="file") from error
     return made.display if kind == "display" else made.thumb

@@ -87,7 +87,7 @@ async def json_or_files(request: Request, project: LeadProject) -> AsyncIterator
         async for chunk in request.stream():
             body += chunk
             if len(body) > 64 * 1024:
-                raise Invalid("The JSON body is too large.")
+                raise Invalid("The JSON body is too large.", field="body")
         yield body
         return
     async for source in uploaded_files(request, project):

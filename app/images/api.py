@@ -1,6 +1,6 @@
 """Images and imports as JSON."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import ValidationError
@@ -32,10 +32,10 @@ from app.images.sources import Source, folder_source, url_source
 from app.projects.access import AnnotatorProject, LeadProject
 from app.settings import settings
 from app.web.dependencies import Db
+from app.web.describing import UNCHANGED, Responses
 
 router = APIRouter(prefix="/api/v1/projects/{project}/images", tags=["images"])
 Limit = Annotated[int, Query(ge=1, le=500)]
-Responses = dict[int | str, dict[str, Any]]
 # One address takes both kinds of body, which the generated description cannot tell by itself.
 BODY = {
     "requestBody": {
@@ -102,7 +102,7 @@ def _source_of(body: bytes) -> Source:
         where = ".".join(str(part) for part in first["loc"]) or "body"
         raise Invalid(f"{where}: {first['msg']}", field=where) from error
     if (asked.url is None) == (asked.folder is None):
-        raise Invalid("Give either `url` or `folder`.")
+        raise Invalid("Give either `url` or `folder`.", field="url")
     if asked.folder is not None:
         return folder_source(asked.folder, within=settings().import_folders)
     return url_source(asked.url or "")
@@ -128,8 +128,8 @@ def api_get_image(image: ProjectImage, db: Db) -> ImageOut:
     return ImageOut.of(image, finding.count_labels(db, [image])[image.id])
 
 
-WEBP: Responses = {200: {"content": {"image/webp": {}}}}
-JPEG: Responses = {200: {"content": {"image/jpeg": {}}}}
+WEBP: Responses = {200: {"content": {"image/webp": {}}}, **UNCHANGED}
+JPEG: Responses = {200: {"content": {"image/jpeg": {}}}, **UNCHANGED}
 ANY: Responses = {200: {"content": {each: {} for each in storage.FORMAT_TYPES.values()}}}
 
 

@@ -58,7 +58,9 @@ def read_shown(kind: str, sha256: str) -> bytes:
         made = derivatives(decode(original).image)
     except ImageRefused as error:
         # Decoders and limits change between versions; the row stays, the picture says why.
-        raise Invalid(f"This image cannot be shown any more. {error.reason}") from error
+        raise Invalid(
+            f"This image cannot be shown any more. {error.reason}", field="image"
+        ) from error
     data = made.display if kind == "display" else made.thumb
     storage.put(storage.key_of(kind, sha256), data)
     return data

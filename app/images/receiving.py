@@ -27,7 +27,7 @@ class Receiver:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary", b"")
         if kind != b"multipart/form-data" or not 0 < len(boundary) <= 200:
-            raise Invalid("Files are uploaded as multipart/form-data.")
+            raise Invalid("Files are uploaded as multipart/form-data.", field="Content-Type")
         self.folder = folder
         self.limit_bytes = limit_bytes
         self.names: list[str] = []
@@ -59,12 +59,18 @@ class Receiver:
         try:
             self._parser.write(chunk)
         except MultipartParseError as error:
-            raise Invalid("The upload is not well formed; nothing was kept.") from error
+            raise Invalid(
+                "The upload is not well formed; nothing was kept.", field="files"
+            ) from error
 
     def finish(self) -> list[str]:
         """The body has ended; returns the names of the files."""
         if self._received and not self._ended:
-            raise Invalid("The upload was cut short; nothing was kept.", hint="Please try again.")
+            raise Invalid(
+                "The upload was cut short; nothing was kept.",
+                field="files",
+                hint="Please try again.",
+            )
         uploads.write_names(self.folder, self.names)
         return self.names
 
@@ -95,7 +101,10 @@ class Receiver:
         if not name:
             return
         if len(self.names) >= MAX_FILES:
-            raise Invalid(f"At most {MAX_FILES} files can be uploaded at once; make a ZIP of them.")
+            raise Invalid(
+                f"At most {MAX_FILES} files can be uploaded at once; make a ZIP of them.",
+                field="files",
+            )
         self._out = (self.folder / str(len(self.names))).open("wb")
         self.names.append(name)
 

@@ -71,7 +71,9 @@ def path_source(path_or_url: str) -> Source:
     if path.is_dir():
         return folder_source(path_or_url)
     if not path.is_file():
-        raise Invalid(f"There is no file or folder {path_or_url}.", hint="Check the path.")
+        raise Invalid(
+            f"There is no file or folder {path_or_url}.", field="path", hint="Check the path."
+        )
     return Source(_kind_of([path.name]), tidy_name(str(path)), {"kind": "file", "path": str(path)})
 
 
@@ -127,7 +129,7 @@ def open_source(spec: Json) -> Iterator[Contents]:
 def _add_folder(contents: Contents, root: Path) -> None:
     root = root.resolve()
     if not root.is_dir():
-        raise Invalid(f"The folder {tidy_name(str(root))} is not there any more.")
+        raise Invalid(f"The folder {tidy_name(str(root))} is not there any more.", field="folder")
     waiting = [root]
     while waiting:
         folder = waiting.pop()
@@ -228,7 +230,7 @@ def _add_named(
 def _add_file(contents: Contents, path: Path, stack: ExitStack) -> bool:
     """One file of the command line; for a CSV, the files beside it. Returns whether it is a CSV."""
     if not path.is_file():
-        raise Invalid(f"The file {tidy_name(str(path))} is not there any more.")
+        raise Invalid(f"The file {tidy_name(str(path))} is not there any more.", field="file")
     is_listing = path.name.lower().endswith(LISTINGS)
     if is_listing:
         _add_folder(contents, path.parent)
@@ -241,7 +243,9 @@ def _add_file(contents: Contents, path: Path, stack: ExitStack) -> bool:
 def _add_upload(contents: Contents, folder: Path, stack: ExitStack) -> None:
     names = uploads.read_names(folder)
     if names is None:
-        raise Invalid("The uploaded files are gone.", hint="Please upload them again.")
+        raise Invalid(
+            "The uploaded files are gone.", field="files", hint="Please upload them again."
+        )
     for number, name in enumerate(names):
         if len(names) > 1 and _is_hidden(PurePosixPath(name).name):
             continue

@@ -46,6 +46,7 @@ def open_store(url: str | None, options: dict[str, str], folder: Path) -> Object
         return _open_s3(url, options)
     raise Invalid(
         "MORELLI_STORAGE_URL has an address that is not understood.",
+        field="MORELLI_STORAGE_URL",
         hint="Use s3://bucket/prefix or file:///folder, or leave it unset.",
     )
 
@@ -65,6 +66,7 @@ def _open_s3(url: str, options: dict[str, str]) -> ObjectStore:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise Invalid(
             f"The image storage cannot be opened. {said}",
+            field="MORELLI_STORAGE_URL",
             hint="Check MORELLI_STORAGE_URL and MORELLI_STORAGE_OPTIONS.",
         ) from error
     return made
@@ -140,6 +142,7 @@ def get_original(sha256: str) -> bytes:
     if hashlib.sha256(data).hexdigest() != sha256:
         raise Invalid(
             f"The stored file {sha256[:12]}… no longer matches its hash: it was damaged on the disk.",
+            field="image",
             hint="Restore it from a backup.",
         )
     return data

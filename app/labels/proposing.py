@@ -124,15 +124,21 @@ def _refuse_nonsense(findings: Sequence[Proposed]) -> None:
     for each in findings:
         where = f"image {each.image_id}, node {each.node_id}, {each.polarity}"
         if each.polarity not in POLARITIES:
-            raise Invalid(f"{where}: a polarity is {' or '.join(POLARITIES)}.")
+            raise Invalid(f"{where}: a polarity is {' or '.join(POLARITIES)}.", field="polarity")
         if (named := (each.image_id, each.node_id, each.polarity)) in seen:
-            raise Invalid(f"{where}: proposed twice in one batch.")
+            raise Invalid(f"{where}: proposed twice in one batch.", field="findings")
         seen.add(named)
         numbers = (each.value, each.threshold, each.confidence)
         if any(number is not None and not math.isfinite(number) for number in numbers):
-            raise Invalid(f"{where}: value, threshold and confidence have to be finite numbers.")
+            raise Invalid(
+                f"{where}: value, threshold and confidence have to be finite numbers.",
+                field="value",
+            )
         if each.confidence is not None and not 0 <= each.confidence <= 1:
-            raise Invalid(f"{where}: the confidence {each.confidence} is not between 0 and 1.")
+            raise Invalid(
+                f"{where}: the confidence {each.confidence} is not between 0 and 1.",
+                field="confidence",
+            )
 
 
 def _refuse_foreign(

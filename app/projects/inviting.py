@@ -16,6 +16,7 @@ from app.errors import Invalid, NotFound
 from app.projects.founding import set_role
 from app.projects.models import ROLES, Membership, Project
 
+MAX_NOTE = 200
 INVITATION_LIFETIME = timedelta(days=14)
 FIRST_LEAD_LIFETIME = timedelta(days=1)
 
@@ -39,13 +40,18 @@ def create_invitation(
     """An invitation to a project and the token for its link, which is shown once."""
     if role not in ROLES:
         raise Invalid(f"A role is one of {', '.join(ROLES)}.", field="role")
+    note = " ".join(note.split())
+    if len(note) > MAX_NOTE:
+        raise Invalid(
+            f"A note has up to {MAX_NOTE} characters; this has {len(note)}.", field="note"
+        )
     token = new_token()
     link = OneTimeLink(
         kind="invitation",
         token_hash=token_hash(token),
         project_id=project.id,
         role=role,
-        note=" ".join(note.split())[:200],
+        note=note,
         created_by=by.id if by else None,
         expires_at=datetime.now(UTC) + INVITATION_LIFETIME,
     )

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from app.accounts import signing_in
 from app.accounts.access import CurrentPerson, Public, Visitor, set_cookie
 from app.accounts.models import Person
-from app.errors import AppError, NotAllowed
+from app.errors import AppError, Invalid, NotAllowed
 from app.projects import founding, inviting
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.forms import InvitationForm, JoinForm, ProjectForm, RoleForm
@@ -122,12 +122,14 @@ def submit_role(
     form: Annotated[Form[RoleForm], Depends(submitted(RoleForm))],
 ) -> Response:
     """Change a member's role."""
-    if not form.errors:
-        member = founding.get_member(db, project, person_id)
-        try:
-            founding.set_role(db, project, member, form.values.role)
-        except AppError as error:
-            return _people(db, answer, project, status=422, problem=error)
+    if form.errors:
+        problem = Invalid("Nothing was changed: please choose a role.", field="role")
+        return _people(db, answer, project, status=422, problem=problem)
+    member = founding.get_member(db, project, person_id)
+    try:
+        founding.set_role(db, project, member, form.values.role)
+    except AppError as error:
+        return _people(db, answer, project, status=422, problem=error)
     return RedirectResponse(answer.path("show_people", project=project.slug), 303)
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Role = Literal["annotator", "expert", "lead"]
 
@@ -55,7 +55,7 @@ class InvitationIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     role: Role
-    note: str = ""
+    note: str = Field(default="", max_length=200)
 
 
 class InvitationOut(BaseModel):

@@ -46,6 +46,10 @@ from app.runs.schemas import (
     SamplesOut,
 )
 from app.web.dependencies import Db
+from app.web.describing import Responses
+
+PNG: Responses = {200: {"content": {"image/png": {}}}}
+WEIGHTS: Responses = {200: {"content": {"application/octet-stream": {}, "application/zip": {}}}}
 
 router = APIRouter(prefix="/api/v1/projects/{project}", tags=["runs"])
 
@@ -225,7 +229,7 @@ def api_list_run_samples(
     )
 
 
-@router.get("/runs/{run_id}/samples/{file}", response_class=Response)
+@router.get("/runs/{run_id}/samples/{file}", response_class=Response, responses=PNG)
 def api_get_run_sample(file: str, db: Db, run: ProjectRun) -> Response:
     """The bytes of one sample image (PNG)."""
     return access.sample(db, run, file)
@@ -238,7 +242,7 @@ def api_list_run_checkpoints(db: Db, run: ProjectRun) -> CheckpointsOut:
     return CheckpointsOut(items=[CheckpointOut.model_validate(each) for each in found])
 
 
-@router.get("/runs/{run_id}/adapter", response_class=Response)
+@router.get("/runs/{run_id}/adapter", response_class=Response, responses=WEIGHTS)
 def api_get_run_adapter(
     run: ProjectRun, form: Annotated[str, Query(pattern="^(safetensors|zip)$")] = "safetensors"
 ) -> Response:

@@ -51,7 +51,7 @@ def record_samples(db: Session, run: Run, rows: Sequence[Mapping[str, Any]]) -> 
     for row in rows:
         file, model = str(row["file"]), str(row["model"])
         if not SAMPLE_FILE.fullmatch(file) or model not in MODELS:
-            raise Invalid(f"“{file}” of “{model}” is no sample of a run.")
+            raise Invalid(f"“{file}” of “{model}” is no sample of a run.", field="file")
         values[file] = {
             "run_id": run.id,
             "file": file,
@@ -107,7 +107,7 @@ def record_result(db: Session, run: Run, result: Json) -> None:
     del db
     adapter, kohya = result.get("adapter"), result.get("kohya")
     if not isinstance(adapter, str) or not WEIGHTS_FILE.fullmatch(adapter):
-        raise Invalid(f"“{adapter}” are no weights of a run.")
+        raise Invalid(f"“{adapter}” are no weights of a run.", field="adapter")
     if kohya is not None and not (isinstance(kohya, str) and WEIGHTS_FILE.fullmatch(kohya)):
-        raise Invalid(f"“{kohya}” are no weights of a run.")
+        raise Invalid(f"“{kohya}” are no weights of a run.", field="kohya")
     run.result = result

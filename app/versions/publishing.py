@@ -124,6 +124,7 @@ def publish(
         raise Invalid(
             f"{len(errors)} {'fault stops' if len(errors) == 1 else 'faults stop'} the "
             f"publication; the first: {errors[0].message}",
+            field="criteria",
             problems=[
                 {"code": each.code, "key": each.key, "message": each.message} for each in errors
             ],

@@ -12,10 +12,13 @@ from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from app.errors import AppError, Invalid, NotSignedIn, Unavailable
 from app.web.answer import Answer
+from app.web.methods import allowed
+from app.web.protection import Problem
+from app.web.unstorable import find_unstorable
 
 log = logging.getLogger("morelli.web")
 
@@ -33,7 +36,7 @@ def _problem(error: AppError) -> Response:
         "hint": error.hint,
         **jsonable_encoder(error.details),
     }
-    response = JSONResponse(body, error.status, media_type="application/problem+json")
+    response = Problem(body, error.status)
     if error.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
@@ -68,6 +71,14 @@ def _validation(error: RequestValidationError) -> AppError:
     )
 
 
+def _headers_of(request: Request, error: HTTPException) -> dict[str, str]:
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        known = allowed(request.app.state.routes.values(), request.url.path)
+        headers["Allow"] = ", ".join(known)
+    return headers
+
+
 def install_error_pages(app: FastAPI) -> None:
     """Tell the application how to show errors."""
 
@@ -86,17 +97,17 @@ def install_error_pages(app: FastAPI) -> None:
             wrapped = AppError("There is no such page.", hint="Check the address.")
         wrapped.status = error.status_code
         response = show_error(request, wrapped)
-        for name, value in (error.headers or {}).items():
-            response.headers.setdefault(name, value)
+        response.headers.update(_headers_of(request, error))
         return response
 
-    def on_data_error(request: Request, error: Exception) -> Response:
+    async def on_data_error(request: Request, error: Exception) -> Response:
         log.info("refused by the database: %s", type(getattr(error, "orig", error)).__name__)
         return show_error(
             request,
             Invalid(
                 "A number in this request is too large, or a text holds a character that cannot be "
                 "stored.",
+                field=await find_unstorable(request) or "request",
                 hint="Nothing was changed.",
             ),
         )
@@ -134,7 +145,9 @@ def install_error_pages(app: FastAPI) -> None:
     app.add_exception_handler(AppError, on_app_error)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(DataError, on_data_error)
+    # The driver refuses halves of surrogate pairs before the database sees them.
+    for refusal in (DataError, UnicodeEncodeError):
+        app.add_exception_handler(refusal, on_data_error)
     for outage in (OperationalError, InterfaceError, PoolTimeout):
         app.add_exception_handler(outage, on_outage)
     app.add_exception_handler(ClientDisconnect, on_gone)

@@ -4,10 +4,12 @@ Cross-site requests: `Sec-Fetch-Site` first, `Origin` as the fallback that prote
 network (OWASP CSRF cheat sheet, Fetch Metadata). The Content-Security-Policy allows nothing inline.
 """
 
+import json
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -42,6 +44,26 @@ def is_cross_site(headers: Headers, *, scheme: str) -> bool:
     return (parts.scheme, parts.netloc) != (scheme, headers.get("host", ""))
 
 
+class Problem(JSONResponse):
+    """Problem details (RFC 9457). They may quote what cannot be encoded, such as half a surrogate pair."""
+
+    media_type = "application/problem+json"
+
+    def render(self, content: object) -> bytes:
+        return json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def refuse(scope: Scope, status: int, detail: str) -> Response:
+    """The answer to a request that reaches no route: problem details for programs, a sentence for
+    people.
+    """
+    if not scope["path"].startswith("/api/"):
+        return PlainTextResponse(detail, status)
+    title = HTTPStatus(status).phrase
+    body = {"title": title, "status": status, "detail": detail, "field": None, "hint": None}
+    return Problem(body, status)
+
+
 class Protection:
     """The middleware: refuses cross-site changes and adds the headers to every answer."""
 
@@ -49,13 +71,13 @@ class Protection:
         self.app = app
         self.hosts = hosts
 
-    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+    def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "").rsplit(":", 1)[0].strip("[]").lower()
         if self.hosts is not None and host not in self.hosts:
-            return PlainTextResponse("This server does not answer to that host name.", 400)
+            return refuse(scope, 400, "This server does not answer to that host name.")
         if scope["method"] not in SAFE and is_cross_site(headers, scheme=scope["scheme"]):
-            return PlainTextResponse("This request came from another site and was refused.", 403)
+            return refuse(scope, 403, "This request came from another site and was refused.")
         return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -115,3 +115,17 @@ def test_verbs_know_nothing_of_http() -> None:
                 if name.split(".")[0] in ("fastapi", "starlette", "jinja2")
             ]
     assert found == []
+
+
+def test_every_422_names_its_field() -> None:
+    """Who is told that input is wrong is told where."""
+    unnamed = [
+        f"{path}:{call.lineno}"
+        for path in sorted((ROOT / "app").rglob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "Invalid"
+        and not any(each.arg == "field" for each in call.keywords)
+    ]
+    assert unnamed == []

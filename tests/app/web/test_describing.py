@@ -1,0 +1,129 @@
+"""The OpenAPI document says everything that can be answered, and answers keep to it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from app.accounts.models import Person
+from app.main import app, routes
+from tests.factories import Make
+from tests.people import cast
+
+PROBLEM = "application/problem+json"
+
+
+@pytest.fixture(scope="module")
+def document() -> dict[str, Any]:
+    return app.openapi()
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (path, method, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def test_every_error_is_problem_details(document: dict[str, Any]) -> None:
+    named = document["components"]["responses"]
+    for path, method, operation in operations(document):
+        errors = {status: said for status, said in operation["responses"].items() if status >= "4"}
+        for status, said in errors.items():
+            meant = named[said["$ref"].rpartition("/")[2]] if "$ref" in said else said
+            if path != "/readyz":
+                assert list(meant["content"]) == [PROBLEM], (method, path, status)
+
+
+def test_every_success_says_its_type(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        for status, said in operation["responses"].items():
+            assert status in ("204", "304") or status >= "4" or said.get("content"), (method, path)
+
+
+def test_who_may_ask_is_said(document: dict[str, Any]) -> None:
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "session"}
+    for path, method, operation in operations(document):
+        is_open = path in ("/healthz", "/readyz") or path.startswith("/api/v1/audit/")
+        assert bool(operation["security"]) is not is_open, (method, path)
+        assert ("401" in operation["responses"]) or is_open
+
+
+def test_every_route_of_the_api_is_described(document: dict[str, Any]) -> None:
+    for route in routes():
+        if route.path.startswith("/api/"):
+            assert route.path_format in document["paths"]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/sign-in", "/api/v1/openapi.json", "/nothing/here"])
+def test_head_gets_the_headers_of_get(api: TestClient, path: str) -> None:
+    asked, head = api.get(path), api.head(path)
+    assert head.status_code == asked.status_code
+    assert head.headers["content-type"] == asked.headers["content-type"]
+    assert head.content == b""
+
+
+def test_a_wrong_method_is_told_every_right_one(api: TestClient) -> None:
+    answer = api.patch("/api/v1/projects")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "GET, HEAD, POST"
+
+
+def test_a_number_beyond_every_column_is_named(
+    api: TestClient, make: Make, token_for: Callable[[Person], dict[str, str]]
+) -> None:
+    people = cast(make)
+    path = f"/api/v1/projects/{people.project.slug}/images/{10**30}/labels"
+    answer = api.get(path, headers=token_for(people.lea))
+    assert answer.status_code in (404, 422)
+    if answer.status_code == 422:
+        assert answer.json()["field"]
+
+
+@pytest.mark.parametrize("text", ["\0", "a\0b", "\ud800"])
+def test_a_text_that_cannot_be_stored_is_named(
+    api: TestClient, make: Make, token_for: Callable[[Person], dict[str, str]], text: str
+) -> None:
+    import json
+
+    answer = api.post(
+        "/api/v1/me/tokens",
+        content=json.dumps({"name": text}),
+        headers={**token_for(make.person()), "Content-Type": "application/json"},
+    )
+    assert answer.status_code == 422
+    assert answer.json()["field"] in ("name", "body.name")
+
+
+def test_refusals_before_any_route_are_problem_details_too(api: TestClient) -> None:
+    foreign = api.post("/api/v1/projects", json={}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert (foreign.status_code, foreign.headers["content-type"]) == (403, PROBLEM)
+    elsewhere = api.get("/api/v1/me", headers={"Host": "evil.example"})
+    assert (elsewhere.status_code, elsewhere.headers["content-type"]) == (400, PROBLEM)
+
+
+def test_a_role_form_without_a_role_says_so(
+    browser: TestClient, make: Make, sign_in: Callable[[TestClient, Person], TestClient]
+) -> None:
+    people = cast(make)
+    sign_in(browser, people.lea)
+    path = f"/projects/{people.project.slug}/people/{people.ben.id}/role"
+    for data in ({}, {"role": ""}):
+        answer = browser.post(path, data=data)
+        assert answer.status_code == 422
+        assert "choose a role" in answer.text
+
+
+def test_a_long_note_is_refused_and_not_cut(
+    api: TestClient, make: Make, token_for: Callable[[Person], dict[str, str]]
+) -> None:
+    people = cast(make)
+    answer = api.post(
+        f"/api/v1/projects/{people.project.slug}/invitations",
+        json={"role": "annotator", "note": "x" * 201},
+        headers=token_for(people.lea),
+    )
+    assert answer.status_code == 422
+    assert answer.json()["field"].endswith("note")
