@@ -4,6 +4,7 @@ ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_
 RUN useradd --create-home --uid 10001 morelli && mkdir /data && chown morelli /data
 WORKDIR /srv/morelli
 COPY pyproject.toml requirements.lock README.md ./
+COPY method method
 COPY taxonomy taxonomy
 COPY app app
 COPY worker worker

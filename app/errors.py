@@ -1,5 +1,7 @@
 """Errors a person can cause. Verbs raise them; `app.web.errors` shows them in one place."""
 
+from method.items import EndsTheWhole
+
 
 class AppError(Exception):
     """What went wrong, where, and what to do, in words for the person who caused it."""
@@ -58,7 +60,7 @@ class TooMany(AppError):
     status = 429
 
 
-class Unavailable(AppError):
+class Unavailable(AppError, EndsTheWhole):
     """A part of the installation does not answer."""
 
     status = 503

@@ -22,6 +22,7 @@ from app.jobs import claiming
 from app.jobs.claiming import LEASE, Fenced
 from app.jobs.queueing import ring
 from app.stopping import StopFlag
+from method.items import EndsTheWhole
 
 log = logging.getLogger("morelli.worker")
 
@@ -79,7 +80,7 @@ def take_back_from_dead() -> int:
         return claiming.take_back(db, dead) if dead else 0
 
 
-class Stopped(Exception):
+class Stopped(EndsTheWhole):
     """Stop working on this job; `reason` is cancelled, fenced or shutting down."""
 
     def __init__(self, reason: str) -> None:
@@ -87,7 +88,7 @@ class Stopped(Exception):
         self.reason = reason
 
 
-class JobFailed(Exception):
+class JobFailed(EndsTheWhole):
     """The job cannot be done; `kind` is the failure class, `again` whether trying again may help."""
 
     def __init__(self, kind: str, message: str, *, again: bool = False) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = sorted(p for name in ("app", "taxonomy", "worker") for p in (ROOT / name).rglob("*.py"))
+SOURCES = sorted(
+    p for name in ("app", "method", "taxonomy", "worker") for p in (ROOT / name).rglob("*.py")
+)
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 SCRIPTS = sorted(p for p in (ROOT / "app" / "static").rglob("*.js") if "vendor" not in p.parts)
 
