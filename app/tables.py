@@ -11,6 +11,7 @@ from app.jobs import models as jobs
 from app.labels import models as labels
 from app.projects import models as projects
 from app.runs import models as runs
+from app.versions import models as versions
 
 __all__ = [
     "Model",
@@ -24,4 +25,5 @@ __all__ = [
     "labels",
     "projects",
     "runs",
+    "versions",
 ]

@@ -1,10 +1,12 @@
 """What differs between two versions of the criteria, as a list of changes by key."""
 
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
-from taxonomy.tree import POLARITIES, Attribute, Criteria, Dimension, Entry, Node, Pair
+from taxonomy.names import squeeze
+from taxonomy.tree import POLARITIES, Attribute, Criteria, Dimension, Entry, Node, Pair, Polarity
 
 ChangeKind: TypeAlias = Literal[
     "added",
@@ -13,6 +15,7 @@ ChangeKind: TypeAlias = Literal[
     "reordered",
     "renamed",
     "described",
+    "text-moved",
     "relation-changed",
     "exclusive-changed",
     "retired",
@@ -28,8 +31,8 @@ class Change:
     """One difference at the node `key` ("" for the criteria themselves).
 
     `before` and `after` hold names (added, removed, renamed), definitions (described), keys of
-    parents (moved; None at the top), keys of the children in order (reordered), or the value that
-    changed. `part` says which side of a pair, or for reordered which kind of child. `sentence` is
+    parents (moved; None at the top), keys of the children in order (reordered), `key polarity` of
+    where a text stood and stands (text-moved), or the value that changed. `part` says which side of a pair, or for reordered which kind of child. `sentence` is
     for people.
     """
 
@@ -56,7 +59,122 @@ def difference(old: Criteria, new: Criteria) -> list[Change]:
         else:
             changes += _at_node(before, entry)
     changes += [_removed(entry) for entry in old.walk() if _same_node(new, entry) is None]
-    return changes
+    moved = moved_texts(texts_of(old), texts_of(new))
+    return changes + [_text_moved(old, new, each) for each in moved]
+
+
+# Texts that went to another attribute --------------------------------------------------------
+
+
+class Side(NamedTuple):
+    """One attribute: the key of its pair, and which side of it."""
+
+    key: str
+    polarity: Polarity
+
+
+@dataclass(frozen=True, slots=True)
+class MovedText:
+    """A name or a definition that stood at one attribute and now stands at another.
+
+    Whoever labelled the first one meant what the text says, and it now says that of the other.
+    """
+
+    part: Literal["name", "definition"]
+    text: str
+    source: Side
+    target: Side
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Every attribute's name and definition as they were written, and who bears which text.
+
+    The folded texts leave out what does not change a text's meaning: case, accents, white space,
+    punctuation. A text that two attributes bear tells nobody where it went, and is left out.
+    """
+
+    written: dict[Side, Attribute]
+    names: dict[str, Side]
+    definitions: dict[str, Side]
+
+
+def texts_of(criteria: Criteria) -> Texts:
+    """The names and definitions of a tree's attributes. A live bearer goes before a retired one."""
+    written: dict[Side, Attribute] = {}
+    names: dict[str, list[Side]] = {}
+    definitions: dict[str, list[Side]] = {}
+    retired: set[Side] = set()
+    for entry in criteria.walk():
+        for polarity in POLARITIES if isinstance(entry.node, Pair) else ():
+            assert isinstance(entry.node, Pair)
+            side, text = Side(entry.node.key, polarity), entry.node.attribute(polarity)
+            written[side] = text
+            names.setdefault(_folded(text.name), []).append(side)
+            definitions.setdefault(_folded(text.definition), []).append(side)
+            if entry.retired:
+                retired.add(side)
+    return Texts(written, _only_bearers(names, retired), _only_bearers(definitions, retired))
+
+
+def _only_bearers(bearers: dict[str, list[Side]], retired: set[Side]) -> dict[str, Side]:
+    only = {}
+    for text, sides in bearers.items():
+        live = [side for side in sides if side not in retired] or sides
+        if text and len(live) == 1:
+            only[text] = live[0]
+    return only
+
+
+def moved_texts(old: Texts, new: Texts) -> list[MovedText]:
+    """The names that went to another attribute, and the definitions where the name did not.
+
+    Of one attribute its name counts first: it is what people read when they label.
+    """
+    moved = _gone("name", old, new, old.names, new.names)
+    by_name = {each.source for each in moved}
+    others = _gone("definition", old, new, old.definitions, new.definitions)
+    return moved + [each for each in others if each.source not in by_name]
+
+
+def _gone(
+    part: Literal["name", "definition"],
+    old: Texts,
+    new: Texts,
+    was: dict[str, Side],
+    now: dict[str, Side],
+) -> list[MovedText]:
+    return [
+        MovedText(part, getattr(old.written[source], part), source, now[text])
+        for text, source in was.items()
+        if text in now
+        and now[text] != source
+        and not _bears(new, source, part, text)
+        and not _bears(old, now[text], part, text)
+    ]
+
+
+def _bears(texts: Texts, side: Side, part: str, text: str) -> bool:
+    found = texts.written.get(side)
+    return found is not None and _folded(getattr(found, part)) == text
+
+
+def _folded(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(each for each in plain if each.isalnum()) or squeeze(text)
+
+
+def _text_moved(old: Criteria, new: Criteria, moved: MovedText) -> Change:
+    source, target = moved.source, moved.target
+    text = f" “{moved.text}”" if moved.part == "name" else ""
+    sentence = (
+        f"The {moved.part}{text} of the {source.polarity} side of "
+        f"{_title(old.pair(source.key))} now stands at the {target.polarity} side of "
+        f"{_title(new.pair(target.key))}: the meanings of these sides were exchanged."
+    )
+    return Change(
+        "text-moved", source.key, " ".join(source), " ".join(target), sentence, source.polarity
+    )
 
 
 def _same_node(criteria: Criteria, entry: Entry) -> Entry | None:

@@ -1,4 +1,4 @@
-"""The criteria as JSON: changing, searching, history, import and export."""
+"""The criteria as JSON: reading, searching, history, import and export. Edits: `app.versions.api`."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
-from app.criteria import editing, loading, reading
+from app.criteria import loading, reading
 from app.criteria.exporting import export_text
 from app.criteria.history import find_changes
 from app.criteria.models import Node
@@ -16,16 +16,13 @@ from app.criteria.schemas import (
     FoundOut,
     ImportIn,
     LoadedOut,
-    NodeIn,
     NodeOut,
-    NodePatch,
-    PairIn,
     SearchOut,
     node_out,
 )
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.web.dependencies import Db
-from taxonomy.tree import Attribute, counts
+from taxonomy.tree import counts
 
 router = APIRouter(prefix="/api/v1/projects/{project}/criteria", tags=["criteria"])
 
@@ -35,48 +32,10 @@ def _out(db: Db, node: Node) -> NodeOut:
     return node_out(node, above.key if above else None)
 
 
-@router.post("/nodes", status_code=201, response_model=NodeOut)
-def api_add_node(body: NodeIn, db: Db, project: ExpertProject, person: CurrentPerson) -> NodeOut:
-    """Add a dimension or an attribute pair."""
-    if isinstance(body, PairIn):
-        node = editing.add_pair(
-            db,
-            project,
-            parent=body.parent,
-            relation=body.relation,
-            positive=Attribute(body.positive.name, body.positive.definition),
-            negative=Attribute(body.negative.name, body.negative.definition),
-            by=person,
-        )
-    else:
-        node = editing.add_dimension(
-            db,
-            project,
-            parent=body.parent,
-            name=body.name,
-            definition=body.definition,
-            exclusive=body.exclusive,
-            by=person,
-        )
-    return _out(db, node)
-
-
 @router.get("/nodes/{key}", response_model=NodeOut)
 def api_get_node(key: str, db: Db, project: AnnotatorProject) -> NodeOut:
     """One node of the working criteria."""
     return _out(db, reading.get_node(db, project, key))
-
-
-@router.patch("/nodes/{key}", response_model=NodeOut)
-def api_revise_node(
-    key: str, body: NodePatch, db: Db, project: ExpertProject, person: CurrentPerson
-) -> NodeOut:
-    """Change names and definitions of a node, all or none.
-
-    412 where someone changed the node since `based_on`: `theirs` and `yours` hold both values.
-    """
-    node = editing.revise(db, project, key, based_on=body.based_on, by=person, texts=body.texts())
-    return _out(db, node)
 
 
 @router.get("/changes", response_model=ChangesOut)

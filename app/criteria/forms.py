@@ -17,6 +17,7 @@ class NodeForm(Fields):
     positive_definition: str | None = None
     negative_name: str | None = None
     negative_definition: str | None = None
+    names_moved: Literal["keep", "follow"] | None = None
 
 
 class DimensionForm(Fields):
@@ -37,6 +38,7 @@ class PairForm(Fields):
     positive_definition: str = ""
     negative_name: str = Field(min_length=1)
     negative_definition: str = ""
+    names_moved: Literal["keep", "follow"] | None = None
 
 
 class PublicationForm(Fields):
@@ -44,3 +46,10 @@ class PublicationForm(Fields):
 
     based_on: int
     note: str = ""
+    names_moved: Literal["keep", "follow"] | None = None
+
+
+class UndoForm(Fields):
+    """Taking a change back; `names_moved` where that exchanges names that labels were made for."""
+
+    names_moved: Literal["keep", "follow"] | None = None

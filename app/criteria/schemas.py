@@ -7,6 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.criteria.models import Node
 
+NamesMoved = Literal["keep", "follow"]
+
 
 class _In(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -24,13 +26,16 @@ class SideIn(_In):
 
 
 class NodePatch(_In):
-    """New texts of a node. `based_on` is the revision of the node that they were written for."""
+    """New texts of a node. `based_on` is the revision of the node that they were written for;
+    `names_moved` says what becomes of labels where a name goes to another attribute.
+    """
 
     based_on: int
     name: str | None = None
     definition: str | None = None
     positive: SideIn | None = None
     negative: SideIn | None = None
+    names_moved: NamesMoved | None = None
 
     def texts(self) -> dict[str, str]:
         """What is given, by column."""
@@ -73,6 +78,7 @@ class PairIn(_In):
     relation: Literal["opposed", "flaw"]
     positive: AttributeIn
     negative: AttributeIn
+    names_moved: NamesMoved | None = None
 
 
 NodeIn = Annotated[DimensionIn | PairIn, Field(discriminator="kind")]

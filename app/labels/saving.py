@@ -24,6 +24,8 @@ from app.projects.models import Project
 
 Wanted = Literal["confirmed", "rejected", "withdrawn"]
 VERBS = {"confirmed": "confirm", "rejected": "reject", "withdrawn": "withdraw"}
+# What a person did, but not as an action on this label: an undoing, a publication that moved labels.
+NOT_UNDOABLE = ("undo", "follow")
 DID = {None: "withdrew", "confirmed": "confirmed", "rejected": "rejected"}
 
 
@@ -299,7 +301,7 @@ def _get_undoable(db: Session, image: Image, by: Person, event_id: int | None) -
         last = db.scalar(
             actions.where(
                 LabelEvent.person_id == by.id,
-                LabelEvent.kind != "undo",
+                LabelEvent.kind.not_in(NOT_UNDOABLE),
                 LabelEvent.id.not_in(undoing),
             )
             .order_by(LabelEvent.id.desc())
@@ -317,6 +319,8 @@ def _get_undoable(db: Session, image: Image, by: Person, event_id: int | None) -
         raise NotAllowed(
             "This action is someone else's.", hint="Set the label to what it should be instead."
         )
+    if event.kind == "follow":
+        raise Conflict("This was done by a publication of the criteria and stays.")
     if event.kind == "undo":
         raise Conflict("An undoing cannot be undone.", hint="Do the action again instead.")
     return event

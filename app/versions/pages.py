@@ -8,13 +8,15 @@ from fastapi import APIRouter, Depends
 from starlette.responses import RedirectResponse, Response
 
 from app.accounts.access import CurrentPerson
-from app.criteria import editing, reading
-from app.criteria.forms import DimensionForm, NodeForm, PairForm, PublicationForm
+from app.criteria import reading
+from app.criteria.editing import add_dimension
+from app.criteria.forms import DimensionForm, NodeForm, PairForm, PublicationForm, UndoForm
 from app.criteria.history import find_changes, texts_at
 from app.criteria.models import Node
 from app.errors import AppError, Conflict, Stale
 from app.projects.access import AnnotatorProject, ExpertProject, may
 from app.projects.models import Project
+from app.versions import editing
 from app.versions.arranging import arrange, pairs_below, path_to
 from app.versions.counting import LabelCounts, count_labels
 from app.versions.publishing import preview, publish
@@ -190,10 +192,18 @@ def _save(
 ) -> Response:
     status = 422
     if not form.errors:
-        texts = form.values.model_dump(exclude={"based_on"}, exclude_none=True)
+        texts = form.values.model_dump(exclude={"based_on", "names_moved"}, exclude_none=True)
         with _attempt(form) as outcome:
             based_on = form.values.based_on
-            editing.revise(db, project, key, based_on=based_on, by=person, texts=texts)
+            editing.revise(
+                db,
+                project,
+                key,
+                based_on=based_on,
+                by=person,
+                texts=texts,
+                names_moved=form.values.names_moved,
+            )
         status = outcome.status
     if not form.errors:
         return _saved(db, answer, project, key, again)
@@ -257,7 +267,7 @@ def submit_dimension(
     if not form.errors:
         with _attempt(form):
             values = form.values
-            node = editing.add_dimension(
+            node = add_dimension(
                 db,
                 project,
                 parent=values.parent or None,
@@ -290,6 +300,7 @@ def submit_pair(
                 positive=Attribute(values.positive_name, values.positive_definition),
                 negative=Attribute(values.negative_name, values.negative_definition),
                 by=person,
+                names_moved=values.names_moved,
             )
             return _go_to(answer, project, node.key)
     return _add_again(db, answer, project, form, "pair")
@@ -307,11 +318,17 @@ def _go_to(answer: Answer, project: Project, key: str | None) -> Response:
 
 @router.post("/changes/{revision}/undo")
 def submit_undo(
-    revision: int, db: Db, answer: Answering, project: ExpertProject, person: CurrentPerson
+    revision: int,
+    db: Db,
+    answer: Answering,
+    project: ExpertProject,
+    person: CurrentPerson,
+    form: Annotated[Form[UndoForm], Depends(submitted(UndoForm))],
 ) -> Response:
     """Take one recorded change back."""
+    choice = None if form.errors else form.values.names_moved
     try:
-        change = undo(db, project, revision, by=person)
+        change = undo(db, project, revision, by=person, names_moved=choice)
     except (Conflict, Stale) as error:
         found = find_changes(db, project, limit=PAGE + 1)
         return answer.show(
@@ -319,6 +336,7 @@ def submit_undo(
             fragment="_error.html",
             status=error.status,
             error=error,
+            undoing=revision,
             changes=found[:PAGE],
             next=found[PAGE - 1].revision if len(found) > PAGE else None,
         )
@@ -366,7 +384,12 @@ def submit_publication(
             values = form.values
             try:
                 version = publish(
-                    db, project, note=values.note, by=person, based_on=values.based_on
+                    db,
+                    project,
+                    note=values.note,
+                    by=person,
+                    based_on=values.based_on,
+                    names_moved=values.names_moved,
                 )
             except AppError as error:
                 status = error.status

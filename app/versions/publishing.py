@@ -19,6 +19,7 @@ from app.criteria.recording import lock_criteria
 from app.errors import Invalid, Stale
 from app.projects.models import Project
 from app.versions.counting import LabelCounts, count_labels
+from app.versions.moving import Choice, Moved, carry_out, find_moved, settle_publication
 from taxonomy.changes import Change, difference
 from taxonomy.checks import Problem, check, has_errors
 from taxonomy.tree import Criteria, Pair
@@ -32,6 +33,7 @@ EFFECTS = {
     "moved": "kept as they are",
     "reordered": "kept as they are",
     "renamed": "kept as they are",
+    "text-moved": "asked: they stay and change their meaning, or follow the name",
     "described": "kept as they are",
     "relation-changed": "kept; contradictions are counted anew",
     "exclusive-changed": "kept; contradictions are counted anew",
@@ -62,6 +64,7 @@ class Preview:
     problems: list[Problem]
     changes: list[Change]
     touched: list[Touched]
+    moved: list[Moved]
 
     @property
     def errors(self) -> list[Problem]:
@@ -74,8 +77,14 @@ class Preview:
         return [problem for problem in self.problems if problem.severity == "warning"]
 
     @property
+    def noted_choice(self) -> Choice | None:
+        """What all edits that moved names said, where they agree."""
+        choices = {each.choice for each in self.moved}
+        return choices.pop() if len(choices) == 1 else None
+
+    @property
     def can_publish(self) -> bool:
-        """Whether publication would succeed."""
+        """Whether publication would succeed, once what became of `moved` names is said."""
         return not self.errors and (self.last is None or bool(self.changes))
 
 
@@ -95,17 +104,25 @@ def preview(db: Session, project: Project) -> Preview:
         problems=check(criteria),
         changes=changes,
         touched=_touched(db, old, criteria, changes, ids),
+        moved=find_moved(db, project),
     )
 
 
 def publish(
-    db: Session, project: Project, *, note: str = "", by: Person, based_on: int | None = None
+    db: Session,
+    project: Project,
+    *,
+    note: str = "",
+    by: Person,
+    based_on: int | None = None,
+    names_moved: Choice | None = None,
 ) -> CriteriaVersion:
     """Freeze the working criteria as the next version.
 
-    `based_on` is the working revision that the person saw. Raises Stale where the criteria changed
-    since, Invalid (with `problems`) where a check of severity error stands, Conflict where nothing
-    changed since the last version.
+    `based_on` is the working revision that the person saw. `names_moved` says whether labels stay or
+    follow where names went to other attributes, over what the edits said. Raises Stale where the
+    criteria changed since, Invalid (with `problems`) where a check of severity error stands, Conflict
+    where nothing changed since the last version or that question is open.
     """
     note = " ".join(note.split())
     if len(note) > MAX_NOTE:
@@ -129,7 +146,11 @@ def publish(
                 {"code": each.code, "key": each.key, "message": each.message} for each in errors
             ],
         )
-    return freeze_version(db, project, note=note, by=by)
+    with db.begin_nested():
+        moved = settle_publication(db, project, names_moved, by=by)
+        version = freeze_version(db, project, note=note, by=by)
+        carry_out(db, project, moved, version, by=by)
+    return version
 
 
 def _touched(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class _Out(BaseModel):
@@ -11,12 +11,15 @@ class _Out(BaseModel):
 
 
 class PublicationIn(BaseModel):
-    """A publication. `based_on` is the working revision that was looked at, where one was."""
+    """A publication. `based_on` is the working revision that was looked at, where one was;
+    `names_moved` says what becomes of labels whose name went to another attribute.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     note: str = ""
     based_on: int | None = None
+    names_moved: Literal["keep", "follow"] | None = None
 
 
 class VersionOut(_Out):
@@ -72,6 +75,29 @@ class TouchedOut(BaseModel):
     effect: str
 
 
+class SideOut(BaseModel):
+    """One attribute of a pair."""
+
+    key: str
+    polarity: Literal["positive", "negative"]
+
+
+class MovedOut(BaseModel):
+    """A name or definition that stands at another attribute than when labels were made for it.
+
+    `choice` is null until an edit or the publication says whether the labels stay or follow.
+    """
+
+    part: Literal["name", "definition"]
+    text: str
+    source: SideOut = Field(serialization_alias="from")
+    target: SideOut = Field(serialization_alias="to")
+    now: str
+    labels: int
+    choice: Literal["keep", "follow"] | None
+    sentence: str
+
+
 class PreviewOut(BaseModel):
     """What publishing the working criteria would mean."""
 
@@ -80,3 +106,4 @@ class PreviewOut(BaseModel):
     problems: list[ProblemOut]
     changes: list[ChangedOut]
     touched: list[TouchedOut]
+    moved: list[MovedOut]

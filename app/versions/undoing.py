@@ -4,14 +4,26 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria import undoing
-from app.criteria.models import NodeChange
+from app.criteria.models import Node, NodeChange
 from app.projects.models import Project
 from app.versions.counting import has_labels
+from app.versions.moving import Choice, settle_edit
 
 
-def undo(db: Session, project: Project, revision: int, *, by: Person) -> NodeChange:
+def undo(
+    db: Session,
+    project: Project,
+    revision: int,
+    *,
+    by: Person,
+    names_moved: Choice | None = None,
+) -> NodeChange:
     """Take back the change that made `revision`; a node that labels name is never removed.
 
-    Raises what `app.criteria.undoing.undo` raises.
+    Raises what `app.criteria.undoing.undo` raises, and the question of `app.versions.editing.revise`:
+    undoing an exchange of names exchanges them too.
     """
-    return undoing.undo(db, project, revision, by=by, is_used=has_labels)
+    with db.begin_nested():
+        change = undoing.undo(db, project, revision, by=by, is_used=has_labels)
+        settle_edit(db, project, db.get_one(Node, change.node_id), names_moved, by=by)
+    return change

@@ -1,0 +1,420 @@
+"""Names that went to another attribute while labels stand: finding them, asking, and what follows.
+
+A label names an attribute (pair and side), never a text, so that a rename keeps it. Where a name goes
+to *another* attribute, keeping its labels turns their meaning round, and only a person can say whether
+that is meant. So every edit that does it asks, and a publication asks for what no edit decided.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from sqlalchemy import delete, func, select, text
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Person
+from app.criteria.models import CriteriaVersion, Node
+from app.criteria.reading import build_tree, find_nodes, get_criteria, version_criteria
+from app.errors import Conflict
+from app.images.models import Image
+from app.labels.models import Label
+from app.projects.models import Project
+from app.versions.models import MovedName
+from taxonomy.changes import MovedText, Side, Texts, moved_texts, texts_of
+
+Choice: TypeAlias = Literal["keep", "follow"]
+CHOICES: dict[Choice, str] = {
+    "keep": "The labels stay where they are and say the new name from the next version on.",
+    "follow": "The labels go with the name: what was labelled keeps its meaning.",
+}
+MAX_KNOWN = 256
+_known: dict[str, Texts] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A text that went to another attribute, with the labels that were made where it stood.
+
+    `now` is what the attribute that lost it is called now. `version_ids` are the versions in which it
+    stood there; `whole` means that the last published one is among them, so all labels are concerned.
+    """
+
+    part: str
+    text: str
+    source: Side
+    target: Side
+    now: str
+    num_labels: int
+    version_ids: tuple[int, ...]
+    whole: bool
+    choice: Choice | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What happened and what it would do, for people."""
+        labels = "1 label" if self.num_labels == 1 else f"{self.num_labels} labels"
+        then = f"would say “{self.now}” if they stay there" if self.now else "would lose their name"
+        return (
+            f"“{self.text}” was the {self.part} of {self.source.key} ({self.source.polarity}) and is "
+            f"now that of {self.target.key} ({self.target.polarity}). {labels} made for it {then}."
+        )
+
+
+def find_moved(db: Session, project: Project) -> list[Moved]:
+    """Every text that stands at another attribute than when labels were made for it, undecided or not.
+
+    The working criteria are compared with every published version: a name may have gone there by way
+    of another, in several publications.
+    """
+    nodes = find_nodes(db, project)
+    now = texts_of(build_tree(get_criteria(db, project), nodes))
+    ids = {node.key: node.id for node in nodes}
+    found = _moved_since(db, project, now)
+    if not found:
+        return []
+    found = _without_kept(db, project, found, ids)
+    found = _with_labels(db, found, ids, now)
+    return _with_choices(db, project, found, ids)
+
+
+def settle_edit(
+    db: Session, project: Project, node: Node, choice: Choice | None, *, by: Person
+) -> None:
+    """Call after an edit of `node`, before anything is committed: where a text went to or from it
+    that labels were made for, note the choice, or raise Conflict with the question.
+    """
+    found = find_moved(db, project)
+    _forget_vanished(db, project, found)
+    concerned = [each for each in found if node.key in (each.source.key, each.target.key)]
+    asked = [each for each in concerned if choice is not None or each.choice is None]
+    if asked and choice is None:
+        raise question(asked)
+    _note(db, project, asked, choice, by)
+
+
+def settle_publication(
+    db: Session, project: Project, choice: Choice | None, *, by: Person
+) -> list[Moved]:
+    """Every moved text with its choice: the one given, or the one its edit noted.
+
+    Raises Conflict with the question where one has none.
+    """
+    found = find_moved(db, project)
+    _forget_vanished(db, project, found)
+    if choice is not None:
+        _note(db, project, found, choice, by)
+        found = [replace(each, choice=choice) for each in found]
+    if asked := [each for each in found if each.choice is None]:
+        raise question(asked)
+    return found
+
+
+def question(asked: Sequence[Moved]) -> Conflict:
+    """The refusal that asks: `names_moved` in the next try answers it."""
+    more = f" (and {len(asked) - 1} more)" if len(asked) > 1 else ""
+    return Conflict(
+        f"{asked[0].sentence}{more} Nothing was changed yet.",
+        field="names_moved",
+        hint="Were only the names to be exchanged, say “follow”, and the labels go with them; was each "
+        "side to get another meaning, say “keep”.",
+        choices=CHOICES,
+        moved=[as_json(each) for each in asked],
+    )
+
+
+def as_json(moved: Moved) -> dict[str, Any]:
+    """A moved text for programs."""
+    return {
+        "part": moved.part,
+        "text": moved.text,
+        "from": moved.source._asdict(),
+        "to": moved.target._asdict(),
+        "now": moved.now,
+        "labels": moved.num_labels,
+        "choice": moved.choice,
+        "sentence": moved.sentence,
+    }
+
+
+# Finding -------------------------------------------------------------------------------------
+
+
+def _texts(version: CriteriaVersion) -> Texts:
+    found = _known.get(version.sha256)
+    if found is None:
+        found = texts_of(version_criteria(version))
+        while len(_known) >= MAX_KNOWN:
+            _known.pop(next(iter(_known)), None)
+        _known[version.sha256] = found
+    return found
+
+
+def _moved_since(db: Session, project: Project, now: Texts) -> dict[tuple[Side, Side], Moved]:
+    versions = db.scalars(
+        select(CriteriaVersion)
+        .where(CriteriaVersion.project_id == project.id)
+        .order_by(CriteriaVersion.number.desc())
+    ).all()
+    found: dict[tuple[Side, Side], Moved] = {}
+    for place, version in enumerate(versions):
+        for each in moved_texts(_texts(version), now):
+            way = (each.source, each.target)
+            if way in found:
+                known = found[way]
+                found[way] = replace(known, version_ids=(*known.version_ids, version.id))
+            else:
+                found[way] = _moved(each, version, is_last=place == 0)
+    return found
+
+
+def _moved(each: MovedText, version: CriteriaVersion, *, is_last: bool) -> Moved:
+    return Moved(each.part, each.text, each.source, each.target, "", 0, (version.id,), is_last)
+
+
+def _without_kept(
+    db: Session,
+    project: Project,
+    found: dict[tuple[Side, Side], Moved],
+    ids: dict[str, int],
+) -> dict[tuple[Side, Side], Moved]:
+    """Leave out what a publication decided to keep: those labels mean the new name since then."""
+    rows = db.scalars(
+        select(MovedName).where(
+            MovedName.project_id == project.id,
+            MovedName.version_id.is_not(None),
+            MovedName.choice == "keep",
+        )
+    )
+    kept: dict[tuple[Any, ...], int] = {}
+    for row in rows:
+        way = (row.source_id, row.source_polarity, row.target_id, row.target_polarity)
+        kept[way] = max(kept.get(way, 0), row.version_id or 0)
+    left = {}
+    for sides, each in found.items():
+        until = kept.get(_way(each, ids), 0)
+        if later := tuple(number for number in each.version_ids if number >= until):
+            left[sides] = replace(each, version_ids=later)
+    return left
+
+
+def _way(each: Moved, ids: dict[str, int]) -> tuple[Any, ...]:
+    source, target = each.source, each.target
+    return (ids.get(source.key), source.polarity, ids.get(target.key), target.polarity)
+
+
+def _with_labels(
+    db: Session, found: dict[tuple[Side, Side], Moved], ids: dict[str, int], now: Texts
+) -> list[Moved]:
+    sources = {ids[each.source.key] for each in found.values() if each.source.key in ids}
+    rows = db.execute(
+        select(Label.node_id, Label.polarity, Label.version_id, func.count())
+        .where(Label.node_id.in_(sources))
+        .group_by(Label.node_id, Label.polarity, Label.version_id)
+    ).all()
+    concerned = []
+    for each in found.values():
+        num = sum(
+            count
+            for node_id, polarity, version_id, count in rows
+            if (node_id, polarity) == (ids.get(each.source.key), each.source.polarity)
+            and (each.whole or version_id in each.version_ids)
+        )
+        stays = now.written.get(each.source)
+        name = stays.name if stays else ""
+        if num:
+            concerned.append(replace(each, num_labels=num, now=name))
+    return concerned
+
+
+def _with_choices(
+    db: Session, project: Project, found: Iterable[Moved], ids: dict[str, int]
+) -> list[Moved]:
+    waiting: dict[tuple[Any, ...], Any] = {
+        (row.source_id, row.source_polarity, row.target_id, row.target_polarity): row.choice
+        for row in _waiting(db, project)
+    }
+    return [replace(each, choice=waiting.get(_way(each, ids))) for each in found]
+
+
+# Choices -------------------------------------------------------------------------------------
+
+
+def _waiting(db: Session, project: Project) -> Sequence[MovedName]:
+    return db.scalars(
+        select(MovedName).where(MovedName.project_id == project.id, MovedName.version_id.is_(None))
+    ).all()
+
+
+def _forget_vanished(db: Session, project: Project, found: Sequence[Moved]) -> None:
+    ids = _ids(db, project, found)
+    ways = {_way(each, ids) for each in found}
+    for row in _waiting(db, project):
+        way = (row.source_id, row.source_polarity, row.target_id, row.target_polarity)
+        if way not in ways:
+            db.delete(row)
+    db.flush()
+
+
+def _ids(db: Session, project: Project, found: Iterable[Moved]) -> dict[str, int]:
+    keys = {side.key for each in found for side in (each.source, each.target)}
+    rows = db.execute(
+        select(Node.key, Node.id).where(Node.project_id == project.id, Node.key.in_(keys))
+    )
+    return {row.key: row.id for row in rows}
+
+
+def _note(
+    db: Session, project: Project, found: Sequence[Moved], choice: Choice | None, by: Person
+) -> None:
+    if not found or choice is None:
+        return
+    ids = _ids(db, project, found)
+    for each in found:
+        way = _way(each, ids)
+        db.execute(
+            delete(MovedName).where(
+                MovedName.version_id.is_(None),
+                MovedName.source_id == way[0],
+                MovedName.source_polarity == way[1],
+                MovedName.target_id == way[2],
+                MovedName.target_polarity == way[3],
+            )
+        )
+        db.add(
+            MovedName(
+                project_id=project.id,
+                part=each.part,
+                text=each.text,
+                source_id=way[0],
+                source_polarity=way[1],
+                target_id=way[2],
+                target_polarity=way[3],
+                choice=choice,
+                decided_by=by.id,
+            )
+        )
+    db.flush()
+
+
+# Carrying out --------------------------------------------------------------------------------
+
+
+def carry_out(
+    db: Session, project: Project, found: Sequence[Moved], version: CriteriaVersion, *, by: Person
+) -> int:
+    """After `version` was frozen: labels follow where that was chosen; returns how many did.
+
+    Raises Conflict where following would turn other labels round.
+    """
+    following = [each for each in found if each.choice == "follow"]
+    _refuse_turned_targets(db, project, following)
+    moved = _follow(db, project, following, version, by) if following else 0
+    for row in _waiting(db, project):
+        row.version_id = version.id
+    db.flush()
+    return moved
+
+
+def _refuse_turned_targets(db: Session, project: Project, following: Sequence[Moved]) -> None:
+    """An attribute that gets labels and a name must not have labels left that meant another name."""
+    left = {each.source for each in following if each.whole}
+    stuck = [each for each in following if each.whole and each.target not in left]
+    ids = _ids(db, project, stuck)
+    for each in stuck:
+        here = select(func.count()).where(
+            Label.node_id == ids[each.target.key], Label.polarity == each.target.polarity
+        )
+        if num := db.scalar(here):
+            raise Conflict(
+                f"{num} labels of the {each.target.polarity} side of {each.target.key} were made under "
+                f"a name that no attribute has any more; they would say “{each.text}”.",
+                field="names_moved",
+                hint="Give that name to an attribute first, or say “keep”.",
+            )
+
+
+_SETUP = (
+    "DROP TABLE IF EXISTS pg_temp.leaving",
+    "DROP TABLE IF EXISTS pg_temp.stood",
+    """
+    CREATE TEMP TABLE leaving ON COMMIT DROP AS
+    SELECT l.*, m.to_id, m.to_polarity
+    FROM label AS l JOIN jsonb_to_recordset(CAST(:moves AS jsonb)) AS m(
+        from_id bigint, from_polarity text, to_id bigint, to_polarity text, versions bigint[]
+    ) ON l.node_id = m.from_id AND l.polarity = m.from_polarity
+        AND (m.versions IS NULL OR l.version_id = ANY(m.versions))
+    """,
+    # Every place that changes, with the state that stood there.
+    """
+    CREATE TEMP TABLE stood ON COMMIT DROP AS
+    SELECT place.*, l.state FROM (
+        SELECT image_id, node_id, polarity FROM leaving
+        UNION SELECT image_id, to_id, to_polarity FROM leaving
+    ) AS place LEFT JOIN label AS l USING (image_id, node_id, polarity)
+    """,
+    "DELETE FROM label WHERE id IN (SELECT id FROM leaving)",
+    # Where a label stands already, one that a person decided under this name counts more.
+    """
+    INSERT INTO label AS l (
+        project_id, image_id, node_id, polarity, state, source, agent_run_id, version_id, measure,
+        value, threshold, confidence, revision, decided_by, decided_at
+    )
+    SELECT w.project_id, w.image_id, w.to_id, w.to_polarity, w.state, w.source, w.agent_run_id,
+           :version_id, w.measure, w.value, w.threshold, w.confidence, image.label_revision + 1,
+           w.decided_by, w.decided_at
+    FROM leaving AS w JOIN image ON image.id = w.image_id
+    ON CONFLICT (image_id, node_id, polarity) DO UPDATE
+    SET state = excluded.state, source = excluded.source, agent_run_id = excluded.agent_run_id,
+        version_id = excluded.version_id, measure = excluded.measure, value = excluded.value,
+        threshold = excluded.threshold, confidence = excluded.confidence,
+        revision = excluded.revision, decided_by = excluded.decided_by,
+        decided_at = excluded.decided_at
+    WHERE l.state = 'proposed'
+    """,
+    """
+    INSERT INTO label_event (
+        image_id, node_id, polarity, kind, before, after, image_revision, person_id, version_id
+    )
+    SELECT s.image_id, s.node_id, s.polarity, 'follow', s.state, l.state, image.label_revision + 1,
+           :person_id, :version_id
+    FROM stood AS s JOIN image ON image.id = s.image_id
+    LEFT JOIN label AS l USING (image_id, node_id, polarity)
+    ORDER BY s.image_id, s.node_id, s.polarity
+    """,
+    "UPDATE image SET label_revision = label_revision + 1 WHERE id IN (SELECT image_id FROM leaving)",
+)
+
+
+def _follow(
+    db: Session,
+    project: Project,
+    following: Collection[Moved],
+    version: CriteriaVersion,
+    by: Person,
+) -> int:
+    ids = _ids(db, project, following)
+    nodes = {ids[each.source.key] for each in following}
+    concerned = select(Label.image_id).where(Label.node_id.in_(nodes))
+    # Locked in the order of their ids, as every writer of labels does.
+    db.execute(select(Image.id).where(Image.id.in_(concerned)).order_by(Image.id).with_for_update())
+    moves = [
+        {
+            "from_id": ids[each.source.key],
+            "from_polarity": each.source.polarity,
+            "to_id": ids[each.target.key],
+            "to_polarity": each.target.polarity,
+            "versions": None if each.whole else list(each.version_ids),
+        }
+        for each in following
+    ]
+    values = {"moves": json.dumps(moves), "version_id": version.id, "person_id": by.id}
+    db.flush()
+    for statement in _SETUP:
+        named = {name: value for name, value in values.items() if f":{name}" in statement}
+        db.execute(text(statement), named)
+    moved = db.scalar(text("SELECT count(*) FROM leaving"))
+    for held in list(db.identity_map.values()):
+        if isinstance(held, (Image, Label)):
+            db.expire(held)
+    return int(moved or 0)
