@@ -74,8 +74,7 @@ def find_moved(db: Session, project: Project) -> list[Moved]:
     if not found:
         return []
     found = _without_kept(db, project, found, ids)
-    found = _with_labels(db, found, ids, now)
-    return _with_choices(db, project, found, ids)
+    return _with_choices(db, project, _with_labels(db, found, ids, now), ids)
 
 
 def settle_edit(
