@@ -5,6 +5,8 @@ import re
 import unicodedata
 from collections.abc import Container
 
+from taxonomy.folding import PLAIN_LETTERS
+
 MAX_NAME_LENGTH = 80
 MAX_KEY_LENGTH = 80
 
@@ -13,10 +15,6 @@ _LINE_BREAK = re.compile("[\n\r\v\f\x85\u2028\u2029]")
 # Characters that are not seen but change what is: zero-width space, byte order mark, and the
 # marks that turn the reading direction. Joiners stay: Persian and Hindi need them.
 _INVISIBLE = frozenset("\u200b\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# Letters that no Unicode decomposition turns into plain ones.
-_PLAIN_LETTERS = str.maketrans(
-    {"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"}
-)
 
 
 def squeeze(text: str) -> str:
@@ -70,7 +68,7 @@ def slug(text: str) -> str:
     A name without any Latin letter or digit gets a key made from its hash, so the same name
     always gives the same key.
     """
-    plain = unicodedata.normalize("NFKD", text.casefold().translate(_PLAIN_LETTERS))
+    plain = unicodedata.normalize("NFKD", text.casefold().translate(PLAIN_LETTERS))
     plain = "".join(c for c in plain if not unicodedata.combining(c) and c not in "'’")
     key = "-".join(re.findall("[a-z0-9]+", plain))[:MAX_KEY_LENGTH].strip("-")
     if key:

@@ -10,6 +10,7 @@ from app.accounts.models import Person
 from app.agents.models import AgentRun
 from app.criteria.models import Criteria, CriteriaVersion, Node
 from app.images.models import Image
+from app.images.searching import search_words
 from app.jobs.models import Job
 from app.projects.models import Membership, Project
 
@@ -116,23 +117,18 @@ class Make:
         """A row of an image; its bytes are not in the storage."""
         number = next(self.count)
         sha256 = hashlib.sha256(f"image {number}".encode()).hexdigest()
-        image: Image = self._keep(
-            Image(
-                project_id=project.id,
-                **(
-                    {
-                        "sha256": sha256,
-                        "name": f"image-{number}.png",
-                        "format": "PNG",
-                        "width": 640,
-                        "height": 480,
-                        "bytes": 1000,
-                        "prompt": f"A painting number {number}",
-                    }
-                    | values
-                ),
-            )
-        )
+        made: dict[str, Any] = {
+            "sha256": sha256,
+            "name": f"image-{number}.png",
+            "format": "PNG",
+            "width": 640,
+            "height": 480,
+            "bytes": 1000,
+            "prompt": f"A painting number {number}",
+            "details": {},
+        } | values
+        words = search_words(made["name"], made["prompt"], made["details"])
+        image: Image = self._keep(Image(project_id=project.id, search=words, **made))
         return image
 
     def agent_run(self, project: Project, version: CriteriaVersion, **values: Any) -> AgentRun:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
-from app.criteria import loading, reading
+from app.criteria import loading, reading, searching
 from app.criteria.exporting import export_text
 from app.criteria.history import find_changes
 from app.criteria.models import Node
@@ -16,6 +16,8 @@ from app.criteria.schemas import (
     FoundOut,
     ImportIn,
     LoadedOut,
+    MatchesOut,
+    MatchOut,
     NodeOut,
     SearchOut,
     node_out,
@@ -63,8 +65,20 @@ def api_search_attributes(
     limit: Annotated[int, Query(ge=1, le=100)] = 30,
 ) -> SearchOut:
     """Attributes in use by words of their name, place or definition, best first."""
-    found = reading.search_attributes(db, project, q, limit=limit)
+    found = searching.search_attributes(db, project, q, limit=limit)
     return SearchOut(items=[FoundOut.model_validate(each) for each in found])
+
+
+@router.get("/matches", response_model=MatchesOut)
+def api_match_nodes(
+    db: Db, project: AnnotatorProject, q: Annotated[str, Query(max_length=200)]
+) -> MatchesOut:
+    """Dimensions and pairs of the working criteria that hold the words themselves, in tree order.
+
+    What the filter of the criteria page shows; retired ones are among them.
+    """
+    found = searching.search_nodes(db, project, q)
+    return MatchesOut(items=[MatchOut.model_validate(each) for each in found])
 
 
 @router.get("/export")

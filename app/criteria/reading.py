@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import Select, select
@@ -166,69 +165,3 @@ def version_criteria(version: CriteriaVersion) -> tree.Criteria:
             _parsed.pop(next(iter(_parsed)), None)
         _parsed[version.sha256] = found
     return found
-
-
-# Searching -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class FoundAttribute:
-    """An attribute that a search found; `path` holds the names of the dimensions above it."""
-
-    node_id: int
-    key: str
-    polarity: tree.Polarity
-    name: str
-    definition: str
-    path: tuple[str, ...]
-
-
-def search_attributes(
-    db: Session, project: Project, text: str, *, limit: int = 30
-) -> list[FoundAttribute]:
-    """Attributes in use whose name, definition or path holds every word of the text, best first.
-
-    Names that start with the text come first, then names with a word that does, names that hold
-    it, paths, and definitions; within each in tree order. An empty text finds nothing.
-    """
-    wanted = " ".join(text.casefold().split())
-    if not wanted:
-        return []
-    nodes = find_nodes(db, project)
-    criteria = build_tree(get_criteria(db, project), nodes)
-    ranked = [
-        (rank, found)
-        for found in _attributes(criteria, {node.key: node.id for node in nodes})
-        if (rank := _rank(found, wanted)) is not None
-    ]
-    ranked.sort(key=lambda pair: pair[0])
-    return [found for _, found in ranked[:limit]]
-
-
-def _attributes(criteria: tree.Criteria, ids: dict[str, int]) -> Iterable[FoundAttribute]:
-    for entry in criteria.walk():
-        if entry.retired or not isinstance(entry.node, tree.Pair):
-            continue
-        path = tuple(criteria.dimension(key).name for key in entry.path[:-1])
-        for polarity in tree.POLARITIES:
-            side = entry.node.attribute(polarity)
-            yield FoundAttribute(
-                ids[entry.node.key], entry.node.key, polarity, side.name, side.definition, path
-            )
-
-
-def _rank(found: FoundAttribute, wanted: str) -> int | None:
-    name = found.name.casefold()
-    path = " ".join(found.path).casefold()
-    definition = found.definition.casefold()
-    words = wanted.split()
-    if not all(word in name or word in path or word in definition for word in words):
-        return None
-    if name.startswith(wanted):
-        return 0
-    if f" {wanted}" in name:
-        return 1
-    for rank, place in enumerate((name, f"{name} {path}"), start=2):
-        if all(word in place for word in words):
-            return rank
-    return 4

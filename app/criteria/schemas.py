@@ -199,6 +199,19 @@ class SearchOut(_Out):
     items: list[FoundOut]
 
 
+class MatchOut(_Out):
+    """A dimension or pair that holds the words: in a name, or only in a definition."""
+
+    key: str
+    where: Literal["name", "definition"]
+
+
+class MatchesOut(_Out):
+    """What a filter found, in tree order."""
+
+    items: list[MatchOut]
+
+
 class LoadedOut(_Out):
     """What an import loaded."""
 

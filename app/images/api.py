@@ -64,7 +64,9 @@ def api_list_images(
     after: Cursor = None,
     limit: Limit = 60,
 ) -> ImagePage:
-    """Images in the order of their import. Every word of `q` has to stand in the name or the prompt."""
+    """Images in the order of their import; with `q` those found by words of name, metadata or prompt,
+    best first.
+    """
     page = finding.find_images(db, project, after=after, limit=limit, show=show, text=q)
     counts = finding.count_labels(db, page.images)
     items = [ImageOut.of(image, counts[image.id]) for image in page.images]

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Select, column, exists, func, or_, select, table
+from sqlalchemy import ColumnElement, Select, column, exists, func, select, table, tuple_
 from sqlalchemy.orm import Session
 
 from app.errors import Invalid, NotFound
 from app.images.models import Image, ImageImport, ImportProblem
+from app.images.searching import is_found, place_of
 from app.jobs.models import Job
 from app.projects.models import Project
+from taxonomy.folding import Query, read_query
 
 FILTERS = ("all", "undone", "done", "proposed")
 PAGE = 60
@@ -46,9 +49,9 @@ def _conditions(project: Project, show: str, text: str) -> list[ColumnElement[bo
         found.append(Image.done_at.is_not(None))
     if show == "proposed":
         found.append(exists().where(_label.c.image_id == Image.id, _label.c.state == "proposed"))
-    for word in text.replace("\0", "").split()[:8]:
-        pattern = "%" + word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
-        found.append(or_(Image.name.ilike(pattern), Image.prompt.ilike(pattern)))
+    query = read_query(text)
+    if query:
+        found.append(is_found(query))
     return found
 
 
@@ -62,22 +65,23 @@ def find_images(
     show: str = "all",
     text: str = "",
 ) -> Page:
-    """A page of images behind `after` or in front of `before`, filtered; every word of `text` has to
-    stand in the name or the prompt. Raises Invalid for an unknown filter.
+    """A page of images behind `after` or in front of `before`, filtered, in the order of their import.
+
+    With `text` those whose name, metadata or prompt have words that start with each of its words, best
+    first, as `taxonomy.folding` ranks them. Raises Invalid for an unknown filter.
     """
-    conditions = _conditions(project, show, text)
     backwards = before is not None and after is None
-    query = select(Image).where(*conditions)
+    order = _order(db, read_query(text), before if backwards else after)
     # One more than asked for tells whether the walk goes on.
+    query = select(Image).where(*_conditions(project, show, text)).limit(limit + 1)
     if backwards:
-        rows = db.scalars(
-            query.where(Image.id < before).order_by(Image.id.desc()).limit(limit + 1)
-        ).all()
+        by = [column.desc() for column in order.columns]
+        rows = db.scalars(query.where(tuple_(*order.columns) < order.at).order_by(*by)).all()
         images = list(reversed(rows[:limit]))
     else:
-        rows = db.scalars(
-            query.where(Image.id > (after or 0)).order_by(Image.id).limit(limit + 1)
-        ).all()
+        if after is not None:
+            query = query.where(tuple_(*order.columns) > order.at)
+        rows = db.scalars(query.order_by(*order.columns)).all()
         images = list(rows[:limit])
     goes_on = len(rows) > limit
     if not images:
@@ -85,6 +89,23 @@ def find_images(
     has_before = goes_on if backwards else after is not None
     has_after = True if backwards else goes_on
     return Page(images, images[0].id if has_before else None, images[-1].id if has_after else None)
+
+
+class _Order(NamedTuple):
+    """What images are ordered by, and where in that order a page begins."""
+
+    columns: tuple[ColumnElement[int], ...]
+    at: tuple[int, ...]
+
+
+def _order(db: Session, query: Query, cursor: int | None) -> _Order:
+    own = cast(ColumnElement[int], Image.id)
+    if not query:
+        return _Order((own,), (cursor or 0,))
+    place = place_of(query)
+    # The place of the image at the cursor is asked for, so that the cursor stays one number.
+    at = db.scalar(select(place).where(Image.id == cursor)) if cursor else None
+    return _Order((place, own), (-1 if at is None else at, cursor or 0))
 
 
 def count_images(db: Session, project: Project, *, show: str = "all", text: str = "") -> int:

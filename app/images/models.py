@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Created, Json, Key, Model
@@ -12,7 +13,7 @@ class Image(Model):
     """One image of a project. Its bytes lie in the storage under the SHA-256 of the file that came in.
 
     `label_revision` counts the saved actions on its labels. `width` and `height` are as seen, after
-    the EXIF orientation.
+    the EXIF orientation. `search` holds the words that it is found by (`app.images.searching`).
     """
 
     __tablename__ = "image"
@@ -21,6 +22,7 @@ class Image(Model):
         CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),
         CheckConstraint("width > 0 AND height > 0 AND bytes > 0", name="size"),
         Index(None, "project_id", "id"),
+        Index("ix_image_search", "search", postgresql_using="gin"),
         Index("ix_image_undone", "project_id", "id", postgresql_where=text("done_at IS NULL")),
     )
 
@@ -34,6 +36,9 @@ class Image(Model):
     bytes: Mapped[int]
     prompt: Mapped[str] = mapped_column(server_default="")
     details: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    search: Mapped[str] = mapped_column(
+        TSVECTOR, server_default=text("''::tsvector"), deferred=True
+    )
     label_revision: Mapped[int] = mapped_column(server_default=text("0"))
     done_at: Mapped[datetime | None]
     done_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import bindparam, func, select, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR, insert
 from sqlalchemy.orm import Session
 
 from app.database import Json
 from app.images.keeping import Kept
 from app.images.models import Image, ImageImport, ImportProblem
+from app.images.searching import search_words
 
 LOCK = 4_206_003
 
@@ -38,14 +39,15 @@ class Known:
     import_id: int | None
     name: str
     has_prompt: bool
+    details: Json
 
 
 def find_known(db: Session, project_id: int, hashes: Sequence[str]) -> dict[str, Known]:
     """Which of these files the project has already, by hash."""
     rows = db.execute(
-        select(Image.id, Image.sha256, Image.import_id, Image.name, Image.prompt != "").where(
-            Image.project_id == project_id, Image.sha256.in_(hashes)
-        )
+        select(
+            Image.id, Image.sha256, Image.import_id, Image.name, Image.prompt != "", Image.details
+        ).where(Image.project_id == project_id, Image.sha256.in_(hashes))
     )
     return {row.sha256: Known(*row) for row in rows}
 
@@ -73,7 +75,10 @@ def record_outcomes(
             continue
         reason = f"The same file is there already, as “{there.name}”."
         if each.prompt and not there.has_prompt:
-            fillings.append({"of": there.id, "to": each.prompt, "more": each.details})
+            words = search_words(there.name, each.prompt, there.details | each.details)
+            fillings.append(
+                {"of": there.id, "to": each.prompt, "more": each.details, "words": words}
+            )
             reason += " It had no prompt; the one of this import was taken."
         problems.append(_problem(import_id, each.name, "duplicate", reason))
     _fill_in(db, fillings)
@@ -106,6 +111,7 @@ def _insert_images(
             "bytes": each.kept.bytes,
             "prompt": each.prompt,
             "details": each.details | ({"file": each.kept.details} if each.kept.details else {}),
+            "search": search_words(each.name, each.prompt, each.details),
         }
         for each in outcomes
         if each.kept is not None
@@ -125,7 +131,11 @@ def _fill_in(db: Session, fillings: list[Json]) -> None:
         db.connection().execute(
             update(Image)
             .where(Image.id == bindparam("of"), Image.prompt == "")
-            .values(prompt=bindparam("to"), details=Image.details.op("||")(more)),
+            .values(
+                prompt=bindparam("to"),
+                details=Image.details.op("||")(more),
+                search=bindparam("words", type_=TSVECTOR),
+            ),
             fillings,
         )
 

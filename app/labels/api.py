@@ -16,6 +16,7 @@ from app.labels.schemas import (
     SavedOut,
     UndoAction,
     UsableAttributesOut,
+    show_found,
     show_happened,
     show_image_labels,
     show_saved,
@@ -32,16 +33,23 @@ router = APIRouter(prefix="/api/v1/projects/{project}", tags=["labels"])
 
 @router.get("/labels/attributes")
 def api_list_attributes(
-    project: AnnotatorProject, db: Db, response: Response, version: int | None = None
+    project: AnnotatorProject,
+    db: Db,
+    response: Response,
+    version: int | None = None,
+    q: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 40,
 ) -> UsableAttributesOut:
-    """Every attribute that can be added now, in tree order.
+    """Every attribute that can be added now, in tree order; with `q` those found by words, best first.
 
     Naming the current `version` lets a browser keep the answer, because a version never changes.
     """
     in_force = get_in_force(db, project)
     if version == in_force.number:
         response.headers["Cache-Control"] = "private, max-age=86400"
-    return show_usable(in_force)
+    if q is None:
+        return show_usable(in_force)
+    return show_found(in_force, reading.find_addable(in_force, q, limit=limit))
 
 
 @router.get("/images/{image_id:int}/labels")

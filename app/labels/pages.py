@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
 from app.accounts.models import Person
-from app.criteria.reading import search_attributes
 from app.errors import Invalid, Stale
 from app.images.models import Image
 from app.labels import reading, saving
@@ -21,7 +20,6 @@ from app.projects.models import Project
 from app.web.answer import Answering
 from app.web.dependencies import Db
 from app.web.forms import Fields, Form, submitted
-from taxonomy.tree import Pair
 
 router = APIRouter(include_in_schema=False)
 
@@ -176,7 +174,7 @@ def _context(
         "next_undone": reading.find_next_undone(db, project, image.id),
         "hide": hide,
         "q": q,
-        "found": _find_addable(db, project, labels, q),
+        "found": _find_addable(labels, q),
         "stale": stale,
         "wanted": wanted,
         "new_operation": uuid4,
@@ -184,19 +182,16 @@ def _context(
     }
 
 
-def _find_addable(
-    db: Session, project: Project, labels: ImageLabels, q: str
-) -> list[dict[str, str]]:
+def _find_addable(labels: ImageLabels, q: str) -> list[dict[str, str]]:
     """Attributes that hold the words and can be added under the version in force."""
     if labels.in_force is None or not q.strip():
         return []
-    criteria = labels.in_force.criteria
-    found = []
-    for each in search_attributes(db, project, q):
-        entry = criteria.find(each.key)
-        if entry is None or entry.retired or not isinstance(entry.node, Pair):
-            continue
-        name = entry.node.attribute(each.polarity).name
-        path = " › ".join(each.path)
-        found.append({"key": each.key, "polarity": each.polarity, "name": name, "path": path})
-    return found
+    return [
+        {
+            "key": each.key,
+            "polarity": each.polarity,
+            "name": each.name,
+            "path": " › ".join(each.path),
+        }
+        for each in reading.find_addable(labels.in_force, q)
+    ]

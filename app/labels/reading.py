@@ -10,10 +10,12 @@ from sqlalchemy.orm import Session, aliased
 
 from app.accounts.models import Person
 from app.criteria.models import CriteriaVersion, Node
+from app.criteria.searching import version_index
 from app.images.models import Image
 from app.labels.access import InForce, agent_run, find_in_force
 from app.labels.models import Label, LabelEvent
 from app.projects.models import Project
+from taxonomy.searching import FoundAttribute
 from taxonomy.tree import Criteria, Dimension, Entry, Pair, Polarity
 
 
@@ -325,6 +327,11 @@ def _row(found: _Found, messages: Sequence[str]) -> LabelRow:
         retired=entry.retired,
         contradictions=tuple(messages),
     )
+
+
+def find_addable(in_force: InForce, text: str, *, limit: int = 40) -> list[FoundAttribute]:
+    """Attributes that can be added under the version in force, by words, best first."""
+    return version_index(in_force.version_id, in_force.criteria).attributes(text, limit=limit)
 
 
 def find_history(

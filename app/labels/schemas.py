@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.labels.access import InForce
 from app.labels.reading import Contradiction, Happened, ImageLabels, LabelRow
 from app.labels.saving import Saved
-from taxonomy.tree import Pair, Polarity
+from taxonomy.searching import FoundAttribute
+from taxonomy.tree import POLARITIES, Criteria, Entry, Pair, Polarity
 
 State = Literal["proposed", "confirmed", "rejected"]
 
@@ -223,22 +224,37 @@ def show_happened(each: Happened) -> HappenedOut:
     )
 
 
+def show_found(in_force: InForce, found: list[FoundAttribute]) -> UsableAttributesOut:
+    """Attributes of a version that a search found as JSON, in its order."""
+    items = [
+        _usable(in_force.criteria, in_force.criteria.entry(each.key), each.polarity)
+        for each in found
+    ]
+    return UsableAttributesOut(version=in_force.number, items=items)
+
+
+def _usable(criteria: Criteria, entry: Entry, polarity: Polarity) -> UsableAttributeOut:
+    assert isinstance(entry.node, Pair)
+    attribute = entry.node.attribute(polarity)
+    return UsableAttributeOut(
+        key=entry.node.key,
+        polarity=polarity,
+        name=attribute.name,
+        definition=attribute.definition,
+        relation=entry.node.relation,
+        parent=entry.parent.key if entry.parent else "",
+        exclusive=bool(entry.parent and entry.parent.exclusive),
+        path=[criteria.dimension(key).name for key in entry.path[:-1]],
+    )
+
+
 def show_usable(in_force: InForce) -> UsableAttributesOut:
     """Every attribute in use of a version as JSON."""
     criteria = in_force.criteria
     items = [
-        UsableAttributeOut(
-            key=entry.node.key,
-            polarity=polarity,
-            name=entry.node.attribute(polarity).name,
-            definition=entry.node.attribute(polarity).definition,
-            relation=entry.node.relation,
-            parent=entry.parent.key if entry.parent else "",
-            exclusive=bool(entry.parent and entry.parent.exclusive),
-            path=[criteria.dimension(key).name for key in entry.path[:-1]],
-        )
+        _usable(criteria, entry, polarity)
         for entry in criteria.walk()
         if isinstance(entry.node, Pair) and not entry.retired
-        for polarity in ("positive", "negative")
+        for polarity in POLARITIES
     ]
     return UsableAttributesOut(version=in_force.number, items=items)

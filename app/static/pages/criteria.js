@@ -1,6 +1,8 @@
 // The hands of the criteria tree: walking it by keyboard, filtering, renaming in place.
 // Everything it does can also be done with links and forms.
 
+import { makeSearch } from "./search.js";
+
 const tree = document.getElementById("tree");
 
 const isTyping = (target) =>
@@ -132,15 +134,15 @@ const onTreeKey = (event) => {
 const filter = document.getElementById("filter");
 const openBefore = new Map();
 
-const words = (node) => node.textContent.toLocaleLowerCase().replace(/\s+/g, " ");
-
 const remember = () => {
   if (openBefore.size) return;
   for (const each of tree.querySelectorAll("details")) openBefore.set(each, each.open);
 };
 
 const showAll = () => {
-  for (const each of tree.querySelectorAll(".no-match, .only-way")) each.classList.remove("no-match", "only-way");
+  for (const each of tree.querySelectorAll(".match, .no-match, .only-way")) {
+    each.classList.remove("match", "in-definition", "no-match", "only-way");
+  }
   for (const [details, wasOpen] of openBefore) details.open = wasOpen;
   openBefore.clear();
   tree.classList.remove("is-filtered");
@@ -148,35 +150,65 @@ const showAll = () => {
   document.getElementById("nothing").hidden = true;
 };
 
-// A line stays when it matches, when something above it does, or as the way to a match below.
-const sift = (item, wanted, underMatch) => {
-  const node = linkOf(item)?.closest(".node") ?? item.querySelector(".node");
-  const text = words(node);
-  const matches = wanted.every((each) => text.includes(each));
-  let below = 0;
-  for (const child of item.querySelectorAll(":scope > details > ul > li")) below += sift(child, wanted, underMatch || matches);
-  const stays = matches || underMatch || below > 0;
-  item.classList.toggle("no-match", !stays);
-  item.classList.toggle("only-way", stays && !matches && !underMatch);
+// A found line is marked and in view, the dimensions above it are open. A dimension that is found itself
+// keeps what lies below it at hand, folded; where something below is found too, only that is shown.
+const sift = (item, found) => {
+  const where = found.get(linkOf(item)?.dataset.key);
+  const children = [...item.querySelectorAll(":scope > details > ul > li")];
+  const below = children.reduce((sum, child) => sum + sift(child, found), 0);
+  if (where && !below) for (const each of item.querySelectorAll("li.no-match")) each.classList.remove("no-match");
+  item.classList.toggle("match", Boolean(where));
+  item.classList.toggle("in-definition", where === "definition");
+  item.classList.toggle("no-match", !where && !below);
+  item.classList.toggle("only-way", !where && below > 0);
   const details = item.querySelector(":scope > details");
-  if (details) details.open = below > 0 && !underMatch;
-  return below + (matches ? 1 : 0);
+  if (details) details.open = below > 0;
+  return below + (where ? 1 : 0);
 };
 
-const sieve = () => {
-  const wanted = filter.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
-  if (!wanted.length) return showAll();
+const look = makeSearch();
+const say = (text) => {
+  document.getElementById("filter-count").textContent = text;
+};
+
+const sieve = async () => {
+  const words = filter.value.trim();
+  if (!words) {
+    look.forget();
+    showAll();
+    return;
+  }
+  let items = null;
+  try {
+    items = await look(tree.dataset.matches, words);
+  } catch {
+    say("The server did not answer; type again.");
+    return;
+  }
+  if (!items) return;
   remember();
   tree.classList.add("is-filtered");
-  let found = 0;
-  for (const item of tree.querySelectorAll(":scope > ul > li")) found += sift(item, wanted, false);
-  document.getElementById("filter-count").textContent = `${found} found`;
-  document.getElementById("nothing").hidden = found > 0;
+  const found = new Map(items.map((each) => [each.key, each.where]));
+  for (const item of tree.querySelectorAll(":scope > ul > li")) sift(item, found);
+  say(`${items.length} found`);
+  document.getElementById("nothing").hidden = items.length > 0;
+  tree.scrollTop = 0;
+};
+
+// Keys that go to what was found wait for it.
+let sieving = Promise.resolve();
+const startSieve = () => {
+  sieving = sieve();
 };
 
 const clearFilter = () => {
   filter.value = "";
-  showAll();
+  startSieve();
+};
+
+const goToFound = async () => {
+  await sieving;
+  go(lines().find((link) => itemOf(link).classList.contains("match")) ?? lines()[0]);
 };
 
 const onFilterKey = (event) => {
@@ -188,8 +220,7 @@ const onFilterKey = (event) => {
     setCurrent(link);
   } else if (event.key === "ArrowDown" || event.key === "Enter") {
     event.preventDefault();
-    const first = lines().find((link) => !itemOf(link).classList.contains("only-way"));
-    go(first ?? lines()[0]);
+    goToFound();
   }
 };
 
@@ -238,7 +269,7 @@ const start = () => {
     const link = event.target.closest("a.names");
     if (link && mayEdit()) rename(link);
   });
-  filter.addEventListener("input", sieve);
+  filter.addEventListener("input", startSieve);
   filter.addEventListener("keydown", onFilterKey);
   document.getElementById("clear").addEventListener("click", () => {
     clearFilter();

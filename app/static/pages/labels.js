@@ -2,6 +2,8 @@
 // tries again with the same operation id, so that nothing is lost or doubled. Images are exchanged in
 // place: the queue lives as long as the tab.
 
+import { makeSearch } from "./search.js";
+
 const RETRY_SECONDS = [1, 2, 4, 8, 15];
 const STATES = ["proposed", "confirmed", "rejected"];
 
@@ -488,42 +490,40 @@ const loadAttributes = () => {
   attributes = fetch(from, { credentials: "same-origin" })
     .then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(String(answer.status)))))
     .then((body) => {
-      listed = body.items.map((each) => ({
-        ...each,
-        inName: each.name.toLocaleLowerCase(),
-        inAll: `${each.name} ${each.path.join(" ")} ${each.definition} ${each.key}`.toLocaleLowerCase(),
-      }));
+      listed = body.items;
     })
     .catch(() => {
       attributesFrom = "";
     });
 };
 
-const MOST_FOUND = 40;
-
-const rank = (each, words, text) => {
-  if (!words.every((part) => each.inAll.includes(part))) return -1;
-  if (each.inName.startsWith(text)) return 0;
-  if (each.inName.includes(` ${text}`)) return 1;
-  if (words.every((part) => each.inName.includes(part))) return 2;
-  return 3;
-};
+const look = makeSearch({ keep: true });
+let searching = Promise.resolve(); // Enter waits for what was typed before it
 
 const search = () => {
-  const text = find("#add-words").value.trim().toLocaleLowerCase();
+  searching = showFound();
+};
+
+const showFound = async () => {
+  const text = find("#add-words").value.trim();
   const list = find("#add-found");
-  if (!text) return closeSearch();
-  const words = text.split(/\s+/);
-  const found = known()
-    .map((each) => [rank(each, words, text), each])
-    .filter(([place]) => place >= 0)
-    .sort(([one], [two]) => one - two)
-    .slice(0, MOST_FOUND);
-  list.replaceChildren(...found.map(([, each], at) => option(each, at)));
-  if (!found.length) list.append(element("li", { className: "none muted", textContent: "Nothing in the criteria holds these words." }));
+  if (!text) {
+    closeSearch();
+    return;
+  }
+  let found = null;
+  let none = "Nothing in the criteria holds these words.";
+  try {
+    found = await look(sheet.dataset.attributes, text);
+    if (!found) return;
+  } catch {
+    none = "The server did not answer; type again.";
+  }
+  list.replaceChildren(...(found ?? []).map((each, at) => option(each, at)));
+  if (!found?.length) list.append(element("li", { className: "none muted", textContent: none }));
   list.hidden = false;
   find("#add-words").setAttribute("aria-expanded", "true");
-  return choose(0);
+  choose(0);
 };
 
 const option = (each, at) => {
@@ -553,6 +553,7 @@ const chosenAt = () =>
   [...sheet.querySelectorAll("#add-found [role=option]")].findIndex((each) => each.ariaSelected === "true");
 
 const closeSearch = () => {
+  look.forget();
   find("#add-found").hidden = true;
   find("#add-words").setAttribute("aria-expanded", "false");
   find("#add-words").removeAttribute("aria-activedescendant");
@@ -588,16 +589,20 @@ const addFound = (chosen, stay) => {
   row?.scrollIntoView({ block: "nearest" });
 };
 
+const addWhenFound = async (stay) => {
+  await Promise.all([searching, attributes]);
+  const chosen = find("#add-found").hidden ? null : sheet.querySelectorAll("#add-found [role=option]")[chosenAt()];
+  if (chosen) addFound(chosen, stay);
+};
+
 const searchKey = (event) => {
   const options = sheet.querySelectorAll("#add-found [role=option]");
   const open = !find("#add-found").hidden;
   if (event.key === "Escape") leaveSearch();
   else if (event.key === "ArrowDown" && open) choose(Math.min(chosenAt() + 1, options.length - 1));
   else if (event.key === "ArrowUp" && open) choose(Math.max(chosenAt() - 1, 0));
-  else if (event.key === "Enter") {
-    const chosen = open ? options[chosenAt()] : null;
-    if (chosen) addFound(chosen, event.shiftKey);
-  } else return;
+  else if (event.key === "Enter") addWhenFound(event.shiftKey);
+  else return;
   event.preventDefault();
 };
 
@@ -802,7 +807,6 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("input", (event) => {
   if (event.target.id !== "add-words") return;
   search();
-  attributes?.then(() => event.target.value && search());
 });
 
 document.addEventListener("focusin", (event) => {

@@ -12,10 +12,10 @@ from app.criteria.reading import (
     current_version,
     get_version,
     nodes_by_key,
-    search_attributes,
     version_criteria,
     working_criteria,
 )
+from app.criteria.searching import search_attributes
 from app.errors import Conflict, NotFound
 from taxonomy.formats.json import sha256
 from taxonomy.tree import Criteria

@@ -1,0 +1,73 @@
+"""Attributes and nodes of a tree, found by words."""
+
+import pytest
+
+from taxonomy.searching import FoundNode, Index
+from taxonomy.tree import Attribute, Criteria, Dimension, Pair
+from tests.searches import SEARCHES, Search
+
+
+def tree_of(search: Search) -> Criteria:
+    """Each thing is the negative side of a pair in a dimension that is called like its place."""
+    return Criteria(
+        "Things",
+        dimensions=tuple(
+            Dimension(
+                f"place-{number}",
+                thing.place,
+                pairs=(
+                    Pair(
+                        str(number), "opposed", Attribute(""), Attribute(thing.name, thing.text)
+                    ),
+                ),
+            )
+            for number, thing in enumerate(search.things)
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("search", SEARCHES, ids=lambda each: repr(each.typed))
+def test_the_table_among_attributes(search: Search) -> None:
+    found = Index(tree_of(search)).attributes(search.typed)
+    assert tuple(int(each.key) for each in found if each.polarity == "negative") == search.found
+
+
+def pair(key: str, positive: str, negative: str, says: str = "", *, retired: bool = False) -> Pair:
+    return Pair(
+        key, "opposed", Attribute(positive, says), Attribute(negative, ""), retired=retired
+    )  # fmt: skip
+
+
+TREE = Criteria(
+    "Small",
+    dimensions=(
+        Dimension(
+            "edges",
+            "Edges",
+            dimensions=(
+                Dimension("seams", "Seams", "Where an edge closes.", pairs=(pair("a", "X", "Y"),)),
+            ),
+            pairs=(
+                pair("lost", "Found outline", "Lost outline", "An edge is seen."),
+                pair("hard", "Hard edge", "Mush", retired=True),
+                pair("other", "Calm", "Loud"),
+            ),
+        ),
+    ),
+)
+
+
+def test_a_filter_finds_lines_by_words_of_their_own() -> None:
+    assert Index(TREE).nodes("edgé") == [
+        FoundNode("edges", "name"),
+        FoundNode("seams", "definition"),
+        FoundNode("lost", "definition"),
+        FoundNode("hard", "name"),
+    ]
+    # Words of a dimension above may help, but not alone.
+    assert [each.key for each in Index(TREE).nodes("edges calm")] == ["other"]
+    assert Index(TREE).nodes(" ") == Index(TREE).nodes("zebra") == []
+
+
+def test_retired_attributes_cannot_be_added_and_are_not_offered() -> None:
+    assert [each.name for each in Index(TREE).attributes("hard")] == []
