@@ -35,6 +35,16 @@ class Settings(BaseSettings):
     """Options of the object store, such as region or endpoint (JSON)."""
     import_folders: list[Path] = []
     """Folders of this machine that leads may import from in the browser (JSON list)."""
+    model_folders: list[Path] = []
+    """Folders of the worker's machine with base models that leads may train, beside `<home>/models`
+    (JSON list)."""
+    hub_models: list[str] = []
+    """Hub ids of base models that leads may train although this machine's hub cache lacks them, because
+    the worker has them elsewhere (JSON list)."""
+    mlflow: dict[str, str] = {}
+    """MLflow servers or folders that runs may report to: tracking URIs by a name (JSON object)."""
+    accelerate_configs: dict[str, Path] = {}
+    """Config files of accelerate for several hosts, by a name (JSON object)."""
     allow_private_fetch: list[IPvAnyNetwork] = []
     """Networks that are not public and that imports by URL may still fetch from (JSON list of CIDR)."""
     max_upload_mb: int = Field(default=2048, ge=1)

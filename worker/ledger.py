@@ -21,6 +21,7 @@ from app.errors import AppError
 from app.jobs import claiming
 from app.jobs.claiming import LEASE, Fenced
 from app.jobs.queueing import ring
+from app.jobs.wording import for_people
 from app.stopping import StopFlag
 from method.items import EndsTheWhole
 
@@ -129,7 +130,7 @@ class Work:
         """Tell how far the work is. Cheap: written at most once a second, by the heartbeat."""
         if self._first is None:
             self._first, self._began = done, time.monotonic()
-        progress: Json = {"done": done, "total": total, "message": message}
+        progress: Json = {"done": done, "total": total, "message": for_people(message)}
         passed, came = time.monotonic() - self._began, done - self._first
         if total and came > 0 and passed > 0:
             progress["eta_seconds"] = round((total - done) * passed / came, 1)

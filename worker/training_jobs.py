@@ -121,6 +121,18 @@ def make_base_model(work: Work) -> Json:
 # The process --------------------------------------------------------------------------------------
 
 
+# What people are told of a job is the last line that its process wrote, so libraries keep to errors.
+QUIET = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "DIFFUSERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+# A logger's or an interpreter's own line: "[name] ...", "file.py:3: SomeWarning: ...", source quoted below.
+LIBRARY = re.compile(r"^\s*\[|^\S+:\d+: \w*Warning\b|^\w*Warning:|^\s+\S|^[WEIF]\d{4} ")
+
+
 @cache
 def _spawner() -> ThreadPoolExecutor:
     # Linux sends the death signal when the THREAD that started the child ends, and a worker's pool
@@ -135,7 +147,7 @@ os.register_at_fork(after_in_child=_spawner.cache_clear)
 def variables() -> dict[str, str]:
     """The environment of a training process: ours without settings and secrets."""
     kept = {name: value for name, value in os.environ.items() if not SECRET.match(name)}
-    return kept | {"MORELLI_DIE_WITH_PARENT": "1", "PYTHONUNBUFFERED": "1"}
+    return kept | QUIET | {"MORELLI_DIE_WITH_PARENT": "1", "PYTHONUNBUFFERED": "1"}
 
 
 @contextmanager
@@ -257,7 +269,9 @@ def judge(work: Work, code: int, folder: Path) -> None:
 
 
 def last_line(path: Path) -> str:
-    """The last line that says something, of at most a thousand characters."""
+    """The last line that our programs said, of at most a thousand characters: what libraries warn of is
+    for the log.
+    """
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -265,7 +279,8 @@ def last_line(path: Path) -> str:
             lines = file.read().decode(errors="replace").split("\n")
     except OSError:
         return ""
-    return next((line.strip()[:1000] for line in reversed(lines) if line.strip()), "")
+    said = (line.strip() for line in reversed(lines) if not LIBRARY.search(line))
+    return next((line[:1000] for line in said if line), "")
 
 
 # What it leaves in files --------------------------------------------------------------------------

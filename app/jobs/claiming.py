@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.database import Json, after_commit
 from app.jobs.models import QUEUES, Job
 from app.jobs.queueing import record, ring
+from app.jobs.wording import for_people
 
 LEASE = timedelta(seconds=60)
 OVERDUE = timedelta(seconds=20)
@@ -133,7 +134,8 @@ def fail(db: Session, job_id: int, attempt: int, *, kind: str, message: str, aga
 
 def _failed(db: Session, job: Job, *, kind: str, message: str, again: bool) -> None:
     job.failures += 1
-    job.error_class, job.error = kind, message[:2000]
+    message = for_people(message)
+    job.error_class, job.error = kind, message
     if again and job.failures < job.max_failures and job.cancel_requested_at is None:
         job.state, job.lease_until, job.owner = "queued", None, None
         if kind != "worker_lost":  # the work did nothing wrong, so it need not wait

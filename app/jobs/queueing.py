@@ -13,6 +13,7 @@ from app.accounts.models import Person
 from app.database import Json, after_commit
 from app.errors import Conflict, NotFound
 from app.jobs.models import OPEN_STATES, Job, JobEvent
+from app.jobs.wording import for_people
 from app.projects.models import Project
 from app.settings import settings
 
@@ -102,7 +103,7 @@ def submit(
 
 def record(db: Session, job: Job, kind: str, message: str = "") -> None:
     """Write an event of a job."""
-    db.add(JobEvent(job_id=job.id, attempt=job.attempt, kind=kind, message=message[:2000]))
+    db.add(JobEvent(job_id=job.id, attempt=job.attempt, kind=kind, message=for_people(message)))
 
 
 def get_job(db: Session, project: Project, job_id: int, *, lock: bool = False) -> Job:

@@ -251,8 +251,11 @@ def api_get_run_adapter(
 
 
 @router.get("/runs/{run_id}/log")
-def api_get_run_log(run: ProjectRun, lines: Annotated[int, Query(ge=1, le=2000)] = 200) -> LogOut:
-    """The end of the log."""
+def api_get_run_log(
+    project: LeadProject, run: ProjectRun, lines: Annotated[int, Query(ge=1, le=2000)] = 200
+) -> LogOut:
+    """The end of the log. For leads only: it tells where this installation keeps things."""
+    del project
     return LogOut(text=reading.read_log(run, lines=lines))
 
 

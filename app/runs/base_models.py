@@ -1,5 +1,6 @@
 """Base models: the pretrained models that runs adapt."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,9 +43,10 @@ def find_base_models() -> Sequence[BaseModel]:
 
 
 def model_path(name: str) -> str:
-    """What a config calls a base model: the folder of a listed one, another folder, or a hub id.
+    """What a config calls a base model: the folder of a listed one, one in a folder that the operator
+    opened, or the hub id of one that is here.
 
-    Raises Invalid where it is none of them.
+    Raises Invalid where it is none of them; whether anything lies elsewhere is nobody's business.
     """
     name = name.strip()
     if not name:
@@ -52,22 +54,49 @@ def model_path(name: str) -> str:
     for each in find_base_models():
         if each.name == name:
             return str(each.folder)
-    if name.startswith("/"):
-        folder = Path(name)
-        if "\x00" in name or not (folder / INDEX).is_file():
-            raise Invalid(
-                f"{name} is not the folder of a model in diffusers layout.",
-                field="base_model",
-                hint=f"Such a folder holds a {INDEX}.",
-            )
-        return str(folder)
-    if HUB_ID.fullmatch(name):
+    if name.startswith(("/", "~")):
+        return str(_open_folder(name))
+    if HUB_ID.fullmatch(name) and (name in settings().hub_models or is_in_hub_cache(name)):
         return name
     raise Invalid(
-        f"There is no base model “{name}”.",
+        f"There is no base model “{name[:200]}” here.",
         field="base_model",
-        hint="Give a listed name, an absolute folder, or a hub id such as organisation/name.",
+        hint="Give a listed name, a folder below one that the operator opened with "
+        "MORELLI_MODEL_FOLDERS, or the hub id (organisation/name) of a model in this machine's cache.",
     )
+
+
+def _open_folder(name: str) -> Path:
+    folder = _find_open(name)
+    if folder is None:
+        raise Invalid(
+            "There is no model in diffusers layout there, or the folder is not open for training.",
+            field="base_model",
+            hint=f"Such a folder holds a {INDEX}. The operator opens folders with "
+            "MORELLI_MODEL_FOLDERS.",
+        )
+    return folder
+
+
+def _find_open(name: str) -> Path | None:
+    roots = [*settings().model_folders, settings().models_folder]
+    try:
+        folder = Path(name).expanduser().resolve()
+        is_open = any(folder.is_relative_to(each.expanduser().resolve()) for each in roots)
+        return folder if is_open and (folder / INDEX).is_file() else None
+    except (OSError, RuntimeError, ValueError):  # no such home, a loop of links, a NUL
+        return None
+
+
+def is_in_hub_cache(hub_id: str) -> bool:
+    """Whether the hub's cache on this machine has a model in diffusers layout of that id.
+
+    The layout of the cache is documented by huggingface_hub, which the web installation lacks.
+    """
+    home = os.environ.get("HF_HOME", "~/.cache/huggingface")
+    cache = Path(os.environ.get("HF_HUB_CACHE", f"{home}/hub")).expanduser()
+    versions = cache / f"models--{hub_id.replace('/', '--')}" / "snapshots"
+    return any(versions.glob(f"*/{INDEX}"))
 
 
 def model_name(path: str) -> str:

@@ -18,7 +18,7 @@ from app.errors import Invalid
 from app.jobs.models import Job
 from app.jobs.queueing import submit
 from app.projects.models import Project
-from app.runs import base_models
+from app.runs import base_models, places
 from app.runs import options as _options
 from app.runs.models import Run
 from app.runs.options import PAIRED, TAUGHT
@@ -367,8 +367,15 @@ def folder_of(run: Run) -> Path:
 
 
 def config_to_run(db: Session, run: Run) -> Json:
-    """A run's config with the places as they are now: the installation may have moved meanwhile."""
-    return _with_places(run.config, run, sources_of(db, run))
+    """A run's config with the places as they are now: the installation may have moved meanwhile.
+
+    Raises Invalid where the operator no longer names a place that the run was launched with.
+    """
+    config = _with_places(run.config, run, sources_of(db, run))
+    for path in places.PLACES:
+        if name := _options.get(config, path):
+            _options.put(config, path, places.place_of(path, str(name)))
+    return config
 
 
 # What there is to learn from ----------------------------------------------------------------------

@@ -5,6 +5,7 @@ config classes of `worker.training`; the presets stand beside it. `python -m wor
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 from app.database import Json
 from app.errors import Invalid
+from app.runs import places
 from app.runs.option_values import read_value
 
 HERE = Path(__file__).resolve().parent
@@ -58,6 +60,11 @@ ONLY_FOR = {
     "spo": ("spo",),
     "teacher": TAUGHT,
     "samples.negative_merge": (*LABELLED, "dpo", "spo"),
+}
+# Parts of names of files, which must not lead elsewhere.
+FILE_NAMES = {
+    "model.variant": re.compile(r"\w[\w.-]*"),
+    "model.revision": re.compile(r"\w[\w.-]*(/\w[\w.-]*)*"),
 }
 # Not an option of the trainer: whether the run gets the folder of the teacher cache.
 TEACHER_CACHE = "teacher.cache"
@@ -123,6 +130,9 @@ SECTIONS = {
 CHOSEN_IN = {"start_run_id": "theta", "negative_run_id": "samples"}
 # Where the launch does more than the trainer by itself.
 HINTS = {
+    "tracking.mlflow": "The MLflow that the run reports to: one that the operator named with MORELLI_MLFLOW.",
+    "scale.accelerate_config": "For several hosts: a config of accelerate that the operator named with "
+    "MORELLI_ACCELERATE_CONFIGS.",
     "samples.prompts": "Prompts to sample. Empty: four of the validation and test images.",
     "theta.init": "Where it starts: as the pretrained model, as the expert, or as another run (path), "
     "which is chosen above. Away from the reference the first loss is not log 2.",
@@ -175,7 +185,9 @@ class Option:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The allowed words, where only some are."""
+        """The allowed words, where only some are; nothing stands for none."""
+        if self.path in places.PLACES:
+            return ("", *places.named(self.path))
         return tuple(self.schema.get("enum", ()))
 
     @property
@@ -351,11 +363,22 @@ def check_options(given: Mapping[str, object]) -> Json:
             continue
         try:
             values[path] = read_value(option.schema, value)
+            _check_name(path, values[path])
         except ValueError as error:
             errors[path] = str(error)
+        except Invalid as error:
+            errors[path] = f"{error.message} {error.hint}"
     if errors:
         raise InvalidOptions(errors)
     return values
+
+
+def _check_name(path: str, value: object) -> None:
+    """What becomes part of a file's name, or names a place of the server."""
+    if path in places.PLACES and value:
+        places.place_of(path, str(value))
+    if path in FILE_NAMES and value and not FILE_NAMES[path].fullmatch(str(value)):
+        raise ValueError("This has letters, digits, dots, dashes and underscores.")
 
 
 def check_together(config: Mapping[str, Any], kind: str) -> None:

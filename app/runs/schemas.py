@@ -47,6 +47,7 @@ class MemoryOut(BaseModel):
     trained: float
     activations: float
     encoders: float
+    reserve: float
 
 
 class EstimateOut(BaseModel):

@@ -35,6 +35,7 @@ class Form(Generic[T]):
     def __init__(self, typed: dict[str, Any] | None = None) -> None:
         self.typed: dict[str, Any] = typed or {}
         self.errors: dict[str, str] = {}
+        self._known: set[str] | None = None
         self._values: T | None = None
 
     @property
@@ -46,6 +47,8 @@ class Form(Generic[T]):
 
     def parse(self, fields: type[T]) -> None:
         """Parse what was typed, keeping a sentence for each field that is wrong."""
+        infos = fields.model_fields.items()
+        self._known = {info.alias or name for name, info in infos}
         try:
             self._values = fields.model_validate(self.typed)
         except ValidationError as error:
@@ -77,7 +80,13 @@ class Form(Generic[T]):
             if error.status in (401, 403, 404):
                 raise
             sentence = error.message + (f" {error.hint}" if error.hint else "")
-            self.errors[error.field or ""] = sentence
+            self.errors[self._place_of(error.field)] = sentence
+
+    def _place_of(self, field: str | None) -> str:
+        """Where a sentence is shown: beside its field, or above a form that has no such field."""
+        if field is None or (self._known is not None and field not in self._known):
+            return ""
+        return field
 
 
 def submitted(fields: type[T]) -> Callable[[Request], Any]:

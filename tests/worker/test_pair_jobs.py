@@ -196,7 +196,7 @@ def test_a_model_that_cannot_be_loaded_is_told_in_words(gallery: Gallery, datase
         )  # fmt: skip
     _, job = work(asked)
     assert (job.state, job.error_class) == ("failed", "user_config")
-    assert "/models/none" in str(job.error)
+    assert "…/none" in str(job.error)
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

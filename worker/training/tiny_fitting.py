@@ -23,9 +23,15 @@ def fit_model(backbone: Backbone, vae: Any, seed: int) -> None:
     pictures, prompts = draw_pictures(512, generator)
     started = time.monotonic()
     error = _fit_vae(vae, pictures, generator)
-    log.info("autoencoder: error %.4f after %.1f s", error, time.monotonic() - started)
+    log.info(
+        "1 of 2 parts fitted: the autoencoder, error %.4f, %.0f s",
+        error,
+        time.monotonic() - started,
+    )
     error = _fit_network(backbone, vae, pictures, prompts, generator)
-    log.info("network: error %.4f after %.1f s", error, time.monotonic() - started)
+    log.info(
+        "2 of 2 parts fitted: the network, error %.4f, %.0f s", error, time.monotonic() - started
+    )
 
 
 def draw_pictures(count: int, generator: torch.Generator) -> tuple[Tensor, list[str]]:

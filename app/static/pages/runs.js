@@ -222,13 +222,13 @@ const changeSamples = async (fresh) => {
 };
 
 const bringLog = async () => {
-  if (!find("run-log").open) return;
+  if (!find("run-log")?.open) return; // only a lead has it
   const text = find("run-log").querySelector("pre");
   const isAtEnd = text.scrollTop + text.clientHeight >= text.scrollHeight - 4;
   text.textContent = (await json(page.dataset.log)).text || "Nothing yet.";
   if (isAtEnd) text.scrollTop = text.scrollHeight;
 };
-find("run-log").addEventListener("toggle", () => {
+find("run-log")?.addEventListener("toggle", () => {
   const text = find("run-log").querySelector("pre");
   text.scrollTop = text.scrollHeight;
   bringLog().catch(() => {});

@@ -1,6 +1,6 @@
 """Whatever the app composes, the trainer takes; and what the app refuses, the trainer refuses too."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.runs import launching, options
+from app.settings import settings as installation
 from worker.training.config import PAIRED, TAUGHT
 from worker.training.config_reading import from_dict
 from worker.training.failures import InvalidConfig
@@ -36,6 +37,13 @@ CROSS: dict[str, st.SearchStrategy[Any]] = {
     "scale.sharding": st.sampled_from(["none", "fsdp"]),
     "teacher.cache_folder": st.sampled_from([None, "cache"]),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _a_hub_model() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(installation(), "hub_models", ["org/model"])
+        yield
 
 
 def with_places(config: Mapping[str, Any], kind: str) -> dict[str, Any]:

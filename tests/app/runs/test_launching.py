@@ -1,5 +1,6 @@
 """Launching checks everything before a job exists."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +67,54 @@ def test_all_runs_share_the_caches_of_the_installation(make: Make, launch: Launc
     assert plain.config["teacher"]["cache_folder"] is None
     keeping = launch(make.project(), options={"teacher.cache": "true"})
     assert keeping.config["teacher"]["cache_folder"] == str(settings().training_cache_folder)
+
+
+def test_places_of_the_server_are_chosen_by_the_operators_names(
+    db: Session, make: Make, launch: Launch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(settings(), "mlflow", {"lab": "http://ann:secret@lab.example"})
+    monkeypatch.setattr(settings(), "accelerate_configs", {"two hosts": tmp_path / "two.yaml"})
+    options = {"tracking.mlflow": "lab", "scale.accelerate_config": "two hosts"}
+    run = launch(make.project(), options=options)
+    assert "secret" not in str(run.config)
+    started = launching.config_to_run(db, run)
+    assert started["tracking"]["mlflow"] == "http://ann:secret@lab.example"
+    assert started["scale"]["accelerate_config"] == str(tmp_path / "two.yaml")
+    monkeypatch.setattr(settings(), "mlflow", {})
+    with pytest.raises(Invalid) as refused:
+        launching.config_to_run(db, run)
+    assert refused.value.field == "tracking.mlflow"
+
+
+def test_a_folder_of_models_is_open_where_the_operator_says_so(
+    make: Make, launch: Launch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "open" / "sdxl"
+    folder.mkdir(parents=True)
+    (folder / base_models.INDEX).write_text("{}")
+    refused = []
+    for place in (folder, tmp_path / "nothing"):
+        with pytest.raises(Invalid) as error:
+            launch(make.project(), base_model=str(place))
+        refused.append(error.value.message)
+    assert len(set(refused)) == 1  # whether something lies there is not told
+    monkeypatch.setattr(settings(), "model_folders", [tmp_path / "open"])
+    assert launch(make.project(), base_model=str(folder)).config["model"]["path"] == str(folder)
+    (tmp_path / "open" / "link").symlink_to("/")
+    with pytest.raises(Invalid):
+        launch(make.project(), base_model=f"{tmp_path}/open/link{tmp_path}/nothing")
+
+
+def test_a_hub_model_has_to_be_in_the_cache(
+    make: Make, launch: Launch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(Invalid):
+        launch(make.project(), base_model="org/model")
+    version = tmp_path / "models--org--model" / "snapshots" / "0123"
+    version.mkdir(parents=True)
+    (version / base_models.INDEX).write_text("{}")
+    assert launch(make.project(), base_model="org/model").config["model"]["path"] == "org/model"
 
 
 def test_takes_the_weights_of_other_runs(
@@ -147,6 +196,13 @@ def refused(db: Session, launch: Launch, *given: Any, **values: Any) -> Invalid:
         ({"base_model": "unknown"}, "base_model"),
         ({"base_model": "/etc"}, "base_model"),
         ({"base_model": "../../etc/passwd"}, "base_model"),
+        ({"base_model": "~/model"}, "base_model"),
+        ({"base_model": "org/not-here"}, "base_model"),
+        ({"options": {"model.variant": "../../x"}}, "model.variant"),
+        ({"options": {"model.revision": "../main"}}, "model.revision"),
+        ({"options": {"tracking.mlflow": "http://127.0.0.1:9/"}}, "tracking.mlflow"),
+        ({"options": {"tracking.mlflow": "/tmp"}}, "tracking.mlflow"),
+        ({"options": {"scale.accelerate_config": "/etc/passwd"}}, "scale.accelerate_config"),
         ({"preset": "huge"}, "preset"),
         ({"dataset_id": 2**62}, "dataset_id"),
         ({"kind": "cpo_s"}, "expert_run_id"),

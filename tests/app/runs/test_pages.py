@@ -375,6 +375,8 @@ def test_api_launches_lists_and_shows(
     assert (
         api.get(f"{root}/{run.id}/log?lines=2", headers=lea).json()["text"] == "line\nthe last line"
     )
+    ben = token_for(people.ben)
+    assert api.get(f"{root}/{run.id}/log", headers=ben).status_code == 403
     assert api.get(f"{root}/{run.id}/adapter", headers=lea).content == b"weights"
     assert api.get(f"{root}/{2**70}", headers=lea).status_code == 404
     models = api.get("/api/v1/projects/paintings/base-models", headers=lea).json()
