@@ -24,9 +24,12 @@ from app.criteria.schemas import (
 )
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.web.dependencies import Db
+from app.web.describing import Responses
 from taxonomy.tree import counts
 
 router = APIRouter(prefix="/api/v1/projects/{project}/criteria", tags=["criteria"])
+
+FILES: Responses = {200: {"content": {"application/json": {}, "application/yaml": {}}}}
 
 
 def _out(db: Db, node: Node) -> NodeOut:
@@ -81,7 +84,7 @@ def api_match_nodes(
     return MatchesOut(items=[MatchOut.model_validate(each) for each in found])
 
 
-@router.get("/export")
+@router.get("/export", response_class=Response, responses=FILES)
 def api_export_criteria(
     db: Db,
     project: AnnotatorProject,

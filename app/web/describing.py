@@ -71,7 +71,7 @@ class Problem(BaseModel):
     detail: str = Field(description="What is wrong.")
     field: str | None = Field(description="Where; every 422 says it.")
     hint: str | None = Field(description="What to do.")
-    problems: list[dict[str, Any]] = Field(
+    problems: list[dict[str, Any] | str] = Field(
         default=[], description="Each place, where several are wrong."
     )
 

@@ -1,9 +1,10 @@
 """The OpenAPI document says everything that can be answered, and answers keep to it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
+from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
@@ -41,6 +42,19 @@ def test_every_success_says_its_type(document: dict[str, Any]) -> None:
     for path, method, operation in operations(document):
         for status, said in operation["responses"].items():
             assert status in ("204", "304") or status >= "4" or said.get("content"), (method, path)
+
+
+def test_what_is_no_json_says_its_own_type() -> None:
+    """A route that makes its answer itself would be described as JSON unless it says what it sends."""
+    silent = [
+        route.path
+        for route in routes()
+        if route.path.startswith("/api/")
+        and get_type_hints(route.endpoint).get("return") is Response
+        and route.status_code != 204
+        and 200 not in route.responses
+    ]
+    assert silent == []
 
 
 def test_who_may_ask_is_said(document: dict[str, Any]) -> None:
