@@ -23,8 +23,6 @@ from app.accounts.tokens import create_token
 from app.tables import Model
 from tests.factories import Make
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 # Property tests run by number of examples, never by the clock: the machine may be busy.
 hypothesis.settings.register_profile(
     "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

@@ -7,15 +7,10 @@ started again after a kill it makes the images that are missing.
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from PIL import Image
 

@@ -13,14 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# Before anything imports them: nothing here may reach for the network, and what these libraries say
-# about optional packages is not for the reader of a log.
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-# Threads that wait for each other by spinning make a busy machine several times slower.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-
 from worker.training.config_reading import load_config
 from worker.training.death_signal import die_with_parent
 from worker.training.ending import agree, leave

@@ -1,6 +1,5 @@
 """One tiny model and one finished expert for all tests of training."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,9 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
 
 from tests.worker.training.datasets import write_dataset
 from worker.training.config import Checkpoints, Config, Optimization, Samples

@@ -117,6 +117,7 @@ CASES: dict[str, tuple[Kind, Role, Callable[[Config], Config]]] = {
 }
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("case", CASES)
 def test_the_run_is_the_same_bit_for_bit(case: str, make: Make, cores: Cores) -> None:
     kind, role, change = CASES[case]

@@ -291,6 +291,7 @@ def test_the_teacher_cache_starts_at_log_2_with_prompts_of_one_and_several_windo
 # Stopping, resuming, running out -----------------------------------------------------------------
 
 
+@pytest.mark.bits
 def test_a_stop_while_samples_are_made_keeps_the_weights_and_not_their_means(
     models: Models, images: Path, tmp_path: Path
 ) -> None:

@@ -107,6 +107,7 @@ def test_nothing_mistakes_one_for_the_other_while_swapped(use: Callable[[Ema], o
         use(ema)
 
 
+@pytest.mark.bits
 def test_a_resumed_mean_goes_on_bit_for_bit(tmp_path: Path) -> None:
     parameters, ema = make(0.5)
     for seed in (1, 2):

@@ -55,6 +55,7 @@ CONVOLUTIONS: list[tuple[int, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize(("side", "options"), CONVOLUTIONS)
@@ -72,6 +73,7 @@ def test_convolutions_are_torchs_to_the_last_bit(
     assert lean.state_dict().keys() == plain.state_dict().keys()
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_gated_units_are_diffusers_to_the_last_bit(dtype: torch.dtype) -> None:
     torch.manual_seed(0)

@@ -311,6 +311,7 @@ def test_invariant_16_equal_guidance() -> None:
     assert torch.equal(alone, positive - everything)
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
 def test_invariant_17_guidance_one_is_the_target_bit_for_bit(dtype: torch.dtype) -> None:
     (toward,) = (x.to(dtype) for x in draw(SHAPE, 1))

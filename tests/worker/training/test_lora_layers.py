@@ -143,6 +143,7 @@ def test_a_folded_adapter_changes_the_order_of_sums_alone(rows: int) -> None:
     assert all(torch.equal(each, before[name]) for name, each in fast.named_parameters())
 
 
+@pytest.mark.bits
 def test_pictures_are_pefts_to_the_last_bit() -> None:
     fast, plain = networks(dtype=torch.float32)
     x = torch.randn(3, 50, INPUTS)
@@ -257,6 +258,7 @@ def convolutions(dtype: torch.dtype) -> tuple[nn.Module, nn.Module]:
     return found[0], found[1]
 
 
+@pytest.mark.bits
 def test_convolutions_are_pefts_to_the_last_bit() -> None:
     fast, plain = convolutions(torch.float32)
     assert type(fast.conv) is LoraConv2d and type(plain.conv) is lora.Conv2d

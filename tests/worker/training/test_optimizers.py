@@ -134,6 +134,7 @@ def test_adamw_is_adam_with_decoupled_decay() -> None:
         torch.testing.assert_close(new.detach(), expected, atol=1e-6, rtol=0)
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_saved_state_goes_on_bit_for_bit(kind: str, tmp_path: Path) -> None:
     parameters, optimizer = make(kind)

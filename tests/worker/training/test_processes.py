@@ -104,6 +104,7 @@ def check_same(one: Config, two: Config) -> None:
 # One step, however many processes share it --------------------------------------------------------
 
 
+@pytest.mark.bits
 @pytest.mark.parametrize("mode", ["lora", "full"])
 def test_two_processes_give_what_one_gives(
     cpo: Config, tmp_path: Path, houses: Path, mode: str
@@ -292,7 +293,9 @@ def test_what_accelerate_was_told_beside_the_config_is_refused(
 # Killed -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scale", [DDP, FSDP], ids=["ddp", "fsdp"])
+@pytest.mark.parametrize(
+    "scale", [pytest.param(DDP, marks=pytest.mark.bits), FSDP], ids=["ddp", "fsdp"]
+)
 def test_a_killed_group_resumes_to_the_same_weights(
     on_flux: Config, tmp_path: Path, scale: Scale
 ) -> None:

@@ -99,6 +99,7 @@ def test_a_merged_copy_predicts_as_the_adapter_does(backbone: Backbone, roles: R
         roles.check_ready()
 
 
+@pytest.mark.bits
 def test_a_whole_network_learns_while_the_base_plays_the_others(
     backbone: Backbone, expert: Path
 ) -> None:
@@ -121,6 +122,7 @@ def test_a_whole_network_learns_while_the_base_plays_the_others(
     assert all(p.grad is None for p in roles.others.values())
 
 
+@pytest.mark.bits
 def test_a_fresh_theta_is_the_base_bit_for_bit(backbone: Backbone, roles: Roles) -> None:
     with roles.frozen("reference"):
         reference = predict(backbone, ["a house"])

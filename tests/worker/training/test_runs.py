@@ -124,6 +124,7 @@ def test_the_expert_is_not_changed_by_stage_2(cpo: Config, expert: Path) -> None
     assert weights(expert) == before
 
 
+@pytest.mark.bits
 def test_a_run_repeats_bit_for_bit(cpo: Config, tmp_path: Path) -> None:
     run(cpo)
     run(moved(cpo, tmp_path / "again"))
@@ -132,7 +133,7 @@ def test_a_run_repeats_bit_for_bit(cpo: Config, tmp_path: Path) -> None:
     assert weights(tmp_path / "other") != weights(tmp_path / "again")
 
 
-@pytest.mark.parametrize("after", [1, 3])
+@pytest.mark.parametrize("after", [1, pytest.param(3, marks=pytest.mark.bits)])
 def test_a_run_killed_at_any_step_resumes_to_the_same_weights(
     cpo: Config, tmp_path: Path, start_endless: Start, after: int
 ) -> None:
@@ -152,6 +153,7 @@ def test_a_run_killed_at_any_step_resumes_to_the_same_weights(
         ]
 
 
+@pytest.mark.bits
 def test_a_stop_saves_and_the_run_goes_on_from_there(
     sft: Config, tmp_path: Path, start: Start
 ) -> None:

@@ -252,7 +252,9 @@ def on_pairs(config: Config, tmp_path: Path) -> Config:
     )
 
 
-@pytest.mark.parametrize("change", [everything_on, with_teacher, on_pairs])
+@pytest.mark.parametrize(
+    "change", [pytest.param(everything_on, marks=pytest.mark.bits), with_teacher, on_pairs]
+)
 def test_a_run_killed_at_a_random_step_ends_with_the_same_weights(
     cpo: Config, tmp_path: Path, start_endless: Start, change: Callable[[Config, Path], Config]
 ) -> None:
