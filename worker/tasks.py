@@ -2,7 +2,7 @@
 
 import logging
 
-from worker import importing, pair_jobs, training_jobs
+from worker import apart, importing, pair_jobs, training_jobs
 from worker.agents import running
 from worker.celery_app import app
 from worker.datasets import building
@@ -23,4 +23,5 @@ HANDLERS: dict[str, Handler] = {
 @app.task(name="morelli.run_job", ignore_result=True)
 def run_job(job_id: int) -> None:
     """Claim a job and do it. A doubled or stale message finds nothing to claim and costs one query."""
-    run(job_id, HANDLERS)
+    if not apart.take(job_id, HANDLERS):
+        run(job_id, HANDLERS)

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from app.settings import settings
+from method import foreign_files
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 DISPLAY_SIDE = 2048
@@ -30,19 +31,6 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Beginnings of files that people give an image's name; only used to say what was found.
-BEGINNINGS = (
-    (b"GIF8", "a GIF"),
-    (b"BM", "a BMP"),
-    (b"II*\0", "a TIFF"),
-    (b"MM\0*", "a TIFF"),
-    (b"II+\0", "a TIFF"),
-    (b"%PDF", "a PDF"),
-    (b"PK\3\4", "a ZIP archive"),
-    (b"8BPS", "a Photoshop file"),
-    (b"\0\0\0\x0cjP", "a JPEG 2000"),
-    (b"\0\0\1\0", "an icon file"),
-)
 PNG = b"\x89PNG\r\n\x1a\n"
 # What a PNG needs beside its critical chunks (capital first letter) to be seen as its maker saw it.
 PNG_SEEN = (b"tRNS", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"eXIf", b"acTL", b"fcTL", b"fdAT")
@@ -159,16 +147,10 @@ def _too_many_pixels(width: int = 0, height: int = 0) -> ImageRefused:
 
 
 def _what_it_is(data: bytes) -> str:
-    start = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    found = next((name for mark, name in BEGINNINGS if data.startswith(mark)), None)
-    if data[4:8] == b"ftyp":
-        found = "a HEIC, AVIF or video file"
-    elif start.startswith((b"<!doctype html", b"<html")):
-        found = "an HTML page"
-    elif b"<svg" in data[:4096].lower():
-        found = "an SVG drawing"
+    found = foreign_files.describe(data)
     if found:
-        return f"This is {found}, not a JPEG, PNG or WebP image."
+        what, hint = found
+        return f"This is {what}, not a JPEG, PNG or WebP image. {hint}".strip()
     if data.startswith((b"\xff\xd8", b"\x89PNG", b"RIFF")):
         return "The file is damaged: it begins like an image but cannot be read."
     return "This is not a JPEG, PNG or WebP image."

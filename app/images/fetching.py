@@ -2,29 +2,53 @@
 
 A name is resolved once, every address is checked, and the connection goes to the checked address,
 so neither a redirect nor a second answer of the name server leads elsewhere (OWASP, SSRF prevention).
+
+All exchanges run in one event loop of this module, so that one deadline can end each of them whatever
+the server does, and whoever waits can stop waiting at any time.
 """
 
+import asyncio
 import io
 import ipaddress
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYet
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import httpx2
 
 from app.settings import settings
 
 REDIRECTS = 3
-DEADLINE_SECONDS = 900
-TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
+# One exchange: redirects, pauses that the server asks for, and the body. A file may be large.
+DEADLINE_SECONDS = 120.0
+FILE_DEADLINE_SECONDS = 900.0
+# From asking to the end of the headers: name, connection, TLS, and whatever is sent in between.
+HEADER_SECONDS = 30.0
+# A body that comes slower than this, after a start, is held back on purpose or never ends.
+SLOWEST_BYTES_PER_SECOND = 1024
+SLOW_START_SECONDS = 20.0
+IDLE_SECONDS = 30.0
+# What a server is asked again for, how often, and the longest pause it may ask for.
+ASK_AGAIN = frozenset({429, 502, 503, 504})
+TRIES = 4
+LONGEST_PAUSE_SECONDS = 30.0
+EXCHANGES_AT_ONCE = 64
+LOOK_SECONDS = 0.2
 # Addresses of IPv6 that carry one of IPv4, which is what has to be checked (RFC 6052).
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+T = TypeVar("T")
 
 
 class NotFetched(Exception):
@@ -97,56 +121,185 @@ def _trust() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
-def fetch_to(url: str, target: Path, *, limit_bytes: int) -> str:
-    """Write what a URL answers into a file; returns the address it came from at last. Raises NotFetched."""
+def _go_on() -> None:
+    """Nobody wishes to stop."""
+
+
+def fetch_to(
+    url: str, target: Path, *, limit_bytes: int, check: Callable[[], None] = _go_on
+) -> str:
+    """Write what a URL answers into a file; returns the address it came from at last. Raises NotFetched.
+
+    `check` is called while waiting and may raise to stop the fetch.
+    """
     with target.open("wb") as out:
-        return _fetch(url, out, limit_bytes)
+        exchange = _Exchange(out, limit_bytes, FILE_DEADLINE_SECONDS)
+        return _wait_for(exchange.run(url), check)
 
 
-def fetch(url: str, *, limit_bytes: int) -> bytes:
-    """The bytes a URL answers. Raises NotFetched."""
+def fetch(url: str, *, limit_bytes: int, check: Callable[[], None] = _go_on) -> bytes:
+    """The bytes a URL answers. Raises NotFetched; `check` as in `fetch_to`."""
     out = io.BytesIO()
-    _fetch(url, out, limit_bytes)
+    _wait_for(_Exchange(out, limit_bytes, DEADLINE_SECONDS).run(url), check)
     return out.getvalue()
 
 
-def _fetch(url: str, out: BinaryIO, limit_bytes: int) -> str:
-    asked = parse_url(url)
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    for _ in range(REDIRECTS + 1):
-        try:
-            with _answer_of(asked) as answer:
-                if answer.is_redirect:
-                    asked = parse_url(str(asked.join(answer.headers.get("location", ""))))
-                    continue
-                _check(answer, limit_bytes)
-                _copy(answer, out, limit_bytes, deadline)
-                return str(asked)
-        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
-            raise NotFetched(f"{asked.host} did not answer ({type(error).__name__}).") from error
-    raise NotFetched(f"The address leads on more than {REDIRECTS} times.")
+def _wait_for(work: Coroutine[None, None, T], check: Callable[[], None]) -> T:
+    waiting: Future[T] = asyncio.run_coroutine_threadsafe(work, _loop())
+    try:
+        while True:
+            try:
+                return waiting.result(LOOK_SECONDS)
+            except NotYet:
+                if waiting.done():
+                    return waiting.result()
+                check()
+    finally:
+        waiting.cancel()
 
 
-@contextmanager
-def _answer_of(url: httpx2.URL) -> Iterator[httpx2.Response]:
+@lru_cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    # A name server that hangs holds a thread until it gives up; these are for nothing else.
+    loop.set_default_executor(ThreadPoolExecutor(EXCHANGES_AT_ONCE, "names"))
+    threading.Thread(target=loop.run_forever, name="fetching", daemon=True).start()
+    return loop
+
+
+@lru_cache
+def _at_once() -> asyncio.Semaphore:
+    return asyncio.Semaphore(EXCHANGES_AT_ONCE)
+
+
+class _AskAgain(Exception):
+    """The server asked to come back after so many seconds."""
+
+    def __init__(self, seconds: float, status: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+        self.status = status
+
+
+@dataclass
+class _Exchange:
+    """One fetch from the first question to the last byte, in `seconds` at most."""
+
+    out: BinaryIO
+    limit_bytes: int
+    seconds: float
+
+    async def run(self, url: str) -> str:
+        asked = parse_url(url)
+        async with _at_once():
+            try:
+                async with asyncio.timeout(self.seconds):
+                    return await self._with_patience(asked)
+            except TimeoutError as error:
+                raise NotFetched(
+                    f"{asked.host[:100]} took longer than {self.seconds:g} seconds; the fetch was given up."
+                ) from error
+
+    async def _with_patience(self, asked: httpx2.URL) -> str:
+        for turn in range(1, TRIES + 1):
+            try:
+                return await self._through_redirects(asked)
+            except _AskAgain as again:
+                if turn == TRIES:
+                    raise NotFetched(
+                        f"The server answered with status {again.status}, {TRIES} times."
+                    ) from again
+                await asyncio.sleep(max(again.seconds, 0.5 * 2 ** (turn - 1)))
+        raise AssertionError("the last turn returns or raises")
+
+    async def _through_redirects(self, asked: httpx2.URL) -> str:
+        for _ in range(REDIRECTS + 1):
+            try:
+                async with _answer_of(asked) as answer:
+                    if not answer.is_redirect:
+                        _check(answer, self.limit_bytes)
+                        await self._copy(answer)
+                        return str(asked)
+                    leads_to = answer.headers.get("location", "")
+            except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
+                raise NotFetched(
+                    f"{asked.host[:100]} did not answer ({type(error).__name__})."
+                ) from error
+            asked = parse_url(str(asked.join(leads_to)))
+        raise NotFetched(f"The address leads on more than {REDIRECTS} times.")
+
+    async def _copy(self, answer: httpx2.Response) -> None:
+        received, began = 0, time.monotonic()
+        async for chunk in answer.aiter_raw():
+            received += len(chunk)
+            if received > self.limit_bytes:
+                raise _too_large(self.limit_bytes)
+            passed = time.monotonic() - began
+            if passed > SLOW_START_SECONDS and received < passed * SLOWEST_BYTES_PER_SECOND:
+                raise NotFetched("The server sends too slowly; the fetch was given up.")
+            self.out.write(chunk)
+
+
+@asynccontextmanager
+async def _answer_of(url: httpx2.URL) -> AsyncIterator[httpx2.Response]:
+    """The answer with its headers, which have to be there in time however they come."""
     port = url.port or (443 if url.scheme == "https" else 80)
-    address = resolve(url.host, port)
     host = url.netloc.decode("ascii")
-    with (
-        httpx2.Client(timeout=TIMEOUT, trust_env=False, verify=_trust()) as client,
-        client.stream(
-            "GET",
-            url.copy_with(host=address, fragment=None),
-            # The certificate is checked against the name, though the connection goes to the address.
-            headers={"Host": host, "Accept-Encoding": "identity", "User-Agent": "morelli-import"},
-            extensions={"sni_hostname": url.host},
-            follow_redirects=False,
-        ) as answer,
-    ):
-        yield answer
+    timeout = httpx2.Timeout(IDLE_SECONDS, connect=HEADER_SECONDS)
+    async with httpx2.AsyncClient(timeout=timeout, trust_env=False, verify=_trust()) as client:
+        try:
+            async with asyncio.timeout(HEADER_SECONDS):
+                names = asyncio.get_running_loop()
+                address = await names.run_in_executor(None, resolve, url.host, port)
+                answer = await client.send(
+                    client.build_request(
+                        "GET",
+                        url.copy_with(host=address, fragment=None),
+                        # The certificate is checked against the name, though the connection goes to
+                        # the address.
+                        headers={
+                            "Host": host,
+                            "Accept-Encoding": "identity",
+                            "User-Agent": "morelli-import",
+                        },
+                        extensions={"sni_hostname": url.host},
+                    ),
+                    stream=True,
+                    follow_redirects=False,
+                )
+        except TimeoutError as error:
+            raise NotFetched(
+                f"{url.host[:100]} did not answer within {HEADER_SECONDS:g} seconds."
+            ) from error
+        try:
+            yield answer
+        finally:
+            await answer.aclose()
+
+
+def _pause_of(answer: httpx2.Response) -> float:
+    """How long the server asks to wait, in seconds, as far as we do."""
+    said = answer.headers.get("retry-after", "").strip()
+    if said.isdigit():
+        seconds = float(said[:9])
+    else:
+        try:
+            when = parsedate_to_datetime(said)
+        except ValueError:
+            return 0.0
+        zone = when.tzinfo or UTC
+        seconds = (when.replace(tzinfo=zone) - datetime.now(UTC)).total_seconds()
+    if seconds > LONGEST_PAUSE_SECONDS:
+        raise NotFetched(
+            f"The server answered with status {answer.status_code} and asks to come back in "
+            f"{seconds / 60:.0f} minutes."
+        )
+    return max(0.0, seconds)
 
 
 def _check(answer: httpx2.Response, limit_bytes: int) -> None:
+    if answer.status_code in ASK_AGAIN:
+        raise _AskAgain(_pause_of(answer), answer.status_code)
     if answer.status_code != 200:
         raise NotFetched(f"The server answered with status {answer.status_code}.")
     # A compressed body could unfold to any size; we asked for none.
@@ -159,14 +312,3 @@ def _check(answer: httpx2.Response, limit_bytes: int) -> None:
 
 def _too_large(limit_bytes: int) -> NotFetched:
     return NotFetched(f"The answer is larger than {limit_bytes // (1024 * 1024)} MiB.")
-
-
-def _copy(answer: httpx2.Response, out: BinaryIO, limit_bytes: int, deadline: float) -> None:
-    received = 0
-    for chunk in answer.iter_raw():
-        received += len(chunk)
-        if received > limit_bytes:
-            raise _too_large(limit_bytes)
-        if time.monotonic() > deadline:
-            raise NotFetched("The server sends too slowly; the fetch was given up.")
-        out.write(chunk)

@@ -7,11 +7,11 @@ and the counts grow in the transaction that writes the rows.
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import lru_cache, partial
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -19,7 +19,6 @@ from app.accounts.models import Person
 from app.database import Json, unit_of_work
 from app.images import keeping, uploads
 from app.images.contents import Contents, Entry, tidy_name
-from app.images.decoding import ImageRefused
 from app.images.finding import find_problems
 from app.images.models import ImageImport
 from app.images.recording import Outcome, find_known, record_outcomes
@@ -28,14 +27,18 @@ from app.jobs.models import Job
 from app.jobs.queueing import submit
 from app.projects.founding import get_project
 from app.projects.models import Project
+from method.items import Failed, attempt, ends_the_whole
 
 BATCH_FILES = 20
 BATCH_BYTES = 96 * 1024 * 1024
 URL_BYTES = 5 * 1024 * 1024
 THREADS = max(2, min(4, os.cpu_count() or 2))
+# Threads of one import that only wait for servers.
+FETCHES = 8
 SHOWN_PROBLEMS = 1000
 TELL_SECONDS = 2.0
 
+R = TypeVar("R")
 Transaction = Callable[[], AbstractContextManager[Session]]
 
 
@@ -114,8 +117,8 @@ def run_import(
     token = spec.get("token")
     if token is None or not uploads.is_done(token):
         report(done=0, total=None, message="Looking at what is there")
-        with open_source(spec) as contents:
-            _import_all(import_id, contents, transaction, report, check)
+        with open_source(spec, _telling(check, report)) as contents:
+            _Taking(import_id, transaction, report, check).all_of(contents)
         if token is not None:
             uploads.finish_upload(token)
     with transaction() as db:
@@ -123,30 +126,114 @@ def run_import(
         return {"added": row.added, "duplicates": row.duplicates, "refused": row.refused}
 
 
-def _import_all(
-    import_id: int,
-    contents: Contents,
-    transaction: Transaction,
-    report: Report,
-    check: Callable[[], None],
-) -> None:
-    with transaction() as db:
-        project_id = db.get_one(ImageImport, import_id).project_id
-    refused = iter([Outcome(each.name, reason=each.reason) for each in contents.refusals])
-    while some := list(islice(refused, 500)):
+def _telling(check: Callable[[], None], report: Report) -> Callable[[], None]:
+    """A check that also says that work goes on: a wish to cancel comes back with what is said."""
+
+    def look() -> None:
+        report(done=0, total=None, message="Fetching")
+        check()
+
+    return look
+
+
+@lru_cache
+def _decoders() -> ThreadPoolExecutor:
+    # One for all imports of a process: however many there are, the processor has a few pictures in hand.
+    return ThreadPoolExecutor(THREADS, "decode")
+
+
+class _Taking:
+    """One import under way: takes in what was found, each file in a guard of its own."""
+
+    def __init__(
+        self,
+        import_id: int,
+        transaction: Transaction,
+        report: Report,
+        check: Callable[[], None],
+    ) -> None:
+        self.import_id = import_id
+        self.transaction = transaction
+        self.report = report
+        self.check = check
+        self.done, self.total = 0, 0
+        self.began = time.monotonic()
         with transaction() as db:
-            record_outcomes(db, project_id, import_id, some)
-    total, done, began = len(contents.entries), 0, time.monotonic()
-    report(done=0, total=total, message="Importing")
-    with ThreadPoolExecutor(THREADS, "import") as pool:
-        for batch in _batches(contents.entries.values()):
-            check()
-            outcomes = _take_in(batch, project_id, transaction, pool)
-            with transaction() as db:
-                record_outcomes(db, project_id, import_id, outcomes)
-            done += len(batch)
-            rate = round(done / max(time.monotonic() - began, 0.001), 2)
-            report(done=done, total=total, message=f"{done} of {total} files", rate=rate)
+            self.project_id = db.get_one(ImageImport, import_id).project_id
+
+    def all_of(self, contents: Contents) -> None:
+        """Record what is refused or noted, then take in all files, a batch at a time."""
+        said = [Outcome(each.name, reason=each.reason) for each in contents.refusals]
+        said += [Outcome(each.name, reason=each.reason, is_note=True) for each in contents.notes]
+        told = iter(said)
+        while some := list(islice(told, 500)):
+            self._record(some)
+        self.total = len(contents.entries)
+        self.report(done=0, total=self.total, message="Importing")
+        with ThreadPoolExecutor(FETCHES, "fetch") as fetchers:
+            for batch in _batches(contents.entries.values()):
+                self.check()
+                self._record(self._take_in(batch, fetchers))
+                self.done += len(batch)
+                self._tell()
+
+    def _tell(self) -> None:
+        rate = round(self.done / max(time.monotonic() - self.began, 0.001), 2)
+        message = f"{self.done} of {self.total} files"
+        self.report(done=self.done, total=self.total, message=message, rate=rate)
+
+    def _record(self, outcomes: list[Outcome]) -> None:
+        """Write a batch; where the database refuses one row, each row by itself."""
+        try:
+            with self.transaction() as db:
+                record_outcomes(db, self.project_id, self.import_id, outcomes)
+        except Exception as error:
+            if ends_the_whole(error):
+                raise
+            for each in outcomes:
+                self._record_one(each)
+
+    def _record_one(self, outcome: Outcome) -> None:
+        def write(each: Outcome) -> None:
+            with self.transaction() as db:
+                record_outcomes(db, self.project_id, self.import_id, [each])
+
+        done = attempt(write, outcome, lambda each: each.name)
+        if isinstance(done, Failed):
+            write(Outcome(tidy_name(done.name), reason=done.reason))
+
+    def _take_in(self, batch: list[Entry], fetchers: ThreadPoolExecutor) -> list[Outcome]:
+        """Read, decode and store a batch; what the project knows already is not decoded again."""
+        reading = [
+            fetchers.submit(attempt, lambda each: each.read(self.check), entry, _name)
+            if entry.url
+            else _decoders().submit(attempt, lambda each: each.read(), entry, _name)
+            for entry in batch
+        ]
+        read = self._wait_for(reading)
+        hashes = {keeping.hash_of(data) for data in read if isinstance(data, bytes)}
+        with self.transaction() as db:
+            known = set(find_known(db, self.project_id, sorted(hashes)))
+        keeping_them = [
+            _decoders().submit(_outcome, known, entry, data)
+            for entry, data in zip(batch, read, strict=True)
+        ]
+        return self._wait_for(keeping_them)
+
+    def _wait_for(self, futures: list[Future[R]]) -> list[R]:
+        # Whoever wishes to stop need not wait for the slowest server.
+        try:
+            while wait(futures, timeout=1.0).not_done:
+                self._tell()
+                self.check()
+            return [each.result() for each in futures]
+        finally:
+            for each in futures:
+                each.cancel()
+
+
+def _name(entry: Entry) -> str:
+    return entry.name
 
 
 def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
@@ -164,37 +251,24 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield batch
 
 
-def _take_in(
-    batch: list[Entry], project_id: int, transaction: Transaction, pool: ThreadPoolExecutor
-) -> list[Outcome]:
-    """Read, decode and store a batch; what the project knows already is not decoded again."""
-    read = list(pool.map(_read, batch))
-    hashes = {keeping.hash_of(data) for data in read if isinstance(data, bytes)}
-    with transaction() as db:
-        known = set(find_known(db, project_id, sorted(hashes)))
-    return list(pool.map(partial(_outcome, known), batch, read))
+def _outcome(known: set[str], entry: Entry, data: bytes | Failed) -> Outcome:
+    kept = (
+        attempt(partial(_keep, known), data, lambda _: entry.name)
+        if isinstance(data, bytes)
+        else data
+    )
+    if isinstance(kept, Failed):
+        return Outcome(entry.name, reason=kept.reason)
+    sha256, row = kept
+    return Outcome(entry.name, sha256, row, prompt=entry.prompt, details=entry.details)
 
 
-def _read(entry: Entry) -> bytes | ImageRefused:
-    try:
-        return entry.read()
-    except ImageRefused as refused:
-        return refused
-
-
-def _outcome(known: set[str], entry: Entry, data: bytes | ImageRefused) -> Outcome:
-    if isinstance(data, ImageRefused):
-        return Outcome(entry.name, reason=data.reason)
+def _keep(known: set[str], data: bytes) -> tuple[str, keeping.Kept | None]:
     sha256 = keeping.hash_of(data)
-    try:
-        if sha256 in known:
-            keeping.mend(sha256, data)
-            kept = None
-        else:
-            kept = keeping.keep(data)
-    except ImageRefused as refused:
-        return Outcome(entry.name, reason=refused.reason)
-    return Outcome(entry.name, sha256, kept, prompt=entry.prompt, details=entry.details)
+    if sha256 in known:
+        keeping.mend(sha256, data)
+        return sha256, None
+    return sha256, keeping.keep(data)
 
 
 def import_path(

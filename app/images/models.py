@@ -68,11 +68,13 @@ class ImageImport(Model):
 
 
 class ImportProblem(Model):
-    """A file that an import did not take, by name, with the reason; or one it already had."""
+    """A file that an import did not take, by name, with the reason; one it already had; or a note about
+    something that was found and is no image.
+    """
 
     __tablename__ = "import_problem"
     __table_args__ = (
-        CheckConstraint("kind IN ('refused', 'duplicate')", name="kind"),
+        CheckConstraint("kind IN ('refused', 'duplicate', 'note')", name="kind"),
         UniqueConstraint("import_id", "name"),
     )
 

@@ -17,7 +17,8 @@ LOCK = 4_206_003
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file: `kept` under its hash now, known under `sha256` before, or refused.
+    """What became of one file: `kept` under its hash now, known under `sha256` before, refused, or a note
+    about something that was found and is no image.
 
     `name` is unique within its import and the same whenever the import is repeated.
     """
@@ -28,6 +29,7 @@ class Outcome:
     reason: str = ""
     prompt: str = ""
     details: Json = field(default_factory=dict)
+    is_note: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ def record_outcomes(
     fillings: list[Json] = []
     for each in outcomes:
         if each.sha256 is None:
-            problems.append(_problem(import_id, each.name, "refused", each.reason))
+            kind = "note" if each.is_note else "refused"
+            problems.append(_problem(import_id, each.name, kind, each.reason))
             continue
         there = known[each.sha256]
         if (there.import_id, there.name) == (import_id, each.name):

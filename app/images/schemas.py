@@ -76,7 +76,9 @@ class ImportIn(BaseModel):
 
 
 class ProblemOut(BaseModel):
-    """A file that was refused, or that was there already."""
+    """What an import said of one thing: `refused`, `duplicate` (there already), or `note`: it was found
+    and not read, or read in a way to know of.
+    """
 
     id: int
     name: str

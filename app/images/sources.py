@@ -15,17 +15,23 @@ from urllib.parse import urlsplit
 
 from app.database import Json
 from app.errors import Invalid
-from app.images import archives, fetching, uploads
-from app.images.contents import Contents, Entry, image_limit, tidy_name
+from app.images import archives, companions, fetching, uploads
+from app.images.contents import Contents, Entry, image_limit, natural, tidy_name
 from app.images.decoding import ImageRefused
-from app.images.listings import MAX_BYTES, ListingRefused, read_listing
+from app.images.listings import MAX_BYTES, read_listing
 from app.images.matching import apply_listings, url_name
 from app.settings import settings
+from method import foreign_files
+from method.items import Failed, attempt
 
-LISTINGS = (".csv", ".tsv")
+TABLES = (".csv", ".tsv")
+JSON_LINES = (".jsonl", ".ndjson")
+LISTINGS = (*TABLES, *JSON_LINES)
+# Texts that may belong to the picture of their name.
+TEXTS = (".txt", ".caption", ".json")
 # What commonly lies beside images and is meant for people or programs.
-BESIDE = (".md", ".txt", ".json", ".jsonl", ".xml", ".yaml", ".yml", *LISTINGS)
-NEVER = ("__macosx", "thumbs.db", "desktop.ini")
+BESIDE = (".md", ".xml", ".xmp", ".yaml", ".yml", ".toml", ".ini", ".log", ".html", ".htm")
+NEVER = ("__macosx", "thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r")
 
 
 @dataclass(frozen=True)
@@ -106,10 +112,11 @@ def _kind_of(names: list[str]) -> str:
 
 
 @contextmanager
-def open_source(spec: Json) -> Iterator[Contents]:
+def open_source(spec: Json, check: Callable[[], None] = lambda: None) -> Iterator[Contents]:
     """List what is at a source; its entries can be read while the context is open.
 
-    Raises Invalid where the whole source cannot be used.
+    `check` is called while something is fetched and may raise to stop. Raises Invalid where the whole
+    source cannot be used.
     """
     contents = Contents()
     with ExitStack() as stack:
@@ -120,7 +127,7 @@ def open_source(spec: Json) -> Iterator[Contents]:
             only_listed = _add_file(contents, Path(spec["path"]), stack)
         else:
             if spec["kind"] == "url":
-                _fetch_upload(spec["token"], spec["url"])
+                _fetch_upload(spec["token"], spec["url"], check)
             _add_upload(contents, uploads.upload_folder(spec["token"]), stack)
         apply_listings(contents, only_listed=only_listed)
         yield contents
@@ -134,7 +141,7 @@ def _add_folder(contents: Contents, root: Path) -> None:
     while waiting:
         folder = waiting.pop()
         try:
-            found = sorted(os.scandir(folder), key=lambda each: each.name)
+            found = sorted(os.scandir(folder), key=lambda each: natural(each.name))
         except OSError as error:
             name = folder.relative_to(root).as_posix()
             contents.refuse(name, f"The folder cannot be read ({error.strerror}).")
@@ -143,7 +150,10 @@ def _add_folder(contents: Contents, root: Path) -> None:
         folders = [each for each in seen if each.is_dir(follow_symlinks=False)]
         for each in seen:
             if each not in folders:
-                _add_path(contents, root, Path(each.path))
+                add = partial(_add_path, contents, root)
+                done = attempt(add, Path(each.path), lambda path: path.relative_to(root).as_posix())
+                if isinstance(done, Failed):
+                    contents.refuse(done.name, done.reason)
         waiting.extend(Path(each.path) for each in reversed(folders))
 
 
@@ -163,12 +173,26 @@ def _add_path(contents: Contents, root: Path, path: Path) -> None:
         return
     if not stat.S_ISREG(found.st_mode):
         contents.refuse(name, "It is a link to a folder or a special file, not an image.")
-    elif path.name.lower() == "metadata.csv":
-        _add_listing(contents, name, partial(_read_path, path, MAX_BYTES))
-    elif not name.lower().endswith(BESIDE):
-        contents.entries[name] = Entry(
-            name, partial(_read_path, path, image_limit()), found.st_size
-        )
+    else:
+        _sort_in(contents, name, partial(_read_path, path), found.st_size)
+
+
+Read = Callable[[int], bytes]
+"""Reads a file up to a limit of bytes. Raises ImageRefused."""
+
+
+def _sort_in(contents: Contents, name: str, read: Read, size: int | None) -> None:
+    """Put a file where its name says it belongs: lists, texts of pictures, things beside, pictures."""
+    lower = name.lower()
+    if lower.endswith(LISTINGS):
+        _add_listing(contents, name, partial(read, MAX_BYTES))
+    elif lower.endswith(TEXTS):
+        contents.texts[name] = partial(read, companions.MAX_BYTES)
+    elif lower.endswith(BESIDE):
+        contents.note(name, "A file for people or programs; it was not read.")
+    else:
+        entry = Entry(name, partial(read, image_limit()), size)
+        contents.entries[_free(contents, name)] = entry
 
 
 def _read_path(path: Path, limit: int) -> bytes:
@@ -180,26 +204,43 @@ def _read_path(path: Path, limit: int) -> bytes:
 
 
 def _add_listing(contents: Contents, name: str, read: Callable[[], bytes]) -> None:
-    try:
-        contents.listings[name] = read_listing(read())
-    except (ListingRefused, ImageRefused) as error:
-        contents.refuse(name, error.reason)
+    as_json = name.lower().endswith(JSON_LINES)
+    found = attempt(lambda each: read_listing(each(), lines_of_json=as_json), read, lambda _: name)
+    if isinstance(found, Failed):
+        contents.refuse(name, found.reason)
+    else:
+        contents.listings[name] = found
 
 
 def _add_zip(contents: Contents, path: Path, stack: ExitStack, prefix: str) -> None:
     archive = stack.enter_context(archives.open_archive(path))
+    if not archives.are_certain(archive.infolist()):
+        contents.note(
+            path.name if not prefix else prefix.removesuffix("/"),
+            "The encoding of its file names cannot be told; they are spelt out byte by byte. "
+            "Make the archive with names in UTF-8.",
+        )
     for name, info in archives.entries(archive):
-        shown = prefix + name
-        problem = archives.problem_of(name, info)
-        if any(_is_hidden(part) and part != ".." for part in PurePosixPath(name).parts):
-            continue
-        if problem:
-            contents.refuse(shown, problem)
-        elif PurePosixPath(name).name.lower() == "metadata.csv":
-            _add_listing(contents, shown, partial(_read_zip, archive, info, MAX_BYTES))
-        elif not name.lower().endswith(BESIDE):
-            read = partial(_read_zip, archive, info, image_limit())
-            contents.entries[_free(contents, shown)] = Entry(shown, read, info.file_size)
+        done = attempt(partial(_add_entry, contents, archive, prefix), (name, info), str)
+        if isinstance(done, Failed):
+            contents.refuse(prefix + name, done.reason)
+
+
+def _add_entry(
+    contents: Contents,
+    archive: zipfile.ZipFile,
+    prefix: str,
+    entry: tuple[str, zipfile.ZipInfo],
+) -> None:
+    name, info = entry
+    parts = PurePosixPath(name).parts
+    if any(_is_hidden(part) and part not in (".", "..") for part in parts):
+        return
+    problem = archives.problem_of(name, info)
+    if problem:
+        contents.refuse(prefix + (name or "a file without a name"), problem)
+    else:
+        _sort_in(contents, prefix + name, partial(_read_zip, archive, info), info.file_size)
 
 
 def _read_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> bytes:
@@ -214,17 +255,20 @@ def _free(contents: Contents, path: str) -> str:
 def _add_named(
     contents: Contents, path: Path, name: str, stack: ExitStack, *, prefix: str = ""
 ) -> None:
-    lower = name.lower()
-    if lower.endswith(".zip"):
-        try:
-            _add_zip(contents, path, stack, prefix)
-        except archives.ArchiveRefused as error:
-            contents.refuse(name, error.reason)
-    elif lower.endswith(LISTINGS):
-        _add_listing(contents, name, partial(_read_path, path, MAX_BYTES))
-    else:
-        read = partial(_read_path, path, image_limit())
-        contents.entries[_free(contents, name)] = Entry(name, read, path.stat().st_size)
+    if not name.lower().endswith(".zip"):
+        _sort_in(contents, name, partial(_read_path, path), path.stat().st_size)
+        return
+    try:
+        _add_zip(contents, path, stack, prefix)
+    except archives.ArchiveRefused as error:
+        with path.open("rb") as file:
+            found = foreign_files.describe(file.read(4096))
+        what, hint = found or ("a ZIP archive", "")
+        is_other = "ZIP" not in what
+        contents.refuse(
+            name,
+            f"This is not a ZIP archive but {what}. {hint}".strip() if is_other else error.reason,
+        )
 
 
 def _add_file(contents: Contents, path: Path, stack: ExitStack) -> bool:
@@ -234,8 +278,8 @@ def _add_file(contents: Contents, path: Path, stack: ExitStack) -> bool:
     is_listing = path.name.lower().endswith(LISTINGS)
     if is_listing:
         _add_folder(contents, path.parent)
-        contents.listings.clear()
-        contents.refusals.clear()
+        for each in (contents.listings, contents.refusals, contents.texts, contents.notes):
+            each.clear()
     _add_named(contents, path, path.name, stack)
     return is_listing
 
@@ -247,19 +291,23 @@ def _add_upload(contents: Contents, folder: Path, stack: ExitStack) -> None:
             "The uploaded files are gone.", field="files", hint="Please upload them again."
         )
     for number, name in enumerate(names):
-        if len(names) > 1 and _is_hidden(PurePosixPath(name).name):
+        parts = PurePosixPath(name.replace("\\", "/")).parts
+        if len(names) > 1 and any(_is_hidden(part) and part not in (".", "..") for part in parts):
             continue
         prefix = f"{name}/" if len(names) > 1 else ""
-        _add_named(contents, folder / str(number), name, stack, prefix=prefix)
+        add = partial(_add_named, contents, folder / str(number), stack=stack, prefix=prefix)
+        done = attempt(lambda each: add(name=each), name, str)  # noqa: B023 - called at once
+        if isinstance(done, Failed):
+            contents.refuse(name, done.reason)
 
 
-def _fetch_upload(token: str, url: str) -> None:
+def _fetch_upload(token: str, url: str, check: Callable[[], None]) -> None:
     folder = uploads.make_upload_folder(token)
     if uploads.read_names(folder) is not None:
         return
     limit = settings().max_upload_mb * 1024 * 1024
     try:
-        last = fetching.fetch_to(url, folder / "0", limit_bytes=limit)
+        last = fetching.fetch_to(url, folder / "0", limit_bytes=limit, check=check)
     except fetching.NotFetched as error:
         raise Invalid(f"The address could not be fetched. {error.reason}", field="url") from error
     uploads.write_names(folder, [_name_by_content(last, folder / "0")])

@@ -1,11 +1,12 @@
 // The hands of the criteria tree: walking it by keyboard, filtering, renaming in place.
 // Everything it does can also be done with links and forms.
 
-import { onKeys } from "./keys.js";
 import { makeSearch } from "./search.js";
-import { isUnsaved, mayLeave } from "./unsaved.js";
 
 const tree = document.getElementById("tree");
+
+const isTyping = (target) =>
+  target instanceof HTMLElement && /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && target.type !== "checkbox";
 
 const linkOf = (item) => item.querySelector(":scope > details > summary a.names, :scope > .node > a.names");
 const itemOf = (link) => link.closest("li");
@@ -52,8 +53,6 @@ let waiting = 0;
 const showSoon = (link, delay = 220) => {
   clearTimeout(waiting);
   waiting = setTimeout(() => {
-    // Who writes in the panel and walks on in the tree is not asked at each line.
-    if (isUnsaved(document.getElementById("panel"))) return;
     if (current === link && !link.hasAttribute("aria-current")) link.dispatchEvent(new Event("pick", { bubbles: true }));
   }, delay);
 };
@@ -120,13 +119,15 @@ const EDITS = {
   a: add,
 };
 
-// Acts on the line that has the focus.
-const onLine = (action) => (_, target) => {
-  const link = target.closest("a.names");
+const onTreeKey = (event) => {
+  const link = event.target.closest("a.names");
+  if (!link) return;
   if (link !== current) setCurrent(link, { focus: false });
+  const action = ACTIONS[event.key] ?? (mayEdit() ? EDITS[event.key] : undefined);
+  if (!action) return;
+  event.preventDefault();
   action(link);
 };
-const onLines = (actions) => Object.fromEntries(Object.entries(actions).map(([key, action]) => [key, onLine(action)]));
 
 // Filtering -------------------------------------------------------------------------------------
 
@@ -210,18 +211,17 @@ const goToFound = async () => {
   go(lines().find((link) => itemOf(link).classList.contains("match")) ?? lines()[0]);
 };
 
-const leaveFilter = () => {
-  clearFilter();
-  const link = current?.isConnected ? current : lines()[0];
-  reveal(link);
-  setCurrent(link);
-};
-
-const leaveForm = (_, target) => {
-  const form = target.closest("form");
-  const cancel = form.querySelector("[data-cancel]");
-  if (cancel && mayLeave(form)) cancel.click();
-  return Boolean(cancel);
+const onFilterKey = (event) => {
+  if (event.key === "Escape") {
+    event.preventDefault();
+    clearFilter();
+    const link = current?.isConnected ? current : lines()[0];
+    reveal(link);
+    setCurrent(link);
+  } else if (event.key === "ArrowDown" || event.key === "Enter") {
+    event.preventDefault();
+    goToFound();
+  }
 };
 
 // Folding and definitions -----------------------------------------------------------------------
@@ -260,9 +260,7 @@ const start = () => {
   current?.scrollIntoView({ block: "nearest" });
   addEventListener("pagehide", keepOpen);
 
-  const ofTree = { within: "#tree a.names", takesEnter: true };
-  onKeys(onLines(ACTIONS), ofTree);
-  if (mayEdit()) onKeys(onLines(EDITS), ofTree);
+  tree.addEventListener("keydown", onTreeKey);
   tree.addEventListener("focusin", (event) => {
     const link = event.target.closest("a.names");
     if (link) setCurrent(link, { focus: false });
@@ -272,7 +270,7 @@ const start = () => {
     if (link && mayEdit()) rename(link);
   });
   filter.addEventListener("input", startSieve);
-  onKeys({ Escape: leaveFilter, ArrowDown: goToFound, Enter: goToFound }, { field: "#filter" });
+  filter.addEventListener("keydown", onFilterKey);
   document.getElementById("clear").addEventListener("click", () => {
     clearFilter();
     filter.focus();
@@ -280,12 +278,20 @@ const start = () => {
   document.getElementById("fold").addEventListener("click", fold);
   document.getElementById("definitions").addEventListener("click", toggleDefinitions);
 
-  onKeys({ Escape: leaveForm }, { field: "form" });
-  onKeys({ "/": () => filter.focus(), d: toggleDefinitions, f: fold });
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.key === "Escape" && event.target.closest?.("form")) {
+      event.target.closest("form").querySelector("[data-cancel]")?.click();
+    }
+    if (isTyping(event.target)) return;
+    const action = { "/": () => filter.focus(), d: toggleDefinitions, f: fold }[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
 
   // A line is chosen when its panel is asked for.
   document.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.defaultPrevented) return;
     const link = event.detail.elt.closest?.("a.names");
     if (link) choose(link);
   });

@@ -15,7 +15,7 @@ def test_encodings_and_delimiters(encoding: str, delimiter: str) -> None:
     text = delimiter.join(("file", "prompt", "note")) + "\r\n"
     text += delimiter.join(("é.png", '"a ""quoted"" harbour\nat night"', "ö")) + "\r\n"
     (row,) = read_listing(text.encode(encoding)).rows
-    assert (row.location, row.prompt) == ("é.png", 'a "quoted" harbour\nat night')
+    assert (row.location, row.prompt) == ("é.png", 'a "quoted" harbour at night')
     assert (row.details, row.line) == ({"note": "ö"}, 2)
 
 
@@ -38,13 +38,13 @@ def test_where_the_image_is(header: str, row: str, location: str, details: dict[
 def test_bad_rows_are_reported_by_line_and_the_others_read() -> None:
     data = b'file,prompt\na.png,one\n\nb.png\nc.png,x,y\n,nowhere\nd.png,"open\n'
     listing = read_listing(data)
-    assert [row.location for row in listing.rows] == ["a.png"]
-    assert [line for line, _ in listing.problems] == [4, 5, 6, 7]
-    assert "1 cells" in listing.problems[0][1]
+    assert [row.location for row in listing.rows] == ["a.png", "b.png"]
+    assert [line for line, _ in listing.problems] == [5, 6, 7]
+    assert "3 cells" in listing.problems[0][1] and "not closed" in listing.problems[2][1]
 
 
 def test_lines_are_counted_over_quoted_line_breaks() -> None:
-    listing = read_listing(b'file,prompt\na.png,"two\nlines"\nb.png\n')
+    listing = read_listing(b'file,prompt\na.png,"two\nlines"\n,x\n')
     assert listing.problems[0][0] == 4
 
 
