@@ -1,18 +1,17 @@
 // What every page shares: the key help, confirmation before harm, times in the reader's own zone.
 
-const isTyping = (target) =>
-  target instanceof HTMLElement &&
-  (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) &&
-  !/^(checkbox|radio|range)$/.test(target.type);
+import { onKeys } from "./pages/keys.js";
+import "./pages/requests.js";
+import "./pages/unsaved.js";
 
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "?" || isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
-  const keys = document.getElementById("keys");
-  if (!keys) return;
-  event.preventDefault();
-  keys.open ? keys.close() : keys.showModal();
-});
-
+onKeys({
+  "?": () => {
+    const keys = document.getElementById("keys");
+    if (!keys) return false;
+    keys.open ? keys.close() : keys.showModal();
+    return true;
+  },
+}, { overDialogs: true });
 document.addEventListener("click", (event) => {
   const opener = event.target instanceof Element && event.target.closest("[data-opens]");
   if (opener) document.getElementById(opener.dataset.opens)?.showModal();

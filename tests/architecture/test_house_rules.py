@@ -131,3 +131,28 @@ def test_every_422_names_its_field() -> None:
         and not any(each.arg == "field" for each in call.keywords)
     ]
     assert unnamed == []
+
+
+# What each page needs in one way has one file, through which all scripts pass.
+ONE_PLACE = {
+    "keys.js": r"\b(keydown|keyup|keypress)\b",
+    "requests.js": r"\bfetch\(|new EventSource|XMLHttpRequest|sendBeacon|htmx:(responseError|sendError|timeout)",
+    "unsaved.js": r"\bbeforeunload\b",
+}
+
+
+@pytest.mark.parametrize(("file", "pattern"), ONE_PLACE.items())
+def test_one_file_listens_for_all_pages(file: str, pattern: str) -> None:
+    others = [path for path in SCRIPTS if path.name != file]
+    assert list(places(others, pattern)) == []
+    assert list(places([path for path in SCRIPTS if path.name == file], pattern))
+    assert f'"./pages/{file}"' in (ROOT / "app" / "static" / "morelli.js").read_text()
+
+
+def test_every_page_has_what_all_pages_share() -> None:
+    pages = [path for path in TEMPLATES if not path.name.startswith("_")]
+    apart = [path.name for path in pages if "{% extends " not in path.read_text()]
+    assert apart == ["base.html"]
+    base = (ROOT / "templates" / "base.html").read_text()
+    assert "static('morelli.js')" in base
+    assert list(places(TEMPLATES, r"hx-trigger=\"[^\"]*\bkey(down|up|press)")) == []

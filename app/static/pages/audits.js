@@ -1,14 +1,18 @@
 // Judging by keyboard. Each answer is sent at once; what could not be sent is kept in this browser and
 // tried again. Without this script every button is a plain form.
 
+import { onKeys } from "./keys.js";
+import { request } from "./requests.js";
+import { guard } from "./unsaved.js";
+
 const page = document.querySelector("[data-judging]");
 const forms = [...page.querySelectorAll("form[data-item]")];
 const next = document.getElementById("next");
 const previous = document.getElementById("previous");
 const wall = document.getElementById("wall");
-const KEYS = { 1: "appears", a: "appears", 2: "does_not_appear", d: "does_not_appear", 3: "cannot_tell", c: "cannot_tell" };
+const ANSWERS = { 1: "appears", a: "appears", 2: "does_not_appear", d: "does_not_appear", 3: "cannot_tell", c: "cannot_tell" };
 const STORE = `audit-answers-${page.dataset.seat}`;
-const TIMEOUT = 15000;
+const TIMEOUT = 15;
 const LONGEST_WAIT = 15000;
 
 // Saying how it stands -------------------------------------------------------------------------
@@ -49,12 +53,8 @@ const keepQueue = () => {
 };
 
 const put = (item, { answer, basedOn }) =>
-  fetch(`${page.dataset.items}/${item}`, {
-    method: "PUT",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ answer, based_on: basedOn }),
-    keepalive: true,
-    signal: AbortSignal.timeout(TIMEOUT),
+  request(`${page.dataset.items}/${item}`, {
+    method: "PUT", json: { answer, based_on: basedOn }, keepalive: true, seconds: TIMEOUT,
   });
 
 const formOf = (item) => forms.find((form) => form.dataset.item === String(item));
@@ -85,19 +85,18 @@ const settleStale = (item, sent, standing) => {
 };
 
 const sendOne = async (item, sent) => {
-  const response = await put(item, sent);
-  if (response.status >= 500 || response.status === 429) throw new Error(`status ${response.status}`);
-  const body = await response.json();
-  if (response.ok) {
+  try {
+    const body = await (await put(item, sent)).json();
     settle(item, sent, body.revision);
     showProgress(body.progress);
-  } else if (response.status === 412) {
-    settleStale(item, sent, body);
-  } else {
+  } catch (failed) {
+    if (failed.isPassing !== false) throw failed;
+    if (failed.status === 412) return settleStale(item, sent, failed.body);
     refused = true;
     queue.clear();
-    say(`Not stored. ${body.detail ?? ""} ${body.hint ?? ""}`.trim(), "refused");
+    say(`Not stored. ${failed.message}`, "refused");
   }
+  return undefined;
 };
 
 const wait = (milliseconds) =>
@@ -206,39 +205,25 @@ for (const link of [next, previous]) {
 
 wall.querySelector("img").addEventListener("click", enlarge);
 
-const isControl = (target) => target instanceof Element && target.closest("button, a, input, select, textarea, dialog");
+const answerByKey = (answer) => {
+  if (refused) return;
+  warned = false;
+  answerItem(forms[current], answer);
+  if (current < forms.length - 1) goTo(current + 1);
+};
 
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const act = () => event.preventDefault();
-  if (key in KEYS) {
-    act();
-    if (event.repeat || refused) return;
-    warned = false;
-    answerItem(forms[current], KEYS[key]);
-    if (current < forms.length - 1) goTo(current + 1);
-  } else if (key === "ArrowDown" || key === "ArrowRight") {
-    act();
-    goTo(current + 1);
-  } else if (key === "ArrowUp" || key === "ArrowLeft") {
-    act();
-    goTo(current - 1);
-  } else if (key === "Enter" && !isControl(event.target) && !event.repeat) {
-    act();
-    turnForward();
-  } else if (key === "Backspace" && !event.repeat) {
-    act();
-    if (previous) leave(previous);
-  } else if (key === "z" && !event.repeat) {
-    act();
-    enlarge();
-  }
+onKeys({
+  ...Object.fromEntries(Object.entries(ANSWERS).map(([key, answer]) => [key, () => answerByKey(answer)])),
+  ArrowDown: () => goTo(current + 1),
+  ArrowRight: () => goTo(current + 1),
+  ArrowUp: () => goTo(current - 1),
+  ArrowLeft: () => goTo(current - 1),
+  Enter: turnForward,
+  Backspace: () => previous && leave(previous),
+  z: enlarge,
 });
 
-window.addEventListener("beforeunload", (event) => {
-  if (queue.size && !refused) event.preventDefault();
-});
+guard(() => queue.size > 0 && !refused);
 
 // Starting -------------------------------------------------------------------------------------
 

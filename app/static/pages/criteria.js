@@ -1,12 +1,11 @@
 // The hands of the criteria tree: walking it by keyboard, filtering, renaming in place.
 // Everything it does can also be done with links and forms.
 
+import { onKeys } from "./keys.js";
 import { makeSearch } from "./search.js";
+import { isUnsaved, mayLeave } from "./unsaved.js";
 
 const tree = document.getElementById("tree");
-
-const isTyping = (target) =>
-  target instanceof HTMLElement && /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) && target.type !== "checkbox";
 
 const linkOf = (item) => item.querySelector(":scope > details > summary a.names, :scope > .node > a.names");
 const itemOf = (link) => link.closest("li");
@@ -53,6 +52,8 @@ let waiting = 0;
 const showSoon = (link, delay = 220) => {
   clearTimeout(waiting);
   waiting = setTimeout(() => {
+    // Who writes in the panel and walks on in the tree is not asked at each line.
+    if (isUnsaved(document.getElementById("panel"))) return;
     if (current === link && !link.hasAttribute("aria-current")) link.dispatchEvent(new Event("pick", { bubbles: true }));
   }, delay);
 };
@@ -119,15 +120,13 @@ const EDITS = {
   a: add,
 };
 
-const onTreeKey = (event) => {
-  const link = event.target.closest("a.names");
-  if (!link) return;
+// Acts on the line that has the focus.
+const onLine = (action) => (_, target) => {
+  const link = target.closest("a.names");
   if (link !== current) setCurrent(link, { focus: false });
-  const action = ACTIONS[event.key] ?? (mayEdit() ? EDITS[event.key] : undefined);
-  if (!action) return;
-  event.preventDefault();
   action(link);
 };
+const onLines = (actions) => Object.fromEntries(Object.entries(actions).map(([key, action]) => [key, onLine(action)]));
 
 // Filtering -------------------------------------------------------------------------------------
 
@@ -211,17 +210,18 @@ const goToFound = async () => {
   go(lines().find((link) => itemOf(link).classList.contains("match")) ?? lines()[0]);
 };
 
-const onFilterKey = (event) => {
-  if (event.key === "Escape") {
-    event.preventDefault();
-    clearFilter();
-    const link = current?.isConnected ? current : lines()[0];
-    reveal(link);
-    setCurrent(link);
-  } else if (event.key === "ArrowDown" || event.key === "Enter") {
-    event.preventDefault();
-    goToFound();
-  }
+const leaveFilter = () => {
+  clearFilter();
+  const link = current?.isConnected ? current : lines()[0];
+  reveal(link);
+  setCurrent(link);
+};
+
+const leaveForm = (_, target) => {
+  const form = target.closest("form");
+  const cancel = form.querySelector("[data-cancel]");
+  if (cancel && mayLeave(form)) cancel.click();
+  return Boolean(cancel);
 };
 
 // Folding and definitions -----------------------------------------------------------------------
@@ -260,7 +260,9 @@ const start = () => {
   current?.scrollIntoView({ block: "nearest" });
   addEventListener("pagehide", keepOpen);
 
-  tree.addEventListener("keydown", onTreeKey);
+  const ofTree = { within: "#tree a.names", takesEnter: true };
+  onKeys(onLines(ACTIONS), ofTree);
+  if (mayEdit()) onKeys(onLines(EDITS), ofTree);
   tree.addEventListener("focusin", (event) => {
     const link = event.target.closest("a.names");
     if (link) setCurrent(link, { focus: false });
@@ -270,7 +272,7 @@ const start = () => {
     if (link && mayEdit()) rename(link);
   });
   filter.addEventListener("input", startSieve);
-  filter.addEventListener("keydown", onFilterKey);
+  onKeys({ Escape: leaveFilter, ArrowDown: goToFound, Enter: goToFound }, { field: "#filter" });
   document.getElementById("clear").addEventListener("click", () => {
     clearFilter();
     filter.focus();
@@ -278,20 +280,12 @@ const start = () => {
   document.getElementById("fold").addEventListener("click", fold);
   document.getElementById("definitions").addEventListener("click", toggleDefinitions);
 
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-    if (event.key === "Escape" && event.target.closest?.("form")) {
-      event.target.closest("form").querySelector("[data-cancel]")?.click();
-    }
-    if (isTyping(event.target)) return;
-    const action = { "/": () => filter.focus(), d: toggleDefinitions, f: fold }[event.key];
-    if (!action) return;
-    event.preventDefault();
-    action();
-  });
+  onKeys({ Escape: leaveForm }, { field: "form" });
+  onKeys({ "/": () => filter.focus(), d: toggleDefinitions, f: fold });
 
   // A line is chosen when its panel is asked for.
   document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.defaultPrevented) return;
     const link = event.detail.elt.closest?.("a.names");
     if (link) choose(link);
   });

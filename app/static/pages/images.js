@@ -1,7 +1,6 @@
 // The wall by keyboard, and what an upload says while it goes.
 
-const isTyping = (target) =>
-  target instanceof HTMLElement && /^(INPUT|TEXTAREA|SELECT|BUTTON)$/.test(target.tagName) && target.type !== "radio";
+import { onKeys } from "./keys.js";
 
 const links = () => [...document.querySelectorAll("#wall .wall a")];
 
@@ -82,30 +81,36 @@ const wanted = (key, all, at) => {
   return vertical(all, all[at], key === "ArrowDown" ? 1 : -1);
 };
 
-const MOVES = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"]);
-
-document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  const search = document.getElementById("wall-search");
-  if (event.key === "Escape" && event.target === search) search.blur();
-  if (isTyping(event.target) || !document.getElementById("wall")) return;
-  if (event.key === "/" && search) {
-    event.preventDefault();
-    search.focus();
-    search.select();
-  }
-  if (event.key === "n" || event.key === "p") {
-    document.querySelector(`#wall a[rel="${event.key === "n" ? "next" : "prev"}"]`)?.click();
-  }
-  // Radio buttons keep their own arrow keys.
-  if (!MOVES.has(event.key) || event.target.type === "radio") return;
+const move = (key) => {
   const all = links();
-  const next = wanted(event.key, all, all.indexOf(document.activeElement));
-  if (!next) return;
-  event.preventDefault();
+  const next = wanted(key, all, all.indexOf(document.activeElement));
+  if (!next) return false;
   next.focus();
   next.scrollIntoView({ block: "nearest" });
-});
+  return true;
+};
+
+const turn = (rel) => {
+  const link = document.querySelector(`#wall a[rel=${rel}]`);
+  link?.click();
+  return Boolean(link);
+};
+
+if (document.getElementById("wall")) {
+  const search = document.getElementById("wall-search");
+  const MOVES = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
+  onKeys({
+    ...Object.fromEntries(MOVES.map((key) => [key, () => move(key)])),
+    n: () => turn("next"),
+    p: () => turn("prev"),
+    "/": () => {
+      search?.focus();
+      search?.select();
+      return Boolean(search);
+    },
+  });
+  onKeys({ Escape: () => search.blur() }, { field: "#wall-search" });
+}
 
 const form = document.querySelector("form[data-upload]");
 const said = document.getElementById("upload-said");

@@ -2,7 +2,10 @@
 // tries again with the same operation id, so that nothing is lost or doubled. Images are exchanged in
 // place: the queue lives as long as the tab.
 
+import { onKeys } from "./keys.js";
+import { request } from "./requests.js";
 import { makeSearch } from "./search.js";
+import { guard } from "./unsaved.js";
 
 const RETRY_SECONDS = [1, 2, 4, 8, 15];
 const STATES = ["proposed", "confirmed", "rejected"];
@@ -60,7 +63,7 @@ const sayState = () => {
   else if (find("#saving").dataset.is !== "bad") say("Saved");
 };
 
-const request = async (op) => {
+const send = async (op) => {
   const body = { operation_id: op.id };
   if (op.kind === "undo") body.event_id = op.undoes?.eventId ?? null;
   if (op.kind === "save") {
@@ -68,13 +71,12 @@ const request = async (op) => {
     body.suggestion_visible = op.visible;
     body.based_on = Math.max(op.revision, seen.get(op.attribute) ?? 0);
   }
-  return fetch(op.address, {
+  const answer = await request(op.address, {
     method: op.kind === "undo" ? "POST" : "PUT",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(op.kind === "done" ? { done: op.done } : body),
-    credentials: "same-origin",
+    json: op.kind === "done" ? { done: op.done } : body,
     keepalive: true,
   });
+  return answer.json();
 };
 
 const pump = async () => {
@@ -87,33 +89,32 @@ const pump = async () => {
       queue.shift();
       continue;
     }
-    let answer;
     let body = {};
+    let failed = null;
     try {
-      answer = await request(op);
-      body = await answer.json().catch(() => ({}));
-    } catch {
-      answer = null;
+      body = await send(op);
+    } catch (error) {
+      failed = error;
     }
-    if (!answer || answer.status >= 500 || answer.status === 429 || answer.status === 401) {
-      sayLater(answer);
+    if (failed && failed.isPassing !== false) {
+      sayLater(failed);
       break;
     }
     failures = 0;
     queue.shift();
-    if (answer.ok) saved(op, body);
-    else if (answer.status === 412) conflicting(op, body);
-    else refused(op, body);
+    if (!failed) saved(op, body);
+    else if (failed.status === 412) conflicting(op, failed.body);
+    else refused(op, failed);
     sayState();
   }
   sending = false;
 };
 
-const sayLater = (answer) => {
+const sayLater = (failed) => {
   const wait = RETRY_SECONDS[Math.min(failures, RETRY_SECONDS.length - 1)];
   failures += 1;
   sayState();
-  if (answer?.status === 401) {
+  if (failed.isSignedOut) {
     say(`Signed out: ${queue.length} not saved yet. Sign in in another tab; they are kept here.`, "unsaved");
   }
   for (const op of queue) if (op.kind === "save") rowIfHere(op)?.setAttribute("data-unsaved", "");
@@ -156,9 +157,9 @@ const conflicting = (op, body) => {
   else say(`${op.name}: ${body.detail} Yours was not saved.`, "bad");
 };
 
-const refused = (op, body) => {
+const refused = (op, failed) => {
   op.lost = true;
-  say(`${op.name ? `${op.name}: ` : ""}${body.detail ?? "This was refused."} ${body.hint ?? ""}`, "bad");
+  say(`${op.name ? `${op.name}: ` : ""}${failed.message}`, "bad");
   if (op.kind === "done") {
     marked.delete(String(op.image));
     return;
@@ -168,9 +169,7 @@ const refused = (op, body) => {
   go(sheet.dataset.url, { push: false, quiet: true });
 };
 
-addEventListener("beforeunload", (event) => {
-  if (queue.length) event.preventDefault();
-});
+guard(() => queue.length > 0);
 addEventListener("online", pump);
 
 // Painting ------------------------------------------------------------------------------------
@@ -487,8 +486,8 @@ const loadAttributes = () => {
   const from = sheet.dataset.attributes;
   if (!from || from === attributesFrom) return;
   attributesFrom = from;
-  attributes = fetch(from, { credentials: "same-origin" })
-    .then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(String(answer.status)))))
+  attributes = request(from)
+    .then((answer) => answer.json())
     .then((body) => {
       listed = body.items;
     })
@@ -591,20 +590,22 @@ const addFound = (chosen, stay) => {
 
 const addWhenFound = async (stay) => {
   await Promise.all([searching, attributes]);
-  const chosen = find("#add-found").hidden ? null : sheet.querySelectorAll("#add-found [role=option]")[chosenAt()];
+  const chosen = isOpen() ? options()[chosenAt()] : null;
   if (chosen) addFound(chosen, stay);
 };
 
-const searchKey = (event) => {
-  const options = sheet.querySelectorAll("#add-found [role=option]");
-  const open = !find("#add-found").hidden;
-  if (event.key === "Escape") leaveSearch();
-  else if (event.key === "ArrowDown" && open) choose(Math.min(chosenAt() + 1, options.length - 1));
-  else if (event.key === "ArrowUp" && open) choose(Math.max(chosenAt() - 1, 0));
-  else if (event.key === "Enter") addWhenFound(event.shiftKey);
-  else return;
-  event.preventDefault();
+const options = () => [...sheet.querySelectorAll("#add-found [role=option]")];
+const isOpen = () => !find("#add-found").hidden;
+
+const moveChoice = (by) => {
+  if (isOpen()) choose(Math.max(0, Math.min(chosenAt() + by, options().length - 1)));
+  return isOpen();
 };
+
+onKeys(
+  { Escape: leaveSearch, ArrowDown: () => moveChoice(1), ArrowUp: () => moveChoice(-1), Enter: (event) => void addWhenFound(event.shiftKey) },
+  { field: "#add-words" },
+);
 
 // The image -----------------------------------------------------------------------------------
 
@@ -660,11 +661,8 @@ document.addEventListener("pointercancel", () => {
 // From image to image -------------------------------------------------------------------------
 
 const load = async (address) => {
-  const answer = await fetch(address, { credentials: "same-origin", headers: { Accept: "text/html" } });
-  const text = await answer.text();
-  const page = new DOMParser().parseFromString(text, "text/html");
-  if (!page.getElementById("labelling")) throw new Error(answer.redirected ? "signed out" : String(answer.status));
-  return page;
+  const answer = await request(address, { headers: { Accept: "text/html" } });
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
 };
 
 const ahead = (address) => {
@@ -691,9 +689,9 @@ const go = async (address, { push = true, quiet = false } = {}) => {
     show(page, quiet);
     if (push) history.pushState(null, "", sheet.dataset.url);
     document.title = page.title;
-  } catch (error) {
-    if (error.message === "signed out" && !queue.length) location.assign(address);
-    else say("The image could not be loaded. Check the connection and try again.", "bad");
+  } catch (failed) {
+    if (failed.isSignedOut && !queue.length) location.assign(address);
+    else say(`The image could not be loaded. ${failed.message}`, "bad");
   } finally {
     going = false;
   }
@@ -784,25 +782,10 @@ const KEYS = {
   },
 };
 
-// Single keys can be switched off (WCAG 2.1.4), for people whose software types for them.
-const keysOn = document.getElementById("keys-on");
-keysOn.checked = localStorage.getItem("morelli-label-keys") !== "off";
-keysOn.addEventListener("change", () => localStorage.setItem("morelli-label-keys", keysOn.checked ? "on" : "off"));
-
-document.addEventListener("keydown", (event) => {
-  const target = event.target;
-  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  if (target.id === "add-words") return searchKey(event);
-  if (target.closest("input, textarea, select")) return;
-  if (event.key === "Enter" && target.closest("a, button, summary")) return;
-  // A focused picture is moved by the arrows.
-  if (event.key.startsWith("Arrow") && target.closest("#stage")) return;
-  if (!keysOn.checked && event.key.length === 1) return;
-  const does = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (!does || (event.repeat && !/^(Arrow|[jk]$)/.test(event.key))) return;
-  event.preventDefault();
-  does();
-});
+const { ArrowDown, ArrowUp, ArrowLeft, ArrowRight, ...others } = KEYS;
+onKeys(others, { repeats: ["j", "k"] });
+// A focused picture is moved by the arrows.
+onKeys({ ArrowDown, ArrowUp, ArrowLeft, ArrowRight }, { except: "#stage" });
 
 document.addEventListener("input", (event) => {
   if (event.target.id !== "add-words") return;

@@ -1,6 +1,8 @@
 // A run as it trains: listens for changes, asks for what is new, draws curves and turns samples.
 
 import { grouped, makeCurves, mark, NUM_SLOTS } from "./curves.js";
+import { onKeys } from "./keys.js";
+import { listenTo, request, sayFailed, sayStale } from "./requests.js";
 import { makeSeries } from "./series.js";
 
 const page = document.getElementById("run");
@@ -9,12 +11,7 @@ const ASK_SECONDS = 3;
 const CALM_SECONDS = 8;
 const PAUSE = 700;
 
-const get = async (address, headers = {}) => {
-  const answer = await fetch(address, { credentials: "same-origin", headers });
-  if (!answer.ok || answer.redirected) throw new Error(String(answer.status));
-  return answer;
-};
-const json = async (address) => (await get(address)).json();
+const json = async (address) => (await request(address)).json();
 
 // Curves --------------------------------------------------------------------------------------
 
@@ -109,12 +106,12 @@ const chooseRuns = async () => {
   await Promise.all(added.map((run) => run.series.bring().then(() => curves.refresh())));
 };
 
-find("compare").addEventListener("change", () => chooseRuns().catch(() => {}));
-find("compare").addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") return;
+find("compare").addEventListener("change", () => chooseRuns().catch(sayFailed));
+const closeComparison = () => {
   find("compare").open = false;
   find("compare").querySelector("summary").focus();
-});
+};
+onKeys({ Escape: closeComparison }, { field: "#compare" });
 document.addEventListener("click", (event) => {
   if (!find("compare").contains(event.target)) find("compare").open = false;
 });
@@ -184,13 +181,7 @@ const KEYS = {
   "[": () => curves.pan(-0.25),
   "]": () => curves.pan(0.25),
 };
-document.addEventListener("keydown", (event) => {
-  const does = KEYS[event.key];
-  if (!does || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  if (event.target.closest("input, textarea, select, pre")) return;
-  event.preventDefault();
-  does();
-});
+onKeys(KEYS, { except: "pre", repeats: ["+", "-", "[", "]"] });
 
 // State ---------------------------------------------------------------------------------------
 
@@ -204,7 +195,7 @@ const exchange = (id, fresh) => {
 };
 
 const bringState = async () => {
-  const text = await (await get(page.dataset.href, { "HX-Request": "true" })).text();
+  const text = await (await request(page.dataset.href, { headers: { "HX-Request": "true" } })).text();
   const fresh = new DOMParser().parseFromString(text, "text/html");
   exchange("run-state", fresh.getElementById("run-state"));
   exchange("run-outcome", fresh.getElementById("run-outcome"));
@@ -231,7 +222,7 @@ const bringLog = async () => {
 find("run-log")?.addEventListener("toggle", () => {
   const text = find("run-log").querySelector("pre");
   text.scrollTop = text.scrollHeight;
-  bringLog().catch(() => {});
+  bringLog().catch(sayFailed);
 });
 
 // Listening -----------------------------------------------------------------------------------
@@ -250,6 +241,7 @@ const refresh = async () => {
     await Promise.all([bringState(), bringMetrics(), bringLog()]);
   } catch {
     // The server is away or restarting: the next round finds it again.
+    sayStale();
   }
   setTimeout(() => {
     isBusy = false;
@@ -265,11 +257,12 @@ document.addEventListener("submit", async (event) => {
   const form = event.target.closest("#run-state form");
   if (!form) return;
   event.preventDefault();
-  const answer = await fetch(form.action, { method: "POST", credentials: "same-origin" }).catch(() => null);
-  if (!answer?.ok) form.submit();
-  else {
+  try {
+    await request(form.action, { method: "POST" });
     document.activeElement.blur();
     refresh();
+  } catch (failed) {
+    sayFailed(failed, { form, isWrite: true });
   }
 });
 
@@ -285,16 +278,17 @@ const ask = (seconds) => {
 
 const listen = () => {
   stream?.close();
-  stream = new EventSource(page.dataset.events);
-  stream.addEventListener("changed", () => {
-    ask(CALM_SECONDS);
-    refresh();
+  stream = listenTo(page.dataset.events, {
+    changed: () => {
+      ask(CALM_SECONDS);
+      refresh();
+    },
+    unavailable: () => {
+      stream.close();
+      ask(ASK_SECONDS);
+    },
+    error: () => ask(ASK_SECONDS),
   });
-  stream.addEventListener("unavailable", () => {
-    stream.close();
-    ask(ASK_SECONDS);
-  });
-  stream.addEventListener("error", () => ask(ASK_SECONDS));
 };
 
 // Browsers allow six connections to a server: a page in the background holds none.

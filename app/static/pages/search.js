@@ -1,13 +1,12 @@
 // Asks the server what words find. It alone folds and ranks, so that every search finds the same, in the
 // same order; here nothing is compared. Answers are kept while the page is open.
 
+import { request } from "./requests.js";
+
 const MOST_KEPT = 200;
 const kept = new Map(); // address -> promise of what it answered
 
-const ask = (address) =>
-  fetch(address, { credentials: "same-origin", headers: { Accept: "application/json" } }).then((answer) =>
-    answer.ok ? answer.json() : Promise.reject(new Error(`The server answered ${answer.status}.`)),
-  );
+const ask = async (address) => (await request(address, { headers: { Accept: "application/json" } })).json();
 
 // One place that people type into. `look(from, words)` resolves to the items that `from` finds, best
 // first, or to null where something else has been typed meanwhile. It rejects where the server is away.

@@ -1,0 +1,120 @@
+// The keys of every page: the only place that listens to the keyboard. It gives pages the name of the
+// key that was meant, and only where the key is theirs to take.
+//
+// Not theirs: what an input method composes a word from (and the Enter that ends it), what is held with
+// Ctrl, Alt, AltGr or Meta, dead keys, what is typed into a field, Enter and Space on what they press,
+// arrows where they move a choice, and everything below an open dialog.
+
+const KEEP = "morelli-label-keys";
+const JUST_ENDED = 30; // milliseconds; Safari ends a composition just before it tells of the Enter that did
+const MOVES = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"]);
+const NO_TEXT = /^(checkbox|radio|range|button|submit|reset|file|image|color)$/;
+// Where a layout writes another script, the letter is the one printed there on a Latin keyboard.
+const PLACES = { BracketLeft: "[", BracketRight: "]", Slash: "/", Minus: "-", Equal: "=" };
+const SHIFTED = { Slash: "?", Equal: "+" };
+
+const listeners = [];
+let endedAt = -Infinity;
+
+const isComposing = (event) =>
+  event.isComposing || event.keyCode === 229 || (event.key === "Enter" && event.timeStamp - endedAt < JUST_ENDED);
+
+const isHeld = (event) =>
+  event.ctrlKey || event.metaKey || event.altKey || ["AltGraph", "OS"].some((name) => event.getModifierState?.(name));
+
+const isOtherScript = (key) => /[^\x00-\x7f]/.test(key) && !/\p{Script=Latin}/u.test(key);
+
+const placeOf = (event) => {
+  const letter = /^Key([A-Z])$/.exec(event.code)?.[1];
+  if (letter) return letter.toLowerCase();
+  const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code)?.[1];
+  if (digit) return digit;
+  return (event.shiftKey ? SHIFTED : PLACES)[event.code];
+};
+
+// The keys that were meant, the likeliest first: what the layout writes, then what stands there on a
+// Latin keyboard, then the digit that a French layout writes only with Shift.
+const meant = (event) => {
+  if (["Dead", "Process", "Unidentified"].includes(event.key) || typeof event.key !== "string") return [];
+  const key = event.key.normalize("NFKC");
+  const own = [...key].length === 1 ? key.toLowerCase() : key;
+  if (isOtherScript(key)) return [placeOf(event)].filter(Boolean);
+  const digit = !event.shiftKey && [...key].length === 1 && /^Digit(\d)$/.exec(event.code)?.[1];
+  return digit && digit !== own ? [own, digit] : [own];
+};
+
+const isText = (target) =>
+  target.isContentEditable ||
+  target.matches("textarea, select, [role=textbox], [role=searchbox], [role=combobox]") ||
+  (target.matches("input") && !NO_TEXT.test(target.type));
+
+// Keys that the element in focus takes itself.
+const isOfTarget = (key, target) => {
+  if (MOVES.has(key)) return target.matches("input[type=radio], input[type=range], input[type=color]");
+  if (key === " ") return target.matches("button, summary, input, [role=button]");
+  return key === "Enter" && Boolean(target.closest("a[href], button, summary, [role=button]"));
+};
+
+// Single keys can be switched off (WCAG 2.1.4), for people whose software types for them.
+const read = () => {
+  try {
+    return localStorage.getItem(KEEP) !== "off";
+  } catch {
+    return true; // a browser may forbid storage
+  }
+};
+let singleKeys = read();
+
+const takes = (listener, key, target) => {
+  if (!Object.hasOwn(listener.does, key)) return false;
+  if (listener.within && !target.closest(listener.within)) return false;
+  if (listener.except && target.closest(listener.except)) return false;
+  if (listener.field) return true;
+  if (document.querySelector("dialog[open]") && !listener.overDialogs) return false;
+  if (isText(target) || (isOfTarget(key, target) && !listener.takesEnter)) return false;
+  return singleKeys || key.length > 1 || key === "?";
+};
+
+const repeats = (listener, key) => MOVES.has(key) || listener.repeats?.includes(key);
+
+const hear = (event) => {
+  const target = event.composedPath()[0];
+  if (event.defaultPrevented || isComposing(event) || isHeld(event) || !(target instanceof Element)) return;
+  for (const key of meant(event)) {
+    for (const listener of listeners) {
+      if (!takes(listener, key, target)) continue;
+      if (event.repeat && !repeats(listener, key)) return;
+      if (listener.does[key](event, target) === false) continue;
+      event.preventDefault();
+      return;
+    }
+  }
+};
+
+// `does` maps keys to what they do: characters as a Latin keyboard writes them, in small letters, or the
+// names of others ("Enter"). What returns false leaves the key to whoever comes next. Options, selectors all:
+// `within` where the key has to be pressed, `except` where not, `field`: keys of a text field, which it takes
+// before the text does, `takesEnter`: also where a link or button has the focus, `overDialogs`; `repeats`: keys
+// that go on while they are held, as moving ones always do.
+export const onKeys = (does, options = {}) => {
+  const within = options.field ?? options.within;
+  listeners.push({ ...options, does, within });
+};
+
+document.addEventListener("keydown", hear);
+document.addEventListener("compositionend", (event) => {
+  endedAt = event.timeStamp;
+}, true);
+
+const choice = document.getElementById("keys-on");
+if (choice) {
+  choice.checked = singleKeys;
+  choice.addEventListener("change", () => {
+    singleKeys = choice.checked;
+    try {
+      localStorage.setItem(KEEP, singleKeys ? "on" : "off");
+    } catch {
+      // Then it holds for this page.
+    }
+  });
+}
