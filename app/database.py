@@ -2,11 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any
 
-from sqlalchemy import BigInteger, DateTime, Engine, Identity, MetaData, create_engine, func
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Engine,
+    Identity,
+    MetaData,
+    create_engine,
+    func,
+    make_url,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
@@ -36,16 +46,83 @@ class Model(DeclarativeBase):
     type_annotation_map = {Json: JSONB, list[Any]: JSONB, datetime: DateTime(timezone=True)}
 
 
-def make_engine(url: str, *, pool_size: int = 5) -> Engine:
+@dataclass(frozen=True)
+class Limits:
+    """How many connections a process holds, and how long the database lets it wait; in seconds."""
+
+    connections: int
+    lock: float
+    statement: float
+    idle: float
+
+    @property
+    def options(self) -> str:
+        """As PostgreSQL takes them when a connection begins."""
+        each = {
+            "lock_timeout": self.lock,
+            "statement_timeout": self.statement,
+            "idle_in_transaction_session_timeout": self.idle,
+        }
+        return " ".join(f"-c {name}={round(seconds * 1000)}" for name, seconds in each.items())
+
+
+# The web server's connections beyond those of requests: for the question whether all is ready.
+SPARE_CONNECTIONS = 2
+# Nothing waits in the middle of a transaction but for the database, or for the processor.
+IDLE_SECONDS = 60.0
+_is_web = False
+
+
+@contextmanager
+def serving_requests() -> Iterator[None]:
+    """Meanwhile this process is a web server: many short transactions, none of which may wait long."""
+    _become(web=True)
+    try:
+        yield
+    finally:
+        _become(web=False)
+
+
+def _become(*, web: bool) -> None:
+    global _is_web
+    _is_web = web
+    # Connections keep the limits that they were made with.
+    if engine.cache_info().currsize:
+        engine().dispose()
+        engine.cache_clear()
+
+
+def limits() -> Limits:
+    """The limits of this process: those of a web server, or of anything that works through a job."""
+    chosen = settings()
+    if _is_web:
+        return Limits(
+            chosen.requests_at_once + SPARE_CONNECTIONS,
+            chosen.request_lock_seconds,
+            chosen.request_statement_seconds,
+            IDLE_SECONDS,
+        )
+    # A handler may compute between two statements, so only the hopeless is ended.
+    patient = chosen.job_statement_seconds
+    return Limits(chosen.database_pool, chosen.job_lock_seconds, patient, patient)
+
+
+def make_engine(url: str, held: Limits) -> Engine:
     """An engine for PostgreSQL through psycopg 3."""
+    address = make_url(url)
+    given = address.query.get("options", "")
     return create_engine(
-        url,
-        pool_size=pool_size,
+        address,
+        pool_size=held.connections,
         max_overflow=0,
         pool_pre_ping=True,
         hide_parameters=True,  # values of people have no place in a log
         pool_timeout=10,
-        connect_args={"connect_timeout": 5},
+        connect_args={
+            "connect_timeout": 5,
+            # What the address itself says comes last, and counts.
+            "options": f"{held.options} {given if isinstance(given, str) else ' '.join(given)}",
+        },
     )
 
 
@@ -61,7 +138,7 @@ def engine() -> Engine:
             "No database is set.",
             hint="Start everything with `morelli up`, or set MORELLI_DATABASE_URL.",
         )
-    return make_engine(url.get_secret_value(), pool_size=settings().database_pool)
+    return make_engine(url.get_secret_value(), limits())
 
 
 def after_commit(db: Session, action: Callable[[], None]) -> None:
@@ -88,11 +165,14 @@ __all__ = [
     "Created",
     "Json",
     "Key",
+    "Limits",
     "Mapped",
     "Model",
     "Moment",
     "after_commit",
     "engine",
+    "limits",
     "make_engine",
+    "serving_requests",
     "unit_of_work",
 ]

@@ -7,6 +7,8 @@ class AppError(Exception):
     """What went wrong, where, and what to do, in words for the person who caused it."""
 
     status = 400
+    retry_after: int | None = None
+    """Seconds after which asking again may help; sent as `Retry-After`."""
 
     def __init__(
         self, message: str, *, field: str | None = None, hint: str | None = None, **details: object
@@ -64,3 +66,16 @@ class Unavailable(AppError, EndsTheWhole):
     """A part of the installation does not answer."""
 
     status = 503
+    retry_after = 5
+
+
+class TooBusy(Unavailable):
+    """Everything is there and works, and this one request found no place; the next one may."""
+
+    retry_after = 2
+
+
+class DiskFull(AppError):
+    """There is no room left for what was to be kept; nothing was changed."""
+
+    status = 507

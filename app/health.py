@@ -16,8 +16,10 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz", dependencies=[Public])
-def healthz() -> dict[str, str]:
-    """The process answers. Asks nothing else, so that a database hiccup restarts no web server."""
+async def healthz() -> dict[str, str]:
+    """The process answers. Asks nothing else, so that a database hiccup restarts no web server, and
+    needs neither a turn nor a thread, so that it answers however many wait.
+    """
     return {"status": "ok"}
 
 

@@ -1,8 +1,12 @@
 """Puts the rooms together: the only file that knows all routes."""
 
 import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
+import anyio.to_thread
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
@@ -19,6 +23,7 @@ from app.audits import api as audits_api
 from app.audits import pages as audits_pages
 from app.criteria import api as criteria_api
 from app.criteria import pages as criteria_pages
+from app.database import serving_requests
 from app.datasets import api as datasets_api
 from app.datasets import pages as datasets_pages
 from app.health import router as health
@@ -42,6 +47,7 @@ from app.web.describing import describe
 from app.web.errors import install_error_pages
 from app.web.methods import Head
 from app.web.protection import Protection
+from app.web.turns import InTurn, Turns
 
 # The order decides which route answers first where two could: fixed words before ids.
 ROUTERS = [
@@ -98,6 +104,22 @@ def routes() -> list[APIRoute]:
     return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 
 
+# The event loop answers whether the process lives; it must not wait long for the threads that compute.
+SWITCH_SECONDS = 0.001
+# Threads beyond those of requests in turn: for writing uploads, and reading files that are sent.
+SPARE_THREADS = 8
+
+
+@asynccontextmanager
+async def _serving(_: FastAPI) -> AsyncIterator[None]:
+    """Make this process a web server: as many threads and connections as requests are let in."""
+    sys.setswitchinterval(SWITCH_SECONDS)
+    threads = anyio.to_thread.current_default_thread_limiter()
+    threads.total_tokens = settings().requests_at_once + SPARE_THREADS
+    with serving_requests():
+        yield
+
+
 def create_app() -> FastAPI:
     """The web application."""
     logging.getLogger("morelli").setLevel(logging.INFO)
@@ -108,6 +130,7 @@ def create_app() -> FastAPI:
         openapi_url="/api/v1/openapi.json",
         docs_url=None,
         redoc_url=None,
+        lifespan=_serving,
     )
     for router in ROUTERS:
         app.include_router(router)
@@ -115,8 +138,10 @@ def create_app() -> FastAPI:
     app.mount("/static", Static(directory=STATIC), name="static")
     install_error_pages(app)
     describe(app, routes(), signs_in=signed_in)
+    turns = Turns(settings().requests_at_once, settings().requests_waiting)
     app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)
     app.add_middleware(Head)
+    app.add_middleware(InTurn, turns=turns)
     app.add_middleware(Protection, hosts=allowed_hosts())
     return app
 

@@ -53,8 +53,20 @@ class Settings(BaseSettings):
     """Largest accepted image, in millions of pixels."""
     max_image_mb: int = Field(default=100, ge=1)
     """Largest accepted image file, in MiB."""
-    database_pool: int = Field(default=40, ge=1)
-    """Connections one process may hold; the web server runs forty requests at a time."""
+    requests_at_once: int = Field(default=6, ge=1, le=200)
+    """Requests that the web server works on at the same time; the others wait, in order."""
+    requests_waiting: int = Field(default=4000, ge=1)
+    """Requests that may wait; who comes after them is told to try again (503)."""
+    database_pool: int = Field(default=20, ge=1)
+    """Connections a worker may hold; the web server holds a few more than it works on requests."""
+    request_lock_seconds: float = Field(default=5, gt=0)
+    """How long a request waits for a row that somebody else is changing."""
+    request_statement_seconds: float = Field(default=30, gt=0)
+    """How long one question of a request to the database may take."""
+    job_lock_seconds: float = Field(default=60, gt=0)
+    """The same for a worker's lock."""
+    job_statement_seconds: float = Field(default=3600, gt=0)
+    """The same for a worker's question."""
 
     @property
     def public_address(self) -> str:

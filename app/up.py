@@ -86,22 +86,7 @@ class Part:
 
 def web_command() -> list[str]:
     """The web server."""
-    return [
-        sys.executable,
-        "-m",
-        "uvicorn",
-        "app.main:app",
-        "--host",
-        settings().host,
-        "--port",
-        str(settings().port),
-        "--no-access-log",
-        "--no-server-header",
-        "--timeout-graceful-shutdown",
-        "3",
-        "--log-level",
-        "warning",
-    ]
+    return [sys.executable, "-m", "app.serving"]
 
 
 def worker_command() -> list[str]:

@@ -41,8 +41,8 @@ def forget_cookie(response: Response) -> None:
     response.delete_cookie(cookie_name(), path="/", secure=is_secure(), httponly=True)
 
 
-def public() -> None:
-    """Policy: anyone, signed in or not."""
+async def public() -> None:
+    """Policy: anyone, signed in or not. Asynchronous, so that it needs no thread."""
 
 
 def visitor(request: Request, db: Db) -> Person | None:

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person, SignIn, SignInFailure
 from app.accounts.passwords import hash_password, is_password
+from app.accounts.presence import note_sign_in
 from app.errors import Invalid, NotFound, TooMany
 
 LIFETIME = timedelta(days=30)
 IDLE = timedelta(days=14)
-SEEN_AGAIN = timedelta(minutes=5)
 WINDOW = timedelta(minutes=15)
 FREE_TRIES = 5
 TRIES_PER_ADDRESS = 60
@@ -112,8 +112,7 @@ def find_signed_in(db: Session, token: str) -> tuple[Person, SignIn] | None:
     if row is None:
         return None
     person, held = row
-    if held.seen_at < now - SEEN_AGAIN:
-        held.seen_at = now
+    note_sign_in(db, held)
     return person, held
 
 

@@ -1,12 +1,13 @@
 """Bearer tokens for `/api/v1`."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import ApiToken, Person
+from app.accounts.presence import note_token
 from app.accounts.signing_in import new_token, token_hash
 from app.errors import Invalid, NotFound
 
@@ -63,7 +64,5 @@ def find_bearer(db: Session, text: str) -> Person | None:
     if row is None:
         return None
     token, person = row
-    now = datetime.now(UTC)
-    if token.used_at is None or token.used_at < now - timedelta(minutes=5):
-        token.used_at = now
+    note_token(db, token)
     return person

@@ -8,15 +8,22 @@ from urllib.parse import quote
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from app.errors import AppError, Invalid, NotSignedIn, Unavailable
+from app.errors import AppError, Invalid, NotSignedIn
 from app.web.answer import Answer
 from app.web.methods import allowed
+from app.web.outages import explain_outage
 from app.web.protection import Problem
 from app.web.unstorable import find_unstorable
 
@@ -44,6 +51,13 @@ def _problem(error: AppError) -> Response:
 
 def show_error(request: Request, error: AppError) -> Response:
     """The answer to an error that a person caused."""
+    response = _shown(request, error)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _shown(request: Request, error: AppError) -> Response:
     if _is_api(request):
         return _problem(error)
     answer = Answer(request)
@@ -114,15 +128,9 @@ def install_error_pages(app: FastAPI) -> None:
 
     def on_outage(request: Request, error: Exception) -> Response:
         # One line: while the database is away every request would add a stack trace.
-        log.error("the database did not answer: %s", type(getattr(error, "orig", error)).__name__)
-        return show_error(
-            request,
-            Unavailable(
-                "The database did not answer.",
-                hint="Try again in a moment. If you were saving, it may or may not have been saved; "
-                "sending the same action again is harmless.",
-            ),
-        )
+        log.error("the database did not do it: %s", type(getattr(error, "orig", error)).__name__)
+        assert isinstance(error, SQLAlchemyError)
+        return show_error(request, explain_outage(error))
 
     def on_gone(_: Request, error: Exception) -> Response:
         # Who left a page while it was sending is not there to read this; it is no fault of ours.
@@ -148,7 +156,7 @@ def install_error_pages(app: FastAPI) -> None:
     # The driver refuses halves of surrogate pairs before the database sees them.
     for refusal in (DataError, UnicodeEncodeError):
         app.add_exception_handler(refusal, on_data_error)
-    for outage in (OperationalError, InterfaceError, PoolTimeout):
+    for outage in (OperationalError, InterfaceError, InternalError, PoolTimeout):
         app.add_exception_handler(outage, on_outage)
     app.add_exception_handler(ClientDisconnect, on_gone)
     app.add_exception_handler(Exception, on_anything)

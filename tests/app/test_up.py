@@ -152,7 +152,7 @@ def test_up_from_start_to_stop_and_again(tmp_path: Path) -> None:
         assert not other.exists()
 
         children = descendants(first.child.pid)
-        (web,) = (pid for pid, line in children.items() if "uvicorn" in line)
+        (web,) = (pid for pid, line in children.items() if "app.serving" in line)
         assert any("celery" in line for line in children.values())
         assert any("postgres" in line for line in children.values())
         assert any("redis" in line for line in children.values())

@@ -187,7 +187,7 @@ def invite(house: House, seed: int) -> People:
 def kill_something(program: Program, what: str, rng: random.Random) -> None:
     """Kill -9 the web server, PostgreSQL (its head, or all of it at once), or both."""
     if what in ("web", "both"):
-        os.kill(program.child("uvicorn"), signal.SIGKILL)
+        os.kill(program.child("app.serving"), signal.SIGKILL)
     if what in ("postgres", "both"):
         head = program.child("postgres")
         backends = {each.pid for each in family_of(head)} - {head}

@@ -59,7 +59,9 @@ def test_a_client_that_leaves_while_sending_is_no_error(
 def test_a_database_that_is_away_is_told_as_such(
     browser: TestClient, api: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    away = database.make_engine("postgresql+psycopg://morelli@/morelli?host=/nowhere")
+    away = database.make_engine(
+        "postgresql+psycopg://morelli@/morelli?host=/nowhere", database.limits()
+    )
     monkeypatch.setattr(database, "engine", lambda: away)
     browser.cookies.set("morelli", "some token", domain="127.0.0.1")
     page = browser.get("/account")
