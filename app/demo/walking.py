@@ -211,15 +211,23 @@ def run_agent(walk: Walk) -> None:
 
 
 def correct_labels(walk: Walk) -> None:
-    """A simulated annotator confirms, rejects and adds what the painter knows."""
+    """A simulated annotator confirms, rejects and adds what the painter knows.
+
+    What it adds are labels of a person, not of the agent: the agent proposes few negative attributes, since
+    few of them can be told from pixels, and stage 2 learns from the ones that the painter knows.
+    """
     walk.head(f"Correction: a simulated annotator goes through up to {CORRECTED} images")
-    counts = {"confirmed": 0, "rejected": 0, "added": 0, "left": 0}
+    counts = {"confirmed": 0, "rejected": 0, "added": 0, "negative": 0, "left": 0}
     images = [each for each in walk.items("images") if "seed" in each["details"]]
     for image in images[:CORRECTED]:
         _correct(walk, image, counts)
     walk.say(
         f"{counts['confirmed']} confirmed, {counts['rejected']} rejected, {counts['added']} added; "
         f"{counts['left']} left as proposed, because the painter does not know"
+    )
+    walk.say(
+        f"{counts['negative']} of the added labels are negative attributes: the painter's own knowledge, "
+        "entered as a person's labels"
     )
 
 
@@ -250,6 +258,7 @@ def _correct(walk: Walk, image: Data, counts: dict[str, int]) -> None:
         if (key, polarity) not in held:
             save(key, polarity, "confirmed")
             counts["added"] += 1
+            counts["negative"] += polarity == "negative"
     walk.ask("PUT", f"images/{image['id']}/done", json={"done": True})
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from PIL import Image
 
 from app.demo.painter import STATED, paint
+from taxonomy.tree import Polarity
 from worker.agents.measured import Finding, label_image
 from worker.agents.rules import RULES
 
@@ -28,7 +29,7 @@ class Tally:
     """Counts for one pair: pictures it is stated for, proposals among them and how many were right."""
 
     stated: int = 0
-    holding: int = 0  # pictures for which the truth names a polarity
+    holding: int = 0  # pictures for which the truth names a side that the agent proposes
     proposed: int = 0
     right: int = 0
 
@@ -49,23 +50,28 @@ Judged = tuple[list[Finding], Mapping[str, str], AbstractSet[str]]
 def tally(pictures: Iterable[Judged]) -> dict[str, Tally]:
     """Count agreement by pair over (findings, truth, absent) of each picture.
 
-    A flaw's negative side qualifies a positive that also holds; the painter does not state it, so it is not judged.
+    Only pairs and sides that the agent proposes: what it never says it cannot say rightly or wrongly. A flaw's negative
+    side qualifies a positive that also holds; the painter does not state it, so it is not judged.
     """
+    decides = {rule.key: rule for rule in RULES}
     flaws = {rule.key for rule in RULES if rule.relation == "flaw"}
-    table = {key: Tally() for key in STATED}
+    table = {key: Tally() for key in STATED if key in decides}
     for findings, truth, absent in pictures:
         proposals = {
             f.key: f.polarity for f in findings if f.polarity == "positive" or f.key not in flaws
         }
-        for key in STATED:
+        for key, row in table.items():
             if key not in truth and key not in absent:
                 continue
-            row = table[key]
             row.stated += 1
-            row.holding += key in truth
+            row.holding += bool(key in truth and decides[key].side(_polarity(truth[key])))
             row.proposed += key in proposals
             row.right += key in truth and proposals.get(key) == truth[key]
     return table
+
+
+def _polarity(side: str) -> Polarity:
+    return "negative" if side == "negative" else "positive"
 
 
 def overall(table: Mapping[str, Tally]) -> Tally:

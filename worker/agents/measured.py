@@ -6,27 +6,19 @@ between them in which it proposes nothing. Thresholds, references and known weak
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from io import BytesIO
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from worker.agents import measures
-from worker.agents.rules import EXCLUSIVE, RULES, Condition, Rule
-
-Floats = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
+from taxonomy.tree import POLARITIES, Polarity
+from worker.agents.looking import FINE, MEASURES, Look, measure
+from worker.agents.rules import RULES, SHIPPED, Condition, Rule, Ties
 
 # Goes up whenever a measure, a rule or a threshold changes, so that labels can be traced to what made them.
-VERSION = "1"
-
-Polarity = Literal["positive", "negative"]
-
-# Long sides in pixels: paint texture and borders need the first, colours the second, masses and places the third.
-FINE, MIDDLE, COARSE = 512, 256, 160
+VERSION = "2"
 
 
 @dataclass(frozen=True)
@@ -42,34 +34,42 @@ class Finding:
     confidence: float
 
 
-def label_image(image: Image.Image) -> list[Finding]:
+def label_image(image: Image.Image, ties: Ties = SHIPPED) -> list[Finding]:
     """Propose attributes for one picture (any mode and size), in the order of `RULES`.
 
-    Deterministic, and for any decodable picture: where there is too little to see it proposes less.
+    `ties` are those of the criteria that the labels are for. Deterministic, and for any decodable picture: where there
+    is too little to see it proposes less.
     """
-    return decide(measure_image(image))
+    rgb = plain_rgb(image)
+    return keep_steady(rgb, decide(measure(Look(rgb), _NEEDED), ties))
 
 
-def decide(values: Mapping[str, float]) -> list[Finding]:
-    """Apply the rules to the measures of one picture (`measure_image`)."""
+def decide(values: Mapping[str, float], ties: Ties = SHIPPED) -> list[Finding]:
+    """Apply the rules to the measures of one picture, without asking whether another reproduction would agree."""
     found: list[Finding] = []
     for rule in RULES:
-        positive = _finding(rule, "positive", rule.positive, values)
-        negative = _finding(rule, "negative", rule.negative, values)
-        if rule.relation == "flaw":
-            # A flaw qualifies its positive and is nothing without it.
-            found += [finding for finding in (positive, negative) if finding and positive]
-        elif positive and negative:
-            continue
-        else:
-            found += [finding for finding in (positive, negative) if finding]
-    return _keep_exclusive(found)
+        sides = [_finding(rule, polarity, values) for polarity in POLARITIES]
+        found += _allowed(ties.relation_of(rule), *sides)
+    return _keep_exclusive(found, ties)
 
 
-def _finding(
-    rule: Rule, polarity: Polarity, conditions: tuple[Condition, ...], values: Mapping[str, float]
-) -> Finding | None:
-    if not conditions or not all(condition.holds(values) for condition in conditions):
+_NEEDED = frozenset(
+    condition.measure for rule in RULES for condition in rule.positive + rule.negative
+)
+
+
+def _allowed(relation: str, positive: Finding | None, negative: Finding | None) -> list[Finding]:
+    """What the relation of a pair lets stand of its two sides."""
+    if relation == "flaw" and not positive:
+        return []  # a flaw qualifies its positive and is nothing without it
+    if relation == "opposed" and positive and negative:
+        return []
+    return [finding for finding in (positive, negative) if finding]
+
+
+def _finding(rule: Rule, polarity: Polarity, values: Mapping[str, float]) -> Finding | None:
+    conditions = rule.side(polarity)
+    if not _hold(conditions, values):
         return None
     first = conditions[0]
     value = values[first.measure]
@@ -86,15 +86,82 @@ def _finding(
     )
 
 
-def _keep_exclusive(found: list[Finding]) -> list[Finding]:
+def _hold(conditions: tuple[Condition, ...], values: Mapping[str, float]) -> bool:
+    return bool(conditions) and all(condition.holds(values) for condition in conditions)
+
+
+def _keep_exclusive(found: list[Finding], ties: Ties) -> list[Finding]:
     dropped: set[str] = set()
-    for group in EXCLUSIVE:
+    for group in ties.exclusive:
         rivals = [
             finding for finding in found if finding.key in group and finding.polarity == "positive"
         ]
         rivals.sort(key=lambda finding: finding.confidence, reverse=True)
         dropped |= {finding.key for finding in rivals[1:]}
     return [finding for finding in found if finding.key not in dropped]
+
+
+def keep_steady(rgb: Image.Image, found: Collection[Finding]) -> list[Finding]:
+    """Those findings that another reproduction of the same painting would show too.
+
+    Each is asked of the picture cropped by 2 % (all sides, and one at a time), saved as JPEG of quality 60, and
+    with a white balance 4 % warmer and cooler. None of that changes what a painter sees, so a label that one of them
+    takes away says more about the file than about the painting.
+    """
+    conditions = {rule.key: rule for rule in RULES}
+    kept = list(found)
+    for disturb in DISTURBANCES:
+        sides = [conditions[finding.key].side(finding.polarity) for finding in kept]
+        needed = sorted({condition.measure for side in sides for condition in side})
+        if not needed:
+            break
+        values = measure(Look(disturb(rgb)), needed)
+        kept = [finding for finding, side in zip(kept, sides, strict=True) if _hold(side, values)]
+    return kept
+
+
+Disturbance = Callable[[Image.Image], Image.Image]
+
+
+def _crop(left: float, top: float, right: float, bottom: float) -> Disturbance:
+    def cropped(rgb: Image.Image) -> Image.Image:
+        width, height = rgb.size
+        box = (
+            round(left * width),
+            round(top * height),
+            width - round(right * width),
+            height - round(bottom * height),
+        )
+        return rgb.crop(box)
+
+    return cropped
+
+
+def _balance(red: float, blue: float) -> Disturbance:
+    def balanced(rgb: Image.Image) -> Image.Image:
+        scaled = np.asarray(rgb) * np.array([red, 1.0, blue], np.float32)
+        return Image.fromarray(np.clip(scaled + 0.5, 0, 255).astype(np.uint8))
+
+    return balanced
+
+
+def _save_coarsely(rgb: Image.Image) -> Image.Image:
+    out = BytesIO()
+    rgb.save(out, "JPEG", quality=60)
+    return Image.open(out).convert("RGB")
+
+
+# The ones that take away most come first: what is gone need not be measured again.
+DISTURBANCES: tuple[Disturbance, ...] = (
+    _crop(0.02, 0.02, 0.02, 0.02),
+    _balance(0.96, 1.04),
+    _balance(1.04, 0.96),
+    _save_coarsely,
+    _crop(0.02, 0, 0, 0),
+    _crop(0, 0.02, 0, 0),
+    _crop(0, 0, 0.02, 0),
+    _crop(0, 0, 0, 0.02),
+)
 
 
 def plain_rgb(image: Image.Image) -> Image.Image:
@@ -130,115 +197,4 @@ def measure_image(image: Image.Image) -> dict[str, float]:
 
     What a picture is too small or too plain to show is left out, and no rule that needs it applies.
     """
-    rgb = plain_rgb(image)
-    pixels = _at_most(rgb, MIDDLE)
-    lab = measures.to_lab(pixels)
-    return {
-        **_tone(np.ascontiguousarray(lab[..., 0])),
-        **_place(measures.to_lab(_at_most(rgb, COARSE))),
-        **_colour(lab, pixels),
-        **_paint(measures.to_lightness(np.asarray(rgb))),
-    }
-
-
-def _tone(lightness: Floats) -> dict[str, float]:
-    return {
-        "tonal extent": measures.tonal_extent(lightness),
-        "darkest L*": measures.lightness_level(lightness, 2),
-        "quarter L*": measures.lightness_level(lightness, 25),
-        "median L*": measures.lightness_level(lightness, 50),
-        "upper quarter L*": measures.lightness_level(lightness, 75),
-        "lightest L*": measures.lightness_level(lightness, 98),
-        "squinted contrast": measures.squinted_contrast(lightness),
-        "midtone layers": measures.midtone_layers(lightness),
-        "light direction": measures.light_direction(lightness),
-        "row share": measures.row_share(lightness),
-        "distance haze": measures.distance_haze(lightness),
-        "haze steps": float(measures.haze_steps(lightness)),
-        "format": lightness.shape[1] / lightness.shape[0],
-        "contrast fall": measures.contrast_fall(lightness),
-        "mass share": measures.mass_share(lightness),
-    }
-
-
-def _place(lab: Floats) -> dict[str, float]:
-    lightness = np.ascontiguousarray(lab[..., 0])
-    attention = measures.saliency(lab)
-    spot = measures.focal_spot(attention)
-    level, upright, slant = measures.direction_shares(lightness)
-    detail = measures.detail_map(lightness)
-    found = measures.shapes(lightness)
-    return {
-        "mirror symmetry": measures.mirror_symmetry(lab),
-        "focal share": spot.share,
-        "third distance": measures.third_distance(spot),
-        "centre distance": measures.centre_distance(spot),
-        "sideways lean": measures.sideways_lean(attention),
-        "detail cover": measures.detail_cover(detail),
-        "calm area": measures.calm_area(detail),
-        "level structure": level,
-        "upright structure": upright,
-        "slant structure": slant,
-        "counter slant": measures.counter_slant(lightness),
-        "column rhythm": measures.column_rhythm(lightness),
-        "ring likeness": measures.ring_likeness(lightness),
-        "ring closure": measures.ring_closure(lightness),
-        "figure contrast": measures.figure_contrast(lab, attention),
-        "shape number": float(found.number),
-        "shape sizes": found.size_spread,
-        "shape outlines": found.outline_spread,
-    }
-
-
-def _colour(lab: Floats, rgb: Bytes) -> dict[str, float]:
-    warm, cool = measures.temperature_shares(lab)
-    hues = measures.hue_histogram(lab)
-    weaker, both = measures.hue_opposition(hues)
-    return {
-        "colourfulness": measures.colourfulness(rgb),
-        "mean chroma": measures.mean_chroma(lab),
-        "warm share": warm,
-        "cool share": cool,
-        "warm surplus": warm - cool,
-        "cool surplus": cool - warm,
-        "lesser temperature": min(warm, cool),
-        "temperature spread": measures.temperature_spread(lab),
-        "hue sector": measures.hue_sector(hues),
-        "hue opposition": weaker,
-        "opposed hues": both,
-        "hue number": measures.hue_number(hues),
-        "value share": measures.value_share(lab),
-    }
-
-
-def _paint(lightness: Floats) -> dict[str, float]:
-    """Measures of paint and borders, as far as the picture is large enough to show them."""
-    values: dict[str, float] = {}
-    if min(lightness.shape) >= measures.LEAST_SIDE_FOR_PAINT:
-        skin = measures.surface(lightness)
-        values |= {
-            "stroke strength": skin.strength,
-            "stroke coherence": skin.coherence,
-            "texture unevenness": skin.unevenness,
-            "stroke one-way": skin.one_way,
-            "ridge contrast": skin.relief,
-        }
-    found = measures.borders(lightness)
-    if found.widths.size >= measures.LEAST_BORDERS:
-        hard, soft = measures.width_shares(found.widths)
-        values |= {
-            "edge width": measures.typical_width(found.widths),
-            "hard edges": hard,
-            "soft edges": soft,
-            "edge spread": measures.width_spread(found.widths),
-            "changing contours": measures.changing_contours(found),
-        }
-    return values
-
-
-def _at_most(image: Image.Image, long: int) -> Bytes:
-    ratio = long / max(image.size)
-    if ratio >= 1:
-        return np.asarray(image)
-    size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
-    return np.asarray(image.resize(size, Image.Resampling.BOX))
+    return measure(Look(plain_rgb(image)), MEASURES)

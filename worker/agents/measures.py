@@ -93,7 +93,8 @@ def lightness_level(lightness: Floats, percentile: float) -> float:
 def squinted_contrast(lightness: Floats) -> float:
     """Root mean square contrast of the picture seen with half-closed eyes, in L*, 0 to 50.
 
-    RMS contrast: Peli 1990. The blur (3 % of the short side) leaves the masses and takes away the marks.
+    RMS contrast: Peli 1990. The blur (3 % of the short side) leaves the masses and takes away the marks. It weighs by
+    area: a small bright spot on black has little of it, whatever the eye says.
     """
     return float(squint(lightness).std())
 
@@ -116,7 +117,8 @@ def light_direction(lightness: Floats) -> float:
 
     Mean over a grid of the mean gradient over the mean length of the gradients, borders left out: Pentland 1982
     estimates the illuminant from the same mean. Only the sideways part is used, since skies are lighter below whatever
-    the lamp; and each part of the picture has one vote, since light from one side is seen in all of them.
+    the lamp; and each part of the picture has one vote, since light from one side is seen in all of them. A high value is
+    a direction of values, not always of light; a value near 0 says nothing (light from the front or from above has it).
     """
     across, down = _gradient(lightness, 0.03 * min(lightness.shape))
     length = np.hypot(across, down)
@@ -153,7 +155,8 @@ def mirror_symmetry(lab: Floats) -> float:
 def saliency(lab: Floats) -> Floats:
     """Where the eye is drawn, summing to 1: distance from the mean colour, and spectral residual.
 
-    The mean of Achanta et al. 2009 (large subjects) and Hou & Zhang 2007 (small accents), for small Lab pictures.
+    The mean of Achanta et al. 2009 (large subjects) and Hou & Zhang 2007 (small accents), for small Lab pictures. The two
+    are weighed alike by their sums, and the residual is taken at the size of the picture: both are our choice.
     """
     short = min(lab.shape[:2])
     blurred = _blur(lab, (0.02 * short, 0.02 * short, 0))
@@ -506,8 +509,8 @@ def surface(lightness: Floats) -> Surface:
 def distance_haze(lightness: Floats) -> float:
     """How much paler the darks get from the foreground to the distance, in L*, about -60 to 60.
 
-    The darkest tenth of the band above the middle against that of the lowest fourth: the dark channel of He, Sun &
-    Tang 2009 on lightness, with height in the picture standing for distance.
+    The darkest tenth of the band above the middle against that of the lowest fourth, with height in the picture standing for
+    distance. A percentile of lightness: after the idea of the dark channel (He, Sun & Tang 2009), which is another measure.
     """
     height = lightness.shape[0]
     near = lightness[int(0.75 * height) :]

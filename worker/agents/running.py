@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
 
 from PIL import Image as Pictures
@@ -17,12 +18,13 @@ from app.images.models import Image
 from app.labels.proposing import Proposed, propose
 from app.projects.models import Project
 from worker.agents import measured
+from worker.agents.rules import Ties, ties_of
 from worker.ledger import JobFailed, Work
 
 BATCH = 24
 
 
-def _findings(image: Image) -> list[measured.Finding] | str:
+def _findings(image: Image, ties: Ties) -> list[measured.Finding] | str:
     """What the agent finds in one image, or why it cannot look at it.
 
     A storage that does not answer says nothing about the image: the job is tried again.
@@ -30,7 +32,7 @@ def _findings(image: Image) -> list[measured.Finding] | str:
     try:
         data = keeping.read_shown("display", image.sha256)
         with Pictures.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as picture:
-            return measured.label_image(picture)
+            return measured.label_image(picture, ties)
     except Unavailable as error:
         raise JobFailed("infrastructure", error.message, again=True) from error
     except (AppError, OSError, ValueError) as error:
@@ -48,6 +50,7 @@ def run(work: Work) -> Json:
         decided = {pair.key for pair in criteria.pairs() if not pair.retired}
         nodes = {key: node.id for key, node in nodes_by_key(db, project).items() if key in decided}
         run_id, version_id = agent_run.id, agent_run.version_id
+    look = partial(_findings, ties=ties_of(criteria))
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         while True:
             work.check()
@@ -58,7 +61,8 @@ def run(work: Work) -> Json:
             work.report(done=done, total=done + left, message=f"{labels} labels")
             if not images:
                 return {"images": done, "labels": labels}
-            _label(work, project, run_id, version_id, images, nodes, pool)
+            found = list(zip(images, pool.map(look, images), strict=True))
+            _label(work, project, run_id, version_id, found, nodes)
 
 
 def _label(
@@ -66,11 +70,9 @@ def _label(
     project: Project,
     run_id: int,
     version_id: int,
-    images: Sequence[Image],
+    found: Sequence[tuple[Image, list[measured.Finding] | str]],
     nodes: dict[str, int],
-    pool: ThreadPoolExecutor,
 ) -> None:
-    found = list(zip(images, pool.map(_findings, images), strict=True))
     problems = {image.id: each for image, each in found if isinstance(each, str)}
     proposed = [
         Proposed(
@@ -93,8 +95,8 @@ def _label(
             db,
             launching.get_agent_run(db, project.id, run_id),
             agent_version=measured.VERSION,
-            after=images[-1].id,
-            images=len(images),
+            after=found[-1][0].id,
+            images=len(found),
             labels=added,
             problems=problems,
         )

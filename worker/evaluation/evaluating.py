@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from taxonomy.tree import Criteria
+from taxonomy.tree import POLARITIES, Criteria, Polarity
 from worker.agents.measured import VERSION, label_image
-from worker.agents.rules import RULES
+from worker.agents.rules import RULES, ties_of
 from worker.evaluation.counting import (
     CONFIDENCE,
     RESAMPLES,
@@ -75,7 +75,7 @@ def evaluate(
         models = load_models(run, negative)
         images = generate(models, run.config, cases, place, say)
         say(f"Judging {len(images)} images.")
-        found = judge(place, images, judged)
+        found = judge(place, images, run.criteria, judged)
         doubts = [
             *doubts_about_prompts(run, cases, num_prompts),
             *models.doubts,
@@ -110,12 +110,15 @@ def evaluate(
     return folder / "evaluation" / f"{seed}-{len(cases)}" / "results.json"
 
 
-def judge(folder: Path, images: Sequence[Generated], judged: Sequence[str]) -> Found:
+def judge(
+    folder: Path, images: Sequence[Generated], criteria: Criteria, judged: Sequence[str]
+) -> Found:
     """What the measured agent finds in the saved files, of the pairs in the criteria."""
+    ties = ties_of(criteria)
     found: dict[str, list[frozenset[Label]]] = {}
     for each in images:
         with Image.open(folder / each.file) as image:
-            findings = label_image(image)
+            findings = label_image(image, ties)
         labels = frozenset((f.key, f.polarity) for f in findings if f.key in judged)
         found.setdefault(each.model, []).append(labels)
     return found
@@ -139,6 +142,7 @@ def score(
                 "key": key,
                 "name": criteria.dimension(key).name,
                 "pairs": len(keys),
+                "decided": {side: len(_decided_on(side) & set(keys)) for side in POLARITIES},
                 **asdict(count(found, keys, base, resamples)),
             }
             for key, keys in roots.items()
@@ -166,6 +170,11 @@ def _judged_pairs(criteria: Criteria) -> tuple[str, ...]:
             "so there is nothing to count"
         )
     return judged
+
+
+def _decided_on(polarity: Polarity) -> frozenset[str]:
+    """The pairs of which the judge decides this side."""
+    return frozenset(rule.key for rule in RULES if rule.side(polarity))
 
 
 def _doubts_about_size(num_weights: int, num_prompts: int) -> list[str]:
@@ -196,13 +205,12 @@ def _describe_run(run: FinishedRun) -> dict[str, Any]:
 
 
 def _describe_judge(criteria: Criteria, judged: Sequence[str]) -> dict[str, Any]:
-    with_negative = {rule.key for rule in RULES if rule.negative}
     return {
         "agent": "measured",
         "version": VERSION,
         "pairs_in_criteria": len(criteria.active_pairs()),
         "pairs_decided": len(judged),
-        "pairs_decided_negative": sum(key in with_negative for key in judged),
+        "pairs_decided_negative": len(_decided_on("negative") & set(judged)),
     }
 
 

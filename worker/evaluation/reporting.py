@@ -51,18 +51,19 @@ def _basis(results: Mapping[str, Any]) -> str:
             f" +npo: guided against {negative['folder']}, merge {negative['merge']:g}, in place of the "
             "empty prompt's prediction."
         )
-    return f"{made}\n{images}\n{judged}\nIn square brackets: 95 % interval, bootstrap over prompts. In round ones: pairs decided."
+    return f"{made}\n{images}\n{judged}\nIn square brackets: 95 % interval, bootstrap over prompts. In round ones: pairs decided on that side."
 
 
 def _table_of_counts(scores: Mapping[str, Any], side: str, title: str) -> str:
     models = list(scores["all"]["models"])
     rows = [["", *models, *(f"{model} − base" for model in scores["all"]["differences"])]]
-    decided = sum(root["pairs"] for root in scores["roots"])
-    everything = {"name": "all", "pairs": decided, **scores["all"]}
-    for figures in (everything, *scores["roots"]):
+    # A root of which the judge never proposes this side would only show that it does not.
+    roots = [root for root in scores["roots"] if root["decided"][side]]
+    decided = sum(root["decided"][side] for root in roots)
+    for figures in ({"name": "all", "decided": {side: decided}, **scores["all"]}, *roots):
         counted = [_range(each[side]) for each in figures["models"].values()]
         changed = [_range(each[side], sign="+") for each in figures["differences"].values()]
-        rows.append([f"{figures['name']} ({figures['pairs']})", *counted, *changed])
+        rows.append([f"{figures['name']} ({figures['decided'][side]})", *counted, *changed])
     return f"{title}\n{_align(rows)}"
 
 

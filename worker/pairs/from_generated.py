@@ -20,7 +20,7 @@ from PIL import Image
 from taxonomy.formats.json import read_json
 from taxonomy.tree import InvalidCriteria
 from worker.agents.measured import VERSION, label_image
-from worker.agents.rules import RULES
+from worker.agents.rules import RULES, SHIPPED, ties_of
 from worker.datasets.folders import write_file
 from worker.pairs.building import (
     BrokenImage,
@@ -130,7 +130,7 @@ def measured_judge(criteria_file: Path | None = None) -> tuple[Judge, dict[str, 
     With a criteria.json only its pairs count. Raises CannotBuild where it cannot be read, or the
     agent decides none of its pairs.
     """
-    decided = {rule.key for rule in RULES}
+    decided, ties = {rule.key for rule in RULES}, SHIPPED
     identity: dict[str, Any] = {"agent": "measured", "version": VERSION}
     if criteria_file is not None:
         content = read_content(criteria_file)
@@ -140,6 +140,7 @@ def measured_judge(criteria_file: Path | None = None) -> tuple[Judge, dict[str, 
             reason = " ".join(str(error).split())
             raise CannotBuild(f"{criteria_file}: cannot be read as criteria: {reason}") from error
         decided &= {pair.key for pair in criteria.active_pairs()}
+        ties = ties_of(criteria)
         identity["criteria_sha256"] = hashlib.sha256(content).hexdigest()
     if not decided:
         raise CannotBuild(
@@ -149,7 +150,7 @@ def measured_judge(criteria_file: Path | None = None) -> tuple[Judge, dict[str, 
     identity["pairs_decided"] = len(decided)
 
     def judge(image: Image.Image) -> tuple[int, int]:
-        found = Counter(each.polarity for each in label_image(image) if each.key in decided)
+        found = Counter(each.polarity for each in label_image(image, ties) if each.key in decided)
         return found["negative"], found["positive"]
 
     return judge, identity

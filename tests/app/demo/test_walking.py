@@ -39,6 +39,8 @@ def test_the_demo_walks_the_whole_loop(tmp_path: Path) -> None:
     assert "6 added, 0 already there, 1 refused" in said
     assert re.search(r"[1-9]\d* labels proposed on 14 images", said)
     assert re.search(r"[1-9]\d* confirmed, \d+ rejected, \d+ added", said)
+    assert re.search(r"[1-9]\d* of the added labels are negative attributes", said)
+    assert re.search(r"[1-9]\d* negative labels, SHA-256", said)
     assert re.search(r"Overall +\d+\.\d\d %", said)
     assert "14 images" in said
     assert "1 SFT and 1 CPO runs" in said

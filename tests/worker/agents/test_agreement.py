@@ -7,6 +7,7 @@ import pytest
 from app.demo.painter import STATED
 from worker.agents.agreement import Tally, demo_pictures, overall, tally
 from worker.agents.measured import Finding
+from worker.agents.rules import RULES
 
 HELD_OUT, COUNT, SIZE = 5000, 80, 320
 
@@ -18,9 +19,9 @@ def table() -> dict[str, Tally]:
 
 def test_proposals_are_right_on_held_out_paintings(table: dict[str, Tally]) -> None:
     whole = overall(table)
-    assert whole.proposed > 3 * COUNT
-    assert (whole.precision or 0) >= 0.85
-    assert (whole.recall or 0) >= 0.6
+    assert whole.proposed > 2 * COUNT
+    assert (whole.precision or 0) >= 0.9
+    assert (whole.recall or 0) >= 0.5
 
 
 def test_no_rule_is_mostly_wrong(table: dict[str, Tally]) -> None:
@@ -33,8 +34,8 @@ def test_no_rule_is_mostly_wrong(table: dict[str, Tally]) -> None:
 
 
 def test_nearly_every_stated_pair_is_put_to_the_test(table: dict[str, Tally]) -> None:
-    assert table.keys() == set(STATED)
-    assert sum(row.proposed > 0 for row in table.values()) >= len(STATED) - 2
+    assert table.keys() == set(STATED) & {rule.key for rule in RULES}
+    assert sum(row.proposed > 0 for row in table.values()) >= len(table) - 2
 
 
 def finding(key: str, polarity: str) -> Finding:
@@ -60,6 +61,12 @@ def test_a_wrong_polarity_is_wrong() -> None:
         "clear-edges"
     ]
     assert (row.proposed, row.right) == (1, 0)
+
+
+def test_what_the_agent_never_proposes_is_not_missed() -> None:
+    table = tally([([], {"clear-edges": "negative", "visible-brushwork": "positive"}, frozenset())])
+    assert (table["clear-edges"].stated, table["clear-edges"].holding) == (1, 0)
+    assert "visible-brushwork" not in table
 
 
 def test_no_share_of_nothing() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from taxonomy.tree import POLARITIES
 from tests.worker.evaluation.conftest import file_sha256
 from tests.worker.training.datasets import seal
 from worker.agents.measured import VERSION, label_image
@@ -110,6 +111,9 @@ def test_the_scores_follow_from_the_saved_images(place: Path, results: dict[str,
             assert sum(parts) == pytest.approx(counted["mean"])
     assert sum(scores["all"]["models"]["base"]["negative"].values()) > 0
     assert len(scores["roots"]) == 7
+    for side in POLARITIES:
+        decided = [root["decided"][side] for root in scores["roots"]]
+        assert sum(decided) == sum(bool(rule.side(side)) for rule in RULES)
     won = scores["comparisons"]["target"]
     assert won["better"] == sum(
         t < b for t, b in zip(numbers["target"], numbers["base"], strict=True)
@@ -164,7 +168,8 @@ def test_an_sft_run_is_compared_with_its_base_in_words(stage_1: Path, capsys: Ca
     ):
         assert text in out
     mean = results["scores"]["all"]["models"]["target"]["negative"]["mean"]
-    row = next(line for line in out.splitlines() if line.startswith(f"all ({len(RULES)}) "))
+    decided = sum(bool(rule.negative) for rule in RULES)
+    row = next(line for line in out.splitlines() if line.startswith(f"all ({decided}) "))
     assert f"{mean:.2f} [" in row
 
 

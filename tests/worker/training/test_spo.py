@@ -14,9 +14,10 @@ from safetensors.torch import load_file
 
 from taxonomy.formats.json import sha256, write_json
 from taxonomy.formats.yaml import read_yaml
+from taxonomy.tree import Polarity
 from tests.worker.training.datasets import seal, write_dataset
-from worker.agents.measured import Finding, Polarity
-from worker.agents.rules import RULES
+from worker.agents.measured import Finding
+from worker.agents.rules import RULES, Ties
 from worker.training.backbones.diffusers_backbone import DiffusersBackbone
 from worker.training.batches import Batch
 from worker.training.config import (
@@ -91,7 +92,8 @@ def judge_by(
     """Replace the agent by one that finds so many negative and positive attributes."""
     key = min(rule.key for rule in RULES)
 
-    def label_image(image: Image.Image) -> list[Finding]:
+    def label_image(image: Image.Image, ties: Ties) -> list[Finding]:
+        del ties
         negative, positive = score(image)
         sides: list[Polarity] = [*["negative"] * negative, *["positive"] * positive]  # type: ignore[list-item]
         return [Finding(key, side, "", 0.0, 0.0, "", 1.0) for side in sides]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from worker.agents.measured import label_image
-from worker.agents.rules import RULES
+from worker.agents.rules import RULES, Ties, ties_of
 from worker.training.backbones import Text
 from worker.training.backbones.autoencoder import to_picture
 from worker.training.backbones.diffusers_backbone import DiffusersBackbone
@@ -66,7 +66,7 @@ class Spo:
         self.parts, self.options = parts, parts.config.spo
         self.schedule = _diffusion_of(parts)
         self.steps = _plan_steps(parts, self.schedule)
-        self.keys = _judged_keys(Path(str(parts.config.dataset_folder)))
+        self.keys, self.ties = _judged_by(Path(str(parts.config.dataset_folder)))
 
     def item_id(self, item: Example) -> str:
         """The image's id."""
@@ -161,7 +161,8 @@ class Spo:
 
     def _score(self, latent_CHW: Tensor) -> Score:
         picture = to_picture(self.parts.backbone.decode_image(latent_CHW))
-        found = [each.polarity for each in label_image(picture) if each.key in self.keys]
+        findings = label_image(picture, self.ties)
+        found = [each.polarity for each in findings if each.key in self.keys]
         return found.count("negative"), -found.count("positive")
 
     def _judge(
@@ -289,18 +290,18 @@ def _plan_steps(parts: Parts, schedule: Diffusion) -> tuple[Step, ...]:
         raise InvalidConfig(f"spo.steps: {error}") from error
 
 
-def _judged_keys(dataset: Path) -> frozenset[str]:
-    """The attribute pairs that candidates are judged by: those of the criteria that the agent decides."""
-    decided = frozenset(rule.key for rule in RULES)
-    judged = decided & {pair.key for pair in read_criteria(dataset).active_pairs()}
+def _judged_by(dataset: Path) -> tuple[frozenset[str], Ties]:
+    """The attribute pairs that candidates are judged by, those of the criteria that the agent decides, and their ties."""
+    decided, criteria = frozenset(rule.key for rule in RULES), read_criteria(dataset)
+    judged = decided & {pair.key for pair in criteria.active_pairs()}
     if any(rule.negative and rule.key in judged for rule in RULES):
-        return judged
+        return judged, ties_of(criteria)
     log.warning(
         "The measured agent decides no negative attribute of this dataset's criteria; candidates are "
         "judged by all %d attribute pairs that it knows.",
         len(decided),
     )
-    return decided
+    return decided, ties_of(criteria)
 
 
 def _shuffled(duels: Sequence[Duel], generator: torch.Generator) -> list[Duel]:
