@@ -151,19 +151,30 @@ def export_dataset(
     project: ProjectSlug,
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
     name: Annotated[str, typer.Option(help="The dataset's name.")] = "",
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Also images that are not finished.")
+    ] = False,
+    contradictions: Annotated[
+        Literal["keep", "leave_out_labels", "leave_out_images"],
+        typer.Option(help="What becomes of labels that cannot all hold."),
+    ] = "keep",
     as_json: AsJson = False,
 ) -> None:
     """Freeze the project's confirmed labels into a dataset and write it to a folder."""
     from app.database import unit_of_work
     from app.datasets import freezing
+    from app.datasets.selecting import Choice
     from app.projects.founding import get_project
 
+    choice = Choice(only_done=not unfinished, contradictions=contradictions)
     if folder.exists():
         raise AppError(f"{folder} exists already.", hint="Name a folder that does not exist yet.")
     with database():
         with unit_of_work() as db:
             here = get_project(db, project)
-            dataset = freezing.freeze_dataset(db, here, name=name or "Export", by=None)
+            dataset = freezing.freeze_dataset(
+                db, here, name=name or "Export", by=None, choice=choice
+            )
             dataset_id, job_id = dataset.id, dataset.job_id
         job = finish_job(job_id)
         if job["state"] != "succeeded":

@@ -4,7 +4,7 @@ Each fault has a code, a severity, the key of its node and a sentence that says 
 nodes are not asked for names or definitions: a successor may bear the name of a retired node.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -146,7 +146,9 @@ def _depth(max_levels: int, active: list[Entry]) -> Iterator[Problem]:
 
 
 def _dimensions(active: list[Entry]) -> Iterator[Problem]:
-    filled = {key for entry in active if isinstance(entry.node, Pair) for key in entry.path[:-1]}
+    rivals = Counter(
+        key for entry in active if isinstance(entry.node, Pair) for key in entry.path[:-1]
+    )
     for entry in active:
         node = entry.node
         if not isinstance(node, Dimension):
@@ -159,14 +161,14 @@ def _dimensions(active: list[Entry]) -> Iterator[Problem]:
         if not node.definition.strip():
             message = f"{title} has no definition; say in a sentence what belongs to it."
             yield _problem("missing-definition", node.key, message)
-        if node.key not in filled:
+        if not rivals[node.key]:
             message = f"{title} holds no attribute pair; add one, or retire the dimension."
             yield _problem("no-attributes", node.key, message)
-        num_rivals = sum(not pair.retired for pair in node.pairs)
+        num_rivals = rivals[node.key]
         if node.exclusive and num_rivals < 2:
             message = (
                 f"{title} is exclusive but has {num_rivals or 'no'} "
-                f"{'pair' if num_rivals == 1 else 'pairs'} directly below it, so there is nothing "
+                f"{'pair' if num_rivals == 1 else 'pairs'} below it, so there is nothing "
                 "to exclude; add pairs or make it not exclusive."
             )
             yield _problem("exclusive-single", node.key, message)

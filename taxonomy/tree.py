@@ -55,7 +55,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """An inner node. `exclusive`: at most one positive attribute directly below it can hold."""
+    """An inner node. `exclusive`: at most one positive attribute below it can hold, however deep."""
 
     key: str
     name: str

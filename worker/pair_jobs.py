@@ -149,7 +149,8 @@ def _arguments(asked: Asked, images: Path) -> list[str]:
         for name in ("min_difference", "nearest", "max_pairs_per_image")
         for word in (f"--{name.replace('_', '-')}", str(options[name]))
     ]
-    return ["labels", *numbers, str(asked.dataset)]
+    unfinished = ["--with-unfinished"] if options.get("with_unfinished") else []
+    return ["labels", *numbers, *unfinished, str(asked.dataset)]
 
 
 def _publish(work: Work, made: Path, final: Path) -> dict[str, Any]:

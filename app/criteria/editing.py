@@ -296,6 +296,8 @@ def refuse_taken_names(
 ) -> None:
     """Raise Conflict where a live node (or the pair's other side) bears one of the names.
 
+    Attribute names are unique in the whole tree, because prompts hold them without their place;
+    dimension names among those below one dimension: “Contrast” of light and of colour are two things.
     A name that the node bears already is no clash of this edit, unless the node is `new`.
     """
     fields = NAMES[:1] if node.kind == "dimension" else NAMES[1:]
@@ -311,6 +313,8 @@ def refuse_taken_names(
     }
     for other in working.by_id.values():
         if other is node or other.kind != node.kind:
+            continue
+        if node.kind == "dimension" and other.parent_id != node.parent_id:
             continue
         for side in fields:
             field = wanted.get(_folded(getattr(other, side)))

@@ -12,6 +12,7 @@ from app.datasets import freezing, pair_reading, pairing
 from app.datasets.access import ProjectPairs, picture
 from app.datasets.models import Dataset, PairDataset
 from app.datasets.schemas import (
+    ChoiceIn,
     DatasetIn,
     DatasetOut,
     DatasetsOut,
@@ -21,6 +22,8 @@ from app.datasets.schemas import (
     PairDatasetsOut,
     PairOut,
     PairPageOut,
+    SurveyedOut,
+    SurveyOut,
 )
 from app.images import storage
 from app.images.access import Cursor, KnownTag
@@ -70,11 +73,40 @@ def api_freeze_dataset(
     body: DatasetIn, db: Db, project: LeadProject, person: CurrentPerson
 ) -> DatasetOut:
     """Freeze the confirmed labels; the job tells how far it is."""
-    dataset = freezing.freeze_dataset(
-        db, project, name=body.name, salt=body.salt, only_done=body.only_done, by=person
-    )
+    dataset = freezing.freeze_dataset(db, project, name=body.name, choice=body.choice, by=person)
     db.refresh(dataset)
     return _loaded(db, project, dataset)
+
+
+@router.get("/survey")
+def api_survey_dataset(
+    db: Db,
+    project: AnnotatorProject,
+    options: Annotated[ChoiceIn, Query()],
+    after: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> SurveyOut:
+    """What freezing with these options would give now: counts, and the images by id."""
+    found = freezing.survey_dataset(db, project, options.choice)
+    rows = [row for row in found.rows if row[0].image.id > (after or 0)]
+    items = [
+        SurveyedOut(
+            image_id=each.image.id,
+            name=each.image.name,
+            split=split,
+            positive=len(each.positive),
+            negative=len(each.negative),
+            undecided=each.num_undecided,
+            is_finished=each.is_finished,
+            contradictions=[contradiction.message for contradiction in each.contradictions],
+        )
+        for each, split in rows[:limit]
+    ]
+    return SurveyOut(
+        counts=found.counts,
+        items=items,
+        next=items[-1].image_id if len(rows) > limit else None,
+    )
 
 
 def _loaded(db: Session, project: Project, dataset: Dataset) -> DatasetOut:

@@ -2,17 +2,36 @@
 
 from pydantic import Field
 
-from app.datasets.freezing import DEFAULT_SALT
 from app.datasets.pairing import NEAREST
+from app.datasets.selecting import DEFAULT_SALT, Choice, Rule
 from app.web.forms import Fields
 
 
-class DatasetForm(Fields):
-    """What to freeze and how to split it."""
+class ChoiceForm(Fields):
+    """What to freeze and how to split it. A browser sends a box only where it is ticked, so the box is
+    for what is not the rule: images that are not finished.
+    """
+
+    salt: str = Field(default=DEFAULT_SALT, min_length=1, max_length=80)
+    with_unfinished: bool = False
+    contradictions: Rule = "keep"
+
+    @property
+    def choice(self) -> Choice:
+        """The options of the dataset."""
+        return Choice(self.salt, not self.with_unfinished, self.contradictions)
+
+
+class SurveyForm(ChoiceForm):
+    """The same while it is being chosen; the name comes along and does not matter yet."""
+
+    name: str = ""
+
+
+class DatasetForm(ChoiceForm):
+    """A dataset to freeze: its name, and what goes in."""
 
     name: str = Field(min_length=1, max_length=120)
-    salt: str = Field(default=DEFAULT_SALT, min_length=1, max_length=80)
-    only_done: bool = False
 
 
 class LabelPairsForm(Fields):
@@ -23,6 +42,7 @@ class LabelPairsForm(Fields):
     min_difference: int = 1
     max_pairs_per_image: int = 4
     is_nearest: bool = False
+    with_unfinished: bool = False
 
     @property
     def chosen_dataset(self) -> int | None:

@@ -1,8 +1,6 @@
 """Freezing confirmed labels into a dataset: asking for it, reading the snapshot, closing it."""
 
-import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -10,44 +8,34 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.models import CriteriaVersion
-from app.criteria.reading import current_version
+from app.criteria.reading import current_version, version_criteria
 from app.database import Json
 from app.datasets.models import Dataset
+from app.datasets.selecting import Choice, Survey, check_choice, survey
 from app.errors import Conflict, Invalid, NotFound
-from app.images.models import Image
 from app.jobs.models import Job
 from app.jobs.queueing import submit
 from app.labels.models import Label
-from app.labels.reading import find_effective_labels
 from app.projects.models import Project
 from app.settings import settings
-from taxonomy.tree import Criteria
 
-FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
-DEFAULT_SALT = "morelli"
-BATCH = 500
+DEFAULT = Choice()
 
 
-@dataclass(frozen=True)
-class Example:
-    """One image of the snapshot with its effective labels, as keys in tree order."""
-
-    image: Image
-    positive: tuple[str, ...]
-    negative: tuple[str, ...]
+def survey_dataset(db: Session, project: Project, choice: Choice) -> Survey:
+    """What freezing now would give. Raises Invalid where nothing is published or an option is none."""
+    return survey(db, project, choice, version_criteria(_published(db, project)))
 
 
-def split_of(salt: str, image_sha256: str) -> str:
-    """The split an image belongs to: by the hash of salt and image alone, so that adding images
-    moves none of the others, and the same image never changes sides between datasets.
-    """
-    digest = hashlib.sha256(f"{salt}:{image_sha256}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
-    for name, fraction in FRACTIONS.items():
-        if place < fraction:
-            return name
-        place -= fraction
-    return "test"
+def _published(db: Session, project: Project) -> CriteriaVersion:
+    version = current_version(db, project)
+    if version is None:
+        raise Invalid(
+            "The criteria have not been published yet.",
+            field="criteria",
+            hint="Publish a version first.",
+        )
+    return version
 
 
 def freeze_dataset(
@@ -56,23 +44,15 @@ def freeze_dataset(
     *,
     name: str,
     by: Person | None,
-    salt: str = DEFAULT_SALT,
-    only_done: bool = False,
+    choice: Choice = DEFAULT,
 ) -> Dataset:
     """Ask for a dataset of the confirmed labels as they are when the job begins.
 
-    Raises Invalid where nothing is published or no label is confirmed.
+    Raises Invalid where nothing is published, no label is confirmed, or an option is none.
     """
     name = checked_name(name)
-    if not 1 <= len(salt) <= 80 or not salt.isprintable():
-        raise Invalid("The salt has 1 to 80 printable characters.", field="salt")
-    version = current_version(db, project)
-    if version is None:
-        raise Invalid(
-            "The criteria have not been published yet.",
-            field="criteria",
-            hint="Publish a version first.",
-        )
+    check_choice(choice)
+    version = _published(db, project)
     confirmed = select(Label.id).where(Label.project_id == project.id, Label.state == "confirmed")
     if db.scalar(confirmed.limit(1)) is None:
         raise Invalid(
@@ -88,7 +68,7 @@ def freeze_dataset(
         number=(last or 0) + 1,
         name=name,
         version_id=version.id,
-        options={"salt": salt, "fractions": FRACTIONS, "only_done": only_done},
+        options=choice.as_options(),
         created_by=by.id if by else None,
     )
     db.add(dataset)
@@ -166,32 +146,6 @@ def folder_of(dataset: Dataset) -> Path:
     if dataset.folder is None:
         raise Conflict("This dataset is not ready yet.")
     return settings().datasets_folder / dataset.folder
-
-
-def read_snapshot(
-    db: Session, project: Project, dataset: Dataset, criteria: Criteria
-) -> Iterator[Example]:
-    """Images with confirmed labels, by id. One transaction sees one state of all of them when the
-    caller has set REPEATABLE READ.
-    """
-    after = 0
-    while True:
-        query = (
-            select(Image)
-            .where(Image.project_id == project.id, Image.id > after)
-            .order_by(Image.id)
-            .limit(BATCH)
-        )
-        if dataset.options.get("only_done"):
-            query = query.where(Image.done_at.is_not(None))
-        images = db.scalars(query).all()
-        if not images:
-            return
-        labels = find_effective_labels(db, [each.id for each in images], criteria=criteria)
-        for image in images:
-            held = labels[image.id]
-            yield Example(image, held.positive, held.negative)
-        after = images[-1].id
 
 
 def close_dataset(

@@ -2,17 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import RedirectResponse, Response
 
 from app.accounts.access import CurrentPerson
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import current_version
-from app.datasets import freezing, pair_reading, pairing
+from app.datasets import freezing, pair_reading, pairing, selecting
 from app.datasets.access import ProjectPairs, picture
-from app.datasets.forms import DatasetForm, ImportPairsForm, LabelPairsForm
+from app.datasets.forms import DatasetForm, ImportPairsForm, LabelPairsForm, SurveyForm
 from app.datasets.models import Dataset, PairDataset
-from app.errors import AppError
+from app.errors import AppError, Invalid
 from app.images.access import Cursor, KnownTag
 from app.jobs.models import OPEN_STATES
 from app.jobs.queueing import get_job
@@ -25,6 +25,7 @@ from app.web.forms import Form, submitted
 
 router = APIRouter(include_in_schema=False, prefix="/projects/{project}/datasets")
 PAGE = 20
+SURVEYED = 100
 
 
 def _list(
@@ -47,7 +48,31 @@ def _list(
         is_live=before is None and any(job and job.state in OPEN_STATES for _, _, job in rows),
         version=current_version(db, project),
         form=form or Form(),
-        fractions=freezing.FRACTIONS,
+        fractions=selecting.FRACTIONS,
+        rules=selecting.RULES,
+    )
+
+
+@router.get("/survey")
+def show_survey(
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    asked: Annotated[SurveyForm, Query()],
+) -> Response:
+    """What freezing with these options would give now."""
+    found, problem = None, None
+    try:
+        found = freezing.survey_dataset(db, project, asked.choice)
+    except Invalid as error:
+        problem = error
+    return answer.show(
+        "datasets/survey.html",
+        fragment="datasets/_survey.html",
+        survey=found,
+        problem=problem,
+        shown=SURVEYED,
+        splits=list(selecting.FRACTIONS),
     )
 
 
@@ -71,14 +96,7 @@ def submit_dataset(
     if not form.errors:
         with form.attempt():
             values = form.values
-            freezing.freeze_dataset(
-                db,
-                project,
-                name=values.name,
-                salt=values.salt,
-                only_done=values.only_done,
-                by=person,
-            )
+            freezing.freeze_dataset(db, project, name=values.name, choice=values.choice, by=person)
     if form.errors:
         return _list(db, answer, project, form=form, status=422)
     return RedirectResponse(answer.path("show_datasets", project=project.slug), 303)
@@ -141,6 +159,7 @@ def submit_label_pairs(
                 min_difference=values.min_difference,
                 max_pairs_per_image=values.max_pairs_per_image,
                 nearest=values.nearest,
+                with_unfinished=values.with_unfinished,
                 by=person,
             )
     if form.errors:
@@ -189,7 +208,7 @@ def show_pair_dataset(
         is_live=job is not None and job.state in OPEN_STATES,
         folder=pairing.folder_of(pairs) if pairs.folder else None,
         sources=pairing.SOURCES,
-        splits=list(freezing.FRACTIONS),
+        splits=list(selecting.FRACTIONS),
         split=split,
         found=found,
         problem=problem,
@@ -237,5 +256,5 @@ def show_dataset(dataset_id: int, db: Db, answer: Answering, project: AnnotatorP
         job=job,
         is_live=job is not None and job.state in OPEN_STATES,
         folder=freezing.folder_of(dataset) if dataset.folder else None,
-        splits=list(freezing.FRACTIONS),
+        splits=list(selecting.FRACTIONS),
     )

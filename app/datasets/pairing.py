@@ -63,11 +63,14 @@ def pair_by_labels(
     min_difference: int = 1,
     nearest: int = NEAREST,
     max_pairs_per_image: int = 4,
+    with_unfinished: bool = False,
 ) -> PairDataset:
-    """Ask for pairs of a dataset's images: the one with fewer negative attributes wins.
+    """Ask for pairs of a dataset's images: the one with fewer negative attributes wins, and where they
+    have as many the one with more positive ones.
 
     Images of one prompt are compared, and with `nearest` those of that many similar prompts too.
-    Raises Invalid.
+    Images that were not finished are left out unless asked for: one with few labels may just have had
+    few looked at. Raises Invalid.
     """
     _check_range("min_difference", min_difference, 1, 1000)
     _check_range("nearest", nearest, 0, 100)
@@ -77,6 +80,7 @@ def pair_by_labels(
         "min_difference": min_difference,
         "nearest": nearest,
         "max_pairs_per_image": max_pairs_per_image,
+        "with_unfinished": with_unfinished,
     }
     return _ask(db, project, "labels", name=name, dataset=dataset, options=options, by=by)
 

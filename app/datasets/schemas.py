@@ -6,19 +6,35 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.datasets import pairing
-from app.datasets.freezing import DEFAULT_SALT
 from app.datasets.models import PairDataset
+from app.datasets.selecting import DEFAULT_SALT, Choice, Rule
 from app.jobs.models import Job
 
 
-class DatasetIn(BaseModel):
-    """What to freeze and how to split it."""
+class ChoiceIn(BaseModel):
+    """What to freeze and how to split it.
+
+    `only_done` takes finished images: those marked as done, or, in a project where nobody has marked one
+    yet, those without an undecided label. `contradictions` says what becomes of labels that cannot all
+    hold: `keep`, `leave_out_labels` or `leave_out_images`; they are counted in any case.
+    """
+
+    salt: str = Field(default=DEFAULT_SALT, min_length=1, max_length=80)
+    only_done: bool = True
+    contradictions: Rule = "keep"
+
+    @property
+    def choice(self) -> Choice:
+        """The options of the dataset."""
+        return Choice(self.salt, self.only_done, self.contradictions)
+
+
+class DatasetIn(ChoiceIn):
+    """A dataset to freeze: its name, and what goes in."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=120)
-    salt: str = Field(default=DEFAULT_SALT, min_length=1, max_length=80)
-    only_done: bool = False
 
 
 class DatasetOut(BaseModel):
@@ -39,6 +55,29 @@ class DatasetOut(BaseModel):
     created_at: datetime
 
 
+class SurveyedOut(BaseModel):
+    """One image that would be frozen, with how far it is and what is odd about it."""
+
+    image_id: int
+    name: str
+    split: str
+    positive: int
+    negative: int
+    undecided: int
+    is_finished: bool
+    contradictions: list[str]
+
+
+class SurveyOut(BaseModel):
+    """What freezing now would give. `counts` are those that the dataset would have; `next` goes on as
+    `after`.
+    """
+
+    counts: dict[str, Any]
+    items: list[SurveyedOut]
+    next: int | None
+
+
 class DatasetsOut(BaseModel):
     """A page of datasets; `next` continues it as `before`."""
 
@@ -56,6 +95,7 @@ class LabelPairsIn(BaseModel):
     min_difference: int = 1
     nearest: int = pairing.NEAREST
     max_pairs_per_image: int = 4
+    with_unfinished: bool = False
 
 
 class ImportPairsIn(BaseModel):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.database import Json
 from app.errors import Invalid, NotFound
-from app.images import storage
+from app.images import looks, storage
 from app.images.decoding import ImageRefused, decode, derivatives
 
 
@@ -19,6 +19,8 @@ class Kept:
     height: int
     bytes: int
     details: Json
+    pixels: str
+    looks: looks.Looks
 
 
 def hash_of(data: bytes) -> str:
@@ -35,7 +37,14 @@ def keep(data: bytes) -> Kept:
     storage.put(storage.key_of("display", sha256), made.display)
     storage.put(storage.key_of("thumb", sha256), made.thumb)
     return Kept(
-        sha256, decoded.format, decoded.width, decoded.height, len(data), dict(decoded.details)
+        sha256,
+        decoded.format,
+        decoded.width,
+        decoded.height,
+        len(data),
+        dict(decoded.details),
+        looks.pixels_of(decoded.image),
+        looks.looks_of(decoded.image),
     )
 
 

@@ -7,13 +7,15 @@ from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Created, Json, Key, Model
+from app.images.looks import Looks
 
 
 class Image(Model):
     """One image of a project. Its bytes lie in the storage under the SHA-256 of the file that came in.
 
     `label_revision` counts the saved actions on its labels. `width` and `height` are as seen, after
-    the EXIF orientation. `search` holds the words that it is found by (`app.images.searching`).
+    the EXIF orientation. `pixels` and `looks` tell files of one picture (`app.images.looks`); null where
+    nobody has looked yet, empty where the file cannot be decoded any more. `search` holds the words that it is found by (`app.images.searching`).
     """
 
     __tablename__ = "image"
@@ -23,6 +25,9 @@ class Image(Model):
         CheckConstraint("width > 0 AND height > 0 AND bytes > 0", name="size"),
         Index(None, "project_id", "id"),
         Index("ix_image_search", "search", postgresql_using="gin"),
+        Index(
+            "ix_image_not_looked_at", "project_id", "id", postgresql_where=text("pixels IS NULL")
+        ),
         Index("ix_image_undone", "project_id", "id", postgresql_where=text("done_at IS NULL")),
     )
 
@@ -36,6 +41,8 @@ class Image(Model):
     bytes: Mapped[int]
     prompt: Mapped[str] = mapped_column(server_default="")
     details: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
+    pixels: Mapped[str | None] = mapped_column(deferred=True)
+    looks: Mapped[Looks | None] = mapped_column(deferred=True)
     search: Mapped[str] = mapped_column(
         TSVECTOR, server_default=text("''::tsvector"), deferred=True
     )

@@ -112,6 +112,8 @@ def _insert_images(
             "width": each.kept.width,
             "height": each.kept.height,
             "bytes": each.kept.bytes,
+            "pixels": each.kept.pixels,
+            "looks": each.kept.looks,
             "prompt": each.prompt,
             "details": each.details | ({"file": each.kept.details} if each.kept.details else {}),
             "search": search_words(each.name, each.prompt, each.details),

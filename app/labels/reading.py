@@ -15,6 +15,8 @@ from app.images.models import Image
 from app.labels.access import InForce, agent_run, find_in_force
 from app.labels.models import Label, LabelEvent
 from app.projects.models import Project
+from taxonomy import contradictions as contradictory
+from taxonomy.contradictions import Contradiction
 from taxonomy.searching import FoundAttribute
 from taxonomy.tree import Criteria, Dimension, Entry, Pair, Polarity
 
@@ -25,18 +27,6 @@ class Stated(NamedTuple):
     key: str
     polarity: str
     state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Contradiction:
-    """Labels that cannot all hold. `kind` is `opposed`, `flaw` or `exclusive`.
-
-    `attributes` are the (pair key, polarity)s that stand against one another, in tree order.
-    """
-
-    kind: str
-    attributes: tuple[tuple[str, Polarity], ...]
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,57 +152,9 @@ class _Found:
 
 
 def contradictions(labels: Iterable[Stated], criteria: Criteria) -> tuple[Contradiction, ...]:
-    """The contradictions among an image's labels, in tree order.
-
-    Only labels that are not rejected count, and only pairs in use. Both attributes of an opposed
-    pair; a flaw without the positive attribute that it qualifies; two positive attributes directly
-    below an exclusive dimension.
-    """
+    """The contradictions among an image's labels that are not rejected, in tree order."""
     held = {(each.key, each.polarity) for each in labels if each.state != "rejected"}
-    found: list[Contradiction] = []
-    for entry in criteria.walk():
-        if entry.retired:
-            continue
-        if isinstance(entry.node, Pair):
-            found += _within_pair(entry.node, held)
-        elif entry.node.exclusive:
-            found += _within_exclusive(entry.node, held)
-    return tuple(found)
-
-
-def _within_pair(pair: Pair, held: set[tuple[str, str]]) -> list[Contradiction]:
-    positive, negative = (pair.key, "positive") in held, (pair.key, "negative") in held
-    if pair.relation == "opposed" and positive and negative:
-        return [
-            Contradiction(
-                "opposed",
-                ((pair.key, "positive"), (pair.key, "negative")),
-                f"“{pair.positive.name}” and “{pair.negative.name}” cannot both hold.",
-            )
-        ]
-    if pair.relation == "flaw" and negative and not positive:
-        return [
-            Contradiction(
-                "flaw",
-                ((pair.key, "negative"),),
-                f"“{pair.negative.name}” is a flaw of “{pair.positive.name}”, which is not set.",
-            )
-        ]
-    return []
-
-
-def _within_exclusive(dimension: Dimension, held: set[tuple[str, str]]) -> list[Contradiction]:
-    both = [pair for pair in dimension.pairs if not pair.retired and (pair.key, "positive") in held]
-    if len(both) < 2:
-        return []
-    names = ", ".join(f"“{pair.positive.name}”" for pair in both)
-    return [
-        Contradiction(
-            "exclusive",
-            tuple((pair.key, "positive") for pair in both),
-            f"Only one positive attribute of {dimension.name} can hold: {names}.",
-        )
-    ]
+    return contradictory.contradictions(held, criteria)
 
 
 def find_labels(

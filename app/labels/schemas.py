@@ -7,8 +7,9 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.labels.access import InForce
-from app.labels.reading import Contradiction, Happened, ImageLabels, LabelRow
+from app.labels.reading import Happened, ImageLabels, LabelRow
 from app.labels.saving import Saved
+from taxonomy.contradictions import Contradiction
 from taxonomy.searching import FoundAttribute
 from taxonomy.tree import POLARITIES, Criteria, Entry, Pair, Polarity
 

@@ -191,12 +191,12 @@ def furnish(api: Api) -> dict[str, Any]:
     agent = api.ask("POST", "agent-runs", data={"agent": "measured"})
     api.finish(agent["job_id"])
     image_id = confirm_labels(api)
-    dataset = api.ask("POST", "datasets", data={"name": "First harvest"})
+    dataset = api.ask("POST", "datasets", data={"name": "First harvest", "only_done": False})
     api.finish(dataset["job_id"])
     pairs = api.ask(
         "POST",
         "datasets/pairs/by-labels",
-        data={"name": "First pairs", "dataset_id": dataset["id"]},
+        data={"name": "First pairs", "dataset_id": dataset["id"], "with_unfinished": True},
     )
     api.finish(pairs["job_id"])
     options = {

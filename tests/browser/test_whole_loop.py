@@ -426,6 +426,9 @@ def freeze_dataset(loop: Loop) -> None:
     page = loop.page
     loop.visit("/datasets")
     page.get_by_label("Name").fill("First harvest")
+    # One painting was marked as done; what the others have so far is wanted too.
+    page.get_by_label("Also images that are not finished").check()
+    expect(page.get_by_text("Which images")).to_be_visible()
     page.get_by_role("button", name="Freeze").click()
     loop.visit("/datasets")
     wait_for_state(page, "ready")

@@ -50,7 +50,6 @@ PLANTED: list[tuple[str, str, Callable[[], Criteria]]] = [
         "geometry",
         lambda: change_node(small_tree(), "radial", lambda _: None),
     ),
-    ("exclusive-single", "composition", lambda: with_node("composition", exclusive=True)),
     ("duplicate-key", "radial", lambda: with_pairs("edges", pair("radial", "Bold", "Timid"))),
     ("bad-key", "Odd Key", lambda: with_pairs("edges", pair("Odd Key", "Bold", "Timid"))),
     ("duplicate-name", "lost-edges", lambda: with_names("Clear edges", "Bold")),

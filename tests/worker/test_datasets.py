@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,13 +23,15 @@ from sqlalchemy.orm import Session
 
 from app.criteria.freezing import freeze_version
 from app.datasets import freezing
-from app.datasets.freezing import FRACTIONS, split_of
 from app.datasets.models import Dataset
+from app.datasets.selecting import FRACTIONS, split_of
 from app.errors import Conflict, Unavailable
 from app.images import storage
+from app.images.models import Image
 from app.jobs import claiming
 from app.jobs.models import Job
 from app.jobs.queueing import resume
+from app.labels.proposing import Proposed, propose
 from app.labels.saving import set_done
 from app.settings import settings
 from taxonomy.formats.json import read_json
@@ -39,6 +42,7 @@ from tests.app.datasets.gallery import (
     Gallery,
     Killed,
     encoded,
+    landscape,
     open_gallery,
     picture,
 )
@@ -133,8 +137,16 @@ def test_the_folder_is_what_the_contract_says(filled: Gallery) -> None:
         "test": 0,
         "positive_labels": 6,
         "negative_labels": 3,
+        "undecided_labels": 0,
+        "unfinished": 0,
         "without_negative": 3,
         "without_prompt": 0,
+        "same_picture": dataset.counts["same_picture"],
+        "contradictions": 0,
+        "contradicting_images": 0,
+        "contradictions_by_kind": {},
+        "labels_left_out": 0,
+        "images_left_out": {},
     }
     assert sum(dataset.counts[split] for split in SPLITS) == 6
     assert dataset.bytes == sum(each["bytes"] for each in manifest["files"])
@@ -195,13 +207,135 @@ def test_retired_pairs_stay_out(filled: Gallery) -> None:
     assert (row["positive"], row["positive_keys"]) == (["Warm dominance"], ["warm-dominance"])
 
 
-def test_only_images_that_are_done(filled: Gallery) -> None:
-    for image in filled.images[:2]:
-        set_done(filled.db, filled.project, image.id, done=True, by=filled.people.ben)
-    filled.db.commit()
-    dataset, folder = build(filled, only_done=True)
+def finish(gallery: Gallery, *images: Image) -> None:
+    for image in images:
+        set_done(gallery.db, gallery.project, image.id, done=True, by=gallery.people.ben)
+    gallery.db.commit()
+
+
+def test_only_images_that_are_done_unless_asked_for(filled: Gallery) -> None:
+    finish(filled, *filled.images[:2])
+    dataset, folder = build(filled)
     assert set(read_lines(folder)) == {image.sha256 for image in filled.images[:2]}
-    assert dataset.counts["images"] == 2
+    assert (dataset.counts["images"], dataset.counts["unfinished"]) == (2, 0)
+    assert dataset.counts["images_left_out"] == {"unfinished": 4}
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    assert manifest["rules"] == {"images": "finished", "contradictions": "keep"}
+    dataset, folder = build(filled, only_done=False)
+    assert (dataset.counts["images"], dataset.counts["unfinished"]) == (6, 4)
+    finished = {row["image_id"] for row in read_lines(folder).values() if row["is_finished"]}
+    assert finished == {image.id for image in filled.images[:2]}
+
+
+def test_where_nobody_marks_images_what_has_nothing_undecided_is_finished(filled: Gallery) -> None:
+    begun = filled.images[0]
+    run = filled.make.agent_run(filled.project, filled.version)
+    found = Proposed(begun.id, filled.nodes["cool-dominance"].id, "positive")
+    propose(
+        filled.db,
+        filled.project,
+        agent_run_id=run.id,
+        version_id=filled.version.id,
+        findings=[found],
+    )
+    filled.db.commit()
+    dataset, folder = build(filled)
+    assert begun.sha256 not in read_lines(folder)
+    assert dataset.counts["images_left_out"] == {"unfinished": 1}
+    finish(filled, begun)
+    dataset, folder = build(filled)
+    assert set(read_lines(folder)) == {begun.sha256}
+    assert read_lines(folder)[begun.sha256]["undecided"] == 1
+    assert dataset.counts["undecided_labels"] == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "kept", "left_out"),
+    [
+        ("keep", {"first", "second", "third"}, {}),
+        ("leave_out_images", {"third"}, {"contradicting": 2}),
+        ("leave_out_labels", {"second", "third"}, {"contradicting": 1}),
+    ],
+)
+def test_contradictions_are_counted_and_treated_as_the_lead_says(
+    gallery: Gallery, rule: str, kept: set[str], left_out: dict[str, int]
+) -> None:
+    images = dict(zip(("first", "second", "third"), gallery.hang_many(3), strict=True))
+    gallery.decide(images["first"], "wide-tonal-range")
+    gallery.decide(images["first"], "wide-tonal-range", "negative")
+    gallery.decide(images["second"], "warm-dominance", "negative")
+    gallery.decide(images["second"], "rich-saturation")
+    gallery.decide(images["third"], "rich-saturation")
+    dataset, folder = build(gallery, contradictions=rule)
+    lines = read_lines(folder)
+    assert set(lines) == {images[name].sha256 for name in kept}
+    counts = dataset.counts
+    assert (counts["contradictions"], counts["contradicting_images"]) == (2, 2)
+    assert counts["contradictions_by_kind"] == {"flaw": 1, "opposed": 1}
+    assert counts["images_left_out"] == left_out
+    if rule == "keep":
+        (said,) = lines[images["first"].sha256]["contradictions"]
+        assert "“Wide tonal range” and “Narrow tonal range” cannot both hold" in said
+    if rule == "leave_out_labels":
+        assert counts["labels_left_out"] == 3
+        assert lines[images["second"].sha256]["negative_keys"] == []
+    job = gallery.db.get_one(Job, dataset.job_id)
+    assert job.result is not None
+    assert job.result["contradicting_images"] == 2
+
+
+def test_files_of_one_picture_stay_in_one_split(gallery: Gallery) -> None:
+    alone = [gallery.hang(encoded(landscape(seed))) for seed in range(1, 12)]
+    first = landscape(0)
+    text = PngInfo()
+    text.add_text("Author", "somebody")
+    width, height = first.size
+    same = [
+        encoded(first),
+        encoded(first, pnginfo=text),
+        encoded(first, "JPEG", quality=60),
+        encoded(first, "WEBP", quality=80),
+        encoded(first.resize((90, 60))),
+        encoded(first.crop((width // 20, 0, width, height - height // 15))),
+        encoded(first.convert("L")),
+        encoded(first.point(lambda value: min(255, int(value * 1.1)))),
+    ]
+    files = [gallery.hang(data) for data in same]
+    for image in [*alone, *files]:
+        gallery.decide(image, "warm-dominance")
+    dataset, folder = build(gallery)
+    lines = read_lines(folder)
+    assert len(lines) == len(alone) + len(files)
+    assert len({lines[image.sha256]["split"] for image in files}) == 1
+    assert {lines[image.sha256]["picture_sha256"] for image in files} == {files[0].sha256}
+    assert all(lines[each.sha256]["picture_sha256"] == each.sha256 for each in alone)
+    assert dataset.counts["same_picture"] == len(files) - 1
+    for image in alone:
+        assert lines[image.sha256]["split"] == split_of("morelli", image.sha256)
+
+
+def test_pictures_of_an_earlier_release_are_looked_at_by_the_job(gallery: Gallery) -> None:
+    first = landscape(0)
+    files = [gallery.hang(encoded(first)), gallery.hang(encoded(first, "JPEG", quality=70))]
+    for image in files:
+        gallery.decide(image, "warm-dominance")
+    gallery.db.execute(update(Image).values(pixels=None, looks=None))
+    gallery.db.commit()
+    dataset, _ = build(gallery)
+    assert dataset.counts["same_picture"] == 1
+
+
+def test_lines_name_the_file_that_came_and_what_was_written_about_it(gallery: Gallery) -> None:
+    image = gallery.hang(encoded(picture(1)), name="room 3/NG 12.png")
+    image.details = {"painter": "N. N.", "year": "1642", "file": {"notes": ["turned upright"]}}
+    gallery.db.commit()
+    gallery.decide(image, "warm-dominance")
+    _, folder = build(gallery)
+    row = read_lines(folder)[image.sha256]
+    assert row["name"] == "room 3/NG 12.png"
+    assert row["metadata"] == {"painter": "N. N.", "year": "1642"}
+    table = parquet.read_table(row["path"] / "metadata.parquet").to_pylist()
+    assert json.loads(table[0]["metadata"]) == row["metadata"]
 
 
 def test_plain_images_are_copied_and_others_made_plain(gallery: Gallery) -> None:
@@ -332,7 +466,7 @@ def test_adding_images_moves_none_of_the_others(filled: Gallery) -> None:
     assert second.number == 2
     assert len(after) == 10
     assert before.items() <= after.items()
-    assert all(split == split_of("morelli", sha256) for sha256, split in after.items())
+    assert len(set(after.values())) == 1  # ramps that differ in their noise alone are one picture
 
 
 @given(salt=st.text(min_size=1, max_size=80), start=st.integers(0, 2**32))
@@ -504,23 +638,27 @@ def test_nothing_that_counts_fails_in_words(gallery: Gallery) -> None:
     assert dataset.folder is None
 
 
-def test_an_image_without_bytes_fails_the_build_and_is_named(filled: Gallery) -> None:
+def test_an_image_without_bytes_is_named_and_the_others_go_in(filled: Gallery) -> None:
     lost = filled.images[2]
     (settings().home / "images" / storage.key_of("original", lost.sha256)).unlink()
-    _, job = filled.freeze()
-    filled.work(job)
-    assert (job.state, job.error_class) == ("failed", "data")
-    assert job.error is not None and job.error.startswith("2.png cannot be read: The bytes")
-    assert left_behind() == []
+    dataset, folder = build(filled)
+    assert lost.sha256 not in read_lines(folder)
+    assert dataset.counts["images"] == 5
+    assert dataset.counts["images_left_out"] == {"unreadable": 1}
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    assert [each["name"] for each in manifest["problems"]] == ["2.png"]
+    assert folders.verify(folder) == []
 
 
 def test_a_damaged_original_never_comes_into_a_dataset(filled: Gallery) -> None:
-    path = settings().home / "images" / storage.key_of("original", filled.images[2].sha256)
-    path.write_bytes(encoded(picture(55)))
+    for image in filled.images:
+        path = settings().home / "images" / storage.key_of("original", image.sha256)
+        path.write_bytes(encoded(picture(55)))
     _, job = filled.freeze()
     filled.work(job)
     assert (job.state, job.error_class) == ("failed", "data")
     assert job.error is not None and "no longer matches its hash" in job.error
+    assert left_behind() == []
 
 
 def test_a_storage_that_does_not_answer_is_tried_again(
@@ -557,7 +695,7 @@ def test_the_datasets_library_loads_all_three_splits_offline(
     number: Counter[str] = Counter()
     seed = 0
     while min(number[split] for split in SPLITS) < 2:
-        data = encoded(picture(seed))
+        data = encoded(landscape(seed))
         seed += 1
         split = split_of("morelli", hashlib.sha256(data).hexdigest())
         if number[split] == 2:
@@ -591,5 +729,5 @@ def test_the_datasets_library_loads_all_three_splits_offline(
             f"A {split} painting, Warm dominance",
             f"A {split} painting, Warm dominance{negative}",
         ]
-        assert all(size == [96, 64] for size, _, _ in rows[split])
+        assert all(size == [180, 120] for size, _, _ in rows[split])
         assert all(positive == ["Warm dominance"] for _, positive, _ in rows[split])

@@ -20,7 +20,7 @@ from app.images import storage
 from app.jobs import queueing
 from app.jobs.models import Job
 from app.settings import settings
-from tests.app.datasets.gallery import BLUE, Gallery, open_gallery, picture
+from tests.app.datasets.gallery import BLUE, Gallery, encoded, landscape, open_gallery, picture
 from tests.factories import Make
 from tests.worker.pairs.test_from_pick_a_pic import row, write
 from worker import ledger, pair_images, pair_jobs, training_jobs
@@ -41,7 +41,8 @@ def _own_home(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def gallery(db: Session, make: Make) -> Gallery:
     """Twelve pictures of one prompt; half of them have a negative attribute."""
     gallery = open_gallery(db, make)
-    for number, image in enumerate(gallery.hang_many(12)):
+    images = [gallery.hang(encoded(landscape(number))) for number in range(12)]
+    for number, image in enumerate(images):
         gallery.decide(image, "warm-dominance")
         if number % 2:
             gallery.decide(image, "wide-tonal-range", "negative")

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import shutil
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,25 @@ from app.criteria.models import CriteriaVersion
 from app.criteria.reading import version_criteria
 from app.database import Json, unit_of_work
 from app.datasets import freezing
-from app.datasets.freezing import Example, split_of
 from app.datasets.models import Dataset
-from app.errors import AppError, Unavailable
+from app.datasets.selecting import (
+    FRACTIONS,
+    Choice,
+    Example,
+    Tally,
+    choose,
+    count,
+    find_pictures,
+    read_examples,
+    split_of,
+)
+from app.errors import Unavailable
 from app.images import storage
-from app.images.decoding import ImageRefused, decode
+from app.images.decoding import decode
+from app.images.looking import find_unseen, look_at, record_looks
 from app.projects.models import Project
 from app.settings import settings
+from method.items import Failed, Failures, attempt
 from taxonomy import prompt
 from taxonomy.formats.json import write_json
 from taxonomy.tree import Criteria, Polarity
@@ -50,8 +62,18 @@ ABOUT_FORM = {
 }
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What is to be written: the images, which picture each shows, and what was counted on the way."""
+
+    examples: list[Example]
+    pictures: dict[int, str]
+    tally: Tally
+
+
 def run(work: Work) -> Json:
     """Build the dataset's folder; a rerun after a kill starts from an empty one."""
+    _look_at_all(work)
     with unit_of_work() as db:
         # One state of all labels, however long the reading takes.
         db.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
@@ -61,14 +83,12 @@ def run(work: Work) -> Json:
         project = db.get_one(Project, dataset.project_id)
         version = db.get_one(CriteriaVersion, dataset.version_id)
         criteria = version_criteria(version)
-        examples = [
-            each
-            for each in freezing.read_snapshot(db, project, dataset, criteria)
-            if each.positive or each.negative
-        ]
+        choice, tally = Choice.of(dataset.options), Tally()
+        examples = list(choose(read_examples(db, project, criteria), choice, criteria, tally))
+        pictures = find_pictures(db, project)
         facts = _facts(project, dataset, version)
     if not examples:
-        raise JobFailed("data", "No image has a confirmed label of this criteria version.")
+        raise JobFailed("data", _nothing_left(tally))
     name = f"{project.slug}-{dataset.number:04d}-{dataset.id}"
     home = settings().datasets_folder
     making = home / f".{name}.attempt-{work.attempt}"
@@ -76,23 +96,82 @@ def run(work: Work) -> Json:
         shutil.rmtree(left)
     making.mkdir(parents=True)
     try:
-        manifest = _write(work, making, examples, criteria, facts)
+        manifest = _write(work, making, Chosen(examples, pictures, tally), criteria, facts)
         _publish(work, making, home / name, manifest)
-        number = len(examples)
-        work.report(done=number, total=number, message=f"{number} images")
+        number = manifest["counts"]["images"]
+        work.report(done=number, total=number, message=_words(manifest["counts"]))
     finally:
         # Whatever stopped the work leaves nothing; where all went well the folder has its name.
         shutil.rmtree(making, ignore_errors=True)
-    return {"sha256": manifest["sha256"], **manifest["counts"]}
+    problems = manifest.get("problems", [])
+    return {
+        "sha256": manifest["sha256"],
+        **manifest["counts"],
+        **({"problems": problems} if problems else {}),
+    }
+
+
+def _look_at_all(work: Work) -> None:
+    """Recognise the pictures that came in before their looks were kept."""
+    with unit_of_work() as db:
+        project_id = db.get_one(Dataset, work.spec["dataset_id"]).project_id
+    done = 0
+    while True:
+        work.check()
+        with unit_of_work() as db:
+            unseen = find_unseen(db, db.get_one(Project, project_id))
+        if not unseen:
+            return
+        try:
+            seen = [(image_id, *look_at(sha256)) for image_id, sha256 in unseen]
+        except Unavailable as error:
+            raise JobFailed("infrastructure", error.message, again=True) from error
+        with work.transaction() as db:
+            for image_id, pixels, looks in seen:
+                record_looks(db, image_id, pixels, looks)
+        done += len(seen)
+        work.report(done=done, total=None, message="looking for files of one picture")
+
+
+def _nothing_left(tally: Tally) -> str:
+    if num := tally.left_out["unfinished"]:
+        return (
+            f"No image with confirmed labels is finished ({num} are not). Mark some as done, or include "
+            "images that are not finished."
+        )
+    if tally.left_out["contradicting"]:
+        return "Every image has labels that contradict one another, and the rule leaves such images out."
+    return "No image has a confirmed label of this criteria version."
+
+
+def _words(counts: Json) -> str:
+    """A dataset in one line, for the job."""
+    said = [f"{counts['images']} images"]
+    if counts["contradicting_images"]:
+        said.append(f"{counts['contradicting_images']} with contradictions")
+    if counts["unfinished"]:
+        said.append(f"{counts['unfinished']} not finished")
+    if counts["same_picture"]:
+        said.append(f"{counts['same_picture']} further files of a picture")
+    return ", ".join(said)
 
 
 def _write(
-    work: Work, making: Path, examples: list[Example], criteria: Criteria, facts: dict[str, Any]
+    work: Work, making: Path, chosen: Chosen, criteria: Criteria, facts: dict[str, Any]
 ) -> dict[str, Any]:
-    """Fill the folder and return its manifest."""
-    rows = _write_images(work, making, examples, criteria, facts["split"]["salt"])
-    counts = _write_lines(making, rows)
+    """Fill the folder and return its manifest. An image that cannot be read is named, and left out."""
+    salt, failures = facts["split"]["salt"], Failures()
+    rows = _write_images(work, making, chosen, criteria, salt, failures)
+    written = {row["image_id"] for each in rows.values() for row in each}
+    if not written:
+        raise JobFailed("data", failures.sentence("images"))
+    _write_lines(making, rows)
     folders.write_file(making / "criteria.json", write_json(criteria).encode())
+    if failures.number:
+        chosen.tally.left_out["unreadable"] = failures.number
+        facts |= {"problems": failures.as_result()["problems"]}
+    read = [each for each in chosen.examples if each.image.id in written]
+    counts = count(read, chosen.pictures, salt, chosen.tally)
     manifest = facts | {"counts": counts, "files": folders.list_files(making)}
     manifest["sha256"] = folders.hash_manifest(manifest)
     folders.write_file(
@@ -115,6 +194,10 @@ def _facts(project: Project, dataset: Dataset, version: CriteriaVersion) -> dict
         "template": prompt.TEMPLATE_ID,
         "separator": prompt.SEPARATOR,
         "split": {"salt": dataset.options["salt"], "fractions": dataset.options["fractions"]},
+        "rules": {
+            "images": "finished" if dataset.options.get("only_done") else "with confirmed labels",
+            "contradictions": dataset.options.get("contradictions", "keep"),
+        },
     }
 
 
@@ -140,28 +223,37 @@ def _file_of(sha256: str) -> tuple[str, bytes]:
 
 
 def _write_images(
-    work: Work, making: Path, examples: list[Example], criteria: Criteria, salt: str
+    work: Work,
+    making: Path,
+    chosen: Chosen,
+    criteria: Criteria,
+    salt: str,
+    failures: Failures,
 ) -> dict[str, list[dict[str, Any]]]:
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in freezing.FRACTIONS}
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in FRACTIONS}
+    examples = chosen.examples
 
-    def write(example: Example) -> tuple[str, dict[str, Any]]:
-        sha256 = example.image.sha256
-        split = split_of(salt, sha256)
+    def write(example: Example) -> tuple[str, dict[str, Any]] | Failed:
+        sha256, picture = example.image.sha256, chosen.pictures[example.image.id]
+        split = split_of(salt, picture)
         try:
-            ending, data = _file_of(sha256)
+            read = attempt(_file_of, sha256, lambda _: example.image.name)
         except Unavailable as error:
             raise JobFailed("infrastructure", error.message, again=True) from error
-        except (AppError, ImageRefused, OSError) as error:
-            raise JobFailed("data", f"{example.image.name} cannot be read: {error}") from error
+        if isinstance(read, Failed):
+            return read
+        ending, data = read
         folders.write_file(making / split / f"{sha256}.{ending}", data)
         written = hashlib.sha256(data).hexdigest()
-        return split, _row(example, criteria, f"{sha256}.{ending}", written)
+        row = _row(example, criteria, f"{sha256}.{ending}", written)
+        return split, row | {"picture_sha256": picture}
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         for start in range(0, len(examples), BATCH):
             work.check()
             work.report(done=start, total=len(examples), message="writing images")
-            for split, row in pool.map(write, examples[start : start + BATCH]):
+            batch = pool.map(write, examples[start : start + BATCH])
+            for split, row in failures.kept(batch):
                 rows[split].append(row)
     work.report(done=len(examples), total=len(examples), message="hashing")
     return rows
@@ -182,22 +274,19 @@ def _row(example: Example, criteria: Criteria, file_name: str, sha256: str) -> d
         "positive_keys": list(example.positive),
         "negative_keys": list(example.negative),
         "text": prompt.conditions(example.image.prompt, positive, negative).all,
+        "name": example.image.name,
+        "metadata": {key: value for key, value in example.image.details.items() if key != "file"},
+        "is_finished": example.is_finished,
+        "undecided": example.num_undecided,
+        "contradictions": [each.message for each in example.contradictions],
     }
 
 
-def _write_lines(making: Path, rows: dict[str, list[dict[str, Any]]]) -> Json:
-    counts: Counter[str] = Counter()
+def _write_lines(making: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
     for split, each in rows.items():
-        counts[split] = len(each)
-        counts["positive_labels"] += sum(len(row["positive"]) for row in each)
-        counts["negative_labels"] += sum(len(row["negative"]) for row in each)
-        counts["without_negative"] += sum(not row["negative"] for row in each)
-        counts["without_prompt"] += sum(not row["prompt"] for row in each)
         if each:
             folders.write_lines(making / split / "examples.jsonl", each)
             folders.write_table(making / split / "metadata.parquet", each)
-    counts["images"] = sum(len(each) for each in rows.values())
-    return dict(counts)
 
 
 def _publish(work: Work, making: Path, final: Path, manifest: dict[str, Any]) -> None:

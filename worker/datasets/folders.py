@@ -86,6 +86,13 @@ SCHEMA = pa.schema(
         ("positive_keys", pa.list_(pa.string())),
         ("negative_keys", pa.list_(pa.string())),
         ("text", pa.string()),
+        ("name", pa.string()),
+        # A text here: what people write about their images differs from row to row.
+        ("metadata", pa.string()),
+        ("is_finished", pa.bool_()),
+        ("undecided", pa.int64()),
+        ("contradictions", pa.list_(pa.string())),
+        ("picture_sha256", pa.string()),
     ]
 )
 
@@ -93,7 +100,11 @@ SCHEMA = pa.schema(
 def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the same rows as a Parquet table, which `load_dataset("imagefolder", ...)` reads."""
     sink = pa.BufferOutputStream()
-    parquet.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), sink)
+    typed = [
+        row | {"metadata": json.dumps(row["metadata"], ensure_ascii=False, sort_keys=True)}
+        for row in rows
+    ]
+    parquet.write_table(pa.Table.from_pylist(typed, schema=SCHEMA), sink)
     write_file(path, sink.getvalue().to_pybytes())
 
 

@@ -45,6 +45,7 @@ def _from_labels(asked: argparse.Namespace) -> Built:
         max_pairs_per_image=asked.max_pairs_per_image,
         min_difference=asked.min_difference,
         nearest=asked.nearest,
+        with_unfinished=asked.with_unfinished,
     )
 
 
@@ -105,6 +106,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         metavar="N",
         help="among the images of how many similar prompts an image looks for a partner that found "
         "none of its own prompt; 0: none (default 5)",
+    )
+    labels.add_argument(
+        "--with-unfinished",
+        action="store_true",
+        help="also images whose labels were not finished: few labels may mean few looked at",
     )
     _add_min_difference(labels)
     _finish(labels, _from_labels)

@@ -26,6 +26,7 @@ class Rule:
     max_pairs_per_image: int
     min_difference: int
     nearest: int
+    with_unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,21 @@ def from_labels(
     max_pairs_per_image: int = 4,
     min_difference: int = 1,
     nearest: int = 5,
+    with_unfinished: bool = False,
 ) -> Built:
     """Build a pair dataset from a dataset folder; `nearest` 0 leaves it at equal prompts.
+
+    Images whose labels were not finished, or contradict one another, are left out and counted: their
+    counts say nothing. `with_unfinished` takes the former.
 
     Raises InvalidDataset for a bad dataset folder, CannotBuild where nothing comes out or `out`
     cannot be written.
     """
     if min(max_pairs_per_image, min_difference) < 1 or nearest < 0:
         raise CannotBuild("max_pairs_per_image and min_difference must be 1 at least, nearest 0")
-    rule = Rule(max_pairs_per_image, min_difference, nearest)
+    rule = Rule(max_pairs_per_image, min_difference, nearest, with_unfinished)
     dataset = read_dataset(dataset_folder, "all")
-    by_split, left_out = _pictures(dataset)
+    by_split, left_out = _pictures(dataset, rule)
     dropped: Counter[str] = Counter()
     matches = {split: match(pictures, rule, dropped) for split, pictures in by_split.items()}
     used = {
@@ -211,34 +216,57 @@ def _clearest_first(
     return -similarity, -negatives, -positives, hashes
 
 
-def _pictures(dataset: Dataset) -> tuple[dict[str, list[Labelled]], Counter[str]]:
+def _pictures(dataset: Dataset, rule: Rule) -> tuple[dict[str, list[Labelled]], Counter[str]]:
     """The pictures of each split that can be in a pair, and how many cannot and why.
 
-    A picture that stands in the dataset again, perhaps in another split, is taken once.
+    A picture that stands in the dataset again (the same bytes, or another size or compression of it) is
+    taken once: it cannot be better than itself.
     """
     by_split: dict[str, list[Labelled]] = {split: [] for split in SPLITS}
     left_out: Counter[str] = Counter()
-    positive = _count_positive(dataset.folder)
+    known = _read_known(dataset.folder)
     seen: set[str] = set()
     for example in dataset.examples:
-        prompt = example.texts.content
+        prompt, facts = example.texts.content, known[example.image_id]
         if not prompt:
             left_out["without_prompt"] += 1
-        elif example.sha256 in seen:
+        elif facts.picture in seen:
             left_out["repeated_picture"] += 1
+        elif not (facts.is_finished or rule.with_unfinished):
+            left_out["unfinished"] += 1
+        elif facts.contradicts:
+            left_out["contradicting"] += 1
         else:
-            seen.add(example.sha256)
-            counts = Counts(example.num_negative, positive[example.image_id])
+            seen.add(facts.picture)
+            counts = Counts(example.num_negative, facts.positive)
             by_split[example.split].append(
                 Labelled(example.image_id, example.sha256, example.path, prompt, counts)
             )
     return by_split, left_out
 
 
-def _count_positive(folder: Path) -> dict[str, int]:
-    """Positive attributes by image id; `read_dataset` has checked the lines."""
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a line says of an image beside its prompt; lines of earlier releases say less.
+
+    `picture` is the same for all files of one picture.
+    """
+
+    positive: int
+    is_finished: bool
+    contradicts: bool
+    picture: str
+
+
+def _read_known(folder: Path) -> dict[str, Facts]:
+    """Facts by image id; `read_dataset` has checked the lines."""
     return {
-        str(row["image_id"]): len(row["positive"])
+        str(row["image_id"]): Facts(
+            len(row["positive"]),
+            row.get("is_finished", True) is True,
+            bool(row.get("contradictions")),
+            str(row.get("picture_sha256") or row["sha256"]),
+        )
         for path in sorted(folder.glob("*/examples.jsonl"))
         for line in path.read_text(encoding="utf-8", errors="replace").split("\n")
         if line.strip()
@@ -275,6 +303,7 @@ def _origin(dataset: Dataset, rule: Rule) -> dict[str, Any]:
             "max_pairs_per_image": rule.max_pairs_per_image,
             "min_difference": rule.min_difference,
             "nearest": rule.nearest,
+            "with_unfinished": rule.with_unfinished,
             "similarity": MEASURE,
         },
     }

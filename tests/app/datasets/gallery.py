@@ -15,6 +15,7 @@ from app.agents.models import AgentRun
 from app.criteria.models import CriteriaVersion, Node
 from app.datasets.freezing import freeze_dataset
 from app.datasets.models import Dataset
+from app.datasets.selecting import Choice
 from app.images.importing import add_image, create_import
 from app.images.models import Image
 from app.jobs.models import Job
@@ -44,11 +45,17 @@ class Killed(BaseException):
 
 
 def picture(seed: int = 0, hue: int = RED, size: tuple[int, int] = (96, 64)) -> Pictures.Image:
-    """A saturated ramp of one hue that differs by seed."""
+    """A saturated ramp of one hue that differs by seed in its noise alone: files of one picture."""
     width, height = size
     pixels = np.random.default_rng(seed).integers(0, 20, (height, width, 3), dtype=np.uint8)
     pixels[..., hue] = np.linspace(20, 220, width)
     return Pictures.fromarray(pixels)
+
+
+def landscape(seed: int) -> Pictures.Image:
+    """A picture with large forms that no other seed has."""
+    cells = np.random.default_rng(seed).integers(0, 255, (6, 9, 3), dtype=np.uint8)
+    return Pictures.fromarray(cells).resize((180, 120), Pictures.Resampling.BICUBIC)
 
 
 def encoded(image: Pictures.Image, form: str = "PNG", **options: Any) -> bytes:
@@ -114,8 +121,11 @@ class Gallery:
         return run, self.db.get_one(Job, run.job_id)
 
     def freeze(self, name: str = "First", **options: Any) -> tuple[Dataset, Job]:
-        """Ask for a dataset."""
-        dataset = freeze_dataset(self.db, self.project, name=name, by=self.people.lea, **options)
+        """Ask for a dataset; `options` are those of a `Choice`."""
+        choice = Choice(**options)
+        dataset = freeze_dataset(
+            self.db, self.project, name=name, by=self.people.lea, choice=choice
+        )
         self.db.commit()
         return dataset, self.db.get_one(Job, dataset.job_id)
 

@@ -15,6 +15,7 @@ from app.accounts.models import Person
 from app.database import unit_of_work
 from app.datasets import freezing
 from app.datasets.models import Dataset
+from app.datasets.selecting import FRACTIONS
 from app.images import storage
 from app.jobs.models import OPEN_STATES, Job
 from app.projects.founding import get_project
@@ -76,15 +77,22 @@ def test_a_lead_freezes_by_the_page(
     assert "80 % train, 10 % validation, 10 % test" in page.text
     assert "No datasets yet" in page.text
     answer = browser.post(
-        PAGE, data={"name": " Spring\t paintings ", "salt": "pepper", "only_done": "true"}
+        PAGE,
+        data={
+            "name": " Spring\t paintings ",
+            "salt": "pepper",
+            "with_unfinished": "true",
+            "contradictions": "leave_out_images",
+        },
     )
     assert (answer.status_code, answer.headers["location"]) == (303, PAGE)
     dataset = db.scalars(select(Dataset)).one()
     assert (dataset.name, dataset.number) == ("Spring paintings", 1)
     assert dataset.options == {
         "salt": "pepper",
-        "fractions": freezing.FRACTIONS,
-        "only_done": True,
+        "fractions": FRACTIONS,
+        "only_done": False,
+        "contradictions": "leave_out_images",
     }
     assert (dataset.created_by, dataset.manifest_sha256) == (people.lea.id, None)
     job = db.get_one(Job, dataset.job_id)
@@ -110,7 +118,12 @@ def test_a_lead_freezes_by_the_api_and_loads_the_result(
         "bytes": 0,
         "folder": None,
         "sha256": None,
-        "options": {"salt": "morelli", "fractions": freezing.FRACTIONS, "only_done": False},
+        "options": {
+            "salt": "morelli",
+            "fractions": FRACTIONS,
+            "only_done": True,
+            "contradictions": "keep",
+        },
     }
     gallery.work(gallery.db.get_one(Job, dataset["job_id"]))
     ready = api.get(f"{API}/{dataset['id']}", headers=headers).json()

@@ -92,7 +92,12 @@ def test_a_lead_asks_for_pairs_by_labels(
     pairs, job = newest(db)
     assert (pairs.number, pairs.name, pairs.source) == (1, "By labels", "labels")
     assert (pairs.dataset_id, pairs.created_by) == (dataset.id, people.lea.id)
-    assert pairs.options == {"min_difference": 2, "nearest": 0, "max_pairs_per_image": 3}
+    assert pairs.options == {
+        "min_difference": 2,
+        "nearest": 0,
+        "max_pairs_per_image": 3,
+        "with_unfinished": False,
+    }
     assert (job.kind, job.queue, job.spec) == ("pair_dataset", "cpu", {"pair_dataset_id": pairs.id})
     lea.post(f"{PAGE}/by-labels", data=form | {"is_nearest": "true"})
     pairs, _ = newest(db)

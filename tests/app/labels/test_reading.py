@@ -61,7 +61,7 @@ TREE = Criteria(
         ("+a:confirmed +b:rejected", []),
         ("+a:confirmed -b:confirmed", ["flaw"]),
         ("-a:confirmed +b:confirmed", []),
-        ("+a:confirmed +deep:confirmed", []),
+        ("+a:confirmed +deep:confirmed", ["exclusive"]),
         ("+a:confirmed +old:confirmed", []),
         ("+old:confirmed -old:confirmed", []),
         ("+a:confirmed +b:confirmed -a:confirmed -c:confirmed", ["exclusive", "opposed", "flaw"]),

@@ -234,6 +234,7 @@ def test_the_manifest_says_what_the_pairs_were_made_from(tmp_path: Path) -> None
             "max_pairs_per_image": 4,
             "min_difference": 1,
             "nearest": 0,
+            "with_unfinished": False,
             "similarity": "tf-idf/1",
         },
     }

@@ -1,0 +1,264 @@
+"""What goes into a dataset and how: which images, what becomes of contradictions, which split.
+
+The survey before freezing and the build read through the same functions, so that what was shown is what
+is frozen (unless labels change in between: the manifest counts again).
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.database import Json
+from app.errors import Invalid
+from app.images.looks import group_alike
+from app.images.models import Image
+from app.labels.models import Label
+from app.labels.reading import find_effective_labels
+from app.projects.models import Project
+from taxonomy.contradictions import Contradiction, Held, contradictions
+from taxonomy.tree import Criteria
+
+FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
+DEFAULT_SALT = "morelli"
+BATCH = 500
+
+Rule: TypeAlias = Literal["keep", "leave_out_labels", "leave_out_images"]
+RULES: dict[Rule, str] = {
+    "keep": "Keep them; they are counted",
+    "leave_out_labels": "Leave out the labels that contradict",
+    "leave_out_images": "Leave out the images",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How a dataset is chosen: the options that a lead has."""
+
+    salt: str = DEFAULT_SALT
+    only_done: bool = True
+    contradictions: Rule = "keep"
+
+    def as_options(self) -> Json:
+        """As they stand in the dataset's row."""
+        return {
+            "salt": self.salt,
+            "fractions": FRACTIONS,
+            "only_done": self.only_done,
+            "contradictions": self.contradictions,
+        }
+
+    @classmethod
+    def of(cls, options: Json) -> "Choice":
+        """Of a dataset's row; those of earlier releases had fewer options."""
+        return cls(
+            salt=options.get("salt", DEFAULT_SALT),
+            only_done=bool(options.get("only_done", False)),
+            contradictions=options.get("contradictions", "keep"),
+        )
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image of the snapshot with its effective labels, as keys in tree order.
+
+    `contradictions` are those among its confirmed labels as they stand, before any rule.
+    """
+
+    image: Image
+    positive: tuple[str, ...]
+    negative: tuple[str, ...]
+    num_undecided: int = 0
+    is_finished: bool = True
+    contradictions: tuple[Contradiction, ...] = ()
+
+
+@dataclass
+class Tally:
+    """What was found while choosing: counted before anything is left out."""
+
+    left_out: Counter[str] = field(default_factory=Counter)
+    contradictions: Counter[str] = field(default_factory=Counter)
+    contradicting_images: int = 0
+    dropped_labels: int = 0
+
+
+def check_choice(choice: Choice) -> None:
+    """Raise Invalid where an option is none."""
+    if not 1 <= len(choice.salt) <= 80 or not choice.salt.isprintable():
+        raise Invalid("The salt has 1 to 80 printable characters.", field="salt")
+    if choice.contradictions not in RULES:
+        raise Invalid(f"The rule is one of {', '.join(RULES)}.", field="contradictions")
+
+
+def split_of(salt: str, image_sha256: str) -> str:
+    """The split an image belongs to: by the hash of salt and image alone, so that adding images
+    moves none of the others, and the same image never changes sides between datasets. Of files of one
+    picture that of the first imported one decides (`find_pictures`).
+    """
+    digest = hashlib.sha256(f"{salt}:{image_sha256}".encode()).digest()
+    place = int.from_bytes(digest[:8], "big") / 2**64
+    for name, fraction in FRACTIONS.items():
+        if place < fraction:
+            return name
+        place -= fraction
+    return "test"
+
+
+def find_pictures(db: Session, project: Project) -> dict[int, str]:
+    """For each image of the project the hash of the first imported file of the same picture.
+
+    All images count, not only those of a dataset: else an image that is finished later would take
+    others to another split. Images whose looks are not known yet stand for themselves.
+    """
+    rows = db.execute(
+        select(Image.id, Image.sha256, Image.pixels, Image.looks)
+        .where(Image.project_id == project.id)
+        .order_by(Image.id)
+    ).all()
+    leaders = group_alike([row.pixels or "" for row in rows], [row.looks or b"" for row in rows])
+    return {row.id: rows[leader].sha256 for row, leader in zip(rows, leaders, strict=True)}
+
+
+def read_examples(db: Session, project: Project, criteria: Criteria) -> Iterator[Example]:
+    """Every image of the project with its confirmed labels, by id.
+
+    One transaction sees one state of all of them when the caller has set REPEATABLE READ. Finished is
+    an image that is marked as done; in a project where nobody has marked one yet, an image without an
+    undecided label.
+    """
+    marked = select(Image.id).where(Image.project_id == project.id, Image.done_at.is_not(None))
+    uses_marks = db.scalar(marked.limit(1)) is not None
+    after = 0
+    while images := _next_images(db, project, after):
+        ids = [each.id for each in images]
+        labels = find_effective_labels(db, ids, criteria=criteria)
+        undecided = _count_undecided(db, ids)
+        for image in images:
+            held = labels[image.id]
+            open_labels = undecided.get(image.id, 0)
+            yield Example(
+                image,
+                held.positive,
+                held.negative,
+                num_undecided=open_labels,
+                is_finished=image.done_at is not None if uses_marks else not open_labels,
+                contradictions=contradictions(_held(held.positive, held.negative), criteria),
+            )
+        after = images[-1].id
+
+
+def _next_images(db: Session, project: Project, after: int) -> Sequence[Image]:
+    return db.scalars(
+        select(Image)
+        .where(Image.project_id == project.id, Image.id > after)
+        .order_by(Image.id)
+        .limit(BATCH)
+    ).all()
+
+
+def _count_undecided(db: Session, image_ids: Sequence[int]) -> dict[int, int]:
+    rows = db.execute(
+        select(Label.image_id, func.count())
+        .where(Label.image_id == func.any(list(image_ids)), Label.state == "proposed")
+        .group_by(Label.image_id)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _held(positive: Iterable[str], negative: Iterable[str]) -> set[Held]:
+    held: set[Held] = {(key, "positive") for key in positive}
+    return held | {(key, "negative") for key in negative}
+
+
+def choose(
+    examples: Iterable[Example], choice: Choice, criteria: Criteria, tally: Tally
+) -> Iterator[Example]:
+    """The images that go in, with the rule for contradictions applied; what does not is counted."""
+    for example in examples:
+        if not (example.positive or example.negative):
+            tally.left_out["without_label"] += 1
+            continue
+        if choice.only_done and not example.is_finished:
+            tally.left_out["unfinished"] += 1
+            continue
+        if example.contradictions:
+            tally.contradicting_images += 1
+            tally.contradictions.update(each.kind for each in example.contradictions)
+            if choice.contradictions == "leave_out_images":
+                tally.left_out["contradicting"] += 1
+                continue
+            if choice.contradictions == "leave_out_labels":
+                example = _without_contradictions(example, criteria, tally)
+                if not (example.positive or example.negative):
+                    tally.left_out["contradicting"] += 1
+                    continue
+        yield example
+
+
+def _without_contradictions(example: Example, criteria: Criteria, tally: Tally) -> Example:
+    held = _held(example.positive, example.negative)
+    # Taking out a positive attribute can leave its flaw alone, which is a contradiction too.
+    while found := contradictions(held, criteria):
+        wrong = {each for contradiction in found for each in contradiction.attributes}
+        tally.dropped_labels += len(held & wrong)
+        held -= wrong
+    return replace(
+        example,
+        positive=tuple(key for key in example.positive if (key, "positive") in held),
+        negative=tuple(key for key in example.negative if (key, "negative") in held),
+    )
+
+
+def count(chosen: Sequence[Example], pictures: dict[int, str], salt: str, tally: Tally) -> Json:
+    """The numbers of a dataset, as its page, its manifest, its job and the survey before it show them."""
+    splits = Counter(split_of(salt, pictures[each.image.id]) for each in chosen)
+    different = {pictures[each.image.id] for each in chosen}
+    return {
+        "images": len(chosen),
+        **{name: splits[name] for name in FRACTIONS},
+        "positive_labels": sum(len(each.positive) for each in chosen),
+        "negative_labels": sum(len(each.negative) for each in chosen),
+        "undecided_labels": sum(each.num_undecided for each in chosen),
+        "unfinished": sum(not each.is_finished for each in chosen),
+        "without_negative": sum(not each.negative for each in chosen),
+        "without_prompt": sum(not each.image.prompt for each in chosen),
+        "same_picture": len(chosen) - len(different),
+        "contradictions": tally.contradictions.total(),
+        "contradicting_images": tally.contradicting_images,
+        "contradictions_by_kind": dict(sorted(tally.contradictions.items())),
+        "labels_left_out": tally.dropped_labels,
+        "images_left_out": dict(sorted(tally.left_out.items())),
+    }
+
+
+# Before freezing ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What freezing now would give: the counts of the dataset, and its images."""
+
+    counts: Json
+    examples: list[Example]
+    splits: list[str]
+
+    @property
+    def rows(self) -> list[tuple[Example, str]]:
+        """The images with their splits, by id."""
+        return list(zip(self.examples, self.splits, strict=True))
+
+
+def survey(db: Session, project: Project, choice: Choice, criteria: Criteria) -> Survey:
+    """What would be frozen with these options. Raises Invalid for wrong ones."""
+    check_choice(choice)
+    tally = Tally()
+    chosen = list(choose(read_examples(db, project, criteria), choice, criteria, tally))
+    pictures = find_pictures(db, project)
+    counts = count(chosen, pictures, choice.salt, tally)
+    splits = [split_of(choice.salt, pictures[each.image.id]) for each in chosen]
+    return Survey(counts, chosen, splits)

@@ -1,0 +1,47 @@
+"""Which attributes cannot hold together."""
+
+from dataclasses import replace
+
+import pytest
+
+from taxonomy.contradictions import contradictions
+from taxonomy.tree import Attribute, Criteria, Dimension, Pair
+
+
+def pair(key: str, relation: str = "opposed") -> Pair:
+    positive, negative = Attribute(f"Good {key}"), Attribute(f"Bad {key}")
+    return Pair(key, relation, positive, negative)  # type: ignore[arg-type]
+
+
+INNER = Dimension(key="inner", name="Inner", pairs=(pair("deep"), pair("deeper", "flaw")))
+ONE_OF = Dimension("one-of", "One of", exclusive=True, dimensions=(INNER,), pairs=(pair("near"),))
+TREE = Criteria("Test", dimensions=(ONE_OF, Dimension("free", "Free", pairs=(pair("open"),))))
+
+
+@pytest.mark.parametrize(
+    ("held", "kinds"),
+    [
+        ("+near", []),
+        ("+near +open", []),
+        ("+near +deep", ["exclusive"]),
+        ("+deep +deeper", ["exclusive"]),
+        ("+near +deep +deeper", ["exclusive"]),
+        ("-near -deep", []),
+        ("+open -open", ["opposed"]),
+        ("-deeper", ["flaw"]),
+        ("+deeper -deeper", []),
+        ("+near +deep -deep -deeper", ["exclusive", "opposed", "flaw"]),
+        ("", []),
+    ],
+)
+def test_what_cannot_hold_together(held: str, kinds: list[str]) -> None:
+    polarity = {"+": "positive", "-": "negative"}
+    named = {(each[1:], polarity[each[0]]) for each in held.split()}
+    assert [each.kind for each in contradictions(named, TREE)] == kinds
+
+
+def test_retired_branches_do_not_count() -> None:
+    retired = replace(ONE_OF, dimensions=(replace(INNER, retired=True),))
+    tree = replace(TREE, dimensions=(retired, *TREE.dimensions[1:]))
+    held = {("near", "positive"), ("deep", "positive"), ("deep", "negative")}
+    assert contradictions(held, tree) == ()
