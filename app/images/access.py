@@ -1,13 +1,14 @@
 """Loads images and their bytes, and takes in uploads only after the right to them is known."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path as FilePath
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from app.errors import Invalid
+from app.errors import Conflict, Invalid
 from app.images import finding, keeping, storage, uploads
 from app.images.models import Image
 from app.images.receiving import Receiver, too_large
@@ -65,8 +66,39 @@ async def uploaded_files(request: Request, project: LeadProject) -> AsyncIterato
         raise
 
 
+Token = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+PartNumber = Annotated[int, Path(ge=0, lt=100_000)]
+
+
+async def uploaded_part(
+    request: Request, project: LeadProject, token: Token, number: PartNumber
+) -> None:
+    """Policy: leads of the project; one part of an upload, whose token the browser made.
+
+    Sent again it replaces what came before, so that a part that broke off costs only itself.
+    """
+    del project
+    if uploads.read_names(uploads.upload_folder(token)) is not None:
+        raise Conflict("This upload has been imported already.")
+    folder = await run_in_threadpool(uploads.make_part, token, number)
+    await _receive_into(request, folder, await run_in_threadpool(_room_in, token))
+    await run_in_threadpool(uploads.keep_part, token, number)
+
+
+def _room_in(token: str) -> int:
+    limit = settings().max_upload_mb * 1024 * 1024
+    return max(0, limit - uploads.bytes_of(token))
+
+
+UploadedPart = Depends(uploaded_part, scope="function")
+
+
 async def _receive(request: Request, token: str, limit: int) -> list[str]:
     folder = await run_in_threadpool(uploads.make_upload_folder, token)
+    return await _receive_into(request, folder, limit)
+
+
+async def _receive_into(request: Request, folder: FilePath, limit: int) -> list[str]:
     receiver = Receiver(folder, request.headers.get("content-type", ""), limit_bytes=limit)
     try:
         async for chunk in request.stream():

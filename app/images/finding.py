@@ -187,6 +187,18 @@ def get_import(db: Session, project: Project, import_id: int) -> tuple[ImageImpo
     return row[0], row[1]
 
 
+def import_of_upload(db: Session, project: Project, token: str) -> int | None:
+    """The import that was made of an upload, or None."""
+    return db.scalar(
+        select(ImageImport.id)
+        .join(Job, Job.id == ImageImport.job_id)
+        .where(
+            ImageImport.project_id == project.id,
+            Job.spec["source"]["token"].astext == token,
+        )
+    )
+
+
 def find_imports(
     db: Session, project: Project, *, before: int | None = None, limit: int = 20
 ) -> list[tuple[ImageImport, Job | None]]:

@@ -8,11 +8,22 @@ from starlette.responses import Response
 from app.accounts.access import CurrentPerson
 from app.errors import Invalid
 from app.images import finding
-from app.images.access import Cursor, KnownTag, PathKey, ProjectImage, UploadedFiles, picture
+from app.images.access import (
+    Cursor,
+    KnownTag,
+    PartNumber,
+    PathKey,
+    ProjectImage,
+    Token,
+    UploadedFiles,
+    UploadedPart,
+    picture,
+)
 from app.images.forms import ImportForm
 from app.images.importing import start_import
 from app.images.models import ImageImport
-from app.images.sources import Source, folder_source, url_source
+from app.images.sources import Source, folder_source, upload_source, url_source
+from app.images.uploads import join_parts
 from app.jobs.models import OPEN_STATES, Job
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
@@ -123,6 +134,30 @@ def upload_images(
 ) -> Response:
     """Import uploaded files."""
     return _start(db, project, source, person, answer)
+
+
+@router.post(
+    IMAGES + "/import/parts/{token}/{number}", status_code=204, dependencies=[UploadedPart]
+)
+def upload_part(project: LeadProject, token: Token, number: PartNumber) -> None:
+    """One part of a large upload; nothing is imported before all have come."""
+    del project, token, number
+
+
+@router.post(IMAGES + "/import/parts/{token}")
+def import_parts(
+    project: LeadProject,
+    db: Db,
+    person: CurrentPerson,
+    answer: Answering,
+    token: Token,
+    parts: Annotated[int, Query(ge=1, le=100_000)],
+) -> Response:
+    """Import the parts of an upload as one. Asked again it leads to the same import."""
+    before = finding.import_of_upload(db, project, token)
+    if before is not None:
+        return answer.done(go_to=answer.path("show_import", project=project.slug, import_id=before))
+    return _start(db, project, upload_source(token, join_parts(token, parts)), person, answer)
 
 
 @router.get(IMAGES + "/imports/{import_id}")

@@ -6,6 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
+from app.errors import Invalid
 from app.settings import settings
 
 KEEP_SECONDS = 7 * 24 * 3600
@@ -49,6 +50,57 @@ def read_names(folder: Path) -> list[str] | None:
         names: list[str] = json.loads((folder / NAMES).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    return names
+
+
+# A large upload comes in parts, each of which can be sent again -------------------------------------
+
+
+def make_part(token: str, number: int) -> Path:
+    """An empty folder for a part under way; whatever an earlier try left of this number is gone."""
+    folder = make_upload_folder(token) / f"part-{number}.new"
+    for left in (folder, folder.with_suffix("")):
+        shutil.rmtree(left, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def keep_part(token: str, number: int) -> None:
+    """A part has come in whole; it takes the place of an earlier one of this number."""
+    folder = upload_folder(token) / f"part-{number}"
+    shutil.rmtree(folder, ignore_errors=True)
+    (upload_folder(token) / f"part-{number}.new").rename(folder)
+
+
+def bytes_of(token: str) -> int:
+    """How many bytes of an upload are here."""
+    folder = upload_folder(token)
+    return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
+
+
+def join_parts(token: str, number: int) -> list[str]:
+    """Make one upload of its parts 0 to `number` - 1; returns the names of the files in order.
+
+    Called again it returns the same. Raises Invalid where a part is missing.
+    """
+    folder = upload_folder(token)
+    known = read_names(folder)
+    if known is not None:
+        return known
+    parts = [folder / f"part-{each}" for each in range(number)]
+    if any(read_names(each) is None for each in parts):
+        raise Invalid(
+            "Not all parts of the upload have come in.", field="parts", hint="Please send it again."
+        )
+    names: list[str] = []
+    for part in parts:
+        for at, name in enumerate(read_names(part) or []):
+            source = part / str(at)
+            # A join that was cut short has moved some of them already.
+            if source.exists():
+                source.rename(folder / str(len(names)))
+            names.append(name)
+    write_names(folder, names)
     return names
 
 

@@ -1,4 +1,4 @@
-// The wall by keyboard, and what an upload says while it goes.
+// The wall by keyboard.
 
 import { onKeys } from "./keys.js";
 
@@ -110,50 +110,4 @@ if (document.getElementById("wall")) {
     },
   });
   onKeys({ Escape: () => search.blur() }, { field: "#wall-search" });
-}
-
-const form = document.querySelector("form[data-upload]");
-const said = document.getElementById("upload-said");
-const bar = document.getElementById("upload-progress");
-const size = (bytes) =>
-  bytes < 1048576 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / 1048576).toFixed(bytes < 10485760 ? 1 : 0)} MiB`;
-
-const weigh = () => {
-  const files = [...form.elements.files.files];
-  const total = files.reduce((sum, file) => sum + file.size, 0);
-  const limit = Number(form.dataset.limitMb) * 1048576;
-  const isTooLarge = total > limit;
-  said.textContent = files.length
-    ? `${files.length} file${files.length === 1 ? "" : "s"}, ${size(total)}${isTooLarge ? `: more than the ${size(limit)} that one upload may have` : ""}`
-    : "";
-  form.querySelector("button[type=submit]").disabled = isTooLarge;
-};
-
-if (form) {
-  const drop = form.querySelector(".drop");
-  form.elements.files.addEventListener("change", weigh);
-  for (const name of ["dragenter", "dragover"]) {
-    drop.addEventListener(name, (event) => {
-      event.preventDefault();
-      drop.classList.add("is-over");
-    });
-  }
-  for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("is-over"));
-  drop.addEventListener("drop", (event) => {
-    event.preventDefault();
-    if (!event.dataTransfer.files.length) return;
-    form.elements.files.files = event.dataTransfer.files;
-    weigh();
-  });
-  form.addEventListener("htmx:xhr:progress", (event) => {
-    const { loaded, total } = event.detail;
-    if (!total) return;
-    bar.hidden = false;
-    bar.value = loaded / total;
-    said.textContent = loaded < total ? `${size(loaded)} of ${size(total)} sent` : "Sent; the import begins";
-  });
-  form.addEventListener("htmx:afterRequest", () => {
-    bar.hidden = true;
-    weigh();
-  });
 }

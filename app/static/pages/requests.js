@@ -76,6 +76,24 @@ export const request = async (address, { json, headers = {}, seconds = SECONDS, 
   return answer;
 };
 
+// Sends a form with files and tells how many bytes are on their way; fetch cannot. What fails is thrown
+// as Failed. Returns where the answer leads.
+export const send = (address, body, { onProgress = () => {} } = {}) =>
+  new Promise((resolve, reject) => {
+    const asked = new XMLHttpRequest();
+    asked.open("POST", address);
+    asked.setRequestHeader("HX-Request", "true");
+    asked.upload.addEventListener("progress", ({ loaded }) => onProgress(loaded));
+    asked.addEventListener("error", () => reject(new Failed(0)));
+    asked.addEventListener("abort", () => reject(new Failed(0)));
+    asked.addEventListener("load", () => {
+      const leads = asked.getResponseHeader("HX-Redirect");
+      if (signInOf(leads)) return reject(new Failed(401));
+      return asked.status < 400 ? resolve(leads) : reject(failedOf(asked));
+    });
+    asked.send(body);
+  });
+
 // News that the server sends by itself. `hears` maps their names to what they do; "error" among them.
 export const listenTo = (address, hears) => {
   const stream = new EventSource(address);

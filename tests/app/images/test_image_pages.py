@@ -263,6 +263,53 @@ def test_uploads_files_and_shows_what_came_of_them(
     assert not any(settings().uploads_folder.glob("*/"))
 
 
+TOKEN = "0123456789abcdef" * 2
+PARTS = f"{WALL}/import/parts/{TOKEN}"
+
+
+def part(*files: tuple[str, bytes]) -> list[tuple[str, tuple[str, bytes]]]:
+    return [("files", each) for each in files]
+
+
+def test_an_upload_in_parts_is_one_import(
+    db: Session, htmx: TestClient, people: Cast, sign_in: SignIn
+) -> None:
+    client = sign_in(htmx, people.lea)
+    first = part(("room 3/b.png", corpus.png(1)), ("list.csv", b"file,prompt\nroom 3/a.png,one\n"))
+    assert client.post(f"{PARTS}/0", files=part(("half.png", b"x"))).status_code == 204
+    assert client.post(f"{PARTS}/0", files=first).status_code == 204
+    too_early = client.post(f"{PARTS}?parts=2")
+    assert too_early.status_code == 422 and "Not all parts" in too_early.text
+    assert client.post(f"{PARTS}/1", files=part(("room 3/a.png", corpus.png(2)))).status_code == 204
+    answer = client.post(f"{PARTS}?parts=2")
+    row, spec = spec_of(db)
+    assert answer.headers["HX-Redirect"] == f"{WALL}/imports/{row.id}"
+    assert client.post(f"{PARTS}?parts=2").headers["HX-Redirect"] == f"{WALL}/imports/{row.id}"
+    assert client.post(f"{PARTS}/2", files=first).status_code == 409
+    assert run(row.id, spec) == {"added": 2, "duplicates": 0, "refused": 0}
+    found = db.execute(select(Image.name, Image.prompt).order_by(Image.id)).all()
+    assert [tuple(each) for each in found] == [("room 3/a.png", "one"), ("room 3/b.png", "")]
+
+
+def test_parts_have_the_limit_of_the_whole_and_are_for_leads(
+    db: Session, htmx: TestClient, people: Cast, sign_in: SignIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(htmx, people.ada)
+    assert htmx.post(f"{PARTS}/0", files=part(("a.png", b"x"))).status_code == 403
+    assert not settings().uploads_folder.exists()
+    monkeypatch.setattr(settings(), "max_upload_mb", 1)
+    client = sign_in(htmx, people.lea)
+    assert client.post(f"{PARTS}/0", files=part(("a.png", bytes(700_000)))).status_code == 204
+    assert client.post(f"{PARTS}/1", files=part(("b.png", bytes(700_000)))).status_code in (
+        413,
+        422,
+    )
+    assert client.post(f"{PARTS}/0", files=part(("a.png", bytes(700_000)))).status_code == 204
+    for token in ("../../etc", "A" * 32, TOKEN[:-1]):
+        address = f"{WALL}/import/parts/{token}/0"
+        assert client.post(address, files=part(("a.png", b"x"))).status_code in (404, 405, 422)
+
+
 def test_htmx_is_sent_to_the_import(
     db: Session, htmx: TestClient, people: Cast, sign_in: SignIn
 ) -> None:
