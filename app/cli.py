@@ -30,6 +30,12 @@ criteria_cli = typer.Typer(
 agent_cli = typer.Typer(
     help="Have an agent propose labels.", no_args_is_help=True, rich_markup_mode=None
 )
+account_cli = typer.Typer(
+    help="Accounts: a link with which someone sets a new password.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+cli.add_typer(account_cli, name="account")
 cli.add_typer(criteria_cli, name="criteria")
 cli.add_typer(agent_cli, name="agent")
 
@@ -88,6 +94,27 @@ def up(
         report=typer.echo,
         with_web=web,
         with_worker=worker,
+    )
+
+
+@account_cli.command("link")
+def account_link(
+    email: Annotated[str, typer.Argument(help="The e-mail address of the account.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a link with which the owner of an account sets a new password: once, within a day."""
+    from app.database import unit_of_work
+    from app.projects.recovering import create_account_link, find_person
+    from app.settings import settings
+
+    with database(), unit_of_work() as db:
+        link, token = create_account_link(db, find_person(db, email), by=None)
+        address = f"{settings().public_address}/new-password/{token}"
+        expires = link.expires_at
+    show(
+        {"link": address, "expires_at": expires.isoformat()},
+        as_json=as_json,
+        words=lambda: address,
     )
 
 

@@ -277,7 +277,7 @@ def _measure_all(wanted: Any, link: str) -> None:
         ids = list(db.scalars(select(Run.id).where(Run.kind == "cpo_s").order_by(Run.id)))
     address = f"http://127.0.0.1:{settings().port}"
     with httpx2.Client(base_url=address, follow_redirects=True, timeout=60) as client:
-        client.get(f"/welcome/{link}")
+        client.post(f"/welcome/{link}", headers={"Sec-Fetch-Site": "same-origin"})
         measure_api(client, ids[0], wanted.steps, wanted.repeats)
         cookies = [
             {"name": each.name, "value": each.value or "", "url": address}

@@ -105,7 +105,7 @@ def _measure_all(runs: int, link: str, token: str) -> None:
         ids = list(db.scalars(text("SELECT id FROM image ORDER BY id")))
     address = f"http://127.0.0.1:{settings().port}"
     with httpx2.Client(base_url=address, follow_redirects=True, timeout=60) as client:
-        client.get(f"/welcome/{link}")
+        client.post(f"/welcome/{link}", headers={"Sec-Fetch-Site": "same-origin"})
         made = client.post(
             f"/api/v1/projects/{seeding.SLUG}/audits",
             json={"name": "bench", "sample_size": 100, "min_labels": 5, "seed": 1},

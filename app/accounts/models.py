@@ -44,11 +44,14 @@ class SignIn(Model):
 
 
 class OneTimeLink(Model):
-    """A link that may be opened once: the first lead's sign-in, or an invitation to a project."""
+    """A link that may be used once: the first lead's sign-in, an invitation to a project, or a new
+    password for the account of `person_id`. Opening it uses nothing up; its button does.
+    """
 
     __tablename__ = "one_time_link"
     __table_args__ = (
-        CheckConstraint("kind IN ('first_lead', 'invitation')", name="kind"),
+        CheckConstraint("kind IN ('first_lead', 'invitation', 'account')", name="kind"),
+        CheckConstraint("(kind = 'account') = (person_id IS NOT NULL)", name="account"),
         CheckConstraint(
             "(kind = 'invitation') = (project_id IS NOT NULL AND role IS NOT NULL)",
             name="invitation",
@@ -60,6 +63,7 @@ class OneTimeLink(Model):
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     project_id: Mapped[int | None] = mapped_column(ForeignKey("project.id"), index=True)
     role: Mapped[str | None]
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
     note: Mapped[str] = mapped_column(server_default="")
     created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     created_at: Mapped[Created]

@@ -1,5 +1,7 @@
 """Passwords: argon2id with the parameters of the OWASP password storage cheat sheet."""
 
+import unicodedata
+
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -23,8 +25,18 @@ COMMON = frozenset(
 NOBODY = HASHER.hash("nobody has this password")
 
 
+def normal_form(password: str) -> str:
+    """A password as it is hashed: Unicode form NFKC, as NIST SP 800-63B advises.
+
+    One keyboard sends an accented letter whole, another as letter and accent; one input method sends
+    full-width letters. To the person they are the same. Case and blanks stay as typed.
+    """
+    return unicodedata.normalize("NFKC", password)
+
+
 def hash_password(password: str) -> str:
     """The argon2id hash of a new password. Raises Invalid where it is too easy to guess."""
+    password = normal_form(password)
     if not SHORTEST <= len(password) <= LONGEST:
         raise Invalid(f"Use {SHORTEST} to {LONGEST} characters.", field="password")
     if password.lower() in COMMON or len(set(password)) < 4:
@@ -34,8 +46,30 @@ def hash_password(password: str) -> str:
 
 def is_password(stored: str | None, password: str) -> bool:
     """Whether `password` is the stored one; takes its time for an unknown account, too."""
-    try:
-        HASHER.verify(stored or NOBODY, password)
-    except (VerificationError, InvalidHashError):
-        return False
-    return stored is not None
+    return _matching(stored, password) is not None
+
+
+def renewed_hash(stored: str, password: str) -> str | None:
+    """A new hash for a password that was found right, where the stored one was made in another form or
+    with other parameters; None where it is as it should be.
+    """
+    normal = normal_form(password)
+    if _matching(stored, password) == normal and not HASHER.check_needs_rehash(stored):
+        return None
+    return HASHER.hash(normal)
+
+
+def _matching(stored: str | None, password: str) -> str | None:
+    """The form of the password that the hash was made of, or None.
+
+    Hashes of earlier releases were made of whatever the browser sent: as typed now, whole or taken apart.
+    """
+    forms = [normal_form(password), password]
+    forms += [unicodedata.normalize(form, password) for form in ("NFC", "NFD")]
+    for form in dict.fromkeys(forms):
+        try:
+            HASHER.verify(stored or NOBODY, form)
+        except (VerificationError, InvalidHashError):
+            continue
+        return form if stored is not None else None
+    return None

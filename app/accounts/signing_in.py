@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person, SignIn, SignInFailure
-from app.accounts.passwords import hash_password, is_password
+from app.accounts.passwords import hash_password, is_password, renewed_hash
 from app.accounts.presence import note_sign_in
 from app.errors import Invalid, NotFound, TooMany
 
@@ -18,6 +19,8 @@ IDLE = timedelta(days=14)
 WINDOW = timedelta(minutes=15)
 FREE_TRIES = 5
 TRIES_PER_ADDRESS = 60
+# What copying brings along and nobody sees: zero-width spaces and joiners, a byte order mark.
+UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
 
 
 def token_hash(token: str) -> bytes:
@@ -30,9 +33,26 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
+def fold_email(email: str) -> str:
+    """An e-mail address as it is stored and compared: the one place that decides which are the same.
+
+    Capitals, blanks around it and ways to write an accent do not count.
+    """
+    return unicodedata.normalize("NFKC", email).strip().strip(UNSEEN).lower()
+
+
+def find_by_email(db: Session, email: str) -> Person | None:
+    """The account with this e-mail address."""
+    # Earlier releases stored addresses without the normal form of accents.
+    written = {fold_email(email), email.strip().lower()}
+    found = db.scalars(select(Person).where(Person.email.in_(written)).order_by(Person.id)).all()
+    exact = [each for each in found if each.email == fold_email(email)]
+    return next(iter([*exact, *found]), None)
+
+
 def tidy_email(email: str) -> str:
     """An e-mail address as it is stored. Raises Invalid where it cannot be one."""
-    tidy = email.strip().lower()
+    tidy = fold_email(email)
     name, at, host = tidy.partition("@")
     if not (name and at and host) or any(c.isspace() for c in tidy) or len(tidy) > 254:
         raise Invalid("This is not an e-mail address.", field="email")
@@ -69,14 +89,16 @@ def check_password(db: Session, email: str, password: str, *, address: str) -> P
     Raises Invalid with the same words for a wrong password and an unknown account, TooMany where
     someone is guessing. The failure is recorded, so let the transaction commit.
     """
-    email = email.strip().lower()
+    email = fold_email(email)
     _refuse_guessing(db, email, address)
-    person = db.scalar(select(Person).where(Person.email == email))
+    person = find_by_email(db, email)
     known = is_password(person.password_hash if person else None, password)
     if person is None or not known or person.disabled_at is not None:
         db.add(SignInFailure(email=email, address=address))
         db.flush()
         raise Invalid("E-mail address or password is wrong.", field="password")
+    if person.password_hash and (renewed := renewed_hash(person.password_hash, password)):
+        person.password_hash = renewed
     return person
 
 
@@ -150,6 +172,13 @@ def set_password(
     """Set a new password and end all other sign-ins. The old one is asked for where there is one."""
     if person.password_hash is not None and not is_password(person.password_hash, old or ""):
         raise Invalid("The present password is wrong.", field="old")
+    replace_password(db, person, password, keep=keep)
+
+
+def replace_password(
+    db: Session, person: Person, password: str, *, keep: SignIn | None = None
+) -> None:
+    """Set a new password without asking for the old one, and end all sign-ins but `keep`."""
     person.password_hash = hash_password(password)
     ended = update(SignIn).where(SignIn.person_id == person.id, SignIn.ended_at.is_(None))
     if keep is not None:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from app.accounts.access import CurrentPerson
 from app.accounts.models import OneTimeLink
 from app.errors import NotAllowed
-from app.projects import founding, inviting
+from app.projects import founding, inviting, recovering
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.schemas import (
     InvitationIn,
@@ -16,6 +16,7 @@ from app.projects.schemas import (
     InvitationsOut,
     MemberOut,
     MembersOut,
+    PasswordLinkOut,
     ProjectIn,
     ProjectOut,
     ProjectsOut,
@@ -100,6 +101,22 @@ def api_remove_member(person_id: int, db: Db, project: LeadProject) -> Response:
     """Take a member out of the project; what they did stays."""
     founding.remove_member(db, project, founding.get_member(db, project, person_id))
     return Response(status_code=204)
+
+
+@router.post("/projects/{project}/people/{person_id}/password-link", status_code=201)
+def api_create_password_link(
+    request: Request, person_id: int, db: Db, project: LeadProject, person: CurrentPerson
+) -> PasswordLinkOut:
+    """A link with which a member who forgot the password sets a new one; it is in this answer only.
+
+    It works once, within a day. 403 where the member is an operator or in a project that you do not lead.
+    """
+    member = founding.get_member(db, project, person_id)
+    link, token = recovering.create_account_link(db, member, by=person)
+    path = request.app.url_path_for("show_recovery", token=token)
+    return PasswordLinkOut(
+        person_id=member.id, link=settings().public_address + str(path), expires_at=link.expires_at
+    )
 
 
 def _invitation(link: OneTimeLink, address: str | None = None) -> InvitationOut:

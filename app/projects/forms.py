@@ -32,3 +32,9 @@ class RoleForm(Fields):
     """A member's new role."""
 
     role: str = Field(min_length=1)
+
+
+class RecoveryForm(Fields):
+    """A new password for the account that a link opens."""
+
+    password: str = Field(min_length=1, max_length=256)

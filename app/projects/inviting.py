@@ -1,4 +1,4 @@
-"""Links that may be opened once: the first lead's, and invitations to a project.
+"""Links that may be used once: the first lead's, and invitations to a project.
 
 They stand in this room, above accounts, because taking one gives a role in a project.
 """
@@ -11,7 +11,13 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import OneTimeLink, Person
 from app.accounts.passwords import hash_password
-from app.accounts.signing_in import new_token, tidy_email, tidy_person_name, token_hash
+from app.accounts.signing_in import (
+    find_by_email,
+    new_token,
+    tidy_email,
+    tidy_person_name,
+    token_hash,
+)
 from app.errors import Invalid, NotFound
 from app.projects.founding import set_role
 from app.projects.models import ROLES, Membership, Project
@@ -98,11 +104,17 @@ def get_link(db: Session, token: str, kind: str, *, lock: bool = False) -> OneTi
         and link.expires_at > datetime.now(UTC)
     )
     if link is None or not stands:
-        raise NotFound(
-            "This link has been used, revoked, or is too old.",
-            hint="Ask for a new one; `morelli up` prints a new sign-in link at each start.",
-        )
+        raise link_is_dead()
     return link
+
+
+def link_is_dead() -> NotFound:
+    """What is said of a link that opens nothing, whatever the reason."""
+    return NotFound(
+        "This link has been used, revoked, or is too old.",
+        hint="Ask for a new one: a lead of your project or the operator makes it. Who runs this "
+        "installation finds a new sign-in link in the output of morelli up at each start.",
+    )
 
 
 def take_first_lead_link(db: Session, token: str) -> Person:
@@ -140,11 +152,12 @@ def take_invitation(
     link = get_link(db, token, "invitation", lock=True)
     if person is None:
         email = tidy_email(email)
-        if db.scalar(select(Person.id).where(Person.email == email)) is not None:
+        if find_by_email(db, email) is not None:
             raise Invalid(
                 "There is an account with this e-mail address.",
                 field="email",
-                hint="Sign in with it first, then open this link again.",
+                hint="Sign in with it first, then open this link again. If you forgot the password, ask a "
+                "lead of your project for a link that sets a new one.",
             )
         person = Person(
             email=email, name=tidy_person_name(name), password_hash=hash_password(password)

@@ -9,9 +9,9 @@ from app.accounts import signing_in
 from app.accounts.access import CurrentPerson, Public, Visitor, set_cookie
 from app.accounts.models import Person
 from app.errors import AppError, Invalid, NotAllowed
-from app.projects import founding, inviting
+from app.projects import founding, inviting, recovering
 from app.projects.access import AnnotatorProject, LeadProject
-from app.projects.forms import InvitationForm, JoinForm, ProjectForm, RoleForm
+from app.projects.forms import InvitationForm, JoinForm, ProjectForm, RecoveryForm, RoleForm
 from app.projects.models import ROLES, Project
 from app.settings import settings
 from app.web.answer import Answering
@@ -61,6 +61,8 @@ def _people(
     status: int = 200,
     form: Form[InvitationForm] | None = None,
     link: str | None = None,
+    password_link: str | None = None,
+    password_for: Person | None = None,
     after: int = 0,
     problem: AppError | None = None,
 ) -> Response:
@@ -74,6 +76,8 @@ def _people(
         roles=ROLES,
         form=form or Form(),
         link=link,
+        password_link=password_link,
+        password_for=password_for,
         problem=problem,
     )
 
@@ -133,6 +137,20 @@ def submit_role(
     return RedirectResponse(answer.path("show_people", project=project.slug), 303)
 
 
+@router.post("/projects/{project}/people/{person_id}/password-link")
+def submit_password_link(
+    person_id: int, db: Db, answer: Answering, project: LeadProject, person: CurrentPerson
+) -> Response:
+    """Make a link with which a member sets a new password; the page shows it once."""
+    member = founding.get_member(db, project, person_id)
+    try:
+        _, token = recovering.create_account_link(db, member, by=person)
+    except NotAllowed as error:
+        return _people(db, answer, project, status=403, problem=error)
+    link = settings().public_address + answer.path("show_recovery", token=token)
+    return _people(db, answer, project, password_link=link, password_for=member)
+
+
 @router.post("/projects/{project}/people/{person_id}/remove")
 def submit_removal(person_id: int, db: Db, answer: Answering, project: LeadProject) -> Response:
     """Take a member out of the project."""
@@ -157,16 +175,45 @@ def _sign_in(request: Request, db: Db, person: Person, go_to: str) -> Response:
 
 
 @router.get("/welcome/{token}", dependencies=[Public])
+def show_welcome(token: str, db: Db, answer: Answering) -> Response:
+    """The link that `morelli up` prints. Opening it uses nothing up: mail scanners, previews and browsers
+    that load addresses ahead open links, too.
+    """
+    inviting.get_link(db, token, "first_lead")
+    return answer.show("projects/welcome.html", token=token)
+
+
+@router.post("/welcome/{token}", dependencies=[Public])
 def take_first_lead_link(request: Request, token: str, db: Db, answer: Answering) -> Response:
-    """The link that `morelli up` prints: signs the first lead in, once."""
-    purpose = request.headers.get("sec-purpose", "") + request.headers.get("purpose", "")
-    if "prefetch" in purpose:
-        # A browser that loads the address ahead of the person must not use the link up.
-        return Response(status_code=503)
+    """Sign the first lead in, once."""
     person = inviting.take_first_lead_link(db, token)
     projects = founding.find_projects(db, person)
     here = answer.path("show_dashboard", project=projects[0][0].slug) if projects else "/"
     return _sign_in(request, db, person, here)
+
+
+@router.get("/new-password/{token}", dependencies=[Public])
+def show_recovery(token: str, db: Db, answer: Answering) -> Response:
+    """Whose password the link sets, and a form for it."""
+    _, owner = recovering.find_account(db, token)
+    return answer.show("projects/recovery.html", owner=owner, token=token, form=Form())
+
+
+@router.post("/new-password/{token}", dependencies=[Public])
+def submit_recovery(
+    request: Request,
+    token: str,
+    db: Db,
+    answer: Answering,
+    form: Annotated[Form[RecoveryForm], Depends(submitted(RecoveryForm))],
+) -> Response:
+    """Set the password, end other sessions, and sign in."""
+    if not form.errors:
+        with form.attempt():
+            owner = recovering.take_account_link(db, token, form.values.password)
+            return _sign_in(request, db, owner, "/")
+    _, owner = recovering.find_account(db, token)
+    return answer.show("projects/recovery.html", status=422, owner=owner, token=token, form=form)
 
 
 @router.get("/invitations/{token}")

@@ -80,3 +80,11 @@ class RoleIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     role: Role
+
+
+class PasswordLinkOut(BaseModel):
+    """A link with which a person sets a new password, once."""
+
+    person_id: int
+    link: str
+    expires_at: datetime

@@ -43,7 +43,15 @@ def test_names_of_routes_are_unique() -> None:
 
 def test_strangers_reach_nothing(api: TestClient) -> None:
     """Every route but the open ones refuses someone who has not signed in."""
-    open_to_all = ("/healthz", "/readyz", "/sign-in", "/welcome/", "/invitations/", "/audit/")
+    open_to_all = (
+        "/healthz",
+        "/readyz",
+        "/sign-in",
+        "/welcome/",
+        "/invitations/",
+        "/new-password/",
+        "/audit/",
+    )
     answered = []
     for route in ROUTES:
         if route.path.startswith(open_to_all) or route.path.startswith("/api/v1/audit/"):

@@ -131,6 +131,7 @@ def found_project(lead: Window, house: House) -> Api:
     """Sign in with the one-time link, make a project with the painting criteria, and a token."""
     page = lead.page
     page.goto(house.link)
+    page.get_by_role("button", name="Sign in").click()
     page.goto("/account")
     page.get_by_label("What is the new token for?").fill("every page")
     page.get_by_role("button", name="Make a token").click()

@@ -62,6 +62,7 @@ def read_step(page: Page, share: float) -> int:
 def test_the_page_of_a_run(house: House, open_one: Callable[[], Window]) -> None:
     window = open_one()
     window.page.goto(house.link)
+    window.page.get_by_role("button", name="Sign in").click()
     runs = seed(house)
     look_at_one_run(window, *runs)
     lay_runs_over_each_other(window, *runs)

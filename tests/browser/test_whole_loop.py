@@ -120,6 +120,7 @@ def test_the_whole_loop(house: House, open_one: Callable[[], Window]) -> None:
 def open_accounts(loop: Loop, open_one: Callable[[], Window]) -> list[Window]:
     page = loop.page
     page.goto(loop.house.link)
+    page.get_by_role("button", name="Sign in").click()
     page.get_by_role("link", name="First lead").click()
     page.get_by_label("Name", exact=True).fill("Giovanna")
     page.get_by_label("E-mail address").fill("giovanna@example.org")
