@@ -26,6 +26,8 @@ from app.criteria import pages as criteria_pages
 from app.database import serving_requests
 from app.datasets import api as datasets_api
 from app.datasets import pages as datasets_pages
+from app.erasing import api as erasing_api
+from app.erasing import pages as erasing_pages
 from app.health import router as health
 from app.images import api as images_api
 from app.images import pages as images_pages
@@ -74,6 +76,8 @@ ROUTERS = [
     audits_api.router,
     datasets_pages.router,
     datasets_api.router,
+    erasing_pages.router,
+    erasing_api.router,
     runs_pages.router,
     runs_api.router,
 ]

@@ -29,7 +29,14 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("tests")
 
-APPEND_ONLY = {"label_event", "node_change", "criteria_version", "job_event", "audit_item"}
+APPEND_ONLY = {
+    "label_event",
+    "node_change",
+    "criteria_version",
+    "job_event",
+    "image_event",
+    "audit_item",
+}
 
 
 @pytest.fixture(scope="session")

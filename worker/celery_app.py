@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.database import unit_of_work
 from app.errors import AppError
+from app.images import removing
 from app.jobs import claiming
 from app.jobs.queueing import broker_url, celery_settings
 from app.stopping import StopFlag
@@ -47,6 +48,7 @@ def sweep_forever(stop: StopFlag) -> None:
             ledger.take_back_from_dead()
             with unit_of_work() as db:
                 lost, overdue = claiming.sweep(db)
+            removing.sweep_removals()
         except (SQLAlchemyError, AppError) as error:
             log.warning("sweeper: the database did not answer (%s)", type(error).__name__)
         else:

@@ -12,6 +12,7 @@ from app.agents.models import AgentRun, AgentRunProblem
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import current_version
 from app.errors import Invalid, NotFound
+from app.images.inclusion import in_use, left_out
 from app.images.models import Image
 from app.jobs.models import Job
 from app.jobs.queueing import submit
@@ -49,7 +50,8 @@ def launch_agent_run(db: Session, project: Project, *, agent: str, by: Person | 
             field="criteria",
             hint="Publish a version first: labels name the version they were made under.",
         )
-    if db.scalar(select(Image.id).where(Image.project_id == project.id).limit(1)) is None:
+    some = select(Image.id).where(Image.project_id == project.id, in_use()).limit(1)
+    if db.scalar(some) is None:
         raise Invalid(
             "There are no images to label yet.", field="images", hint="Import some first."
         )
@@ -124,7 +126,7 @@ def find_outcome(db: Session, run: AgentRun) -> Sequence[tuple[int, str, str, in
     """What became of a run's labels: (node id, polarity, state, count)."""
     return db.execute(
         select(Label.node_id, Label.polarity, Label.state, func.count())
-        .where(Label.agent_run_id == run.id)
+        .where(Label.agent_run_id == run.id, Label.image_id.not_in(left_out(run.project_id)))
         .group_by(Label.node_id, Label.polarity, Label.state)
     ).all()
 
@@ -132,7 +134,9 @@ def find_outcome(db: Session, run: AgentRun) -> Sequence[tuple[int, str, str, in
 def find_waiting_images(db: Session, run: AgentRun, *, limit: int) -> tuple[Sequence[Image], int]:
     """The next images of a run, by id, and how many are left altogether."""
     waiting = select(Image).where(
-        Image.project_id == run.project_id, Image.id > int(run.config.get("after", 0))
+        Image.project_id == run.project_id,
+        in_use(),
+        Image.id > int(run.config.get("after", 0)),
     )
     left = db.scalar(select(func.count()).select_from(waiting.subquery())) or 0
     return db.scalars(waiting.order_by(Image.id).limit(limit)).all(), left

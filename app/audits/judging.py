@@ -13,6 +13,7 @@ from app.audits.access import as_polarity, get_audit_criteria, hold
 from app.audits.models import Audit, AuditItem, AuditParticipant, Judgement
 from app.criteria.models import Node
 from app.errors import Conflict, Invalid, NotFound, Stale
+from app.images.inclusion import erased, is_there
 from app.images.models import Image
 from taxonomy.tree import Criteria, Pair
 
@@ -199,7 +200,11 @@ def next_item(db: Session, participant: AuditParticipant) -> tuple[int, int] | N
             Judgement,
             (Judgement.item_id == AuditItem.id) & (Judgement.participant_id == participant.id),
         )
-        .where(AuditItem.audit_id == participant.audit_id, Judgement.item_id.is_(None))
+        .where(
+            AuditItem.audit_id == participant.audit_id,
+            Judgement.item_id.is_(None),
+            AuditItem.image_id.not_in(erased()),
+        )
         .order_by(AuditItem.image_position, AuditItem.id)
         .limit(1)
     ).one_or_none()
@@ -222,7 +227,11 @@ def find_unfinished_images(
             Judgement,
             (Judgement.item_id == AuditItem.id) & (Judgement.participant_id == participant.id),
         )
-        .where(AuditItem.audit_id == participant.audit_id, Judgement.item_id.is_(None))
+        .where(
+            AuditItem.audit_id == participant.audit_id,
+            Judgement.item_id.is_(None),
+            AuditItem.image_id.not_in(erased()),
+        )
         .group_by(AuditItem.image_position)
         .order_by(AuditItem.image_position)
         .limit(limit)
@@ -302,7 +311,7 @@ def get_image_hash(db: Session, participant: AuditParticipant, image_id: int) ->
     found = db.scalar(
         select(Image.sha256)
         .join(AuditItem, AuditItem.image_id == Image.id)
-        .where(AuditItem.audit_id == participant.audit_id, Image.id == image_id)
+        .where(AuditItem.audit_id == participant.audit_id, Image.id == image_id, is_there())
         .limit(1)
     )
     if found is None:

@@ -30,6 +30,7 @@ from app.audits.models import Audit, AuditItem
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import current_version, version_criteria
 from app.errors import Conflict, Invalid, NotFound
+from app.images.inclusion import left_out
 from app.images.models import Image
 from app.labels.models import Label, LabelEvent
 from app.projects.models import Project
@@ -224,13 +225,18 @@ def _annotated(project: Project, run_id: int | None, unused: Sequence[int]) -> S
                 Label.project_id == project.id,
                 Label.source == "agent",
                 Label.node_id.not_in(unused),
+                Label.image_id.not_in(left_out(project.id)),
             )
             .subquery("annotated")
         )
     # A label names only the last run that stated it; the events keep what each run stated, once each.
     return (
         select(LabelEvent.image_id, LabelEvent.node_id, LabelEvent.polarity)
-        .where(LabelEvent.agent_run_id == run_id, LabelEvent.node_id.not_in(unused))
+        .where(
+            LabelEvent.agent_run_id == run_id,
+            LabelEvent.node_id.not_in(unused),
+            LabelEvent.image_id.not_in(left_out(project.id)),
+        )
         .subquery("annotated")
     )
 

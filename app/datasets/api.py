@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
 from app.criteria.models import CriteriaVersion
-from app.datasets import freezing, pair_reading, pairing
+from app.datasets import erasures, freezing, pair_reading, pairing
 from app.datasets.access import ProjectPairs, picture
 from app.datasets.models import Dataset, PairDataset
 from app.datasets.schemas import (
@@ -37,7 +37,9 @@ from app.web.describing import UNCHANGED, Responses
 router = APIRouter(prefix="/api/v1/projects/{project}/datasets", tags=["datasets"])
 
 
-def _out(dataset: Dataset, version: CriteriaVersion, job: Job | None) -> DatasetOut:
+def _out(
+    dataset: Dataset, version: CriteriaVersion, job: Job | None, erased: list[int]
+) -> DatasetOut:
     return DatasetOut(
         id=dataset.id,
         number=dataset.number,
@@ -51,6 +53,7 @@ def _out(dataset: Dataset, version: CriteriaVersion, job: Job | None) -> Dataset
         bytes=dataset.bytes or 0,
         folder=str(freezing.folder_of(dataset)) if dataset.folder else None,
         sha256=dataset.manifest_sha256,
+        erased_images=erased,
         created_at=dataset.created_at,
     )
 
@@ -64,7 +67,8 @@ def api_list_datasets(
 ) -> DatasetsOut:
     """Datasets, newest first."""
     found = freezing.find_datasets(db, project, before=before, limit=limit + 1)
-    items = [_out(*row) for row in found[:limit]]
+    gone = erasures.find_erased(db, [row[0] for row in found[:limit]])
+    items = [_out(*row, gone.get(row[0].id, [])) for row in found[:limit]]
     return DatasetsOut(items=items, next=items[-1].id if len(found) > limit else None)
 
 
@@ -112,7 +116,8 @@ def api_survey_dataset(
 def _loaded(db: Session, project: Project, dataset: Dataset) -> DatasetOut:
     version = db.get_one(CriteriaVersion, dataset.version_id)
     job = get_job(db, project, dataset.job_id) if dataset.job_id else None
-    return _out(dataset, version, job)
+    gone = erasures.find_erased(db, [dataset])
+    return _out(dataset, version, job, gone.get(dataset.id, []))
 
 
 # Pairs --------------------------------------------------------------------------------------------

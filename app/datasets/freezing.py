@@ -13,6 +13,7 @@ from app.database import Json
 from app.datasets.models import Dataset
 from app.datasets.selecting import Choice, Survey, check_choice, survey
 from app.errors import Conflict, Invalid, NotFound
+from app.images.inclusion import left_out
 from app.jobs.models import Job
 from app.jobs.queueing import submit
 from app.labels.models import Label
@@ -53,7 +54,11 @@ def freeze_dataset(
     name = checked_name(name)
     check_choice(choice)
     version = _published(db, project)
-    confirmed = select(Label.id).where(Label.project_id == project.id, Label.state == "confirmed")
+    confirmed = select(Label.id).where(
+        Label.project_id == project.id,
+        Label.state == "confirmed",
+        Label.image_id.not_in(left_out(project.id)),
+    )
     if db.scalar(confirmed.limit(1)) is None:
         raise Invalid(
             "No label is confirmed yet.",

@@ -33,6 +33,16 @@ class Dataset(Model):
     created_at: Mapped[Created]
 
 
+class DatasetErasure(Model):
+    """An image that a frozen dataset holds and that was erased since. The dataset itself never changes."""
+
+    __tablename__ = "dataset_erasure"
+
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("dataset.id"), primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), primary_key=True)
+    at: Mapped[Created]
+
+
 class PairDataset(Model):
     """Prompts with a preferred and another image each, for Diffusion-DPO and NPO.
 

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from app.accounts.access import CurrentPerson
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import current_version
-from app.datasets import freezing, pair_reading, pairing, selecting
+from app.datasets import erasures, freezing, pair_reading, pairing, selecting
 from app.datasets.access import ProjectPairs, picture
 from app.datasets.forms import DatasetForm, ImportPairsForm, LabelPairsForm, SurveyForm
 from app.datasets.models import Dataset, PairDataset
@@ -256,5 +256,6 @@ def show_dataset(dataset_id: int, db: Db, answer: Answering, project: AnnotatorP
         job=job,
         is_live=job is not None and job.state in OPEN_STATES,
         folder=freezing.folder_of(dataset) if dataset.folder else None,
+        erased=erasures.find_erased(db, [dataset]).get(dataset.id, []),
         splits=list(selecting.FRACTIONS),
     )

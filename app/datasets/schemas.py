@@ -52,6 +52,9 @@ class DatasetOut(BaseModel):
     bytes: int
     folder: str | None
     sha256: str | None
+    erased_images: list[int] = Field(
+        description="Images that this dataset holds and that were erased from the project since."
+    )
     created_at: datetime
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.database import Json
 from app.errors import Invalid
 from app.images.looks import group_alike
+from app.images.inclusion import in_use
 from app.images.models import Image
 from app.labels.models import Label
 from app.labels.reading import find_effective_labels
@@ -131,7 +132,9 @@ def read_examples(db: Session, project: Project, criteria: Criteria) -> Iterator
     an image that is marked as done; in a project where nobody has marked one yet, an image without an
     undecided label.
     """
-    marked = select(Image.id).where(Image.project_id == project.id, Image.done_at.is_not(None))
+    marked = select(Image.id).where(
+        Image.project_id == project.id, in_use(), Image.done_at.is_not(None)
+    )
     uses_marks = db.scalar(marked.limit(1)) is not None
     after = 0
     while images := _next_images(db, project, after):
@@ -155,7 +158,7 @@ def read_examples(db: Session, project: Project, criteria: Criteria) -> Iterator
 def _next_images(db: Session, project: Project, after: int) -> Sequence[Image]:
     return db.scalars(
         select(Image)
-        .where(Image.project_id == project.id, Image.id > after)
+        .where(Image.project_id == project.id, in_use(), Image.id > after)
         .order_by(Image.id)
         .limit(BATCH)
     ).all()

@@ -30,18 +30,30 @@ def image_of_project(project: AnnotatorProject, image_id: PathKey, db: Db) -> Im
 ProjectImage = Annotated[Image, Depends(image_of_project)]
 
 
-# The bytes under an address never change, and nothing in them may ever run.
+# Nothing in the bytes of an image may ever run.
 PICTURE_HEADERS = {
     "Cache-Control": "private, max-age=31536000, immutable",
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "X-Content-Type-Options": "nosniff",
 }
+# The bytes of an image change when its file is replaced, and have to go when it is erased: browsers ask
+# each time, and get 304. Where the address names the file they may keep it for a week.
+ASK_AGAIN = {"Cache-Control": "private, no-cache"}
+KEEP_A_WEEK = {"Cache-Control": "private, max-age=604800, immutable"}
+# What the browser of whoever erases an image has kept of it goes at once.
+FORGET_PICTURES = {"Clear-Site-Data": '"cache"'}
 KnownTag = Annotated[str | None, Header(alias="If-None-Match")]
 
 
-def picture(image: Image, kind: str, known: str | None) -> Response:
-    """The `thumb` or `display` of an image, or 304 where the browser has it."""
-    headers = PICTURE_HEADERS | {"ETag": f'"{kind}-{image.sha256[:32]}"'}
+FileTag = Annotated[str, Query(alias="v", max_length=64, pattern="^[0-9a-f]*$")]
+
+
+def picture(image: Image, kind: str, known: str | None, tag: str = "") -> Response:
+    """The `thumb` or `display` of an image, or 304 where the browser has it. `tag` is the beginning of
+    the hash of the file that the address was made for, or nothing.
+    """
+    kept = KEEP_A_WEEK if len(tag) >= 8 and image.sha256.startswith(tag) else ASK_AGAIN
+    headers = PICTURE_HEADERS | kept | {"ETag": f'"{kind}-{image.sha256[:32]}"'}
     if known is not None and headers["ETag"] in known:
         return Response(status_code=304, headers=headers)
     data = keeping.read_shown(kind, image.sha256)

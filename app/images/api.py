@@ -10,23 +10,34 @@ from app.accounts.access import CurrentPerson
 from app.errors import Invalid
 from app.images import finding, storage
 from app.images.access import (
+    ASK_AGAIN,
     PICTURE_HEADERS,
     Cursor,
+    FileTag,
     JsonOrFiles,
     KnownTag,
     PathKey,
     ProjectImage,
     picture,
 )
+from app.images.changes import find_image_changes
+from app.images.correcting import correct_image
 from app.images.importing import start_import
+from app.images.models import Image
+from app.images.removing import replace_file, set_aside, take_back
 from app.images.schemas import (
+    AsideIn,
+    ImageChangeOut,
+    ImageChangesOut,
     ImageOut,
     ImagePage,
+    ImagePatch,
     ImportIn,
     ImportOut,
     ImportPage,
     ImportWithProblems,
     ProblemOut,
+    ReplacementIn,
 )
 from app.images.sources import Source, folder_source, url_source
 from app.projects.access import AnnotatorProject, LeadProject
@@ -59,7 +70,7 @@ BODY = {
 def api_list_images(
     project: AnnotatorProject,
     db: Db,
-    show: Literal["all", "undone", "done", "proposed"] = "all",
+    show: Literal["all", "undone", "done", "proposed", "aside"] = "all",
     q: Annotated[str, Query(max_length=200)] = "",
     after: Cursor = None,
     limit: Limit = 60,
@@ -124,10 +135,79 @@ def api_get_import(
     )
 
 
+@router.get("/changes", response_model=ImageChangesOut)
+def api_list_changes_of_images(
+    project: AnnotatorProject, db: Db, before: Cursor = None, limit: Limit = 60
+) -> ImageChangesOut:
+    """What happened to images, newest first: corrected, set aside, taken back, replaced, erased."""
+    found, following = find_image_changes(db, project, before=before, limit=limit)
+    return ImageChangesOut(items=[ImageChangeOut.of(each) for each in found], next=following)
+
+
+def _out(db: Db, image: Image) -> ImageOut:
+    return ImageOut.of(image, finding.count_labels(db, [image])[image.id])
+
+
 @router.get("/{image_id:int}", response_model=ImageOut)
 def api_get_image(image: ProjectImage, db: Db) -> ImageOut:
-    """One image."""
-    return ImageOut.of(image, finding.count_labels(db, [image])[image.id])
+    """One image; 404 says of one that was erased who did it and when."""
+    return _out(db, image)
+
+
+@router.patch("/{image_id:int}", response_model=ImageOut)
+def api_correct_image(
+    project: AnnotatorProject, image_id: PathKey, body: ImagePatch, db: Db, person: CurrentPerson
+) -> ImageOut:
+    """Correct the prompt or metadata of an image, all or none; a null value removes a key.
+
+    412 where someone changed the same since `based_on`: `theirs` and `yours` hold both values.
+    """
+    image = correct_image(
+        db,
+        project,
+        image_id,
+        based_on=body.based_on,
+        prompt=body.prompt,
+        details=body.details,
+        by=person,
+    )
+    return _out(db, image)
+
+
+@router.get("/{image_id:int}/changes", response_model=ImageChangesOut)
+def api_list_image_changes(
+    project: AnnotatorProject, image: ProjectImage, db: Db, before: Cursor = None, limit: Limit = 60
+) -> ImageChangesOut:
+    """What happened to one image, newest first."""
+    found, following = find_image_changes(db, project, image=image, before=before, limit=limit)
+    return ImageChangesOut(items=[ImageChangeOut.of(each) for each in found], next=following)
+
+
+@router.post("/{image_id:int}/aside", response_model=ImageOut)
+def api_set_aside(
+    project: AnnotatorProject, image_id: PathKey, body: AsideIn, db: Db, person: CurrentPerson
+) -> ImageOut:
+    """Leave an image out of the queue, of agent runs, new audits, datasets and counts, until taken back."""
+    return _out(db, set_aside(db, project, image_id, reason=body.reason, by=person))
+
+
+@router.delete("/{image_id:int}/aside", response_model=ImageOut)
+def api_take_back(
+    project: AnnotatorProject, image_id: PathKey, db: Db, person: CurrentPerson
+) -> ImageOut:
+    """Take an image that was set aside back in."""
+    return _out(db, take_back(db, project, image_id, by=person))
+
+
+@router.post("/{image_id:int}/replacement", response_model=ImageOut)
+def api_replace_image(
+    project: LeadProject, image_id: PathKey, body: ReplacementIn, db: Db, person: CurrentPerson
+) -> ImageOut:
+    """Give an image the file of another one without labels, and keep its labels; it is open again.
+
+    The other image keeps the earlier file, set aside.
+    """
+    return _out(db, replace_file(db, project, image_id, with_id=body.image, by=person))
 
 
 WEBP: Responses = {200: {"content": {"image/webp": {}}}, **UNCHANGED}
@@ -136,15 +216,15 @@ ANY: Responses = {200: {"content": {each: {} for each in storage.FORMAT_TYPES.va
 
 
 @router.get("/{image_id:int}/thumb", response_class=Response, responses=WEBP)
-def api_get_thumb(image: ProjectImage, known: KnownTag = None) -> Response:
+def api_get_thumb(image: ProjectImage, known: KnownTag = None, v: FileTag = "") -> Response:
     """The image with a long side of at most 400 pixels (WebP)."""
-    return picture(image, "thumb", known)
+    return picture(image, "thumb", known, v)
 
 
 @router.get("/{image_id:int}/display", response_class=Response, responses=JPEG)
-def api_get_display(image: ProjectImage, known: KnownTag = None) -> Response:
+def api_get_display(image: ProjectImage, known: KnownTag = None, v: FileTag = "") -> Response:
     """The image with a long side of at most 2048 pixels (JPEG, sRGB)."""
-    return picture(image, "display", known)
+    return picture(image, "display", known, v)
 
 
 @router.get("/{image_id:int}/original", response_class=Response, responses=ANY)
@@ -155,5 +235,7 @@ def api_get_original(project: LeadProject, image: ProjectImage) -> Response:
     return Response(
         storage.get_original(image.sha256),
         media_type=storage.FORMAT_TYPES[image.format],
-        headers=PICTURE_HEADERS | {"Content-Disposition": f'attachment; filename="{name}"'},
+        headers=PICTURE_HEADERS
+        | ASK_AGAIN
+        | {"Content-Disposition": f'attachment; filename="{name}"'},
     )

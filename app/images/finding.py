@@ -7,14 +7,18 @@ from typing import NamedTuple, cast
 from sqlalchemy import ColumnElement, Select, column, exists, func, select, table, tuple_
 from sqlalchemy.orm import Session
 
+from app.accounts.models import Person
 from app.errors import Invalid, NotFound
+from app.images.inclusion import in_use
 from app.images.models import Image, ImageImport, ImportProblem
 from app.images.searching import is_found, place_of
 from app.jobs.models import Job
 from app.projects.models import Project
 from taxonomy.folding import Query, read_query
 
-FILTERS = ("all", "undone", "done", "proposed")
+FILTERS = ("all", "undone", "done", "proposed", "aside")
+BIGGEST = 2**63 - 1
+"""The largest id a table can hold; the database refuses to look for larger ones."""
 PAGE = 60
 
 # Labels stand in a room above this one, so their table is named here and its model is not imported.
@@ -22,12 +26,30 @@ PAGE = 60
 _label = table("label", column("image_id"), column("polarity"), column("state"))
 
 
-def get_image(db: Session, project: Project, image_id: int) -> Image:
-    """An image of this project. Raises NotFound."""
-    image = db.scalar(select(Image).where(Image.id == image_id, Image.project_id == project.id))
+def get_image(db: Session, project: Project, image_id: int, *, lock: bool = False) -> Image:
+    """An image of this project, in use or set aside. `lock` makes its writers wait for one another.
+
+    Raises NotFound, for one that was erased with who did it and when.
+    """
+    if not 0 < image_id <= BIGGEST:
+        raise NotFound(f"There is no image {image_id} in this project.")
+    query = select(Image).where(Image.id == image_id, Image.project_id == project.id)
+    if lock:
+        query = query.with_for_update().execution_options(populate_existing=True)
+    image = db.scalar(query)
     if image is None:
-        raise NotFound("There is no such image in this project.")
+        raise NotFound(f"There is no image {image_id} in this project.")
+    if image.state == "erased":
+        raise NotFound(f"Image {image_id} is gone: it {erased_words(db, image)}.")
     return image
+
+
+def erased_words(db: Session, image: Image) -> str:
+    """What the trace of an erased image says: by whom, when and why."""
+    person = db.get(Person, image.state_by) if image.state_by else None
+    day = image.state_at.strftime("%-d %b %Y") if image.state_at else "some day"
+    by = f" by {person.name}" if person else ""
+    return f"was erased{by} on {day} ({image.state_reason})"
 
 
 @dataclass(frozen=True)
@@ -43,6 +65,7 @@ def _conditions(project: Project, show: str, text: str) -> list[ColumnElement[bo
     if show not in FILTERS:
         raise Invalid(f"Images can be filtered by {', '.join(FILTERS)}.", field="show")
     found: list[ColumnElement[bool]] = [Image.project_id == project.id]
+    found.append(Image.state == "aside" if show == "aside" else in_use())
     if show == "undone":
         found.append(Image.done_at.is_(None))
     if show == "done":
@@ -120,7 +143,7 @@ def neighbours(db: Session, project: Project, image_id: int) -> tuple[int | None
     def nearest(condition: ColumnElement[bool], order: ColumnElement[int]) -> Select[int]:
         return (
             select(Image.id)
-            .where(Image.project_id == project.id, condition)
+            .where(Image.project_id == project.id, in_use(), condition)
             .order_by(order)
             .limit(1)
         )

@@ -8,3 +8,18 @@ class ImportForm(Fields):
 
     folder: str = ""
     url: str = ""
+
+
+class DescriptionForm(Fields):
+    """The prompt and the metadata of an image: names and values stand beside each other."""
+
+    based_on: int
+    prompt: str = ""
+    key: list[str] = []
+    value: list[str] = []
+
+
+class AsideForm(Fields):
+    """Why an image is set aside."""
+
+    reason: str = ""

@@ -9,6 +9,7 @@ from app.errors import AppError
 from app.images import storage
 from app.images.decoding import ImageRefused, decode
 from app.images.looks import looks_of, pixels_of
+from app.images.inclusion import is_there
 from app.images.models import Image
 from app.projects.models import Project
 
@@ -17,7 +18,7 @@ def find_unseen(db: Session, project: Project, *, limit: int = 20) -> Sequence[t
     """Ids and hashes of images that nobody has looked at yet."""
     rows = db.execute(
         select(Image.id, Image.sha256)
-        .where(Image.project_id == project.id, Image.pixels.is_(None))
+        .where(Image.project_id == project.id, is_there(), Image.pixels.is_(None))
         .order_by(Image.id)
         .limit(limit)
     )

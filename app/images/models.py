@@ -13,6 +13,9 @@ from app.images.looks import Looks
 class Image(Model):
     """One image of a project. Its bytes lie in the storage under the SHA-256 of the file that came in.
 
+    `state` is `used`, `aside` (kept, but left out of everything until it is taken back) or `erased`: a
+    trace without content. `revision` counts the changes to what is known of it, its name and its file.
+
     `label_revision` counts the saved actions on its labels. `width` and `height` are as seen, after
     the EXIF orientation. `pixels` and `looks` tell files of one picture (`app.images.looks`); null where
     nobody has looked yet, empty where the file cannot be decoded any more. `search` holds the words that it is found by (`app.images.searching`).
@@ -20,7 +23,28 @@ class Image(Model):
 
     __tablename__ = "image"
     __table_args__ = (
-        UniqueConstraint("project_id", "sha256"),
+        # A picture that was erased may come in again, where someone wants that.
+        Index(
+            "uq_image_project_id_sha256",
+            "project_id",
+            "sha256",
+            unique=True,
+            postgresql_where=text("state <> 'erased'"),
+        ),
+        CheckConstraint("state IN ('used', 'aside', 'erased')", name="state"),
+        CheckConstraint("(state = 'used') = (state_at IS NULL)", name="state_at"),
+        CheckConstraint("state <> 'aside' OR state_reason <> ''", name="aside_has_reason"),
+        CheckConstraint(
+            "state <> 'erased' OR (prompt = '' AND details = '{}' AND search = '' AND looks IS NULL)",
+            name="erased_is_empty",
+        ),
+        Index(
+            "ix_image_left_out",
+            "project_id",
+            "id",
+            postgresql_where=text("state <> 'used'"),
+        ),
+        Index(None, "project_id", "name"),
         CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),
         CheckConstraint("width > 0 AND height > 0 AND bytes > 0", name="size"),
         Index(None, "project_id", "id"),
@@ -46,11 +70,54 @@ class Image(Model):
     search: Mapped[str] = mapped_column(
         TSVECTOR, server_default=text("''::tsvector"), deferred=True
     )
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    state: Mapped[str] = mapped_column(server_default="used")
+    state_at: Mapped[datetime | None]
+    state_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    state_reason: Mapped[str] = mapped_column(server_default="")
     label_revision: Mapped[int] = mapped_column(server_default=text("0"))
     done_at: Mapped[datetime | None]
     done_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     import_id: Mapped[int | None] = mapped_column(ForeignKey("image_import.id"), index=True)
     created_at: Mapped[Created]
+
+
+class ImageEvent(Model):
+    """One change to an image: who, when, what, before, after. Append-only, but for one thing: when an
+    image is erased, what its events say of its content goes too.
+    """
+
+    __tablename__ = "image_event"
+    __table_args__ = (
+        CheckConstraint(
+            "kind IN ('edit', 'list', 'import', 'aside', 'back', 'replace', 'erase')", name="kind"
+        ),
+        Index(None, "image_id", "id"),
+        Index(None, "project_id", "id"),
+    )
+
+    id: Mapped[Key]
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
+    kind: Mapped[str]
+    before: Mapped[Json | None]
+    after: Mapped[Json | None]
+    revision: Mapped[int]
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("image_import.id"))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    at: Mapped[Created]
+
+
+class StorageRemoval(Model):
+    """A file that is to leave the storage with its derivatives. The row goes when the bytes are gone."""
+
+    __tablename__ = "storage_removal"
+    __table_args__ = (CheckConstraint("sha256 ~ '^[0-9a-f]{64}$'", name="sha256"),)
+
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    not_before: Mapped[Created]
+    asked_at: Mapped[Created]
 
 
 class ImageImport(Model):
@@ -70,6 +137,8 @@ class ImageImport(Model):
     added: Mapped[int] = mapped_column(server_default=text("0"))
     duplicates: Mapped[int] = mapped_column(server_default=text("0"))
     refused: Mapped[int] = mapped_column(server_default=text("0"))
+    changed: Mapped[int] = mapped_column(server_default=text("0"))
+    replaced: Mapped[int] = mapped_column(server_default=text("0"))
     created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     created_at: Mapped[Created]
 
@@ -81,12 +150,17 @@ class ImportProblem(Model):
 
     __tablename__ = "import_problem"
     __table_args__ = (
-        CheckConstraint("kind IN ('refused', 'duplicate', 'note')", name="kind"),
+        CheckConstraint(
+            "kind IN ('refused', 'duplicate', 'note', 'changed', 'replaced', 'same_name')",
+            name="kind",
+        ),
         UniqueConstraint("import_id", "name"),
+        Index(None, "image_id", postgresql_where=text("image_id IS NOT NULL")),
     )
 
     id: Mapped[Key]
     import_id: Mapped[int] = mapped_column(ForeignKey("image_import.id"))
+    image_id: Mapped[int | None] = mapped_column(ForeignKey("image.id"))
     name: Mapped[str]
     kind: Mapped[str]
     reason: Mapped[str]

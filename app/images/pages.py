@@ -1,15 +1,17 @@
 """The wall of images, the import page, and the bytes that both show."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
-from app.errors import Invalid
+from app.accounts.models import Person
+from app.errors import Invalid, Stale
 from app.images import finding
 from app.images.access import (
     Cursor,
+    FileTag,
     KnownTag,
     PartNumber,
     PathKey,
@@ -19,9 +21,12 @@ from app.images.access import (
     UploadedPart,
     picture,
 )
-from app.images.forms import ImportForm
+from app.images.changes import find_image_changes
+from app.images.correcting import USUAL, as_text, correct_image, metadata_of
+from app.images.forms import AsideForm, DescriptionForm, ImportForm
 from app.images.importing import start_import
-from app.images.models import ImageImport
+from app.images.models import Image, ImageImport
+from app.images.removing import set_aside, take_back
 from app.images.sources import Source, folder_source, upload_source, url_source
 from app.images.uploads import join_parts
 from app.jobs.models import OPEN_STATES, Job
@@ -180,13 +185,143 @@ def show_import(
     )
 
 
+@router.get(IMAGES + "/changes")
+def show_image_changes(
+    project: AnnotatorProject, db: Db, answer: Answering, before: Cursor = None
+) -> Response:
+    """What happened to the images of the project, newest first."""
+    found, following = find_image_changes(db, project, before=before)
+    return answer.show("images/changes.html", changes=found, next=following)
+
+
+def _about(
+    db: Db,
+    answer: Answer,
+    project: Project,
+    image: Image,
+    *,
+    form: Form[DescriptionForm] | None = None,
+    aside: Form[AsideForm] | None = None,
+    stale: Stale | None = None,
+) -> Response:
+    found, following = find_image_changes(db, project, image=image)
+    is_wrong = bool((form and form.errors) or (aside and aside.errors))
+    return answer.show(
+        "images/about.html",
+        status=412 if stale else 422 if is_wrong else 200,
+        image=image,
+        usual=USUAL,
+        lines=_lines(image, form),
+        form=form or Form(),
+        aside=aside or Form(),
+        stale=stale,
+        changes=found,
+        next=following,
+    )
+
+
+def _lines(image: Image, form: Form[DescriptionForm] | None) -> list[tuple[str, str]]:
+    """Names and values as they were typed, or as they stand, with room for two more."""
+    typed = form.typed if form else {}
+    if typed.get("key"):
+        return list(zip(typed["key"], typed.get("value", []), strict=False))
+    stands = {key: as_text(value) for key, value in metadata_of(image).items()}
+    asked = [key for key in ("title", "painter", "year") if key not in stands]
+    return [*stands.items(), *((key, "") for key in asked), ("", "")]
+
+
+@router.get(IMAGES + "/{image_id:int}/about")
+def show_image(
+    project: AnnotatorProject, image: ProjectImage, db: Db, answer: Answering
+) -> Response:
+    """What is known of an image, to be corrected, and what happened to it."""
+    return _about(db, answer, project, image)
+
+
+@router.post(IMAGES + "/{image_id:int}/about")
+def submit_description(
+    project: AnnotatorProject,
+    image_id: PathKey,
+    db: Db,
+    person: CurrentPerson,
+    answer: Answering,
+    form: Annotated[Form[DescriptionForm], Depends(submitted(DescriptionForm))],
+) -> Response:
+    """Correct prompt and metadata. Where someone else did so meanwhile, both values are shown."""
+    stale = None
+    if not form.errors:
+        try:
+            _correct(db, project, image_id, form.values, person)
+        except Stale as error:
+            stale = error
+        except Invalid as error:
+            form.errors[error.field or ""] = error.message
+    if stale or form.errors:
+        image = finding.get_image(db, project, image_id)
+        return _about(db, answer, project, image, form=form, stale=stale)
+    return answer.go(answer.path("show_image", project=project.slug, image_id=image_id))
+
+
+def _correct(
+    db: Db, project: Project, image_id: int, values: DescriptionForm, person: Person
+) -> None:
+    if len(values.key) != len(values.value):
+        raise Invalid("Each piece of metadata has a name and a value.", field="details")
+    # What was there and is not named any more was taken away; a line without a name is none.
+    image = finding.get_image(db, project, image_id)
+    wanted: dict[str, Any] = dict.fromkeys(metadata_of(image))
+    for key, value in zip(values.key, values.value, strict=True):
+        name = key.strip().lower()
+        stands = image.details.get(name)
+        if name:
+            wanted[name] = stands if stands is not None and as_text(stands) == value else value
+        elif value.strip():
+            raise Invalid(f"“{value[:40]}” has no name.", field="details")
+    correct_image(
+        db,
+        project,
+        image_id,
+        based_on=values.based_on,
+        prompt=values.prompt,
+        details=wanted,
+        by=person,
+    )
+
+
+@router.post(IMAGES + "/{image_id:int}/aside")
+def submit_aside(
+    project: AnnotatorProject,
+    image_id: PathKey,
+    db: Db,
+    person: CurrentPerson,
+    answer: Answering,
+    form: Annotated[Form[AsideForm], Depends(submitted(AsideForm))],
+) -> Response:
+    """Set an image aside."""
+    if not form.errors:
+        with form.attempt():
+            set_aside(db, project, image_id, reason=form.values.reason, by=person)
+    if form.errors:
+        return _about(db, answer, project, finding.get_image(db, project, image_id), aside=form)
+    return answer.go(answer.path("show_image", project=project.slug, image_id=image_id))
+
+
+@router.post(IMAGES + "/{image_id:int}/back")
+def submit_back(
+    project: AnnotatorProject, image_id: PathKey, db: Db, person: CurrentPerson, answer: Answering
+) -> Response:
+    """Take an image that was set aside back in."""
+    take_back(db, project, image_id, by=person)
+    return answer.go(answer.path("show_image", project=project.slug, image_id=image_id))
+
+
 @router.get(IMAGES + "/{image_id:int}/thumb")
-def show_thumb(image: ProjectImage, known: KnownTag = None) -> Response:
+def show_thumb(image: ProjectImage, known: KnownTag = None, v: FileTag = "") -> Response:
     """The image with a long side of at most 400 pixels (WebP)."""
-    return picture(image, "thumb", known)
+    return picture(image, "thumb", known, v)
 
 
 @router.get(IMAGES + "/{image_id:int}/display")
-def show_display(image: ProjectImage, known: KnownTag = None) -> Response:
+def show_display(image: ProjectImage, known: KnownTag = None, v: FileTag = "") -> Response:
     """The image with a long side of at most 2048 pixels (JPEG, sRGB)."""
-    return picture(image, "display", known)
+    return picture(image, "display", known, v)

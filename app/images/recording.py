@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR, insert
 from sqlalchemy.orm import Session
 
 from app.database import Json
+from app.images.inclusion import is_there
 from app.images.keeping import Kept
 from app.images.models import Image, ImageImport, ImportProblem
 from app.images.searching import search_words
@@ -49,7 +50,7 @@ def find_known(db: Session, project_id: int, hashes: Sequence[str]) -> dict[str,
     rows = db.execute(
         select(
             Image.id, Image.sha256, Image.import_id, Image.name, Image.prompt != "", Image.details
-        ).where(Image.project_id == project_id, Image.sha256.in_(hashes))
+        ).where(Image.project_id == project_id, Image.sha256.in_(hashes), is_there())
     )
     return {row.sha256: Known(*row) for row in rows}
 
@@ -124,7 +125,11 @@ def _insert_images(
     if not rows:
         return 0
     statement = (
-        insert(Image).values(rows).on_conflict_do_nothing(index_elements=["project_id", "sha256"])
+        insert(Image)
+        .values(rows)
+        .on_conflict_do_nothing(
+            index_elements=["project_id", "sha256"], index_where=Image.state != "erased"
+        )
     )
     return len(db.execute(statement.returning(Image.id)).all())
 

@@ -1,10 +1,11 @@
 """Images and imports as JSON."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.images.changes import Change
 from app.images.finding import LabelCounts
 from app.images.models import Image, ImageImport, ImportProblem
 from app.jobs.models import Job
@@ -32,6 +33,9 @@ class ImageOut(BaseModel):
     details: dict[str, Any]
     is_done: bool
     label_revision: int
+    revision: int
+    state: Literal["used", "aside"]
+    state_reason: str
     created_at: datetime
     labels: dict[str, LabelCount]
 
@@ -51,6 +55,9 @@ class ImageOut(BaseModel):
             details=image.details,
             is_done=image.done_at is not None,
             label_revision=image.label_revision,
+            revision=image.revision,
+            state="aside" if image.state == "aside" else "used",
+            state_reason=image.state_reason,
             created_at=image.created_at,
             labels={
                 polarity: LabelCount(**{state: counts.of(polarity, state) for state in states})
@@ -63,6 +70,74 @@ class ImagePage(BaseModel):
     """A page of images; `next` is the cursor of the following page."""
 
     items: list[ImageOut]
+    next: int | None
+
+
+class ImagePatch(BaseModel):
+    """A correction: what is not named stays as it is, a null value removes a key."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    based_on: int = Field(description="The image's `revision` that the correction was made from.")
+    prompt: str | None = None
+    details: dict[str, str | int | float | bool | None] = {}
+
+
+class AsideIn(BaseModel):
+    """Why an image is set aside."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(min_length=1, max_length=500)
+
+
+class ReplacementIn(BaseModel):
+    """The image whose file is to be taken."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: int = Field(ge=1, le=2**63 - 1)
+
+
+class FieldChange(BaseModel):
+    """One thing that changed, before and after."""
+
+    name: str
+    before: Any
+    after: Any
+
+
+class ImageChangeOut(BaseModel):
+    """One recorded change of an image; of an erased image no values are left."""
+
+    id: int
+    image_id: int
+    kind: str
+    fields: list[FieldChange]
+    revision: int
+    by: str | None
+    import_id: int | None
+    at: datetime
+
+    @classmethod
+    def of(cls, change: Change) -> "ImageChangeOut":
+        """The change as JSON."""
+        return cls(
+            id=change.id,
+            image_id=change.image_id,
+            kind=change.kind,
+            fields=[FieldChange(name=n, before=b, after=a) for n, b, a in change.fields],
+            revision=change.revision,
+            by=change.who,
+            import_id=change.import_id,
+            at=change.at,
+        )
+
+
+class ImageChangesOut(BaseModel):
+    """A page of changes, newest first; `next` continues it as `before`."""
+
+    items: list[ImageChangeOut]
     next: int | None
 
 

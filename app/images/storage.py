@@ -136,6 +136,20 @@ def exists(key: str) -> bool:
     return size(key) is not None
 
 
+def remove(sha256: str) -> None:
+    """Remove an image's file and all that was made of it; what is not there is removed already.
+
+    Raises Unavailable where the store does not answer.
+    """
+    for kind in KINDS:
+        try:
+            obstore.delete(_store(), key_of(kind, sha256))
+        except FileNotFoundError:
+            continue
+        except (BaseError, OSError) as error:
+            raise _unavailable("removed") from error
+
+
 def get_original(sha256: str) -> bytes:
     """The file as it came in, checked against its hash. Raises NotFound, or Invalid where it is damaged."""
     data = get(key_of("original", sha256))

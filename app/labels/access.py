@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from app.criteria.models import Node
 from app.criteria.reading import current_version, version_criteria
-from app.errors import Conflict, Invalid, NotFound
-from app.images.models import Image
+from app.errors import Conflict, Invalid
+from app.images.finding import BIGGEST, get_image
 from app.projects.models import Project
 from taxonomy.names import is_key
 from taxonomy.tree import POLARITIES, Criteria, Pair
@@ -16,8 +16,8 @@ from taxonomy.tree import POLARITIES, Criteria, Pair
 # Agent runs live in a room above this one; labels name their run and may read who it was.
 agent_run = table("agent_run", column("id"), column("project_id"), column("agent"))
 
-BIGGEST = 2**63 - 1
-"""The largest id a table can hold; the database refuses to look for larger ones."""
+
+__all__ = ["BIGGEST", "InForce", "find_in_force", "get_attribute", "get_image", "get_in_force"]
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,6 @@ class InForce:
     version_id: int
     number: int
     criteria: Criteria
-
-
-def get_image(db: Session, project: Project, image_id: int, *, lock: bool = False) -> Image:
-    """An image of this project. `lock` makes writers of its labels wait for one another.
-
-    Raises NotFound for an image of another project too.
-    """
-    if not 0 < image_id <= BIGGEST:
-        raise NotFound(f"There is no image {image_id} in this project.")
-    found = select(Image).where(Image.id == image_id, Image.project_id == project.id)
-    if lock:
-        found = found.with_for_update().execution_options(populate_existing=True)
-    image = db.scalar(found)
-    if image is None:
-        raise NotFound(f"There is no image {image_id} in this project.")
-    return image
 
 
 def find_in_force(db: Session, project: Project) -> InForce | None:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.criteria.models import CriteriaVersion, Node
 from app.errors import Invalid, NotFound
+from app.images.inclusion import left_out
 from app.images.models import Image
 from app.labels.access import agent_run
 from app.labels.models import Label
@@ -104,6 +105,11 @@ def propose(
     # Locked in the order of their ids, so that two runs wait for one another and never block.
     db.execute(select(Image.id).where(Image.id.in_(image_ids)).order_by(Image.id).with_for_update())
     db.flush()
+    # What was set aside or erased while the agent looked at it gets nothing, and ends nothing.
+    left = set(db.scalars(left_out(project.id).where(Image.id.in_(image_ids))))
+    findings = [each for each in findings if each.image_id not in left]
+    if not findings:
+        return 0
     changed = db.scalar(
         _PROPOSE,
         {

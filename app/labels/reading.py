@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from app.accounts.models import Person
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.searching import version_index
+from app.images.inclusion import in_use, left_out
 from app.images.models import Image
 from app.labels.access import InForce, agent_run, find_in_force
 from app.labels.models import Label, LabelEvent
@@ -333,7 +334,7 @@ def count_by_state(db: Session, project: Project) -> dict[str, int]:
     """How many labels of a project are proposed, confirmed and rejected."""
     rows = db.execute(
         select(Label.state, func.count())
-        .where(Label.project_id == project.id)
+        .where(Label.project_id == project.id, Label.image_id.not_in(left_out(project.id)))
         .group_by(Label.state)
     )
     return {"proposed": 0, "confirmed": 0, "rejected": 0} | {row[0]: row[1] for row in rows}
@@ -372,7 +373,7 @@ def find_effective_labels(
 def find_next_undone(db: Session, project: Project, after: int) -> int | None:
     """The next image that is not done, by id, starting over at the first; None when all are done."""
     undone = select(Image.id).where(
-        Image.project_id == project.id, Image.done_at.is_(None), Image.id != after
+        Image.project_id == project.id, in_use(), Image.done_at.is_(None), Image.id != after
     )
     following = db.scalar(undone.where(Image.id > after).order_by(Image.id).limit(1))
     if following is not None:
@@ -382,7 +383,7 @@ def find_next_undone(db: Session, project: Project, after: int) -> int | None:
 
 def find_neighbours(db: Session, project: Project, image_id: int) -> tuple[int | None, int | None]:
     """The images before and after one, by id."""
-    own = select(Image.id).where(Image.project_id == project.id)
+    own = select(Image.id).where(Image.project_id == project.id, in_use())
     previous = own.where(Image.id < image_id).order_by(Image.id.desc()).limit(1)
     following = own.where(Image.id > image_id).order_by(Image.id).limit(1)
     return db.scalar(previous), db.scalar(following)

@@ -10,6 +10,7 @@ from app.audits.models import Audit, Judgement
 from app.criteria import reading
 from app.criteria.models import CriteriaVersion
 from app.datasets.models import Dataset
+from app.images.inclusion import in_use, left_out
 from app.images.models import Image
 from app.jobs.models import Job
 from app.labels.models import Label
@@ -54,11 +55,13 @@ def count(db: Session, project: Project) -> Counts:
     """Counts of a project; each is one index scan, so that a large project answers as fast."""
     here = project.id
     images, done = db.execute(
-        select(func.count(), func.count(Image.done_at)).where(Image.project_id == here)
+        select(func.count(), func.count(Image.done_at)).where(Image.project_id == here, in_use())
     ).one()
     states = dict(
         db.execute(
-            select(Label.state, func.count()).where(Label.project_id == here).group_by(Label.state)
+            select(Label.state, func.count())
+            .where(Label.project_id == here, Label.image_id.not_in(left_out(here)))
+            .group_by(Label.state)
         ).all()
     )
     finished = (
@@ -160,7 +163,7 @@ def newest_images(db: Session, project: Project, limit: int = 12) -> list[Image]
     return list(
         db.scalars(
             select(Image)
-            .where(Image.project_id == project.id)
+            .where(Image.project_id == project.id, in_use())
             .order_by(Image.id.desc())
             .limit(limit)
         )

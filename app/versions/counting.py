@@ -7,6 +7,7 @@ from sqlalchemy import ARRAY, BigInteger, any_, exists, func, literal, select
 from sqlalchemy.orm import Session
 
 from app.criteria.models import Node
+from app.images.inclusion import left_out
 from app.labels.models import Label
 
 
@@ -49,7 +50,7 @@ def count_labels(db: Session, node_ids: Iterable[int]) -> dict[int, LabelCounts]
     wanted = literal(list(node_ids), ARRAY(BigInteger))
     rows = db.execute(
         select(Label.node_id, Label.polarity, Label.state, func.count())
-        .where(Label.node_id == any_(wanted))
+        .where(Label.node_id == any_(wanted), Label.image_id.not_in(left_out()))
         .group_by(Label.node_id, Label.polarity, Label.state)
     )
     counts: dict[int, LabelCounts] = {}

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import version_criteria
 from app.database import Json, unit_of_work
-from app.datasets import freezing
+from app.datasets import erasures, freezing
 from app.datasets.models import Dataset
 from app.datasets.selecting import (
     FRACTIONS,
@@ -97,7 +97,7 @@ def run(work: Work) -> Json:
     making.mkdir(parents=True)
     try:
         manifest = _write(work, making, Chosen(examples, pictures, tally), criteria, facts)
-        _publish(work, making, home / name, manifest)
+        _publish(work, making, home / name, manifest, [each.image.id for each in examples])
         number = manifest["counts"]["images"]
         work.report(done=number, total=number, message=_words(manifest["counts"]))
     finally:
@@ -289,12 +289,16 @@ def _write_lines(making: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
             folders.write_table(making / split / "metadata.parquet", each)
 
 
-def _publish(work: Work, making: Path, final: Path, manifest: dict[str, Any]) -> None:
+def _publish(
+    work: Work, making: Path, final: Path, manifest: dict[str, Any], images: list[int]
+) -> None:
     """Rename the folder into place and close the row; whichever of the two a kill prevents, a rerun
     makes both again.
     """
     with work.transaction() as db:
         _close(db, work, final.name, manifest)
+        # An image may have been erased while its copy was written.
+        erasures.mark_if_erased(db, work.spec["dataset_id"], images)
         if final.exists():
             shutil.rmtree(final)
         making.rename(final)

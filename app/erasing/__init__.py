@@ -1,0 +1,1 @@
+"""Erasing an image for good, across all rooms that know it."""

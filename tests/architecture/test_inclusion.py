@@ -1,0 +1,79 @@
+"""Whoever asks the database for images or labels says what is to become of those that were set aside or
+erased: by `app.images.inclusion`, or by standing in the list below with a reason.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.architecture.test_house_rules import ROOT
+
+ASKS = {"in_use", "is_there", "left_out", "erased"}
+TABLES = {"Image", "Label", "LabelEvent"}
+STATEMENTS = {"select", "join", "outerjoin", "exists", "select_from"}
+# One image or one label that is known by its id, and its own history.
+BY_ID = {
+    "app/images/finding.py:get_image": "whoever has the id of an image that was set aside may look at it",
+    "app/labels/saving.py:_find_operation": "one action by its id",
+    "app/labels/saving.py:_load": "one label and its history",
+    "app/labels/saving.py:_get_undoable": "the history of one image",
+    "app/labels/reading.py:_find": "the labels of one image",
+    "app/labels/reading.py:find_history": "the history of one image",
+    "app/labels/reading.py:find_contradictions_of": "the labels of one image",
+    "app/audits/judging.py:get_image_to_judge": "samples stay as they were drawn",
+}
+# Those that have to see all.
+ALL = {
+    "app/audits/sampling.py:_draw": "draws from _annotated, which leaves them out",
+    "app/versions/moving.py:_with_labels": "labels of images set aside move with their names",
+    "app/versions/moving.py:_follow": "labels of images set aside move with their names",
+    "app/images/finding.py:find_images": "by _conditions",
+    "app/images/finding.py:count_images": "by _conditions",
+    "app/datasets/selecting.py:find_pictures": "else setting one aside would move others to another split",
+    "app/images/changes.py:find_image_changes": "history names all",
+    "app/audits/results.py:iterate_verdicts": "verdicts stay; an erased image has no name left",
+    "app/agents/launching.py:find_problems": "what a run said stays",
+    "app/labels/reading.py:find_effective_labels": "of the images that the caller chose",
+    "app/labels/proposing.py:_refuse_foreign": "propose leaves out what was set aside",
+    "app/versions/counting.py:has_labels": "a node that labels name is in use, wherever they are",
+}
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef]]:
+    for room in ("app", "worker"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.FunctionDef):
+                    yield f"{path.relative_to(ROOT)}:{node.name}", node
+
+
+def names(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def asks_for_images(function: ast.FunctionDef) -> bool:
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func
+        name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+        if name in STATEMENTS and any(names(each) & TABLES for each in node.args):
+            return True
+    return False
+
+
+def test_every_question_for_images_says_which() -> None:
+    own = Path("app/images/inclusion.py").as_posix()
+    asking = {
+        place: function for place, function in functions() if asks_for_images(function)
+    }  # fmt: skip
+    silent = [
+        place
+        for place, function in asking.items()
+        if not names(function) & ASKS
+        and place not in BY_ID
+        and place not in ALL
+        and not place.startswith(own)
+    ]
+    assert silent == [], "use in_use() or left_out(), or say here why not"
+    assert sorted((BY_ID.keys() | ALL.keys()) - asking.keys()) == [], "not there any more"
