@@ -151,6 +151,10 @@ def import_images(
     source: Annotated[
         str, typer.Argument(help="A folder, a ZIP, a CSV, an image, or a CSV's URL.")
     ],
+    replace: Annotated[
+        bool, typer.Option(help="Replace pictures of the same name; their labels stay.")
+    ] = False,
+    include_erased: Annotated[bool, typer.Option(help="Also take in what was erased.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Import images with prompts and metadata into a project.
@@ -159,15 +163,17 @@ def import_images(
     cannot be taken are named with the reason, and the others go on; then the exit code is 1.
     """
     from app.images.importing import import_path
+    from app.images.knowing import Wishes
 
     with database():
-        summary = import_path(project, source, say)
+        wishes = Wishes(replace=replace, include_erased=include_erased)
+        summary = import_path(project, source, say, wishes)
     show(
         summary,
         as_json=as_json,
         words=lambda: (
-            f"{summary['added']} added, {summary['duplicates']} already there, "
-            f"{summary['refused']} refused"
+            f"{summary['added']} added, {summary['duplicates']} already there "
+            f"({summary.get('changed', 0)} changed), {summary['refused']} refused"
         ),
     )
     _exit(1 if summary["refused"] else 0)

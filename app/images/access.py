@@ -10,9 +10,10 @@ from starlette.responses import Response
 
 from app.errors import Conflict, Invalid
 from app.images import finding, keeping, storage, uploads
+from app.images.knowing import Wishes
 from app.images.models import Image
 from app.images.receiving import Receiver, too_large
-from app.images.sources import Source, upload_source
+from app.images.sources import Source, upload_source, with_wishes
 from app.projects.access import AnnotatorProject, LeadProject
 from app.settings import settings
 from app.web.dependencies import Db
@@ -72,7 +73,8 @@ async def uploaded_files(request: Request, project: LeadProject) -> AsyncIterato
         raise too_large(limit)
     token = uploads.new_token()
     try:
-        yield upload_source(token, await _receive(request, token, limit))
+        names, wishes = await _receive(request, token, limit)
+        yield with_wishes(upload_source(token, names), Wishes(**wishes))
     except BaseException:
         await run_in_threadpool(uploads.discard_upload, token)
         raise
@@ -105,18 +107,20 @@ def _room_in(token: str) -> int:
 UploadedPart = Depends(uploaded_part, scope="function")
 
 
-async def _receive(request: Request, token: str, limit: int) -> list[str]:
+async def _receive(request: Request, token: str, limit: int) -> tuple[list[str], dict[str, bool]]:
     folder = await run_in_threadpool(uploads.make_upload_folder, token)
     return await _receive_into(request, folder, limit)
 
 
-async def _receive_into(request: Request, folder: FilePath, limit: int) -> list[str]:
+async def _receive_into(
+    request: Request, folder: FilePath, limit: int
+) -> tuple[list[str], dict[str, bool]]:
     receiver = Receiver(folder, request.headers.get("content-type", ""), limit_bytes=limit)
     try:
         async for chunk in request.stream():
             # Disk writes would hold up every other request of this process.
             await run_in_threadpool(receiver.feed, chunk)
-        return await run_in_threadpool(receiver.finish)
+        return await run_in_threadpool(receiver.finish), receiver.wishes
     finally:
         receiver.close()
 

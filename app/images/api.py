@@ -23,6 +23,7 @@ from app.images.access import (
 from app.images.changes import find_image_changes
 from app.images.correcting import correct_image
 from app.images.importing import start_import
+from app.images.knowing import Wishes
 from app.images.models import Image
 from app.images.removing import replace_file, set_aside, take_back
 from app.images.schemas import (
@@ -39,7 +40,7 @@ from app.images.schemas import (
     ProblemOut,
     ReplacementIn,
 )
-from app.images.sources import Source, folder_source, url_source
+from app.images.sources import Source, folder_source, url_source, with_wishes
 from app.projects.access import AnnotatorProject, LeadProject
 from app.settings import settings
 from app.web.dependencies import Db
@@ -57,7 +58,9 @@ BODY = {
                 "schema": {
                     "type": "object",
                     "properties": {
-                        "files": {"type": "array", "items": {"type": "string", "format": "binary"}}
+                        "files": {"type": "array", "items": {"type": "string", "format": "binary"}},
+                        "replace": {"type": "boolean"},
+                        "include_erased": {"type": "boolean"},
                     },
                 }
             },
@@ -116,9 +119,10 @@ def _source_of(body: bytes) -> Source:
         raise Invalid(f"{where}: {first['msg']}", field=where) from error
     if (asked.url is None) == (asked.folder is None):
         raise Invalid("Give either `url` or `folder`.", field="url")
+    wishes = Wishes(replace=asked.replace, include_erased=asked.include_erased)
     if asked.folder is not None:
-        return folder_source(asked.folder, within=settings().import_folders)
-    return url_source(asked.url or "")
+        return with_wishes(folder_source(asked.folder, within=settings().import_folders), wishes)
+    return with_wishes(url_source(asked.url or ""), wishes)
 
 
 @router.get("/imports/{import_id}", response_model=ImportWithProblems)

@@ -8,6 +8,8 @@ class ImportForm(Fields):
 
     folder: str = ""
     url: str = ""
+    replace: bool = False
+    include_erased: bool = False
 
 
 class DescriptionForm(Fields):

@@ -20,15 +20,18 @@ from app.database import Json, unit_of_work
 from app.images import keeping, uploads
 from app.images.contents import Contents, Entry, tidy_name
 from app.images.finding import find_problems
+from app.images.knowing import Wishes, find_erased
 from app.images.models import ImageImport
 from app.images.recording import Outcome, find_known, record_outcomes
-from app.images.sources import Source, open_source, path_source
+from app.images.removing import cancel_removals
+from app.images.sources import Source, open_source, path_source, with_wishes
 from app.jobs.models import Job
 from app.jobs.queueing import submit
 from app.projects.founding import get_project
 from app.projects.models import Project
 from method.items import Failed, attempt, ends_the_whole
 
+COUNTS = ("added", "duplicates", "refused")
 BATCH_FILES = 20
 BATCH_BYTES = 96 * 1024 * 1024
 URL_BYTES = 5 * 1024 * 1024
@@ -118,12 +121,15 @@ def run_import(
     if token is None or not uploads.is_done(token):
         report(done=0, total=None, message="Looking at what is there")
         with open_source(spec, _telling(check, report)) as contents:
-            _Taking(import_id, transaction, report, check).all_of(contents)
+            wishes = Wishes(**spec.get("wishes", {}))
+            _Taking(import_id, transaction, report, check, wishes).all_of(contents)
         if token is not None:
             uploads.finish_upload(token)
     with transaction() as db:
         row = db.get_one(ImageImport, import_id)
-        return {"added": row.added, "duplicates": row.duplicates, "refused": row.refused}
+        counts = {name: getattr(row, name) for name in COUNTS}
+        more = {name: getattr(row, name) for name in ("changed", "replaced") if getattr(row, name)}
+        return counts | more
 
 
 def _telling(check: Callable[[], None], report: Report) -> Callable[[], None]:
@@ -151,7 +157,9 @@ class _Taking:
         transaction: Transaction,
         report: Report,
         check: Callable[[], None],
+        wishes: Wishes,
     ) -> None:
+        self.wishes = wishes
         self.import_id = import_id
         self.transaction = transaction
         self.report = report
@@ -186,7 +194,7 @@ class _Taking:
         """Write a batch; where the database refuses one row, each row by itself."""
         try:
             with self.transaction() as db:
-                record_outcomes(db, self.project_id, self.import_id, outcomes)
+                record_outcomes(db, self.project_id, self.import_id, outcomes, self.wishes)
         except Exception as error:
             if ends_the_whole(error):
                 raise
@@ -196,7 +204,7 @@ class _Taking:
     def _record_one(self, outcome: Outcome) -> None:
         def write(each: Outcome) -> None:
             with self.transaction() as db:
-                record_outcomes(db, self.project_id, self.import_id, [each])
+                record_outcomes(db, self.project_id, self.import_id, [each], self.wishes)
 
         done = attempt(write, outcome, lambda each: each.name)
         if isinstance(done, Failed):
@@ -214,8 +222,12 @@ class _Taking:
         hashes = {keeping.hash_of(data) for data in read if isinstance(data, bytes)}
         with self.transaction() as db:
             known = set(find_known(db, self.project_id, sorted(hashes)))
+            erased = {}
+            if not self.wishes.include_erased:
+                erased = find_erased(db, self.project_id, sorted(hashes))
+            cancel_removals(db, sorted(hashes - erased.keys()))
         keeping_them = [
-            _decoders().submit(_outcome, known, entry, data)
+            _decoders().submit(_outcome, known, erased, entry, data)
             for entry, data in zip(batch, read, strict=True)
         ]
         return self._wait_for(keeping_them)
@@ -251,7 +263,11 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield batch
 
 
-def _outcome(known: set[str], entry: Entry, data: bytes | Failed) -> Outcome:
+def _outcome(
+    known: set[str], erased: dict[str, str], entry: Entry, data: bytes | Failed
+) -> Outcome:
+    if isinstance(data, bytes) and (said := erased.get(keeping.hash_of(data))):
+        return Outcome(entry.name, reason=said)
     kept = (
         attempt(partial(_keep, known), data, lambda _: entry.name)
         if isinstance(data, bytes)
@@ -272,14 +288,17 @@ def _keep(known: set[str], data: bytes) -> tuple[str, keeping.Kept | None]:
 
 
 def import_path(
-    project_slug: str, path_or_url: str, report: Callable[[str], None] | None = None
+    project_slug: str,
+    path_or_url: str,
+    report: Callable[[str], None] | None = None,
+    wishes: Wishes = Wishes(),  # noqa: B008 - nobody can change one
 ) -> Json:
     """Import a folder, ZIP, CSV, image or URL at once, in this process: what `morelli import` does.
 
     `report` is told how far it is, in words. Returns the counts, the seconds and the first thousand
     problems. Raises NotFound or Invalid.
     """
-    source = path_source(path_or_url)
+    source = with_wishes(path_source(path_or_url), wishes)
     with unit_of_work() as db:
         project = get_project(db, project_slug)
         import_id = create_import(db, project, source=source.kind, origin=source.origin).id

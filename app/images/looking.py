@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 from app.errors import AppError
 from app.images import storage
 from app.images.decoding import ImageRefused, decode
-from app.images.looks import looks_of, pixels_of
 from app.images.inclusion import is_there
+from app.images.looks import looks_of, pixels_of
 from app.images.models import Image
 from app.projects.models import Project
 

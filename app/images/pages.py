@@ -25,9 +25,10 @@ from app.images.changes import find_image_changes
 from app.images.correcting import USUAL, as_text, correct_image, metadata_of
 from app.images.forms import AsideForm, DescriptionForm, ImportForm
 from app.images.importing import start_import
+from app.images.knowing import Wishes
 from app.images.models import Image, ImageImport
 from app.images.removing import set_aside, take_back
-from app.images.sources import Source, folder_source, upload_source, url_source
+from app.images.sources import Source, folder_source, upload_source, url_source, with_wishes
 from app.images.uploads import join_parts
 from app.jobs.models import OPEN_STATES, Job
 from app.projects.access import AnnotatorProject, LeadProject
@@ -126,10 +127,12 @@ def start_import_from(
 
 
 def _chosen(values: ImportForm) -> Source:
+    wishes = Wishes(replace=values.replace, include_erased=values.include_erased)
     if values.folder:
-        return folder_source(values.folder, within=settings().import_folders)
+        source = folder_source(values.folder, within=settings().import_folders)
+        return with_wishes(source, wishes)
     if values.url:
-        return url_source(values.url)
+        return with_wishes(url_source(values.url), wishes)
     raise Invalid("Please give an address or a folder.", field="url")
 
 
@@ -157,12 +160,16 @@ def import_parts(
     answer: Answering,
     token: Token,
     parts: Annotated[int, Query(ge=1, le=100_000)],
+    replace: bool = False,
+    include_erased: bool = False,
 ) -> Response:
     """Import the parts of an upload as one. Asked again it leads to the same import."""
     before = finding.import_of_upload(db, project, token)
     if before is not None:
         return answer.done(go_to=answer.path("show_import", project=project.slug, import_id=before))
-    return _start(db, project, upload_source(token, join_parts(token, parts)), person, answer)
+    wishes = Wishes(replace=replace, include_erased=include_erased)
+    source = with_wishes(upload_source(token, join_parts(token, parts)), wishes)
+    return _start(db, project, source, person, answer)
 
 
 @router.get(IMAGES + "/imports/{import_id}")

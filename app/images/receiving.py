@@ -14,6 +14,7 @@ from app.errors import Invalid
 from app.images import uploads
 
 MAX_FILES = 50_000
+WISHES = {b"replace": "replace", b"include_erased": "include_erased"}
 MAX_HEADER = 16 * 1024
 
 
@@ -31,6 +32,8 @@ class Receiver:
         self.folder = folder
         self.limit_bytes = limit_bytes
         self.names: list[str] = []
+        self.wishes: dict[str, bool] = {}
+        self._wish = ""
         self._received = 0
         self._header = self._value = b""
         self._disposition = b""
@@ -81,6 +84,7 @@ class Receiver:
             self._out = None
 
     def _begin(self) -> None:
+        self._wish = ""
         self._header = self._value = self._disposition = b""
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
@@ -97,8 +101,10 @@ class Receiver:
     def _open(self) -> None:
         _, options = parse_options_header(self._disposition)
         name = _text(options.get(b"filename", b""))
-        # A form without a chosen file sends one without a name; fields that are no files are let go.
+        # A form without a chosen file sends one without a name; fields that are no files are let go, but
+        # for the few that say what is wished beside.
         if not name:
+            self._wish = WISHES.get(options.get(b"name", b""), "")
             return
         if len(self.names) >= MAX_FILES:
             raise Invalid(
@@ -111,6 +117,8 @@ class Receiver:
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._out is not None:
             self._out.write(data[start:end])
+        elif self._wish and data[start:end].lower() in (b"true", b"1", b"on", b"yes"):
+            self.wishes[self._wish] = True
 
     def _close(self) -> None:
         self.close()

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import bindparam, func, select, update
-from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR, insert
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.database import Json
 from app.images.inclusion import is_there
 from app.images.keeping import Kept
+from app.images.knowing import Known, Wishes, beside, find_same_name
 from app.images.models import Image, ImageImport, ImportProblem
 from app.images.searching import search_words
+from app.projects.models import Project
 
 LOCK = 4_206_003
 
@@ -33,30 +35,20 @@ class Outcome:
     is_note: bool = False
 
 
-@dataclass(frozen=True)
-class Known:
-    """An image that the project has."""
-
-    id: int
-    sha256: str
-    import_id: int | None
-    name: str
-    has_prompt: bool
-    details: Json
-
-
-def find_known(db: Session, project_id: int, hashes: Sequence[str]) -> dict[str, Known]:
-    """Which of these files the project has already, by hash."""
-    rows = db.execute(
-        select(
-            Image.id, Image.sha256, Image.import_id, Image.name, Image.prompt != "", Image.details
-        ).where(Image.project_id == project_id, Image.sha256.in_(hashes), is_there())
+def find_known(db: Session, project_id: int, hashes: Sequence[str]) -> dict[str, Image]:
+    """The images of the project that have these files already, by hash."""
+    rows = db.scalars(
+        select(Image).where(Image.project_id == project_id, Image.sha256.in_(hashes), is_there())
     )
-    return {row.sha256: Known(*row) for row in rows}
+    return {image.sha256: image for image in rows}
 
 
 def record_outcomes(
-    db: Session, project_id: int, import_id: int, outcomes: Sequence[Outcome]
+    db: Session,
+    project_id: int,
+    import_id: int,
+    outcomes: Sequence[Outcome],
+    wishes: Wishes = Wishes(),  # noqa: B008 - nobody can change one
 ) -> tuple[int, int]:
     """Write rows for outcomes that have none yet; returns how many images and duplicates are new.
 
@@ -64,45 +56,66 @@ def record_outcomes(
     """
     # Two imports of the same files would else wait for each other's rows in turn (deadlock).
     db.execute(select(func.pg_advisory_xact_lock(LOCK, func.hashint8(project_id))))
-    added = _insert_images(db, project_id, import_id, outcomes)
+    new = _insert_images(db, project_id, import_id, outcomes)
     hashes = [each.sha256 for each in outcomes if each.sha256 is not None]
-    known = find_known(db, project_id, hashes)
-    problems: list[Json] = []
-    fillings: list[Json] = []
-    for each in outcomes:
-        if each.sha256 is None:
-            kind = "note" if each.is_note else "refused"
-            problems.append(_problem(import_id, each.name, kind, each.reason))
-            continue
-        there = known[each.sha256]
-        if (there.import_id, there.name) == (import_id, each.name):
-            continue
-        reason = f"The same file is there already, as “{there.name}”."
-        if each.prompt and not there.has_prompt:
-            words = search_words(there.name, each.prompt, there.details | each.details)
-            fillings.append(
-                {"of": there.id, "to": each.prompt, "more": each.details, "words": words}
-            )
-            reason += " It had no prompt; the one of this import was taken."
-        problems.append(_problem(import_id, each.name, "duplicate", reason))
-    _fill_in(db, fillings)
-    kinds = _insert_problems(db, problems)
-    duplicates = kinds.count("duplicate")
+    there = find_known(db, project_id, hashes)
+    known = Known(db, import_id, [image.id for image in there.values()])
+    problems = [_said(import_id, each, there, known) for each in outcomes]
+    newer = [image for image in there.values() if image.id in new]
+    problems += _same_names(db, project_id, import_id, newer, known, wishes)
+    kinds = _insert_problems(db, [each for each in problems if each is not None])
+    duplicates = kinds.count("duplicate") + kinds.count("changed")
     db.execute(
         update(ImageImport)
         .where(ImageImport.id == import_id)
         .values(
-            added=ImageImport.added + added,
+            added=ImageImport.added + len(new),
             duplicates=ImageImport.duplicates + duplicates,
             refused=ImageImport.refused + kinds.count("refused"),
+            changed=ImageImport.changed + kinds.count("changed"),
+            replaced=ImageImport.replaced + kinds.count("replaced"),
         )
     )
-    return added, duplicates
+    return len(new), duplicates
+
+
+def _said(import_id: int, each: Outcome, there: dict[str, Image], known: Known) -> Json | None:
+    """What the result says of one file, or nothing where it simply came in."""
+    if each.sha256 is None:
+        kind = "note" if each.is_note else "refused"
+        return _problem(import_id, each.name, kind, each.reason)
+    image = there.get(each.sha256)
+    if image is None:
+        return _problem(import_id, each.name, "refused", "The picture was erased meanwhile.")
+    if (image.import_id, image.name) == (import_id, each.name):
+        return None
+    remark = known.same_file(image, each.prompt, each.details)
+    return _problem(import_id, each.name, remark.kind, remark.reason, remark.image_id)
+
+
+def _same_names(
+    db: Session,
+    project_id: int,
+    import_id: int,
+    newer: Sequence[Image],
+    known: Known,
+    wishes: Wishes,
+) -> list[Json | None]:
+    project = db.get_one(Project, project_id)
+    said: list[Json | None] = []
+    for image, others in find_same_name(db, project_id, newer).values():
+        name = image.name
+        if wishes.replace and len(others) == 1:
+            remark = known.replaced(project, others[0], image)
+        else:
+            remark = beside(image, others)
+        said.append(_problem(import_id, name, remark.kind, remark.reason, remark.image_id))
+    return said
 
 
 def _insert_images(
     db: Session, project_id: int, import_id: int, outcomes: Sequence[Outcome]
-) -> int:
+) -> set[int]:
     rows = [
         {
             "project_id": project_id,
@@ -123,7 +136,7 @@ def _insert_images(
         if each.kept is not None
     ]
     if not rows:
-        return 0
+        return set()
     statement = (
         insert(Image)
         .values(rows)
@@ -131,27 +144,19 @@ def _insert_images(
             index_elements=["project_id", "sha256"], index_where=Image.state != "erased"
         )
     )
-    return len(db.execute(statement.returning(Image.id)).all())
+    return set(db.scalars(statement.returning(Image.id)))
 
 
-def _fill_in(db: Session, fillings: list[Json]) -> None:
-    # Someone who imported first and wrote the listing later would else never get the prompts in.
-    if fillings:
-        more = bindparam("more", type_=JSONB)
-        db.connection().execute(
-            update(Image)
-            .where(Image.id == bindparam("of"), Image.prompt == "")
-            .values(
-                prompt=bindparam("to"),
-                details=Image.details.op("||")(more),
-                search=bindparam("words", type_=TSVECTOR),
-            ),
-            fillings,
-        )
-
-
-def _problem(import_id: int, name: str, kind: str, reason: str) -> Json:
-    return {"import_id": import_id, "name": name, "kind": kind, "reason": reason}
+def _problem(
+    import_id: int, name: str, kind: str, reason: str, image_id: int | None = None
+) -> Json:
+    return {
+        "import_id": import_id,
+        "name": name,
+        "kind": kind,
+        "reason": reason,
+        "image_id": image_id,
+    }
 
 
 def _insert_problems(db: Session, problems: list[Json]) -> list[str]:

@@ -148,22 +148,36 @@ class ImportIn(BaseModel):
 
     url: str | None = Field(default=None, description="http(s) address of a CSV, ZIP or image.")
     folder: str | None = Field(default=None, description="Folder of the server, below an open one.")
+    replace: bool = Field(
+        default=False,
+        description="Pictures take the place of those of the same name; labels stay.",
+    )
+    include_erased: bool = Field(default=False, description="Also take in what was erased.")
 
 
 class ProblemOut(BaseModel):
-    """What an import said of one thing: `refused`, `duplicate` (there already), or `note`: it was found
-    and not read, or read in a way to know of.
+    """What an import said of one thing: `refused`, `duplicate` (there already), `changed` (there already,
+    prompt or metadata were taken from this import), `replaced` (an image has the new picture now),
+    `same_name` (another picture of this name is there), or `note`: it was found and not read, or read in
+    a way to know of. `image_id` is the image that it is about.
     """
 
     id: int
     name: str
     kind: str
     reason: str
+    image_id: int | None
 
     @classmethod
     def of(cls, problem: ImportProblem) -> "ProblemOut":
         """The problem as JSON."""
-        return cls(id=problem.id, name=problem.name, kind=problem.kind, reason=problem.reason)
+        return cls(
+            id=problem.id,
+            name=problem.name,
+            kind=problem.kind,
+            reason=problem.reason,
+            image_id=problem.image_id,
+        )
 
 
 class ImportOut(BaseModel):
@@ -178,6 +192,8 @@ class ImportOut(BaseModel):
     error: str | None
     added: int
     duplicates: int
+    changed: int
+    replaced: int
     refused: int
     created_at: datetime
 
@@ -194,6 +210,8 @@ class ImportOut(BaseModel):
             error=job.error if job else None,
             added=row.added,
             duplicates=row.duplicates,
+            changed=row.changed,
+            replaced=row.replaced,
             refused=row.refused,
             created_at=row.created_at,
         )

@@ -8,7 +8,7 @@ import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from app.errors import Invalid
 from app.images import archives, companions, fetching, uploads
 from app.images.contents import Contents, Entry, image_limit, natural, tidy_name
 from app.images.decoding import ImageRefused
+from app.images.knowing import Wishes
 from app.images.listings import MAX_BYTES, read_listing
 from app.images.matching import apply_listings, url_name
 from app.settings import settings
@@ -41,6 +42,12 @@ class Source:
     kind: str
     origin: str
     spec: Json
+
+
+def with_wishes(source: Source, wishes: Wishes) -> Source:
+    """The source with what is asked for beside its files."""
+    wished = {name: each for name, each in asdict(wishes).items() if each}
+    return replace(source, spec={**source.spec, "wishes": wished}) if wished else source
 
 
 def folder_source(path: str, *, within: list[Path] | None = None) -> Source:

@@ -155,7 +155,8 @@ const sendAll = async () => {
     upload.next += 1;
   }
   tell("Sent; the import begins");
-  location.assign(await patiently(`${address}?parts=${upload.parts.length}`, () => new FormData()));
+  const wishes = [...form.querySelectorAll(".wishes input:checked")].map((each) => `&${each.name}=true`).join("");
+  location.assign(await patiently(`${address}?parts=${upload.parts.length}${wishes}`, () => new FormData()));
 };
 
 const leaveFailures = () => {

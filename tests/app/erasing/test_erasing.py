@@ -123,7 +123,7 @@ def test_bytes_that_cannot_be_removed_now_are_removed_later(
         raise Unavailable(f"{sha256} stays")
 
     with monkeypatch.context() as patch:
-        patch.setattr(removing.storage, "remove", away)
+        patch.setattr(storage, "remove", away)
         erase(db, people.project, image.id, reason="x", by=people.lea)
         db.commit()
         assert removing.sweep_removals() == 0

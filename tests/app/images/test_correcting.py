@@ -221,10 +221,11 @@ def test_history_is_append_only(db: Session, make: Make, people: Cast) -> None:
 
 def test_an_image_of_another_project_is_not_there(db: Session, make: Make, people: Cast) -> None:
     elsewhere: Image = make.image(make.project())
-    for verb in (
+    verbs: list[Callable[[], object]] = [
         lambda: set_aside(db, people.project, elsewhere.id, reason="x", by=None),
         lambda: take_back(db, people.project, elsewhere.id, by=None),
         lambda: correct_image(db, people.project, elsewhere.id, based_on=1, prompt="x", by=None),
-    ):
+    ]
+    for verb in verbs:
         with pytest.raises(NotFound):
             verb()

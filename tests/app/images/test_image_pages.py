@@ -80,7 +80,10 @@ def test_the_wall_shows_images_with_their_labels(
         ("negative", "proposed"),
     )  # fmt: skip
     page = sign_in(browser, people.ben).get(WALL).text
-    assert f'src="{WALL}/{image.id}/thumb"' in page and 'width="40" height="60"' in page
+    assert (
+        f'src="{WALL}/{image.id}/thumb?v={image.sha256[:12]}"' in page
+        and 'width="40" height="60"' in page
+    )
     assert f'href="{WALL}/{image.id}"' in page
     assert "+2" in page and "−1" in page and "2 to judge" in page
     assert "A &lt;b&gt;" in page and "A <b>" not in page
@@ -187,9 +190,9 @@ def test_bytes_are_inert_and_kept_by_the_browser(
 ) -> None:
     image = kept_image(db, people)
     client = sign_in(browser, people.ben)
-    answer = client.get(f"{WALL}/{image.id}/{kind}")
+    answer = client.get(f"{WALL}/{image.id}/{kind}?v={image.sha256[:12]}")
     assert answer.status_code == 200 and answer.headers["content-type"] == type_
-    assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert answer.headers["cache-control"] == "private, max-age=604800, immutable"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-security-policy"].startswith("sandbox")
     assert "content-encoding" not in answer.headers

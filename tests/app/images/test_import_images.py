@@ -162,21 +162,21 @@ def test_metadata_beside_the_images(
     assert "7 cells" in said["metadata.csv, line 6"]
 
 
-def test_prompts_that_come_later_are_filled_in_once(
+def test_prompts_that_come_later_are_taken_and_may_be_corrected(
     db: Session, project: Project, folder: Path, do_import: Importing
 ) -> None:
     (folder / "a.png").write_bytes(corpus.png())
     do_import(folder)
     (folder / "metadata.csv").write_text("file,prompt,year\na.png,a quiet harbour,1880\n")
     row = do_import(folder)
-    assert counts(row) == (0, 1, 0) and "was taken" in problems_of(db, row)["a.png"]
+    assert counts(row) == (0, 1, 0) and "a quiet harbour" in problems_of(db, row)["a.png"]
     image = images_of(db, project)["a.png"]
     db.refresh(image)
     assert image.prompt == "a quiet harbour" and image.details["year"] == "1880"
     (folder / "metadata.csv").write_text("file,prompt\na.png,something else\n")
     do_import(folder)
     db.refresh(image)
-    assert image.prompt == "a quiet harbour"
+    assert image.prompt == "something else" and image.details["year"] == "1880"
 
 
 def test_a_csv_on_the_command_line_imports_only_what_it_lists(
