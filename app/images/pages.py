@@ -160,8 +160,9 @@ def import_parts(
     answer: Answering,
     token: Token,
     parts: Annotated[int, Query(ge=1, le=100_000)],
-    replace: bool = False,
-    include_erased: bool = False,
+    *,
+    replace: Annotated[bool, Query()] = False,
+    include_erased: Annotated[bool, Query()] = False,
 ) -> Response:
     """Import the parts of an upload as one. Asked again it leads to the same import."""
     before = finding.import_of_upload(db, project, token)

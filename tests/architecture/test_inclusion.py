@@ -33,6 +33,7 @@ ALL = {
     "app/images/changes.py:find_image_changes": "history names all",
     "app/audits/results.py:iterate_verdicts": "verdicts stay; an erased image has no name left",
     "app/agents/launching.py:find_problems": "what a run said stays",
+    "app/datasets/selecting.py:_count_undecided": "of the images that the caller chose",
     "app/labels/reading.py:find_effective_labels": "of the images that the caller chose",
     "app/labels/proposing.py:_refuse_foreign": "propose leaves out what was set aside",
     "app/versions/counting.py:has_labels": "a node that labels name is in use, wherever they are",

@@ -11,8 +11,7 @@ from app.accounts.models import Person
 from app.agents import launching
 from app.audits import sampling
 from app.criteria.reading import version_criteria
-from app.datasets import freezing
-from app.datasets.models import Dataset
+from app.datasets import freezing, selecting
 from app.errors import Invalid
 from app.images import finding
 from app.images.models import Image
@@ -64,7 +63,6 @@ class Rooms:
         db, project, first = self.db, self.project, self.images[0]
         db.expire_all()
         counts = counting.count(db, project)
-        dataset = Dataset(project_id=project.id, options={})
         criteria = version_criteria(self.version)
         outcome = launching.find_outcome(db, self.run)
         by_node = count_labels(db, [self.pair.id]).get(self.pair.id)
@@ -79,7 +77,7 @@ class Rooms:
             "tree": by_node.confirmed if by_node else 0,
             "agent": launching.find_waiting_images(db, self.run, limit=9)[1],
             "agent's outcome": sum(each[3] for each in outcome if each[2] == "confirmed"),
-            "dataset": sum(1 for _ in freezing.read_snapshot(db, project, dataset, criteria)),
+            "dataset": len(list(selecting.read_examples(db, project, criteria))),
             "audit": sampling.population(db, project, min_labels=1, agent_run=None),
             "audit of the run": sampling.population(
                 db, project, min_labels=1, agent_run=self.run.id
