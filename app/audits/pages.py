@@ -52,8 +52,7 @@ def _show_form(
     db: Db, answer: Answer, project: Project, form: Form[AuditForm], *, status: int = 200
 ) -> Response:
     suggested = {
-        "min_labels": SUGGESTED_LABELS,
-        "sample_size": SUGGESTED_IMAGES,
+        **_suggest_size(db, project),
         "seed": secrets.randbelow(1_000_000),
         "notice": DEFAULT_NOTICE,
     }
@@ -72,6 +71,23 @@ def _show_form(
             str(typed.get("sample_size", "")),
         ),
     )
+
+
+def _suggest_size(db: Db, project: Project) -> dict[str, object]:
+    """A sample that this project has images for: as the paper's where there are enough, else all of
+    them, and with fewer labels each where none has that many.
+    """
+    least, there = SUGGESTED_LABELS, 0
+    while least and not there:
+        try:
+            there = sampling.population(db, project, min_labels=least, agent_run=None)
+        except AppError:
+            return {"min_labels": SUGGESTED_LABELS, "sample_size": SUGGESTED_IMAGES}
+        least = least if there else least // 2
+    return {
+        "min_labels": least or 1,
+        "sample_size": min(there, SUGGESTED_IMAGES) or SUGGESTED_IMAGES,
+    }
 
 
 def _population(

@@ -105,12 +105,14 @@ def results(db: Session, audit: Audit) -> Results:
     def row(key: str, name: str, of: Sequence[Tally]) -> ResultRow:
         return ResultRow(key, name, len(of), score(of, seed=audit.seed))
 
-    there = {each.root_key for each in tallies}
+    # A dimension that the sample has no label of is a row that says so, not a gap to be noticed.
+    in_use = {tree.root_of(pair.key).key for pair in tree.active_pairs()}
+    in_use |= {each.root_key for each in tallies}
     return Results(
         dimensions=tuple(
             row(root.key, root.name, [each for each in tallies if each.root_key == root.key])
             for root in tree.dimensions
-            if root.key in there
+            if root.key in in_use
         ),
         polarities=tuple(
             row(polarity, polarity, [each for each in tallies if each.polarity == polarity])

@@ -28,6 +28,7 @@ REPLICATES = 2_000
 LEVEL = 0.95
 # Draws of one batch, so that a thousand images need no more than some 16 MB at a time.
 BATCH = 1_000_000
+NO_WIDTH = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +48,8 @@ class Score:
     """One row of the results. Fractions are in [0, 1]; None where there is nothing to divide by.
 
     `items` and `images` count those with at least one judgement. `interval` is None for fewer than
-    two images and where every judgement is the same: then there is no spread to draw from, and an
-    interval of no width would claim a certainty that is not there.
+    two images, where every judgement is the same, and where the draws give one figure only: then there
+    is no spread to draw from, and an interval of no width would claim a certainty that is not there.
     """
 
     items: int
@@ -63,6 +64,25 @@ class Score:
     majority_items: int
     ties: int
     agreement: float | None
+
+    @property
+    def accuracy_words(self) -> str:
+        """The accuracy in percent, with the decimals that the judgements carry."""
+        return in_percent(self.accuracy, self.appears + self.does_not_appear)
+
+    @property
+    def interval_words(self) -> str:
+        """The interval likewise; a dash where both ends would read the same."""
+        if self.interval is None:
+            return "–"
+        count = self.appears + self.does_not_appear
+        low, high = (in_percent(end, count) for end in self.interval)
+        return "–" if low == high else f"{low} – {high}"
+
+    @property
+    def majority_words(self) -> str:
+        """The majority accuracy in percent, with the decimals that its labels carry."""
+        return in_percent(self.majority_accuracy, self.majority_items)
 
     @property
     def cannot_tell_share(self) -> float | None:
@@ -130,4 +150,17 @@ def bootstrap_interval(
         drawn.append(hits[rows].sum(axis=1) / total[rows].sum(axis=1))
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(np.concatenate(drawn), (tail, 1 - tail))
-    return float(low), float(high)
+    # Images that all say the same fraction leave nothing to draw, however many judgements they hold.
+    return (float(low), float(high)) if high - low > NO_WIDTH else None
+
+
+def decimals(count: int) -> int:
+    """How many decimals a percentage of `count` judgements carries: one judgement more or less moves it by
+    100 / `count` points, and what is finer than that is no finding.
+    """
+    return 0 if count < 100 else 1 if count < 1_000 else 2
+
+
+def in_percent(part: float | None, count: int) -> str:
+    """A fraction of `count` judgements as a percentage without its sign, or a dash."""
+    return "–" if part is None else f"{100 * part:.{decimals(count)}f}"

@@ -30,6 +30,7 @@ def api_overview(db: Db, project: AnnotatorProject) -> OverviewOut:
         datasets=counts.datasets,
         runs={"sft": counts.sft_runs, "cpo": counts.cpo_runs},
         steps=[
-            StepOut(name=step.name, done=step.is_done) for step in counting.loop(counts, version)
+            StepOut(name=step.name, state=step.state, done=step.is_done)
+            for step in counting.loop(counts, version)
         ],
     )

@@ -43,11 +43,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the loop, for the guide."""
+    """One step of the loop, for the guide. `state` says in numbers how far it is; empty: not begun."""
 
     name: str
     what: str
     route: str
+    state: str
     is_done: bool
 
 
@@ -110,52 +111,76 @@ def count(db: Session, project: Project) -> Counts:
 
 
 def loop(counts: Counts, version: CriteriaVersion | None) -> list[Step]:
-    """The loop as a guide: what to do, where, and whether it has been done once."""
+    """The loop as a guide: what to do, where, how far it is in numbers, and whether that is all of it."""
+    labels = counts.labels_proposed + counts.decided
     return [
         Step(
             "Criteria",
             "Read the tree, sharpen a name, publish a version.",
             "show_criteria",
+            f"version {version.number}" if version else "",
             version is not None,
         ),
         Step(
             "Images",
             "Import paintings: a folder, a ZIP or a CSV.",
             "show_images",
+            _many(counts.images, "image"),
             counts.images > 0,
         ),
         Step(
             "Agent",
             "Have the agent propose positive and negative attributes.",
             "show_agent_runs",
+            _many(counts.agent_labels, "label"),
             counts.agent_labels > 0,
         ),
         Step(
             "Correction",
             "Confirm, reject and add labels, image by image, by keyboard.",
             "show_next_image",
-            counts.decided > 0,
+            f"{counts.images_done:,} of {_many(counts.images, 'image')} done, "
+            f"{counts.decided:,} of {_many(labels, 'label')} decided"
+            if counts.images_done or counts.decided
+            else "",
+            0 < counts.images == counts.images_done,
         ),
         Step(
             "Audit",
             "Let several people judge a random sample, blind to one another.",
             "show_audits",
+            f"{_many(counts.judgements, 'judgement')} in {_many(counts.audits, 'audit')}"
+            if counts.audits
+            else "",
             counts.judgements > 0,
         ),
-        Step("Dataset", "Freeze the confirmed labels.", "show_datasets", counts.datasets > 0),
+        Step(
+            "Dataset",
+            "Freeze the confirmed labels.",
+            "show_datasets",
+            _many(counts.datasets, "dataset"),
+            counts.datasets > 0,
+        ),
         Step(
             "SFT",
             "Train the expert model on the labelled prompts.",
             "show_runs",
+            _many(counts.sft_runs, "finished run"),
             counts.sft_runs > 0,
         ),
         Step(
             "CPO",
             "Align the target model with the expert's preferences.",
             "show_runs",
+            _many(counts.cpo_runs, "finished run"),
             counts.cpo_runs > 0,
         ),
     ]
+
+
+def _many(number: int, what: str) -> str:
+    """`3,006 labels`; empty for none."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}" if number else ""
 
 
 def newest_images(db: Session, project: Project, limit: int = 12) -> list[Image]:

@@ -4,9 +4,10 @@ from pydantic import BaseModel
 
 
 class StepOut(BaseModel):
-    """One step of the loop and whether it has been done once."""
+    """One step of the loop: how far it is in numbers (empty: not begun), and whether that is all of it."""
 
     name: str
+    state: str
     done: bool
 
 

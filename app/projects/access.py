@@ -11,7 +11,7 @@ from app.errors import NotAllowed, NotFound
 from app.projects.models import ROLES, Membership, Project
 from app.web.dependencies import Db
 
-WHAT = {"annotator": "work in", "expert": "edit the criteria of", "lead": "lead"}
+WHO = {"annotator": "members", "expert": "experts and leads", "lead": "leads"}
 
 
 def may(role: str | None, needed: str) -> bool:
@@ -37,12 +37,13 @@ def project_for(needed: str) -> Callable[..., Project]:
         role = "lead" if found and person.is_operator else found[1] if found else None
         if found is None or role is None:
             raise NotFound("There is no such project, or you are not in it.")
+        # Known before the refusal: its page keeps the way back into the project.
+        request.state.project, request.state.role = found[0], role
         if not may(role, needed):
             raise NotAllowed(
-                f"Your role here is {role}; it takes {needed} to {WHAT[needed]} this project.",
-                hint="Ask a lead of the project.",
+                f"Only {WHO[needed]} of this project may do this; your role in it is {role}.",
+                hint="A lead of the project can give you another role, or do it for you.",
             )
-        request.state.project, request.state.role = found[0], role
         loaded: Project = found[0]
         return loaded
 

@@ -6,10 +6,10 @@ from app.web.forms import Fields
 
 
 class ProjectForm(Fields):
-    """A new project."""
+    """A new project; without an address it gets one from its name."""
 
     name: str = Field(min_length=1, max_length=120)
-    slug: str = Field(min_length=1, max_length=63)
+    slug: str = Field(default="", max_length=63)
     description: str = Field(default="", max_length=2000)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Person
 from app.errors import Conflict, Invalid, NotFound
 from app.projects.models import ROLES, Membership, Project
+from taxonomy import names
 
 
 def create_project(db: Session, *, slug: str, name: str, description: str = "") -> Project:
@@ -25,6 +26,11 @@ def create_project(db: Session, *, slug: str, name: str, description: str = "") 
     db.add(project)
     db.flush()
     return project
+
+
+def slug_for(name: str) -> str:
+    """The address that a project of this name gets where nobody chooses one."""
+    return names.slug(name)[:63].strip("-")
 
 
 def get_project(db: Session, slug: str) -> Project:

@@ -45,7 +45,10 @@ def submit_project(
         with form.attempt():
             values = form.values
             made = founding.create_project(
-                db, slug=values.slug, name=values.name, description=values.description
+                db,
+                slug=values.slug or founding.slug_for(values.name),
+                name=values.name,
+                description=values.description,
             )
             founding.set_role(db, made, person, "lead")
             return RedirectResponse(answer.path("show_dashboard", project=made.slug), 303)

@@ -1,12 +1,13 @@
 """Scores against hand-computed examples, and what must hold for any answers."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audits.scoring import Tally, score
+from app.audits.scoring import Tally, in_percent, score
 
 
 def tally(yes: int, no: int, unsure: int = 0, *, image: int = 1) -> Tally:
@@ -59,10 +60,34 @@ def test_the_seed_fixes_the_interval() -> None:
         [tally(2, 3)],
         [tally(2, 0), tally(5, 0, image=2)],
         [tally(0, 2), tally(0, 5, image=2)],
+        [tally(1, 2), tally(1, 2, image=2)],
+        [tally(1, 2), tally(2, 4, image=2), tally(3, 6, image=3)],
     ],
 )
 def test_no_interval_where_there_is_no_spread(rows: list[Tally]) -> None:
     assert score(rows, seed=1).interval is None
+
+
+@pytest.mark.parametrize(
+    ("part", "count", "words"),
+    [
+        (1 / 3, 6, "33"),
+        (1 / 3, 99, "33"),
+        (1 / 3, 300, "33.3"),
+        (1 / 3, 3000, "33.33"),
+        (None, 0, "–"),
+    ],
+)
+def test_a_figure_has_the_decimals_that_its_judgements_carry(
+    part: float | None, count: int, words: str
+) -> None:
+    assert in_percent(part, count) == words
+
+
+def test_an_interval_whose_ends_read_the_same_is_not_shown() -> None:
+    found = replace(score([tally(50, 40)], seed=1), interval=(0.5551, 0.5559))
+    assert found.interval_words == "–"
+    assert replace(found, interval=(0.4, 0.6)).interval_words == "40 – 60"
 
 
 def test_nothing_judged_gives_dashes() -> None:

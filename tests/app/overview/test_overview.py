@@ -54,7 +54,7 @@ def test_an_empty_project_says_what_to_do(
         "judgements": 0,
         "datasets": 0,
         "runs": {"sft": 0, "cpo": 0},
-        "steps": [{"name": name, "done": False} for name in STEPS],
+        "steps": [{"name": name, "state": "", "done": False} for name in STEPS],
     }
     page = sign_in(browser, people.ben).get(PAGE)
     assert page.status_code == 200
@@ -172,14 +172,31 @@ def test_the_steps_turn_done_one_after_the_other(
         lambda: story.train(2, "cpo_s"),
     ]
     for number, act in enumerate(acts):
-        assert done(overview(api, headers)) == list(STEPS[:number])
+        # Correction is done when every image is, not after the first one.
+        so_far = [name for name in STEPS[:number] if name != "Correction"]
+        assert done(overview(api, headers)) == so_far
         act()
+    found = overview(api, headers)
+    states = {step["name"]: step["state"] for step in found["steps"]}
+    assert states == {
+        "Criteria": "version 1",
+        "Images": "3 images",
+        "Agent": "3 labels",
+        "Correction": "1 of 3 images done, 2 of 3 labels decided",
+        "Audit": "1 judgement in 1 audit",
+        "Dataset": "1 dataset",
+        "SFT": "1 finished run",
+        "CPO": "1 finished run",
+    }
+    for image in story.images:
+        image.done_at = image.created_at
+    db.commit()
     found = overview(api, headers)
     assert done(found) == list(STEPS)
     assert found == found | {
         "criteria_version": 1,
         "images": 3,
-        "images_done": 1,
+        "images_done": 3,
         "labels": {"proposed": 1, "confirmed": 1, "rejected": 1},
         "agent_runs": 1,
         "audits": 1,
@@ -226,7 +243,9 @@ def test_labels_by_hand_are_no_work_of_an_agent(
             revision=1,
         )
     )
-    assert done(overview(api, token_for(people.ben))) == ["Criteria", "Images", "Correction"]
+    found = overview(api, token_for(people.ben))
+    assert done(found) == ["Criteria", "Images"]
+    assert found["steps"][3]["state"] == "0 of 3 images done, 1 of 1 label decided"
 
 
 def test_the_page_shows_numbers_images_and_jobs(

@@ -211,3 +211,24 @@ def test_members_are_listed_by_key(api: TestClient, make: Make, token_for: Token
     names = [each["name"] for each in first["items"] + rest["items"]]
     assert names == ["Ada", "Ben", "Lea"]
     assert rest["next"] is None
+
+
+def test_a_project_without_an_address_gets_one_from_its_name(
+    browser: TestClient, db: Session, make: Make, sign_in: SignInAt
+) -> None:
+    operator = make.person("Olga", is_operator=True)
+    made = sign_in(browser, operator).post("/projects", data={"name": "Still Lifes & Café Scenes"})
+    assert (made.status_code, made.headers["location"]) == (
+        303,
+        "/projects/still-lifes-cafe-scenes",
+    )
+
+
+def test_a_refusal_says_who_may_and_leaves_the_way_back(
+    browser: TestClient, make: Make, sign_in: SignInAt
+) -> None:
+    ben = make.member(make.project("paintings"), "annotator", "Ben")
+    refused = sign_in(browser, ben).get("/projects/paintings/audits/new")
+    assert refused.status_code == 403
+    assert "Only leads of this project may do this; your role in it is annotator." in refused.text
+    assert 'href="/projects/paintings/images"' in refused.text
