@@ -234,6 +234,7 @@ def _annotated(project: Project, run_id: int | None, unused: Sequence[int]) -> S
         select(LabelEvent.image_id, LabelEvent.node_id, LabelEvent.polarity)
         .where(
             LabelEvent.agent_run_id == run_id,
+            LabelEvent.node_id.is_not(None),
             LabelEvent.node_id.not_in(unused),
             LabelEvent.image_id.not_in(left_out(project.id)),
         )

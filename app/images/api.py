@@ -73,7 +73,7 @@ BODY = {
 def api_list_images(
     project: AnnotatorProject,
     db: Db,
-    show: Literal["all", "undone", "done", "proposed", "aside"] = "all",
+    show: Literal["all", "undone", "new", "done", "proposed", "aside"] = "all",
     q: Annotated[str, Query(max_length=200)] = "",
     after: Cursor = None,
     limit: Limit = 60,

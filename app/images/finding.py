@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, Select, column, exists, func, select, table, tuple_
+from sqlalchemy import ColumnElement, column, exists, func, or_, select, table, tuple_
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -16,7 +16,7 @@ from app.jobs.models import Job
 from app.projects.models import Project
 from taxonomy.folding import Query, read_query
 
-FILTERS = ("all", "undone", "done", "proposed", "aside")
+FILTERS = ("all", "undone", "new", "done", "proposed", "aside")
 BIGGEST = 2**63 - 1
 """The largest id a table can hold; the database refuses to look for larger ones."""
 PAGE = 60
@@ -61,13 +61,16 @@ class Page:
     after: int | None
 
 
-def _conditions(project: Project, show: str, text: str) -> list[ColumnElement[bool]]:
+def filtered(project: Project, show: str, text: str) -> list[ColumnElement[bool]]:
+    """What holds of the images of a project that a filter finds. Raises Invalid for an unknown one."""
     if show not in FILTERS:
         raise Invalid(f"Images can be filtered by {', '.join(FILTERS)}.", field="show")
     found: list[ColumnElement[bool]] = [Image.project_id == project.id]
     found.append(Image.state == "aside" if show == "aside" else in_use())
     if show == "undone":
-        found.append(Image.done_at.is_(None))
+        found.append(or_(Image.done_at.is_(None), Image.came_back_at.is_not(None)))
+    if show == "new":
+        found.append(Image.came_back_at.is_not(None))
     if show == "done":
         found.append(Image.done_at.is_not(None))
     if show == "proposed":
@@ -96,7 +99,7 @@ def find_images(
     backwards = before is not None and after is None
     order = _order(db, read_query(text), before if backwards else after)
     # One more than asked for tells whether the walk goes on.
-    query = select(Image).where(*_conditions(project, show, text)).limit(limit + 1)
+    query = select(Image).where(*filtered(project, show, text)).limit(limit + 1)
     if backwards:
         by = [column.desc() for column in order.columns]
         rows = db.scalars(query.where(tuple_(*order.columns) < order.at).order_by(*by)).all()
@@ -133,25 +136,20 @@ def _order(db: Session, query: Query, cursor: int | None) -> _Order:
 
 def count_images(db: Session, project: Project, *, show: str = "all", text: str = "") -> int:
     """How many images a filter finds."""
-    query = select(func.count()).select_from(Image).where(*_conditions(project, show, text))
+    query = select(func.count()).select_from(Image).where(*filtered(project, show, text))
     return db.scalar(query) or 0
 
 
-def neighbours(db: Session, project: Project, image_id: int) -> tuple[int | None, int | None]:
-    """The ids of the images before and after one, in the order of the wall."""
-
-    def nearest(condition: ColumnElement[bool], order: ColumnElement[int]) -> Select[int]:
-        return (
-            select(Image.id)
-            .where(Image.project_id == project.id, in_use(), condition)
-            .order_by(order)
-            .limit(1)
-        )
-
-    before = nearest(Image.id < image_id, Image.id.desc()).scalar_subquery()
-    after = nearest(Image.id > image_id, Image.id.asc()).scalar_subquery()
-    row = db.execute(select(before, after)).one()
-    return row[0], row[1]
+def neighbours(
+    db: Session, project: Project, image_id: int, *, show: str = "all", text: str = ""
+) -> tuple[int | None, int | None]:
+    """The ids of the images before and after one, in the order of the wall under this filter."""
+    found = [
+        find_images(db, project, before=image_id, limit=1, show=show, text=text),
+        find_images(db, project, after=image_id, limit=1, show=show, text=text),
+    ]
+    previous, following = (page.images[0].id if page.images else None for page in found)
+    return previous, following
 
 
 @dataclass

@@ -16,7 +16,8 @@ class Image(Model):
     `state` is `used`, `aside` (kept, but left out of everything until it is taken back) or `erased`: a
     trace without content. `revision` counts the changes to what is known of it, its name and its file.
 
-    `label_revision` counts the saved actions on its labels. `width` and `height` are as seen, after
+    `label_revision` counts the saved actions on its labels. `came_back_at` is set where something new
+    came after the labels were done: proposals, which open the image again, or pairs in force. `width` and `height` are as seen, after
     the EXIF orientation. `pixels` and `looks` tell files of one picture (`app.images.looks`); null where
     nobody has looked yet, empty where the file cannot be decoded any more. `search` holds the words that it is found by (`app.images.searching`).
     """
@@ -52,7 +53,12 @@ class Image(Model):
         Index(
             "ix_image_not_looked_at", "project_id", "id", postgresql_where=text("pixels IS NULL")
         ),
-        Index("ix_image_undone", "project_id", "id", postgresql_where=text("done_at IS NULL")),
+        Index(
+            "ix_image_undone",
+            "project_id",
+            "id",
+            postgresql_where=text("done_at IS NULL OR came_back_at IS NOT NULL"),
+        ),
     )
 
     id: Mapped[Key]
@@ -78,6 +84,7 @@ class Image(Model):
     label_revision: Mapped[int] = mapped_column(server_default=text("0"))
     done_at: Mapped[datetime | None]
     done_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    came_back_at: Mapped[datetime | None]
     import_id: Mapped[int | None] = mapped_column(ForeignKey("image_import.id"), index=True)
     created_at: Mapped[Created]
 

@@ -32,6 +32,7 @@ class ImageOut(BaseModel):
     bytes: int
     details: dict[str, Any]
     is_done: bool
+    is_new_since_done: bool
     label_revision: int
     revision: int
     state: Literal["used", "aside"]
@@ -54,6 +55,7 @@ class ImageOut(BaseModel):
             bytes=image.bytes,
             details=image.details,
             is_done=image.done_at is not None,
+            is_new_since_done=image.came_back_at is not None,
             label_revision=image.label_revision,
             revision=image.revision,
             state="aside" if image.state == "aside" else "used",

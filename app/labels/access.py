@@ -1,7 +1,9 @@
 """Loads an image through its project, and the criteria that its labels are made under."""
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
+from fastapi import Cookie, Depends, Request
 from sqlalchemy import column, select, table
 from sqlalchemy.orm import Session
 
@@ -16,8 +18,27 @@ from taxonomy.tree import POLARITIES, Criteria, Pair
 # Agent runs live in a room above this one; labels name their run and may read who it was.
 agent_run = table("agent_run", column("id"), column("project_id"), column("agent"))
 
+COOKIE = "morelli_suggestions"
+Kept = Annotated[Literal["show", "hide"], Cookie(alias=COOKIE, include_in_schema=False)]
 
-__all__ = ["BIGGEST", "InForce", "find_in_force", "get_attribute", "get_image", "get_in_force"]
+
+def sees_suggestions(request: Request, kept: Kept = "show") -> bool:
+    """Whether who asks is shown what agents propose. A browser remembers it; programs always are."""
+    return kept == "show" or request.state.sign_in is None
+
+
+Sight = Annotated[bool, Depends(sees_suggestions)]
+
+__all__ = [
+    "BIGGEST",
+    "COOKIE",
+    "InForce",
+    "Sight",
+    "find_in_force",
+    "get_attribute",
+    "get_image",
+    "get_in_force",
+]
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from app.accounts.access import CurrentPerson
-from app.labels import reading, saving
-from app.labels.access import BIGGEST, get_image, get_in_force
+from app.labels import history, queueing, reading, saving, undoing
+from app.labels.access import BIGGEST, Sight, get_image, get_in_force
 from app.labels.schemas import (
     DoneMark,
     DoneOut,
@@ -14,14 +14,19 @@ from app.labels.schemas import (
     ImageLabelsOut,
     LabelAction,
     SavedOut,
+    ShownMark,
+    TakeBack,
+    TakenBackOut,
     UndoAction,
     UsableAttributesOut,
     show_found,
     show_happened,
     show_image_labels,
     show_saved,
+    show_taken_back,
     show_usable,
 )
+from app.labels.showing import note_shown
 from app.projects.access import AnnotatorProject
 from app.web.dependencies import Db
 from taxonomy.tree import Polarity
@@ -52,11 +57,45 @@ def api_list_attributes(
     return show_found(in_force, reading.find_addable(in_force, q, limit=limit))
 
 
+@router.post("/labels/undo")
+def api_take_back_last(
+    project: AnnotatorProject, action: TakeBack, db: Db, person: CurrentPerson, sight: Sight
+) -> TakenBackOut:
+    """Take back one's newest action of a sitting that still stands, marks as done among them."""
+    saved = undoing.take_back(
+        db,
+        project,
+        by=person,
+        operation_id=action.operation_id,
+        sitting=action.sitting,
+        undoes=action.undoes,
+        hidden=not sight,
+    )
+    image = get_image(db, project, saved.image_id)
+    found = reading.find_contradictions_of(db, project, image, suggestions=sight)
+    return show_taken_back(saved, found)
+
+
 @router.get("/images/{image_id:int}/labels")
-def api_get_labels(project: AnnotatorProject, image_id: int, db: Db) -> ImageLabelsOut:
+def api_get_labels(
+    project: AnnotatorProject, image_id: int, db: Db, person: CurrentPerson, sight: Sight
+) -> ImageLabelsOut:
     """The labels of an image with its label revision, A_pos and A_neg."""
     image = get_image(db, project, image_id)
-    return show_image_labels(reading.find_labels(db, project, image))
+    if sight:
+        note_shown(db, image, person)
+    return show_image_labels(
+        reading.find_labels(db, project, image, suggestions=sight, viewer_id=person.id)
+    )
+
+
+@router.put("/images/{image_id:int}/suggestions")
+def api_note_shown(
+    project: AnnotatorProject, image_id: int, mark: ShownMark, db: Db, person: CurrentPerson
+) -> ShownMark:
+    """Note that the suggestions of an image, loaded ahead, have come into view."""
+    note_shown(db, get_image(db, project, image_id), person)
+    return mark
 
 
 @router.put("/images/{image_id:int}/labels/{key}/{polarity}")
@@ -68,6 +107,7 @@ def api_save_label(
     action: LabelAction,
     db: Db,
     person: CurrentPerson,
+    sight: Sight,
 ) -> SavedOut:
     """Confirm, reject, add or withdraw one attribute. 412 carries both values."""
     saved = saving.save(
@@ -80,27 +120,36 @@ def api_save_label(
         based_on=action.based_on,
         operation_id=action.operation_id,
         by=person,
+        sitting=action.sitting,
         suggestion_visible=action.suggestion_visible,
+        hidden=not sight,
     )
     image = get_image(db, project, image_id)
-    return show_saved(saved, reading.find_contradictions_of(db, project, image))
+    queueing.take(db, image, person)
+    return show_saved(saved, reading.find_contradictions_of(db, project, image, suggestions=sight))
 
 
 @router.post("/images/{image_id:int}/labels/undo")
 def api_undo_label(
-    project: AnnotatorProject, image_id: int, action: UndoAction, db: Db, person: CurrentPerson
+    project: AnnotatorProject,
+    image_id: int,
+    action: UndoAction,
+    db: Db,
+    person: CurrentPerson,
+    sight: Sight,
 ) -> SavedOut:
-    """Undo an action of one's own, or the last one not yet undone."""
-    saved = saving.undo(
+    """Undo an action of one's own on this image, or the last one not yet undone."""
+    saved = undoing.undo(
         db,
         project,
         image_id,
         by=person,
         event_id=action.event_id,
         operation_id=action.operation_id,
+        hidden=not sight,
     )
     image = get_image(db, project, image_id)
-    return show_saved(saved, reading.find_contradictions_of(db, project, image))
+    return show_saved(saved, reading.find_contradictions_of(db, project, image, suggestions=sight))
 
 
 @router.get("/images/{image_id:int}/history")
@@ -108,19 +157,46 @@ def api_list_history(
     project: AnnotatorProject,
     image_id: int,
     db: Db,
+    person: CurrentPerson,
+    sight: Sight,
     before: Before = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> HistoryOut:
     """What happened to an image's labels, newest first."""
     image = get_image(db, project, image_id)
-    happened, following = reading.find_history(db, project, image, before=before, limit=limit)
+    if sight:
+        note_shown(db, image, person)
+    happened, following = history.find_history(
+        db,
+        project,
+        image,
+        before=before,
+        limit=limit,
+        suggestions=sight,
+        viewer_id=person.id,
+    )
     return HistoryOut(items=[show_happened(each) for each in happened], next=following)
 
 
 @router.put("/images/{image_id:int}/done")
 def api_set_done(
-    project: AnnotatorProject, image_id: int, mark: DoneMark, db: Db, person: CurrentPerson
+    project: AnnotatorProject,
+    image_id: int,
+    mark: DoneMark,
+    db: Db,
+    person: CurrentPerson,
+    sight: Sight,
 ) -> DoneOut:
     """Mark an image's labels as done, or take the mark away."""
-    image = saving.set_done(db, project, image_id, done=mark.done, by=person)
+    image = saving.set_done(
+        db,
+        project,
+        image_id,
+        done=mark.done,
+        by=person,
+        operation_id=mark.operation_id,
+        sitting=mark.sitting,
+        allow_undecided=mark.allow_undecided,
+        hidden=not sight,
+    )
     return DoneOut(done=image.done_at is not None, done_at=image.done_at)

@@ -31,3 +31,4 @@ class DoneForm(Fields):
     """Mark the image as done (and go on), or open it again."""
 
     done: bool
+    operation_id: UUID | None = None

@@ -1,4 +1,4 @@
-"""Labels as they stand, and every event that made them so."""
+"""Labels as they stand, every event that made them so, and who looks at which image."""
 
 from datetime import datetime
 from uuid import UUID
@@ -48,15 +48,24 @@ class Label(Model):
 
 
 class LabelEvent(Model):
-    """One thing that happened to one label. Append-only; the current state can be rebuilt from it."""
+    """One thing that happened to one label, or to an image's mark as done, which names no attribute.
+
+    Append-only; the current state can be rebuilt from it. `sitting` is the piece of work of one person
+    at one browser that the action belongs to.
+    """
 
     __tablename__ = "label_event"
     __table_args__ = (
         CheckConstraint("polarity IN ('positive', 'negative')", name="polarity"),
         CheckConstraint(
-            "after IS NULL OR after IN ('proposed', 'confirmed', 'rejected')", name="after"
+            "after IS NULL OR (node_id IS NULL AND after = 'done')"
+            " OR (node_id IS NOT NULL AND after IN ('proposed', 'confirmed', 'rejected'))",
+            name="after",
         ),
+        CheckConstraint("(node_id IS NULL) = (polarity IS NULL)", name="attribute"),
+        CheckConstraint("node_id IS NULL OR version_id IS NOT NULL", name="version"),
         Index(None, "image_id", "id"),
+        Index(None, "person_id", "sitting", "id", postgresql_where=text("sitting IS NOT NULL")),
         Index(
             "uq_label_event_operation_id",
             "operation_id",
@@ -67,16 +76,41 @@ class LabelEvent(Model):
 
     id: Mapped[Key]
     image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
-    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"))
-    polarity: Mapped[str]
+    node_id: Mapped[int | None] = mapped_column(ForeignKey("node.id"))
+    polarity: Mapped[str | None]
     kind: Mapped[str]
     before: Mapped[str | None]
     after: Mapped[str | None]
     image_revision: Mapped[int]
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     agent_run_id: Mapped[int | None] = mapped_column(ForeignKey("agent_run.id"))
-    version_id: Mapped[int] = mapped_column(ForeignKey("criteria_version.id"))
+    version_id: Mapped[int | None] = mapped_column(ForeignKey("criteria_version.id"))
     operation_id: Mapped[UUID | None]
+    sitting: Mapped[UUID | None]
     suggestion_visible: Mapped[bool] = mapped_column(server_default=text("true"))
     undoes_id: Mapped[int | None] = mapped_column(ForeignKey("label_event.id"))
     at: Mapped[Created]
+
+
+class SuggestionShown(Model):
+    """An image whose suggestions a person has seen: what they decide there is not blind any more."""
+
+    __tablename__ = "suggestion_shown"
+    __table_args__ = (UniqueConstraint("image_id", "person_id"),)
+
+    id: Mapped[Key]
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    at: Mapped[Created]
+
+
+class ImageLease(Model):
+    """An image that a person is correcting, and until when others are handed other ones."""
+
+    __tablename__ = "image_lease"
+    __table_args__ = (Index(None, "person_id"),)
+
+    id: Mapped[Key]
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"), unique=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    until: Mapped[datetime]

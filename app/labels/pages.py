@@ -1,20 +1,24 @@
 """The labelling page: one image, its labels, one key for each decision."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlencode
 from uuid import uuid4
 
-from fastapi import APIRouter, Cookie, Depends, Query
+from fastapi import APIRouter, Depends, Header, Query, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
 from app.accounts.models import Person
 from app.errors import Invalid, Stale
+from app.images import finding
 from app.images.models import Image
-from app.labels import reading, saving
-from app.labels.access import BIGGEST, get_image
+from app.labels import history, queueing, reading, saving, undoing
+from app.labels.access import BIGGEST, COOKIE, Sight, get_image
 from app.labels.forms import DoneForm, SaveForm, UndoForm
 from app.labels.reading import ImageLabels
+from app.labels.showing import note_shown
 from app.projects.access import AnnotatorProject
 from app.projects.models import Project
 from app.web.answer import Answering
@@ -24,7 +28,29 @@ from app.web.forms import Fields, Form, submitted
 router = APIRouter(include_in_schema=False)
 
 Suggestions = Literal["show", "hide"]
-COOKIE = "morelli_suggestions"
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The images that one came from: the wall's filter and its words."""
+
+    show: str
+    words: str
+
+    @property
+    def address(self) -> str:
+        """The same as the end of an address; empty for all images."""
+        if self.show == "all" and not self.words:
+            return ""
+        return "?" + urlencode({"show": self.show, "words": self.words})
+
+
+def came_from(show: str = "all", words: Annotated[str, Query(max_length=200)] = "") -> Filter:
+    """The filter in whose order one goes on; what is no filter means all images."""
+    return Filter(show if show in finding.FILTERS else "all", words)
+
+
+Within = Annotated[Filter, Depends(came_from)]
 T = TypeVar("T", bound=Fields)
 
 
@@ -35,14 +61,21 @@ def show_labels(
     db: Db,
     person: CurrentPerson,
     answer: Answering,
+    sight: Sight,
+    within: Within,
+    request: Request,
     suggestions: Suggestions | None = None,
     q: str = "",
-    kept: Annotated[str, Cookie(alias=COOKIE)] = "show",
+    ahead: Annotated[str, Header(alias="X-Morelli-Ahead")] = "",
 ) -> Response:
-    """One image with its labels."""
+    """One image with its labels. What is loaded ahead is not seen yet."""
     image = get_image(db, project, image_id)
-    hide = (suggestions or kept) == "hide"
-    context = _context(db, project, image, person, hide=hide, q=q)
+    hide = not sight if suggestions is None else suggestions == "hide"
+    if not hide and not ahead:
+        note_shown(db, image, person)
+    queueing.take(db, image, person)
+    context = _context(db, project, image, person, hide=hide, q=q, within=within)
+    context["session"] = _session(request)
     response = answer.show("labels/page.html", fragment="labels/_labelling.html", **context)
     if suggestions is not None:
         response.set_cookie(COOKIE, suggestions, max_age=31_536_000, samesite="lax", httponly=True)
@@ -56,6 +89,9 @@ def save_label(
     db: Db,
     person: CurrentPerson,
     answer: Answering,
+    sight: Sight,
+    within: Within,
+    request: Request,
     form: Annotated[Form[SaveForm], Depends(submitted(SaveForm))],
 ) -> Response:
     """Confirm, reject, add or withdraw one attribute."""
@@ -71,12 +107,22 @@ def save_label(
             based_on=values.based_on,
             operation_id=values.operation_id,
             by=person,
-            suggestion_visible=values.suggestion_visible,
+            suggestion_visible=values.suggestion_visible and sight,
+            hidden=not sight,
         )
     except Stale as stale:
         image = get_image(db, project, image_id)
-        hide = not values.suggestion_visible
-        context = _context(db, project, image, person, hide=hide, stale=stale, wanted=values.state)
+        context = _context(
+            db,
+            project,
+            image,
+            person,
+            hide=not sight,
+            within=within,
+            stale=stale,
+            wanted=values.state,
+        )
+        context["session"] = _session(request)
         return answer.show("labels/page.html", status=412, **context)
     page = answer.path("show_labels", project=project.slug, image_id=image_id)
     return answer.done(go_to=f"{page}#label-{saved.key}-{saved.polarity}")
@@ -93,7 +139,7 @@ def undo_label(
 ) -> Response:
     """Undo an action of one's own."""
     values = _checked(form)
-    saved = saving.undo(
+    saved = undoing.undo(
         db,
         project,
         image_id,
@@ -102,7 +148,8 @@ def undo_label(
         operation_id=values.operation_id,
     )
     page = answer.path("show_labels", project=project.slug, image_id=image_id)
-    return answer.done(go_to=f"{page}#label-{saved.key}-{saved.polarity}")
+    place = f"#label-{saved.key}-{saved.polarity}" if saved.key else ""
+    return answer.done(go_to=f"{page}{place}")
 
 
 @router.post("/projects/{project}/images/{image_id:int}/done")
@@ -112,12 +159,22 @@ def set_labels_done(
     db: Db,
     person: CurrentPerson,
     answer: Answering,
+    sight: Sight,
     form: Annotated[Form[DoneForm], Depends(submitted(DoneForm))],
 ) -> Response:
     """Mark an image as done and go to the next that is not, or open it again."""
-    done = _checked(form).done
-    saving.set_done(db, project, image_id, done=done, by=person)
-    following = reading.find_next_undone(db, project, image_id) if done else image_id
+    values = _checked(form)
+    done = values.done
+    saving.set_done(
+        db,
+        project,
+        image_id,
+        done=done,
+        by=person,
+        operation_id=values.operation_id,
+        hidden=not sight,
+    )
+    following = queueing.find_next(db, project, image_id, person=person) if done else image_id
     return answer.done(
         go_to=answer.path("show_labels", project=project.slug, image_id=following or image_id)
     )
@@ -130,11 +187,16 @@ def show_label_history(
     db: Db,
     person: CurrentPerson,
     answer: Answering,
+    sight: Sight,
     before: Annotated[int | None, Query(ge=0, le=BIGGEST)] = None,
 ) -> Response:
-    """Who changed what on this image, and when."""
+    """Who changed what on this image, and when. Suggestions that are hidden are so here too."""
     image = get_image(db, project, image_id)
-    happened, following = reading.find_history(db, project, image, before=before)
+    if sight:
+        note_shown(db, image, person)
+    happened, following = history.find_history(
+        db, project, image, before=before, suggestions=sight, viewer_id=person.id
+    )
     return answer.show(
         "labels/history.html",
         fragment="labels/_history.html",
@@ -144,6 +206,12 @@ def show_label_history(
         new_operation=uuid4,
         my_id=person.id,
     )
+
+
+def _session(request: Request) -> int:
+    """Which sign-in the page belongs to: a sitting ends with it."""
+    held = request.state.sign_in
+    return held.id if held is not None else 0
 
 
 def _checked(form: Form[T]) -> T:
@@ -160,18 +228,25 @@ def _context(
     person: Person,
     *,
     hide: bool,
+    within: "Filter",
     q: str = "",
     stale: Stale | None = None,
     wanted: str = "",
 ) -> dict[str, Any]:
-    labels = reading.find_labels(db, project, image, suggestions=not hide)
-    previous, following = reading.find_neighbours(db, project, image.id)
+    labels = reading.find_labels(db, project, image, suggestions=not hide, viewer_id=person.id)
+    previous, following = finding.neighbours(
+        db, project, image.id, show=within.show, text=within.words
+    )
+    conditions = finding.filtered(project, within.show, within.words) if within.address else []
     return {
         "labels": labels,
         "image": image,
         "previous": previous,
         "following": following,
-        "next_undone": reading.find_next_undone(db, project, image.id),
+        "next_undone": queueing.find_next(
+            db, project, image.id, person=person, within=tuple(conditions)
+        ),
+        "within": within,
         "hide": hide,
         "q": q,
         "found": _find_addable(labels, q),

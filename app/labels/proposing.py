@@ -19,6 +19,7 @@ from app.errors import Invalid, NotFound
 from app.images.inclusion import left_out
 from app.images.models import Image
 from app.labels.access import agent_run
+from app.labels.finishing import bring_back
 from app.labels.models import Label
 from app.projects.models import Project
 from taxonomy.tree import POLARITIES, Polarity
@@ -92,7 +93,8 @@ def propose(
 ) -> int:
     """Store what an agent run found, and return how many labels are new or refreshed.
 
-    Each changed image's label revision rises by one. Storing the same findings of the same run
+    Each changed image's label revision rises by one. An image that was done is open again where a
+    proposal is new. Storing the same findings of the same run
     again changes nothing, so a killed run may start over; a run older than the one that made a
     proposal does not replace it. Raises NotFound for a run, version, image or pair of another
     project and Invalid for findings that make no sense; then nothing is stored.
@@ -118,7 +120,9 @@ def propose(
             "version_id": version_id,
         },
     )
-    # The statement changed rows that this session may hold.
+    if changed:
+        bring_back(db, image_ids, agent_run_id=agent_run_id, version_id=version_id)
+    # These statements changed rows that this session may hold.
     for held in list(db.identity_map.values()):
         if isinstance(held, (Image, Label)):
             db.expire(held)

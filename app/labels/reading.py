@@ -1,20 +1,23 @@
 """Labels as they are shown and handed on: of one image, of many, their contradictions, their history."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.searching import version_index
-from app.images.inclusion import in_use, left_out
+from app.images import finding
+from app.images.inclusion import left_out
 from app.images.models import Image
+from app.labels import queueing
 from app.labels.access import InForce, agent_run, find_in_force
-from app.labels.models import Label, LabelEvent
+from app.labels.history import find_history as find_history
+from app.labels.models import Label
 from app.projects.models import Project
 from taxonomy import contradictions as contradictory
 from taxonomy.contradictions import Contradiction
@@ -115,26 +118,6 @@ class ImageLabels:
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
-    """One entry of an image's history. `who` is None for the agent."""
-
-    event_id: int
-    key: str
-    polarity: Polarity
-    name: str
-    kind: str
-    before: str | None
-    after: str | None
-    who: str | None
-    person_id: int | None
-    agent_run_id: int | None
-    revision: int
-    at: datetime
-    suggestion_visible: bool
-    is_undone: bool
-
-
-@dataclass(frozen=True, slots=True)
 class EffectiveLabels:
     """A_pos and A_neg of one image: pair keys in tree order."""
 
@@ -159,18 +142,25 @@ def contradictions(labels: Iterable[Stated], criteria: Criteria) -> tuple[Contra
 
 
 def find_labels(
-    db: Session, project: Project, image: Image, *, suggestions: bool = True
+    db: Session,
+    project: Project,
+    image: Image,
+    *,
+    suggestions: bool = True,
+    viewer_id: int | None = None,
 ) -> ImageLabels:
     """All labels of an image by root dimension and dimension, in tree order.
 
-    Without `suggestions`, what only an agent proposes is left out and counted in `num_hidden`.
+    Without `suggestions`, what only an agent proposes is left out and counted in `num_hidden`, and so
+    is what somebody other than the viewer rejected of it; what an agent says of the others is left out
+    too, so that nothing tells which of them it proposed.
     """
     in_force = find_in_force(db, project)
     found = _find(db, image)
     revision = image.label_revision
     num_hidden = 0
     if not suggestions:
-        shown = [each for each in found if each.label.state != "proposed"]
+        shown = [each for each in found if _is_no_suggestion(each.label, viewer_id)]
         num_hidden = len(found) - len(shown)
         found = shown
     if in_force is None:
@@ -181,14 +171,25 @@ def find_labels(
     named = [Stated(each.node.key, each.label.polarity, each.label.state) for each in found]
     against = contradictions(named, criteria)
     return ImageLabels(
-        image, revision, in_force, _grouped(found, criteria, against), against, num_hidden
+        image,
+        revision,
+        in_force,
+        _grouped(found, criteria, against, suggestions=suggestions),
+        against,
+        num_hidden,
     )
 
 
+def _is_no_suggestion(label: Label, viewer_id: int | None) -> bool:
+    if label.state == "rejected" and label.source == "agent":
+        return label.decided_by == viewer_id
+    return label.state != "proposed"
+
+
 def find_contradictions_of(
-    db: Session, project: Project, image: Image
+    db: Session, project: Project, image: Image, *, suggestions: bool = True
 ) -> tuple[Contradiction, ...]:
-    """The contradictions among the labels of one image."""
+    """The contradictions among the labels of one image, without `suggestions` among the decided ones."""
     in_force = find_in_force(db, project)
     if in_force is None:
         return ()
@@ -197,7 +198,10 @@ def find_contradictions_of(
         .join(Node, Node.id == Label.node_id)
         .where(Label.image_id == image.id)
     )
-    return contradictions([Stated(*row) for row in rows], in_force.criteria)
+    stated = [Stated(*row) for row in rows]
+    if not suggestions:
+        stated = [each for each in stated if each.state != "proposed"]
+    return contradictions(stated, in_force.criteria)
 
 
 def _find(db: Session, image: Image) -> list[_Found]:
@@ -214,7 +218,11 @@ def _find(db: Session, image: Image) -> list[_Found]:
 
 
 def _grouped(
-    found: Sequence[_Found], criteria: Criteria, against: Sequence[Contradiction]
+    found: Sequence[_Found],
+    criteria: Criteria,
+    against: Sequence[Contradiction],
+    *,
+    suggestions: bool,
 ) -> tuple[RootLabels, ...]:
     messages: dict[tuple[str, str], list[str]] = {}
     for contradiction in against:
@@ -228,6 +236,8 @@ def _grouped(
         assert each.entry is not None
         assert each.entry.parent is not None
         row = _row(each, messages.get((each.node.key, each.label.polarity), []))
+        if not suggestions:
+            row = _without_agent(row)
         by_parent.setdefault(each.entry.parent.key, []).append(row)
     groups: dict[str, list[DimensionLabels]] = {}
     for key, rows in by_parent.items():
@@ -277,57 +287,12 @@ def find_addable(in_force: InForce, text: str, *, limit: int = 40) -> list[Found
     return version_index(in_force.version_id, in_force.criteria).attributes(text, limit=limit)
 
 
-def find_history(
-    db: Session, project: Project, image: Image, *, before: int | None = None, limit: int = 50
-) -> tuple[Sequence[Happened], int | None]:
-    """What happened to an image's labels, newest first, and the `before` of the next page."""
-    undoing = aliased(LabelEvent)
-    statement = (
-        select(LabelEvent, Node.key, Person.name, undoing.id)
-        .join(Node, Node.id == LabelEvent.node_id)
-        .outerjoin(Person, Person.id == LabelEvent.person_id)
-        # Without the image an undoing would be looked for among those of all images.
-        .outerjoin(undoing, (undoing.undoes_id == LabelEvent.id) & (undoing.image_id == image.id))
-        .where(LabelEvent.image_id == image.id)
-        .order_by(LabelEvent.id.desc())
-        .limit(limit + 1)
+def _without_agent(row: LabelRow) -> LabelRow:
+    """The row as if the person who decided it had been the first to state it."""
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("agent", "measure", "value", "threshold", "confidence")
     )
-    if before is not None:
-        statement = statement.where(LabelEvent.id < before)
-    rows = db.execute(statement).all()
-    in_force = find_in_force(db, project)
-    criteria = in_force.criteria if in_force else None
-    happened = [_happened(*row, criteria=criteria) for row in rows[:limit]]
-    return happened, happened[-1].event_id if len(rows) > limit else None
-
-
-def _happened(
-    event: LabelEvent,
-    key: str,
-    who: str | None,
-    undone_by: int | None,
-    *,
-    criteria: Criteria | None,
-) -> Happened:
-    polarity: Polarity = "positive" if event.polarity == "positive" else "negative"
-    entry = criteria.find(key) if criteria else None
-    pair = entry.node if entry and isinstance(entry.node, Pair) else None
-    return Happened(
-        event_id=event.id,
-        key=key,
-        polarity=polarity,
-        name=pair.attribute(polarity).name if pair else key,
-        kind=event.kind,
-        before=event.before,
-        after=event.after,
-        who=who,
-        person_id=event.person_id,
-        agent_run_id=event.agent_run_id,
-        revision=event.image_revision,
-        at=event.at,
-        suggestion_visible=event.suggestion_visible,
-        is_undone=undone_by is not None,
-    )
+    return replace(row, source="person", **nothing)
 
 
 def count_by_state(db: Session, project: Project) -> dict[str, int]:
@@ -370,20 +335,11 @@ def find_effective_labels(
     }
 
 
-def find_next_undone(db: Session, project: Project, after: int) -> int | None:
-    """The next image that is not done, by id, starting over at the first; None when all are done."""
-    undone = select(Image.id).where(
-        Image.project_id == project.id, in_use(), Image.done_at.is_(None), Image.id != after
-    )
-    following = db.scalar(undone.where(Image.id > after).order_by(Image.id).limit(1))
-    if following is not None:
-        return following
-    return db.scalar(undone.where(Image.id < after).order_by(Image.id).limit(1))
-
-
 def find_neighbours(db: Session, project: Project, image_id: int) -> tuple[int | None, int | None]:
     """The images before and after one, by id."""
-    own = select(Image.id).where(Image.project_id == project.id, in_use())
-    previous = own.where(Image.id < image_id).order_by(Image.id.desc()).limit(1)
-    following = own.where(Image.id > image_id).order_by(Image.id).limit(1)
-    return db.scalar(previous), db.scalar(following)
+    return finding.neighbours(db, project, image_id)
+
+
+def find_next_undone(db: Session, project: Project, after: int) -> int | None:
+    """The next image that waits, by id, starting over at the first; None when all are done."""
+    return queueing.find_next(db, project, after)

@@ -1,13 +1,14 @@
 """Labels as JSON."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from app.labels.access import InForce
-from app.labels.reading import Happened, ImageLabels, LabelRow
+from app.labels.history import Happened
+from app.labels.reading import ImageLabels, LabelRow
 from app.labels.saving import Saved
 from taxonomy.contradictions import Contradiction
 from taxonomy.searching import FoundAttribute
@@ -26,10 +27,15 @@ class LabelAction(Asked):
     """One action on one attribute of an image."""
 
     state: Literal["confirmed", "rejected", "withdrawn"]
+    sitting: UUID | None = Field(
+        default=None,
+        description="Made by the client for one piece of work; undoing reaches no further back.",
+    )
     based_on: int = Field(ge=0, description="Label revision of the image that the answer is about.")
     operation_id: UUID = Field(description="Made by the client; sending it again is harmless.")
-    suggestion_visible: bool = Field(
-        default=True, description="Whether the agent's suggestions were in view."
+    suggestion_visible: StrictBool = Field(
+        default=True,
+        description="Whether the agent's suggestions were in view. What was served before counts too.",
     )
 
 
@@ -40,10 +46,39 @@ class UndoAction(Asked):
     event_id: int | None = None
 
 
+class TakeBack(Asked):
+    """Take back one's newest action of a sitting, on whatever image, or the one that `undoes` names."""
+
+    operation_id: UUID
+    sitting: UUID | None = None
+    undoes: UUID | None = Field(
+        default=None, description="The operation id of the action, in place of a sitting."
+    )
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if self.sitting is None and self.undoes is None:
+            raise ValueError("name the sitting, or the action that is to be undone")
+        return self
+
+
 class DoneMark(Asked):
     """Whether the image's labels are done."""
 
-    done: bool
+    done: StrictBool
+    operation_id: UUID | None = Field(
+        default=None, description="Made by the client; sending it again is harmless."
+    )
+    sitting: UUID | None = None
+    allow_undecided: StrictBool = Field(
+        default=True, description="False: 409 where proposals still wait for a decision."
+    )
+
+
+class ShownMark(Asked):
+    """That the suggestions of an image were in view."""
+
+    shown: Literal[True]
 
 
 class AttributeOut(BaseModel):
@@ -92,15 +127,26 @@ class ImageLabelsOut(BaseModel):
     contradictions: list[ContradictionOut]
 
 
-class SavedOut(AttributeOut):
-    """What an action did. `state` is null where the label is gone."""
+class SavedOut(BaseModel):
+    """What an action did. `state` is null where the label is gone.
 
+    Of a mark as done `key` and `polarity` are null and the states `done` and null.
+    """
+
+    key: str | None
+    polarity: Polarity | None
     event_id: int
     kind: str
-    before: State | None
-    state: State | None
+    before: State | Literal["done"] | None
+    state: State | Literal["done"] | None
     revision: int
     contradictions: list[ContradictionOut]
+
+
+class TakenBackOut(SavedOut):
+    """What was taken back, and on which image."""
+
+    image_id: int
 
 
 class DoneOut(BaseModel):
@@ -110,14 +156,16 @@ class DoneOut(BaseModel):
     done_at: datetime | None
 
 
-class HappenedOut(AttributeOut):
-    """One event of an image's history; `person` is null for the agent."""
+class HappenedOut(BaseModel):
+    """One event of an image's history; `person` is null for the agent, the attribute of marks as done."""
 
+    key: str | None
+    polarity: Polarity | None
     event_id: int
-    name: str
+    name: str | None
     kind: str
-    before: State | None
-    after: State | None
+    before: State | Literal["done"] | None
+    after: State | Literal["done"] | None
     person: str | None
     agent_run_id: int | None
     revision: int
@@ -201,6 +249,13 @@ def show_saved(saved: Saved, found: tuple[Contradiction, ...]) -> SavedOut:
             "revision": saved.revision,
             "contradictions": show_contradictions(found),
         }
+    )
+
+
+def show_taken_back(saved: Saved, found: tuple[Contradiction, ...]) -> TakenBackOut:
+    """The answer to an undoing on whatever image."""
+    return TakenBackOut.model_validate(
+        show_saved(saved, found).model_dump() | {"image_id": saved.image_id}
     )
 
 

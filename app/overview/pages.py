@@ -3,9 +3,10 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from app.accounts.access import CurrentPerson
 from app.jobs.models import OPEN_STATES
 from app.jobs.queueing import find_jobs
-from app.labels.reading import find_next_undone
+from app.labels.queueing import claim_next
 from app.overview import counting
 from app.projects.access import AnnotatorProject
 from app.web.answer import Answering
@@ -33,9 +34,11 @@ def show_dashboard(db: Db, answer: Answering, project: AnnotatorProject) -> Resp
 
 
 @router.get("/projects/{project}/next-image")
-def show_next_image(db: Db, answer: Answering, project: AnnotatorProject) -> Response:
-    """To the first image whose labels are not done; to all images where there is none."""
-    image_id = find_next_undone(db, project, 0)
+def show_next_image(
+    db: Db, answer: Answering, project: AnnotatorProject, person: CurrentPerson
+) -> Response:
+    """To the first image that waits and nobody else is at; to all images where none waits."""
+    image_id = claim_next(db, project, person)
     if image_id is None:
         return answer.go(answer.path("show_images", project=project.slug))
     return answer.go(answer.path("show_labels", project=project.slug, image_id=image_id))

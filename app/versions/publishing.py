@@ -17,6 +17,7 @@ from app.criteria.reading import (
 )
 from app.criteria.recording import lock_criteria
 from app.errors import Invalid, Stale
+from app.labels.finishing import list_again
 from app.projects.models import Project
 from app.versions.counting import LabelCounts, count_labels
 from app.versions.moving import Choice, Moved, carry_out, find_moved, settle_publication
@@ -28,7 +29,7 @@ MAX_NOTE = 500
 
 # What publication does to the labels of the nodes that a change touches.
 EFFECTS = {
-    "added": "none yet",
+    "added": "none yet; finished images are listed again",
     "removed": "kept",
     "moved": "kept as they are",
     "reordered": "kept as they are",
@@ -135,6 +136,7 @@ def publish(
             revision=row.revision,
             yours=based_on,
         )
+    last = current_version(db, project)
     problems = check(build_tree(row, find_nodes(db, project)))
     if has_errors(problems):
         errors = [problem for problem in problems if problem.severity == "error"]
@@ -150,7 +152,15 @@ def publish(
         moved = settle_publication(db, project, names_moved, by=by)
         version = freeze_version(db, project, note=note, by=by)
         carry_out(db, project, moved, version, by=by)
+        if last is not None and _active(version_criteria(version)) - _active(
+            version_criteria(last)
+        ):
+            list_again(db, project)
     return version
+
+
+def _active(criteria: Criteria) -> set[str]:
+    return {pair.key for pair in criteria.active_pairs()}
 
 
 def _touched(

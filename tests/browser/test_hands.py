@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Dialog, Page, Route, expect
 
 from tests.browser.house import House
 from tests.browser.test_every_page import SLUG, Api, found_project, import_paintings
@@ -157,7 +157,12 @@ def keep_text(page: Page, key: str) -> None:
     """Whoever goes elsewhere is asked first: another line, a link, Escape, the tab; and may stay."""
     text = page.locator("#edit-definition")
     asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", stay)
     page.locator("a.names").first.click()
     text.press("Escape")
     page.evaluate("location.assign('/projects')")

@@ -189,8 +189,8 @@ def write_criteria(loop: Loop) -> None:
     follow(page, page.get_by_role("button", name="Begin with these"))
     expect(page.get_by_text("7 root dimensions")).to_be_visible()
     expect(page.get_by_text("246 attribute pairs")).to_be_visible()
-    expect(page.locator("#tree li.level-1 > .line .counts")).to_have_count(7)
-    counts = page.locator("#tree li.level-1 > .line .counts").all_inner_texts()
+    expect(page.locator("#tree li.level-1 > details > summary .counts")).to_have_count(7)
+    counts = page.locator("#tree li.level-1 > details > summary .counts").all_inner_texts()
     assert sum(int(each.split()[0]) for each in counts) == 246
 
     # Renamed in place, by keyboard: Enter opens the name, Enter saves it.
@@ -314,8 +314,10 @@ def correct_labels(loop: Loop) -> None:
     page.keyboard.press("Enter")
     added = page.locator("li.label").filter(has_text="Edges that breathe")
     expect(added).to_have_attribute("data-state", "confirmed")
+    # The label that was added is the one that the keys act on; one's own addition is removed by n.
+    expect(added).to_be_focused()
     page.keyboard.press("n")
-    assert tally(page) == [proposed - 4, 3, 2]
+    assert tally(page) == [proposed - 3, 2, 1]
     page.keyboard.press("u")
     assert tally(page) == [proposed - 3, 3, 1]
     expect_saved(page)
@@ -331,6 +333,9 @@ def correct_labels(loop: Loop) -> None:
         assert words in story, story
     loop.lead.look("5-history")
 
+    # Labels are undecided, which is asked about once.
+    page.keyboard.press("d")
+    expect(page.get_by_role("dialog")).to_contain_text("undecided")
     page.keyboard.press("d")
     expect(page).not_to_have_url(address)
     expect(here(page)).to_be_focused()

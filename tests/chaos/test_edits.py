@@ -233,9 +233,9 @@ def edit_in_chaos(house: House, program: Program, people: People, rng: random.Ra
     assert program.is_running(), program.said()
 
 
-def replayed(events: list[LabelEvent]) -> dict[tuple[int, int, str], tuple[str, int]]:
+def replayed(events: list[LabelEvent]) -> dict[tuple[int, int | None, str | None], tuple[str, int]]:
     """State and revision of each label, from the events alone."""
-    standing: dict[tuple[int, int, str], tuple[str, int]] = {}
+    standing: dict[tuple[int, int | None, str | None], tuple[str, int]] = {}
     for event in events:
         place = (event.image_id, event.node_id, event.polarity)
         assert standing.get(place, (None,))[0] == event.before

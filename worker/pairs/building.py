@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import shutil
 import warnings
 from collections import Counter
@@ -17,7 +16,6 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from method.items import NAMED
 from worker.datasets.folders import (
     canonical,
     force_folder,
@@ -46,11 +44,6 @@ class CannotBuild(Ended):
 
 class BrokenImage(Exception):
     """A file that is no picture for training; the message says why."""
-
-    @property
-    def reason(self) -> str:
-        """The message, for the guard of items."""
-        return str(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +203,7 @@ def finish(
     dropped = {reason: number for reason, number in counts["dropped"].items() if number}
     assert counts["candidates"] == len(pairs) + sum(dropped.values())
     if not pairs:
-        first = f". {len(problems)} could not be used: {problems[0]}" if problems else ""
-        raise CannotBuild(
-            f"No pair came out of {counts['candidates']} candidates{_words(dropped)}{first}"
-        )
+        raise CannotBuild(f"No pair came out of {counts['candidates']} candidates{_words(dropped)}")
     used = {side.file for pair in pairs for side in (pair.winner, pair.loser)}
     images.keep_only(used)
     _write_lines(making, pairs)
@@ -231,18 +221,12 @@ def finish(
         "source": source,
         "made_from": dict(made_from),
         "counts": counts,
-        **({"problems": _without_folders(problems)} if problems else {}),
         "files": list_files(making),
     }
     manifest["sha256"] = hash_manifest(manifest)
     text = json.dumps(manifest, ensure_ascii=False, indent=1)
     write_file(making / "manifest.json", text.encode())
     return Built(out, str(manifest["sha256"]), counts, tuple(problems))
-
-
-def _without_folders(problems: Sequence[str]) -> list[str]:
-    """The first problems as a manifest may hold them: it travels, and folders of a machine do not."""
-    return [re.sub(r"(?<!\S)/\S*/", "", each) for each in problems[:NAMED]]
 
 
 def _write_lines(making: Path, pairs: Sequence[DecidedPair]) -> None:

@@ -71,9 +71,9 @@ def step(bench: Bench, story: Story, runs: list[AgentRun], each: tuple[Any, ...]
         story.acknowledged[operation] = (values, saved)
 
 
-def replayed(events: list[LabelEvent]) -> dict[tuple[int, str], tuple[str, int]]:
+def replayed(events: list[LabelEvent]) -> dict[tuple[int | None, str | None], tuple[str, int]]:
     """State and revision of each label, from the events alone."""
-    standing: dict[tuple[int, str], tuple[str, int]] = {}
+    standing: dict[tuple[int | None, str | None], tuple[str, int]] = {}
     for event in events:
         named = (event.node_id, event.polarity)
         assert standing.get(named, (None,))[0] == event.before

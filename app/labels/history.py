@@ -1,0 +1,119 @@
+"""What happened to an image's labels, by whom."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import Session, aliased
+
+from app.accounts.models import Person
+from app.criteria.models import Node
+from app.images.models import Image
+from app.labels.access import find_in_force
+from app.labels.models import LabelEvent
+from app.projects.models import Project
+from taxonomy.tree import Criteria, Pair, Polarity
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One entry of an image's history. `who` is None for the agent; a mark as done has no attribute."""
+
+    event_id: int
+    key: str | None
+    polarity: Polarity | None
+    name: str | None
+    kind: str
+    before: str | None
+    after: str | None
+    who: str | None
+    person_id: int | None
+    agent_run_id: int | None
+    revision: int
+    at: datetime
+    suggestion_visible: bool
+    is_undone: bool
+
+
+def find_history(
+    db: Session,
+    project: Project,
+    image: Image,
+    *,
+    before: int | None = None,
+    limit: int = 50,
+    suggestions: bool = True,
+    viewer_id: int | None = None,
+) -> tuple[Sequence[Happened], int | None]:
+    """What happened to an image's labels, newest first, and the `before` of the next page.
+
+    Without `suggestions` neither an agent's events are in it nor those of others that only a proposal
+    explains, and a proposal counts as no label.
+    """
+    undoing = aliased(LabelEvent)
+    statement = (
+        select(LabelEvent, Node.key, Person.name, undoing.id)
+        .outerjoin(Node, Node.id == LabelEvent.node_id)
+        .outerjoin(Person, Person.id == LabelEvent.person_id)
+        # Without the image an undoing would be looked for among those of all images.
+        .outerjoin(undoing, (undoing.undoes_id == LabelEvent.id) & (undoing.image_id == image.id))
+        .where(LabelEvent.image_id == image.id)
+        .order_by(LabelEvent.id.desc())
+        .limit(limit + 1)
+    )
+    if before is not None:
+        statement = statement.where(LabelEvent.id < before)
+    if not suggestions:
+        statement = statement.where(*_tells_no_proposal(viewer_id))
+    rows = db.execute(statement).all()
+    in_force = find_in_force(db, project)
+    criteria = in_force.criteria if in_force else None
+    happened = [_happened(*row, criteria=criteria) for row in rows[:limit]]
+    if not suggestions:
+        happened = [_without_proposal(each) for each in happened]
+    return happened, happened[-1].event_id if len(rows) > limit else None
+
+
+def _tells_no_proposal(viewer_id: int | None) -> list[ColumnElement[bool]]:
+    both = [LabelEvent.before, LabelEvent.after]
+    rejects = [(one == "proposed") & (other == "rejected") for one, other in (both, reversed(both))]
+    is_own = LabelEvent.person_id == viewer_id
+    return [LabelEvent.agent_run_id.is_(None), is_own | ~func.coalesce(or_(*rejects), False)]
+
+
+def _without_proposal(each: Happened) -> Happened:
+    before, after = (None if state == "proposed" else state for state in (each.before, each.after))
+    is_add = each.kind == "confirm" and before is None
+    return replace(each, before=before, after=after, kind="add" if is_add else each.kind)
+
+
+def _happened(
+    event: LabelEvent,
+    key: str | None,
+    who: str | None,
+    undone_by: int | None,
+    *,
+    criteria: Criteria | None,
+) -> Happened:
+    polarity: Polarity | None = None
+    if event.polarity is not None:
+        polarity = "positive" if event.polarity == "positive" else "negative"
+    entry = criteria.find(key) if criteria and key else None
+    pair = entry.node if entry and isinstance(entry.node, Pair) else None
+    return Happened(
+        event_id=event.id,
+        key=key,
+        polarity=polarity,
+        name=pair.attribute(polarity).name if pair and polarity else key,
+        kind=event.kind,
+        before=event.before,
+        after=event.after,
+        who=who,
+        person_id=event.person_id,
+        agent_run_id=event.agent_run_id,
+        revision=event.image_revision,
+        at=event.at,
+        suggestion_visible=event.suggestion_visible,
+        is_undone=undone_by is not None,
+    )

@@ -1,0 +1,226 @@
+"""What every action on an image's labels shares: its event, and the state that follows from it.
+
+Whoever calls these has locked the image's row, so that actions on one image happen one after another.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Person
+from app.criteria.models import Node
+from app.errors import Conflict
+from app.images.models import Image
+from app.labels.models import Label, LabelEvent
+
+SITTING = timedelta(hours=8)
+"""How far back one sitting reaches: what is older is no slip of the hand any more."""
+
+# What a person did, but not as an action on this label: an undoing, a publication that moved labels.
+NOT_UNDOABLE = ("undo", "follow")
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What one action did. `state` is the label's state after it, None where it is gone.
+
+    `revision` is the image's label revision that the action made; an edit of the same attribute
+    that builds on this answer names it as `based_on`. For an image's mark as done `key` and
+    `polarity` are None, and the states are `done` and None.
+    """
+
+    event_id: int
+    image_id: int
+    key: str | None
+    polarity: str | None
+    kind: str
+    before: str | None
+    state: str | None
+    revision: int
+
+    def told(self, *, hidden: bool) -> "Saved":
+        """The same; for somebody who does not see suggestions, a proposal is no label."""
+        if not hidden or "proposed" not in (self.before, self.state):
+            return self
+        return replace(
+            self,
+            kind="add" if self.kind == "confirm" else self.kind,
+            before=None if self.before == "proposed" else self.before,
+            state=None if self.state == "proposed" else self.state,
+        )
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute of one locked image: its label as it stands and all that happened to it."""
+
+    image: Image
+    node: Node
+    polarity: str
+    name: str
+    label: Label | None
+    events: Sequence[LabelEvent]
+
+    @property
+    def state(self) -> str | None:
+        """The label's state, None where there is none."""
+        return self.label.state if self.label else None
+
+
+def load_attribute(db: Session, image: Image, node: Node, polarity: str, name: str) -> Attribute:
+    """An attribute of an image with its label and its history."""
+    label = db.scalar(
+        select(Label)
+        .where(Label.image_id == image.id, Label.node_id == node.id, Label.polarity == polarity)
+        .execution_options(populate_existing=True)
+    )
+    events = db.scalars(
+        select(LabelEvent)
+        .where(
+            LabelEvent.image_id == image.id,
+            LabelEvent.node_id == node.id,
+            LabelEvent.polarity == polarity,
+        )
+        .order_by(LabelEvent.id)
+    ).all()
+    return Attribute(image, node, polarity, name, label, events)
+
+
+def load_marks(db: Session, image: Image) -> Sequence[LabelEvent]:
+    """What happened to an image's mark as done, oldest first."""
+    return db.scalars(
+        select(LabelEvent)
+        .where(LabelEvent.image_id == image.id, LabelEvent.node_id.is_(None))
+        .order_by(LabelEvent.id)
+    ).all()
+
+
+def not_undone(events: Sequence[LabelEvent]) -> list[LabelEvent]:
+    """The events that still count, without undoings and what they undid."""
+    undone = {each.undoes_id for each in events}
+    return [each for each in events if each.kind != "undo" and each.id not in undone]
+
+
+def find_operation(db: Session, operation_id: UUID | None) -> tuple[LabelEvent, str | None] | None:
+    """The event that an operation id stands for, and the key of its pair."""
+    if operation_id is None:
+        return None
+    row = db.execute(
+        select(LabelEvent, Node.key)
+        .outerjoin(Node, Node.id == LabelEvent.node_id)
+        .where(LabelEvent.operation_id == operation_id)
+    ).one_or_none()
+    return (row[0], row[1]) if row else None
+
+
+def used_otherwise() -> Conflict:
+    """The refusal of an operation id that stands for another action."""
+    return Conflict(
+        "This operation id already stands for another action.",
+        field="operation_id",
+        hint="Make a new one for every action.",
+    )
+
+
+@dataclass(frozen=True)
+class How:
+    """Under which circumstances a person acts."""
+
+    by: Person
+    operation_id: UUID | None = None
+    sitting: UUID | None = None
+    suggestion_visible: bool = True
+
+
+def record(
+    db: Session,
+    image: Image,
+    how: How,
+    *,
+    kind: str,
+    before: str | None,
+    after: str | None,
+    version_id: int | None,
+    node: Node | None = None,
+    polarity: str | None = None,
+    undoes_id: int | None = None,
+) -> LabelEvent:
+    """Write one event and raise the image's label revision. Raises Conflict for a used operation id."""
+    # The image's lock orders actions on one image; the same operation id on two images at once
+    # meets only here, at the unique index.
+    event: LabelEvent | None = db.scalar(
+        insert(LabelEvent)
+        .values(
+            image_id=image.id,
+            node_id=node.id if node else None,
+            polarity=polarity,
+            kind=kind,
+            before=before,
+            after=after,
+            image_revision=image.label_revision + 1,
+            person_id=how.by.id,
+            version_id=version_id,
+            operation_id=how.operation_id,
+            sitting=how.sitting,
+            suggestion_visible=how.suggestion_visible,
+            undoes_id=undoes_id,
+        )
+        .on_conflict_do_nothing()
+        .returning(LabelEvent)
+    )
+    if event is None:
+        raise used_otherwise()
+    image.label_revision += 1
+    return event
+
+
+def stand(
+    db: Session, attribute: Attribute, event: LabelEvent, standing: Sequence[LabelEvent]
+) -> None:
+    """Bring the label to the state after `event`; `standing` are the events that lead there."""
+    label = attribute.label
+    if event.after is None:
+        if label is not None:
+            db.delete(label)
+        db.flush()
+        return
+    if label is None:
+        label = Label(
+            project_id=attribute.image.project_id,
+            image_id=attribute.image.id,
+            node_id=attribute.node.id,
+            polarity=attribute.polarity,
+            source="person",
+        )
+        db.add(label)
+    # Agreeing with a decision leaves it its author; a refreshed proposal is the newer run's.
+    made = next(
+        each for each in reversed(standing) if each.before != each.after or each.kind == "refresh"
+    )
+    assert made.version_id is not None
+    decided = event.after != "proposed"
+    label.state = event.after
+    label.version_id = made.version_id
+    label.revision = event.image_revision
+    label.decided_by = made.person_id if decided else None
+    label.decided_at = made.at if decided else None
+    db.flush()
+
+
+def saved_as(event: LabelEvent, key: str | None) -> Saved:
+    """What an event tells the person who caused it."""
+    return Saved(
+        event_id=event.id,
+        image_id=event.image_id,
+        key=key,
+        polarity=event.polarity,
+        kind=event.kind,
+        before=event.before,
+        state=event.after,
+        revision=event.image_revision,
+    )

@@ -1,0 +1,235 @@
+"""Taking back what one did: a named action, the last one on an image, the last one of a sitting."""
+
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session, aliased
+
+from app.accounts.models import Person
+from app.criteria.models import Node
+from app.errors import Conflict, NotAllowed, NotFound
+from app.images.models import Image
+from app.labels.access import BIGGEST, get_image
+from app.labels.finishing import put_mark
+from app.labels.models import LabelEvent
+from app.labels.recording import (
+    NOT_UNDOABLE,
+    SITTING,
+    How,
+    Saved,
+    find_operation,
+    load_attribute,
+    load_marks,
+    not_undone,
+    record,
+    saved_as,
+    stand,
+    used_otherwise,
+)
+from app.labels.showing import was_shown
+from app.projects.models import Project
+
+
+def undo(
+    db: Session,
+    project: Project,
+    image_id: int,
+    *,
+    by: Person,
+    event_id: int | None = None,
+    operation_id: UUID | None = None,
+    sitting: UUID | None = None,
+    hidden: bool = False,
+) -> Saved:
+    """Restore what stood before one's own action on an image: the given one, or the last of the last
+    hours that is not yet undone. Marks as done are actions too.
+
+    Undoing is itself an event. Raises Conflict where there is nothing to undo or something else
+    happened to the attribute since, NotAllowed for another person's action.
+    """
+    image = get_image(db, project, image_id, lock=True)
+    earlier = find_operation(db, operation_id)
+    if earlier is not None:
+        return _same_undo(earlier, by, image.id).told(hidden=hidden)
+    wanted = _get_undoable(db, image, by, event_id)
+    how = How(by, operation_id, sitting, wanted.suggestion_visible or was_shown(db, image, by))
+    return _undo(db, image, wanted, how).told(hidden=hidden)
+
+
+def take_back(
+    db: Session,
+    project: Project,
+    *,
+    by: Person,
+    operation_id: UUID,
+    sitting: UUID | None = None,
+    undoes: UUID | None = None,
+    hidden: bool = False,
+) -> Saved:
+    """Take back one's newest action of a sitting that still stands, whatever image it was on; or the
+    action whose operation id is `undoes`.
+
+    A sitting reaches back some hours at most. Raises Conflict where nothing of it is left.
+    """
+    earlier = find_operation(db, operation_id)
+    if earlier is not None:
+        return _same_undo(earlier, by, None).told(hidden=hidden)
+    image_id, event_id = (
+        _find_named(db, project, by, undoes) if undoes else _find_newest(db, project, by, sitting)
+    )
+    return undo(
+        db,
+        project,
+        image_id,
+        by=by,
+        event_id=event_id,
+        operation_id=operation_id,
+        sitting=sitting,
+        hidden=hidden,
+    )
+
+
+def _same_undo(earlier: tuple[LabelEvent, str | None], by: Person, image_id: int | None) -> Saved:
+    event, key = earlier
+    is_elsewhere = image_id is not None and event.image_id != image_id
+    if is_elsewhere or event.person_id != by.id or event.kind != "undo":
+        raise used_otherwise()
+    return saved_as(event, key)
+
+
+def _undo(db: Session, image: Image, wanted: LabelEvent, how: How) -> Saved:
+    if wanted.node_id is None or wanted.polarity is None:
+        return _undo_mark(db, image, wanted, how)
+    node = db.get_one(Node, wanted.node_id)
+    attribute = load_attribute(db, image, node, wanted.polarity, node.key)
+    standing = not_undone(attribute.events)
+    _refuse_covered(standing, wanted)
+    event = record(
+        db,
+        image,
+        how,
+        kind="undo",
+        before=attribute.state,
+        after=wanted.before,
+        version_id=standing[-2].version_id if len(standing) > 1 else wanted.version_id,
+        node=node,
+        polarity=wanted.polarity,
+        undoes_id=wanted.id,
+    )
+    stand(db, attribute, event, standing[:-1])
+    return saved_as(event, node.key)
+
+
+def _undo_mark(db: Session, image: Image, wanted: LabelEvent, how: How) -> Saved:
+    standing = not_undone(load_marks(db, image))
+    _refuse_covered(standing, wanted)
+    event = record(
+        db,
+        image,
+        how,
+        kind="undo",
+        before=wanted.after,
+        after=wanted.before,
+        version_id=wanted.version_id,
+        undoes_id=wanted.id,
+    )
+    marked = standing[-2].person_id if len(standing) > 1 and wanted.before == "done" else None
+    put_mark(db, image, (marked or how.by.id) if wanted.before == "done" else None)
+    return saved_as(event, None)
+
+
+def _refuse_covered(standing: list[LabelEvent], wanted: LabelEvent) -> None:
+    if not standing or standing[-1].id != wanted.id:
+        raise Conflict(
+            "This cannot be undone any more: it was changed again since.",
+            hint="Set it to what it should be.",
+        )
+
+
+def _own_actions(by: Person) -> Select[LabelEvent]:
+    """A person's actions that are not undone, newest first."""
+    undoing = aliased(LabelEvent)
+    return (
+        select(LabelEvent)
+        .outerjoin(
+            undoing,
+            (undoing.undoes_id == LabelEvent.id) & (undoing.image_id == LabelEvent.image_id),
+        )
+        .where(
+            LabelEvent.person_id == by.id,
+            LabelEvent.kind.not_in(NOT_UNDOABLE),
+            undoing.id.is_(None),
+        )
+        .order_by(LabelEvent.id.desc())
+    )
+
+
+def _recent() -> ColumnElement[bool]:
+    return LabelEvent.at > func.clock_timestamp() - timedelta(seconds=SITTING.total_seconds())
+
+
+def _find_newest(
+    db: Session, project: Project, by: Person, sitting: UUID | None
+) -> tuple[int, int]:
+    later = aliased(LabelEvent)
+    # What somebody changed again since is passed over: it is not this person's to take back.
+    is_covered = (
+        select(later.id)
+        .where(
+            later.image_id == LabelEvent.image_id,
+            later.node_id.is_not_distinct_from(LabelEvent.node_id),
+            later.polarity.is_not_distinct_from(LabelEvent.polarity),
+            later.id > LabelEvent.id,
+            later.person_id.is_distinct_from(by.id),
+        )
+        .exists()
+    )
+    event = db.scalar(
+        _own_actions(by)
+        .join(Image, Image.id == LabelEvent.image_id)
+        .where(
+            Image.project_id == project.id,
+            LabelEvent.sitting == sitting,
+            _recent(),
+            ~is_covered,
+        )
+        .limit(1)
+    )
+    if event is None:
+        raise Conflict("You have done nothing in this sitting that could be taken back.")
+    return event.image_id, event.id
+
+
+def _find_named(db: Session, project: Project, by: Person, undoes: UUID) -> tuple[int, int]:
+    found = find_operation(db, undoes)
+    if found is None or found[0].person_id != by.id:
+        raise Conflict("There is no action of yours with this operation id.", field="undoes")
+    get_image(db, project, found[0].image_id)
+    return found[0].image_id, found[0].id
+
+
+def _get_undoable(db: Session, image: Image, by: Person, event_id: int | None) -> LabelEvent:
+    if event_id is None:
+        last = db.scalar(
+            _own_actions(by).where(LabelEvent.image_id == image.id, _recent()).limit(1)
+        )
+        if last is None:
+            raise Conflict("You have changed nothing here of late that could be undone.")
+        return last
+    event = None
+    if 0 < event_id <= BIGGEST:
+        event = db.scalar(
+            select(LabelEvent).where(LabelEvent.image_id == image.id, LabelEvent.id == event_id)
+        )
+    if event is None:
+        raise NotFound(f"There is no action {event_id} on this image.")
+    if event.person_id != by.id:
+        raise NotAllowed(
+            "This action is someone else's.", hint="Set the label to what it should be instead."
+        )
+    if event.kind == "follow":
+        raise Conflict("This was done by a publication of the criteria and stays.")
+    if event.kind == "undo":
+        raise Conflict("An undoing cannot be undone.", hint="Do the action again instead.")
+    return event

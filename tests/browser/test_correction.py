@@ -1,0 +1,216 @@
+"""Correcting labels by hand: what is taken back, what is hidden, what a killed tab loses, how close one looks."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.house import House
+from tests.browser.test_every_page import SLUG, Api, found_project, import_paintings
+from tests.browser.watching import Window
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.timeout(600),
+]
+
+IN_SIGHT = """(selector) => {
+  const box = document.querySelector(selector).getBoundingClientRect();
+  const [x, y] = [box.left + Math.min(box.width / 2, 60), box.top + box.height / 2];
+  const top = document.elementFromPoint(x, y);
+  return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight + 1 && Boolean(top?.closest(selector));
+}"""
+# Windows as at 150 % zoom of a small screen, as a tablet held upright, and as usual.
+WINDOWS = [(853, 480), (1280, 720), (768, 1024)]
+
+
+def here(page: Page) -> Any:
+    return page.locator("li.label[data-here]")
+
+
+def expect_saved(page: Page) -> None:
+    expect(page.locator("#saving")).to_have_text("Saved")
+
+
+def open_image(page: Page, image_id: int, rest: str = "") -> None:
+    page.goto(f"/projects/{SLUG}/images/{image_id}{rest}")
+    expect(here(page)).to_be_focused()
+
+
+def states(api: Api, image_id: int) -> dict[str, str]:
+    labels = api.ask("GET", f"images/{image_id}/labels")["labels"]
+    return {f"{each['key']} {each['polarity']}": each["state"] for each in labels}
+
+
+def is_done(api: Api, image_id: int) -> bool:
+    return bool(api.ask("GET", f"images/{image_id}")["is_done"])
+
+
+def take_back(page: Page, api: Api, images: list[int]) -> None:
+    """Newest first, over images and marks, also after loading the page again; and no further."""
+    first, second = images[:2]
+    before = states(api, first)
+    open_image(page, first)
+    page.keyboard.press("y")
+    page.keyboard.press("d")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(here(page)).to_have_attribute("data-state", "proposed")
+    page.keyboard.press("d")
+    page.get_by_label("Do not ask again in this browser").check()
+    page.get_by_role("button", name="Finish anyway").click()
+    expect(page).to_have_url(f"{page.url.rsplit('/', 1)[0]}/{second}")
+    expect_saved(page)
+    assert is_done(api, first)
+
+    page.keyboard.press("u")
+    expect(page).to_have_url(f"{page.url.rsplit('/', 1)[0]}/{first}")
+    expect(page.locator("#labelling")).to_have_attribute("data-done", "false")
+    expect_saved(page)
+    assert not is_done(api, first)
+    page.reload()
+    page.keyboard.press("]")
+    expect(page).to_have_url(f"{page.url.rsplit('/', 1)[0]}/{second}")
+    page.keyboard.press("u")
+    expect(page).to_have_url(f"{page.url.rsplit('/', 1)[0]}/{first}")
+    expect_saved(page)
+    assert states(api, first) == before
+
+
+def take_back_nothing_of_yesterday(window: Window, api: Api, image_id: int) -> None:
+    page = window.page
+    window.expect_status("^409 POST .*/labels/undo")
+    before = states(api, image_id)
+    page.evaluate("sessionStorage.clear()")  # another sitting
+    open_image(page, image_id)
+    page.keyboard.press("u")
+    expect(page.locator("#saving")).to_contain_text("nothing in this sitting")
+    assert states(api, image_id) == before
+
+
+def outlive_a_killed_tab(context: BrowserContext, api: Api, image_id: int) -> Page:
+    """What a tab did not get to the server is sent by the next, in order and once."""
+    page = context.new_page()
+    open_image(page, image_id)
+    context.set_offline(True)
+    decided = [here(page).get_attribute("id")]
+    page.keyboard.press("y")
+    decided.append(here(page).get_attribute("id"))
+    page.keyboard.press("n")
+    expect(page.locator("#saving")).to_contain_text("2 waiting")
+    page.close(run_before_unload=False)
+    context.set_offline(False)
+
+    page = context.new_page()
+    open_image(page, image_id)
+    for row, state in zip(decided, ("confirmed", "rejected"), strict=True):
+        expect(page.locator(f"#{row}")).to_have_attribute("data-state", state)
+    expect_saved(page)
+    assert sorted(states(api, image_id).values())[:2] == ["confirmed", "proposed"]
+    assert "rejected" in states(api, image_id).values()
+    assert (
+        page.evaluate("Object.keys(localStorage).filter((name) => name.includes('unsent')).length")
+        == 0
+    )
+    return page
+
+
+def hide_suggestions(page: Page, api: Api, images: list[int]) -> None:
+    """Hidden on the image that was loaded ahead: decided blind there, as the history says."""
+    open_image(page, images[0])
+    page.wait_for_load_state("networkidle")
+    page.keyboard.press("s")
+    expect(page.locator("#labelling")).to_have_attribute("data-hide", "true")
+    page.keyboard.press("]")
+    expect(page).to_have_url(f"{page.url.rsplit('/', 1)[0]}/{images[1]}")
+    page.keyboard.press("a")
+    page.keyboard.type("blurred edges")
+    expect(page.get_by_role("option").first).to_contain_text("smeared or fuzzy")
+    page.keyboard.press("Enter")
+    expect(here(page)).to_contain_text("Blurred edges")
+    expect_saved(page)
+    page.keyboard.press("h")
+    expect(page.locator("#history")).to_contain_text("added")
+    assert "propos" not in page.locator("#labelling").inner_text()
+    newest = api.ask("GET", f"images/{images[1]}/history")["items"][0]
+    assert newest["suggestion_visible"] is False
+    page.keyboard.press("s")
+    expect(page.locator("#labelling")).to_have_attribute("data-hide", "false")
+    page.keyboard.press("s")
+    expect(page.locator("#labelling")).to_have_attribute("data-hide", "true")
+    page.keyboard.press("u")
+    expect_saved(page)
+    newest = api.ask("GET", f"images/{images[1]}/history")["items"][0]
+    assert (newest["kind"], newest["suggestion_visible"]) == ("undo", True)
+    page.keyboard.press("s")
+    expect(page.locator("#labelling")).to_have_attribute("data-hide", "false")
+
+
+def look_closer(page: Page, image_id: int) -> None:
+    """`z` never shows a picture smaller, and what is enlarged can be moved by keys."""
+    width = "document.getElementById('painting').getBoundingClientRect().width"
+    open_image(page, image_id)
+    expect(page.locator("#zoom-scale")).to_contain_text("fit")
+    fitted = page.locator("#painting").evaluate("(each) => each.getBoundingClientRect().height")
+    page.keyboard.press("z")
+    assert page.locator("#painting").evaluate("(e) => e.getBoundingClientRect().height") > fitted
+    wide = page.evaluate(width)
+    page.keyboard.press("+")
+    assert page.evaluate(width) > wide
+    left = page.locator("#stage").evaluate("(each) => each.scrollLeft")
+    page.keyboard.press("Shift+ArrowRight")
+    assert page.locator("#stage").evaluate("(each) => each.scrollLeft") > left
+    page.mouse.move(200, 300)
+    page.mouse.wheel(0, 4000)
+    expect(page.locator("#zoom-scale")).to_contain_text("fit")
+    page.keyboard.press("z")
+    page.keyboard.press("z")
+    expect(page.locator("#zoom-scale")).to_contain_text("fit")
+
+
+def fit_into_windows(window: Window, image_id: int) -> None:
+    """The picture, the label in focus, the box that adds and Done are in sight, whatever is in focus."""
+    page = window.page
+    for width, height in WINDOWS:
+        page.set_viewport_size({"width": width, "height": height})
+        open_image(page, image_id)
+        for _ in range(5):
+            page.keyboard.press("j")
+            for part in ("#painting", "li.label[data-here]", "#add-words", "#done button"):
+                assert page.evaluate(IN_SIGHT, part), (width, height, part)
+        window.look(f"correction-{width}")
+    page.set_viewport_size({"width": 1280, "height": 720})
+
+
+def stay_within_a_filter(page: Page, api: Api) -> None:
+    found = api.ask("GET", "images?q=jug")["items"] or api.ask("GET", "images?limit=3")["items"]
+    word = found[0]["prompt"].split()[-1]
+    ids = [each["id"] for each in api.ask("GET", f"images?q={word}")["items"]]
+    page.goto(f"/projects/{SLUG}/images?q={word}")
+    page.locator("#wall a").first.click()
+    expect(here(page)).to_be_focused()
+    seen = [int(page.url.split("?")[0].rsplit("/", 1)[1])]
+    while page.locator("#labelling[data-next]").count():
+        address = page.url
+        page.keyboard.press("]")
+        expect(page).not_to_have_url(address)
+        seen.append(int(page.url.split("?")[0].rsplit("/", 1)[1]))
+    assert seen == ids
+
+
+def test_correction(house: House, open_one: Callable[[], Window]) -> None:
+    lead = open_one()
+    api = found_project(lead, house)
+    import_paintings(api)
+    api.finish(api.ask("POST", "agent-runs", data={"agent": "measured"})["job_id"])
+    images = [each["id"] for each in api.ask("GET", "images")["items"]]
+    take_back(lead.page, api, images)
+    take_back_nothing_of_yesterday(lead, api, images[0])
+    lead.expected.append("request failed: PUT")
+    outlive_a_killed_tab(lead.context, api, images[2]).close()
+    hide_suggestions(lead.page, api, images[3:5])
+    look_closer(lead.page, images[0])
+    fit_into_windows(lead, images[0])
+    stay_within_a_filter(lead.page, api)
