@@ -172,8 +172,11 @@ def import_images(
         summary,
         as_json=as_json,
         words=lambda: (
-            f"{summary['added']} added, {summary['duplicates']} already there "
-            f"({summary.get('changed', 0)} changed), {summary['refused']} refused"
+            f"{summary['added']} added, {summary['duplicates']} already there, "
+            + "".join(
+                f"{summary[each]} {each}, " for each in ("changed", "replaced") if each in summary
+            )
+            + f"{summary['refused']} refused"
         ),
     )
     _exit(1 if summary["refused"] else 0)

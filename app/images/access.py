@@ -1,6 +1,7 @@
 """Loads images and their bytes, and takes in uploads only after the right to them is known."""
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from app.errors import Conflict, Invalid
 from app.images import finding, keeping, storage, uploads
 from app.images.knowing import Wishes
+from app.images.listings import MAX_BYTES
 from app.images.models import Image
 from app.images.receiving import Receiver, too_large
 from app.images.sources import Source, upload_source, with_wishes
@@ -143,3 +145,32 @@ async def json_or_files(request: Request, project: LeadProject) -> AsyncIterator
 
 
 JsonOrFiles = Annotated[Source | bytes, Depends(json_or_files, scope="function")]
+
+
+@dataclass(frozen=True)
+class SentList:
+    """A list that was sent: its name, its bytes, and where it is kept for when it is applied."""
+
+    token: str
+    name: str
+    data: bytes
+
+
+def kept_list(token: str) -> SentList:
+    """A list that was sent before. Raises Invalid where it is gone."""
+    folder = uploads.upload_folder(token)
+    names = uploads.read_names(folder)
+    if not names:
+        raise Invalid("The list is gone; please send it again.", field="files")
+    if len(names) > 1:
+        raise Invalid("Please send one list at a time.", field="files")
+    with (folder / "0").open("rb") as file:
+        return SentList(token, names[0], file.read(MAX_BYTES + 1))
+
+
+def list_of_project(source: UploadedFiles) -> SentList:
+    """Policy: leads of the project; one uploaded list."""
+    return kept_list(source.spec["token"])
+
+
+UploadedList = Annotated[SentList, Depends(list_of_project, scope="function")]

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
 from app.errors import Invalid
-from app.images import finding, storage
+from app.images import finding, storage, uploads
 from app.images.access import (
     ASK_AGAIN,
     PICTURE_HEADERS,
@@ -18,6 +18,7 @@ from app.images.access import (
     KnownTag,
     PathKey,
     ProjectImage,
+    UploadedList,
     picture,
 )
 from app.images.changes import find_image_changes
@@ -25,6 +26,7 @@ from app.images.correcting import correct_image
 from app.images.importing import start_import
 from app.images.knowing import Wishes
 from app.images.models import Image
+from app.images.relisting import apply_list, plan_list
 from app.images.removing import replace_file, set_aside, take_back
 from app.images.schemas import (
     AsideIn,
@@ -37,6 +39,7 @@ from app.images.schemas import (
     ImportOut,
     ImportPage,
     ImportWithProblems,
+    PlanOut,
     ProblemOut,
     ReplacementIn,
 )
@@ -137,6 +140,26 @@ def api_get_import(
         problems=[ProblemOut.of(each) for each in found[:limit]],
         next=found[limit - 1].id if len(found) > limit else None,
     )
+
+
+@router.post("/captions", response_model=PlanOut)
+def api_take_list(
+    project: LeadProject,
+    sent: UploadedList,
+    db: Db,
+    person: CurrentPerson,
+    digest: Annotated[str, Query(max_length=64)] = "",
+) -> PlanOut:
+    """What a list (multipart: one CSV or JSON Lines file) changes of prompts and metadata, by names.
+
+    Nothing is changed without a `digest`. With that of the plan that was answered before, the same list
+    is taken over, all or nothing; 412 where images were changed since.
+    """
+    uploads.discard_upload(sent.token)
+    if not digest:
+        return PlanOut.of(plan_list(db, project, sent.data, name=sent.name), is_applied=False)
+    plan = apply_list(db, project, sent.data, name=sent.name, digest=digest, by=person)
+    return PlanOut.of(plan, is_applied=True)
 
 
 @router.get("/changes", response_model=ImageChangesOut)

@@ -65,8 +65,8 @@ def record(
         import_id=import_id,
         person_id=by.id if by else None,
     )
+    # Written with the image at the end of the transaction, or before the next question: many at once.
     db.add(event)
-    db.flush()
     return event
 
 

@@ -25,3 +25,9 @@ class AsideForm(Fields):
     """Why an image is set aside."""
 
     reason: str = ""
+
+
+class ListForm(Fields):
+    """The list whose changes were looked at."""
+
+    digest: str

@@ -30,7 +30,7 @@ def _folded(path: str) -> str:
     return unicodedata.normalize("NFC", path.casefold())
 
 
-class _Shelf:
+class Shelf:
     """The found files, to be looked up the way listings name them."""
 
     def __init__(self, paths: list[str]) -> None:
@@ -113,7 +113,7 @@ def apply_listings(contents: Contents, *, only_listed: bool = False) -> None:
     With `only_listed` files that no row names are left out. Names become tidy and unique; files come in
     the order in which people number them.
     """
-    shelf = _Shelf(list(contents.entries))
+    shelf = Shelf(list(contents.entries))
     placed: dict[str, _Placed] = {}
     by_url: list[Row] = []
     for name, listing in contents.listings.items():
@@ -139,7 +139,7 @@ def apply_listings(contents: Contents, *, only_listed: bool = False) -> None:
 
 
 def _place(
-    row: Row, listing: str, shelf: _Shelf, placed: dict[str, _Placed], named: Counter[str]
+    row: Row, listing: str, shelf: Shelf, placed: dict[str, _Placed], named: Counter[str]
 ) -> str | None:
     paths = shelf.find(row.location, listing)
     shown = row.location[:200]

@@ -1,5 +1,6 @@
 """The wall of images, the import page, and the bytes that both show."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -7,8 +8,9 @@ from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
 from app.accounts.models import Person
-from app.errors import Invalid, Stale
-from app.images import finding
+from app.database import after_commit
+from app.errors import AppError, Invalid, Stale
+from app.images import finding, uploads
 from app.images.access import (
     Cursor,
     FileTag,
@@ -16,17 +18,21 @@ from app.images.access import (
     PartNumber,
     PathKey,
     ProjectImage,
+    SentList,
     Token,
     UploadedFiles,
+    UploadedList,
     UploadedPart,
+    kept_list,
     picture,
 )
 from app.images.changes import find_image_changes
 from app.images.correcting import USUAL, as_text, correct_image, metadata_of
-from app.images.forms import AsideForm, DescriptionForm, ImportForm
+from app.images.forms import AsideForm, DescriptionForm, ImportForm, ListForm
 from app.images.importing import start_import
 from app.images.knowing import Wishes
 from app.images.models import Image, ImageImport
+from app.images.relisting import apply_list, plan_list
 from app.images.removing import set_aside, take_back
 from app.images.sources import Source, folder_source, upload_source, url_source, with_wishes
 from app.images.uploads import join_parts
@@ -200,6 +206,66 @@ def show_image_changes(
     """What happened to the images of the project, newest first."""
     found, following = find_image_changes(db, project, before=before)
     return answer.show("images/changes.html", changes=found, next=following)
+
+
+LIST = IMAGES + "/list"
+SHOWN_CHANGES = 200
+
+
+def _list_page(
+    db: Db,
+    answer: Answer,
+    project: Project,
+    sent: SentList | None = None,
+    error: AppError | None = None,
+) -> Response:
+    plan = None
+    if sent is not None and not isinstance(error, Invalid):
+        try:
+            plan = plan_list(db, project, sent.data, name=sent.name)
+        except Invalid as wrong:
+            error = wrong
+    return answer.show(
+        "images/list.html",
+        status=error.status if error else 200,
+        sent=sent,
+        plan=plan,
+        error=error,
+        most=SHOWN_CHANGES,
+    )
+
+
+@router.get(LIST)
+def show_list_form(project: LeadProject, db: Db, answer: Answering) -> Response:
+    """Take prompts and metadata for pictures that are there from a list."""
+    return _list_page(db, answer, project)
+
+
+@router.post(LIST)
+def submit_list(project: LeadProject, sent: UploadedList, db: Db, answer: Answering) -> Response:
+    """What the list would change; nothing is changed yet."""
+    return _list_page(db, answer, project, sent)
+
+
+@router.post(LIST + "/{token}")
+def submit_list_changes(
+    project: LeadProject,
+    token: Token,
+    db: Db,
+    person: CurrentPerson,
+    answer: Answering,
+    form: Annotated[Form[ListForm], Depends(submitted(ListForm))],
+) -> Response:
+    """Take over what was shown; where images were changed since, what it would change now is shown."""
+    sent = None
+    try:
+        sent = kept_list(token)
+        digest = form.values.digest if not form.errors else ""
+        apply_list(db, project, sent.data, name=sent.name, digest=digest, by=person)
+    except (Invalid, Stale) as error:
+        return _list_page(db, answer, project, sent, error)
+    after_commit(db, partial(uploads.discard_upload, token))
+    return answer.go(answer.path("show_image_changes", project=project.slug))
 
 
 def _about(

@@ -72,6 +72,7 @@ def erase_image(
     image.done_at = image.done_by = None
     _put(image, "erased", reason, by)
     record(db, image, "erase", before=None, after=None, by=by)
+    db.flush()
     db.execute(
         update(ImageEvent)
         .where(ImageEvent.image_id == image.id)

@@ -8,7 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.images.changes import Change
 from app.images.finding import LabelCounts
 from app.images.models import Image, ImageImport, ImportProblem
+from app.images.relisting import Plan
 from app.jobs.models import Job
+
+SHOWN = 1000
+"""The most changes of a list that one answer holds."""
 
 
 class LabelCount(BaseModel):
@@ -141,6 +145,58 @@ class ImageChangesOut(BaseModel):
 
     items: list[ImageChangeOut]
     next: int | None
+
+
+class PlannedOut(BaseModel):
+    """What one line of a list changes of one image; `by_hand`: who wrote what of it on the image's page."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    line: int
+    image_id: int
+    image: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    by_hand: dict[str, str]
+
+
+class UnusedOut(BaseModel):
+    """A line of a list that changes nothing, with the reason."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    line: int
+    location: str
+    reason: str
+
+
+class PlanOut(BaseModel):
+    """What a list changes. `digest` is to be sent back to take it over; `num_changes` counts all changes,
+    `changes` and `unused` hold the first thousand each.
+    """
+
+    digest: str
+    is_applied: bool
+    num_changes: int
+    num_unchanged: int
+    num_unused: int
+    changes: list[PlannedOut]
+    unused: list[UnusedOut]
+    notes: list[str]
+
+    @classmethod
+    def of(cls, plan: Plan, *, is_applied: bool) -> "PlanOut":
+        """The plan as JSON."""
+        return cls(
+            digest=plan.digest,
+            is_applied=is_applied,
+            num_changes=len(plan.changes),
+            num_unchanged=plan.num_unchanged,
+            num_unused=len(plan.unused),
+            changes=[PlannedOut.model_validate(each) for each in plan.changes[:SHOWN]],
+            unused=[UnusedOut.model_validate(each) for each in plan.unused[:SHOWN]],
+            notes=plan.notes,
+        )
 
 
 class ImportIn(BaseModel):
