@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, aliased
 from app.accounts.models import Person
 from app.criteria.models import Node
 from app.errors import Conflict, NotAllowed, NotFound
+from app.images.inclusion import in_use
 from app.images.models import Image
 from app.labels.access import BIGGEST, get_image
 from app.labels.finishing import put_mark
@@ -190,6 +191,7 @@ def _find_newest(
         .join(Image, Image.id == LabelEvent.image_id)
         .where(
             Image.project_id == project.id,
+            in_use(),
             LabelEvent.sitting == sitting,
             _recent(),
             ~is_covered,
