@@ -387,6 +387,14 @@ def test_lost_bytes_come_back_with_the_next_import(
     assert storage.get_original(sha256) == corpus.png()
 
 
+def test_many_pictures_one_by_one(db: Session, project: Project) -> None:
+    """A connection plans a statement anew only at first; from then on its plan has to fit all values."""
+    row = importing.create_import(db, project, source="files", origin="by hand")
+    for number in range(12):
+        data = corpus.png(seed=100 + number)
+        assert importing.add_image(db, project, row.id, f"{number}.png", data) == "added"
+
+
 def test_add_image_for_one_picture(db: Session, project: Project) -> None:
     row = importing.create_import(db, project, source="demo", origin="the painter")
     added = importing.add_image(
