@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from app.errors import AppError
+from method.saved_texts import UnreadableText, read_text
 
 cli = typer.Typer(
     name="morelli",
@@ -292,11 +293,11 @@ def _check_words(found: dict[str, Any]) -> str:
 def read_file(file: Path) -> str:
     """A text file's content. Raises AppError where it cannot be read."""
     try:
-        return file.read_text(encoding="utf-8")
+        return read_text(file.read_bytes()).text
     except OSError as error:
         raise AppError(f"{file} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise AppError(f"{file} is not UTF-8 text (byte {error.start}).") from error
+    except UnreadableText as error:
+        raise AppError(f"{file} cannot be read. {error.reason}") from error
 
 
 def read_tree(source: str, number: int | None) -> Any:

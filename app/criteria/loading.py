@@ -13,6 +13,7 @@ from app.criteria.models import Node
 from app.criteria.recording import lock_criteria, record
 from app.errors import Conflict, Invalid
 from app.projects.models import Project
+from method.saved_texts import UnreadableText, read_text
 from taxonomy.checks import check
 from taxonomy.formats import read_criteria
 from taxonomy.formats.data import MAX_BYTES
@@ -62,13 +63,13 @@ def load_text(db: Session, project: Project, text: str, *, by: Person | None) ->
 
 
 def decode(content: bytes) -> str:
-    """The text of an uploaded file. Raises Invalid where it is too large or not UTF-8."""
+    """The text of an uploaded file. Raises Invalid where it is too large, or its encoding is uncertain."""
     if len(content) > MAX_BYTES:
         raise _invalid([f"The file is larger than {MAX_BYTES // 1_000_000} MB; split it."])
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _invalid([f"Byte {error.start} is not UTF-8; save the file as UTF-8."]) from error
+        return read_text(content).text
+    except UnreadableText as error:
+        raise _invalid([error.reason]) from error
 
 
 @lru_cache

@@ -145,9 +145,9 @@ def test_bad_criteria_fail_in_sentences(tmp_path: Path, own_home: Path) -> None:
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path, own_home: Path) -> None:
-    latin = tmp_path / "latin.yaml"
-    latin.write_bytes("name: Geköchel".encode("latin-1"))
-    assert_failed(run("criteria", "check", latin, home=own_home), "is not UTF-8 text (byte 9)")
+    unclear = tmp_path / "unclear.yaml"
+    unclear.write_bytes(b"name: \xe8\xfe")
+    assert_failed(run("criteria", "check", unclear, home=own_home), "Save it again as UTF-8")
     missing = run("criteria", "check", "missing.yaml", home=own_home)
     assert_failed(missing, "missing.yaml cannot be read: No such file or directory.")
     # No server is started to look for a project of this name.

@@ -4,6 +4,7 @@ import http.server
 import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -217,3 +218,86 @@ def test_imports_an_archive_or_image_by_address(
     db: Session, project: Project, site: str, do_import: Importing, path: str, added: int
 ) -> None:
     assert counts(do_import(url_source(site + path))) == (added, 0, 0)
+
+
+class Busy(http.server.BaseHTTPRequestHandler):
+    """A server that is busy at first, or in need of patience for ever."""
+
+    asked: list[str] = []
+
+    def log_message(self, *args: object) -> None: ...
+
+    def do_GET(self) -> None:
+        Busy.asked.append(self.path)
+        _, status, after, times = self.path.split("/")
+        is_busy = Busy.asked.count(self.path) <= int(times)
+        body = b"" if is_busy else b"here"
+        self.send_response(int(status) if is_busy else 200)
+        if is_busy and after != "none":
+            self.send_header("Retry-After", after.replace("_", " "))
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def busy(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Busy)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    _allow(monkeypatch, "127.0.0.0/8")
+    Busy.asked.clear()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/429/0/2", "/503/none/1", "/429/1/1", "/503/Sun,_29_Nov_2020_06:00:00_GMT/1", "/502/x/1"],
+)
+def test_a_busy_server_is_asked_again(servers: None, busy: str, path: str) -> None:
+    assert fetch(busy + path, limit_bytes=100) == b"here"
+    assert len(Busy.asked) == int(path[-1]) + 1
+
+
+def test_patience_has_an_end(servers: None, busy: str) -> None:
+    assert "4 times" in refusal(f"{busy}/503/0/99")
+    assert len(Busy.asked) == 4
+    assert "come back in 60 minutes" in refusal(f"{busy}/429/3600/99")
+    assert len(Busy.asked) == 5
+
+
+class Slow(http.server.BaseHTTPRequestHandler):
+    """Never ends: in its headers, in what comes before them, or in its body."""
+
+    def log_message(self, *args: object) -> None: ...
+
+    def do_GET(self) -> None:
+        begin, drop = {
+            "/headers": (b"HTTP/1.1 200 OK\r\n", b"X-More: 1\r\n"),
+            "/early": (b"", b"HTTP/1.1 103 Early\r\n\r\n"),
+            "/body": (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+            "/silent": (b"", b""),
+        }[self.path]
+        try:
+            self.wfile.write(begin)
+            for _ in range(600):
+                self.wfile.write(drop)
+                self.wfile.flush()
+                time.sleep(0.01)
+        except OSError:
+            return
+
+
+@pytest.mark.parametrize("path", ["/headers", "/early", "/body", "/silent"])
+def test_one_deadline_ends_whatever_a_server_does(
+    servers: None, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    _allow(monkeypatch, "127.0.0.0/8")
+    monkeypatch.setattr(fetching, "HEADER_SECONDS", 0.3)
+    monkeypatch.setattr(fetching, "DEADLINE_SECONDS", 0.6)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    said = refusal(f"http://127.0.0.1:{server.server_address[1]}{path}")
+    assert "given up" in said if path == "/body" else "did not answer within" in said
+    server.shutdown()

@@ -51,7 +51,7 @@ def lines_of(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(paintings, rules)
-def test_the_rules_hold_for_any_dataset(made: list[Painting], rule: dict[str, int]) -> None:
+def test_the_rules_hold_for_any_dataset(made: list[Painting], rule: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as place:
         dataset = write_labelled(Path(place) / "dataset", made)
         built = build_if_any(dataset, rule)
@@ -65,7 +65,7 @@ def test_the_rules_hold_for_any_dataset(made: list[Painting], rule: dict[str, in
         check(built, made, rule)
 
 
-def build_if_any(dataset: Path, rule: dict[str, int]) -> Built | None:
+def build_if_any(dataset: Path, rule: dict[str, Any]) -> Built | None:
     try:
         return from_labels(dataset, dataset.with_name("pairs"), name="pairs", **rule)
     except CannotBuild:
@@ -89,7 +89,7 @@ def lead(one: Painting, two: Painting) -> int:
     return abs(one.negative - two.negative or one.positive - two.positive)
 
 
-def check(built: Built, made: list[Painting], rule: dict[str, int]) -> None:
+def check(built: Built, made: list[Painting], rule: dict[str, Any]) -> None:
     used: Counter[str] = Counter()
     for split, rows in lines_of(built.folder).items():
         for row in rows:
@@ -117,7 +117,7 @@ def check(built: Built, made: list[Painting], rule: dict[str, int]) -> None:
     assert len(read_pairs(built.folder, "all").pairs) == counts["pairs"]
 
 
-def build(tmp_path: Path, made: list[Painting], **rule: int) -> tuple[Built, list[dict[str, Any]]]:
+def build(tmp_path: Path, made: list[Painting], **rule: Any) -> tuple[Built, list[dict[str, Any]]]:
     dataset = write_labelled(tmp_path / "dataset", made)
     built = from_labels(dataset, tmp_path / "pairs", name="houses", **rule)
     return built, lines_of(built.folder).get("train", [])
@@ -258,6 +258,6 @@ def test_no_difference_anywhere_is_an_error_with_the_counts(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "rule", [{"max_pairs_per_image": 0}, {"min_difference": 0}, {"nearest": -1}]
 )
-def test_a_rule_that_makes_no_sense_is_refused(tmp_path: Path, rule: dict[str, int]) -> None:
+def test_a_rule_that_makes_no_sense_is_refused(tmp_path: Path, rule: dict[str, Any]) -> None:
     with pytest.raises(CannotBuild, match="must be 1 at least"):
         build(tmp_path, [Painting(0, "a house", 0), Painting(1, "a house", 2)], **rule)
