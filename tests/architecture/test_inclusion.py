@@ -18,7 +18,6 @@ BY_ID = {
     "app/labels/recording.py:load_attribute": "one label and its history",
     "app/labels/recording.py:load_marks": "the history of one image",
     "app/labels/undoing.py:_get_undoable": "the history of one image",
-    "app/labels/finishing.py:count_undecided": "the labels of one image",
     "app/labels/reading.py:_find": "the labels of one image",
     "app/labels/history.py:find_history": "the history of one image",
     "app/labels/reading.py:find_contradictions_of": "the labels of one image",
