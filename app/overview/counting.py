@@ -112,7 +112,6 @@ def count(db: Session, project: Project) -> Counts:
 
 def loop(counts: Counts, version: CriteriaVersion | None) -> list[Step]:
     """The loop as a guide: what to do, where, how far it is in numbers, and whether that is all of it."""
-    labels = counts.labels_proposed + counts.decided
     return [
         Step(
             "Criteria",
@@ -139,8 +138,7 @@ def loop(counts: Counts, version: CriteriaVersion | None) -> list[Step]:
             "Correction",
             "Confirm, reject and add labels, image by image, by keyboard.",
             "show_next_image",
-            f"{counts.images_done:,} of {_many(counts.images, 'image')} done, "
-            f"{counts.decided:,} of {_many(labels, 'label')} decided"
+            f"{counts.images_done:,} of {_many(counts.images, 'image')} done"
             if counts.images_done or counts.decided
             else "",
             0 < counts.images == counts.images_done,

@@ -171,7 +171,12 @@ def _touched(
     ids: dict[str, int],
 ) -> list[Touched]:
     by_kind: dict[str, list[Change]] = {}
+    changes = list(changes)
+    moved = {(each.key, each.part) for each in changes if each.kind == "text-moved"}
     for change in changes:
+        # What became of a name that went elsewhere is asked, so it is not among those that just stay.
+        if change.kind in ("renamed", "described") and (change.key, change.part) in moved:
+            continue
         by_kind.setdefault(change.kind, []).append(change)
     pairs = {
         kind: {pair for each in group for pair in _pairs_at(each.key, new, old)}
