@@ -8,10 +8,12 @@ import argparse
 import json
 import sys
 import traceback
-from pathlib import Path
+
+from method.places import argument
 
 # Importing it also keeps the model libraries off the network, so it comes before anything of theirs.
 from worker.training.__main__ import is_out_of_memory
+from worker.training.disk import ended_by
 from worker.training.failures import Ended
 
 LARGEST_SEED = 2**62
@@ -42,6 +44,9 @@ def main(arguments: list[str]) -> int:
     except Exception as error:  # noqa: BLE001  # the process boundary
         if is_out_of_memory(error):
             return _fail("Out of GPU memory: use a GPU with more, or train with precision bf16")
+        told = ended_by(error, asked.run_folder)
+        if told is not error:
+            return _fail(str(told))
         traceback.print_exc()
         return _fail(f"{type(error).__name__}: {error}")
     _say(f"Images and results are in {path.parent}.")
@@ -56,18 +61,18 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         description="Generate an image for each test prompt with the base and the trained model, and "
         "count the attributes that the measured agent finds in them.",
     )
-    parser.add_argument("run_folder", type=Path, help="run folder of a finished training")
+    parser.add_argument("run_folder", type=argument, help="run folder of a finished training")
     parser.add_argument("--prompts", type=int, default=16, help="how many prompts (default 16)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the images (default 0)")
     parser.add_argument(
         "--dataset",
-        type=Path,
+        type=argument,
         metavar="FOLDER",
         help="dataset folder of prompts and criteria; needed for runs that learned from pairs",
     )
     parser.add_argument(
         "--negative",
-        type=Path,
+        type=argument,
         metavar="RUN",
         help="run folder of an npo run: also compare base and target guided against it",
     )

@@ -35,9 +35,8 @@ from worker.evaluation.reading import (
     doubts_about_prompts,
     read_run,
 )
-from worker.training.checkpoints import sync
 from worker.training.examples import SPLITS
-from worker.training.metrics import replace_file
+from worker.training.files import replace_file, sync
 
 FORMAT = "morelli-evaluation/1"
 # The smallest published text-to-image networks that draw anything have hundreds of millions of weights.

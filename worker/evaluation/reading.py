@@ -9,11 +9,11 @@ from typing import Any
 
 from taxonomy.formats.json import read_json, sha256
 from taxonomy.tree import Criteria, InvalidCriteria
-from worker.training.checkpoints import file_hash
 from worker.training.config import PAIRED, Config
 from worker.training.config_reading import load_config
 from worker.training.examples import SPLITS, Dataset, read_dataset
 from worker.training.failures import Ended, InvalidDataset
+from worker.training.files import file_hash
 from worker.training.pairs import read_pairs
 
 TRAINED = ", on which the model was trained: the scores may flatter it."

@@ -8,9 +8,10 @@ import argparse
 import json
 import sys
 import traceback
-from pathlib import Path
 
+from method.places import argument
 from worker.pairs.building import SPLITS, Built
+from worker.training.disk import ended_by
 from worker.training.failures import Ended
 
 
@@ -24,6 +25,9 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return _fail("Stopped; nothing was kept")
     except Exception as error:  # noqa: BLE001  # the process boundary
+        told = ended_by(error, asked.out)
+        if told is not error:
+            return _fail(str(told))
         traceback.print_exc()
         return _fail(f"{type(error).__name__}: {error}")
     for problem in built.problems:
@@ -91,7 +95,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     sources = parser.add_subparsers(required=True, metavar="SOURCE")
 
     labels = sources.add_parser("labels", help="from the labels of a dataset")
-    labels.add_argument("dataset", type=Path, help="dataset folder")
+    labels.add_argument("dataset", type=argument, help="dataset folder")
     labels.add_argument(
         "--max-pairs-per-image",
         type=_at_least_1,
@@ -116,9 +120,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     _finish(labels, _from_labels)
 
     generated = sources.add_parser("generated", help="from generated images, ranked by an agent")
-    generated.add_argument("images", type=Path, help="folder of images with an index.jsonl")
+    generated.add_argument("images", type=argument, help="folder of images with an index.jsonl")
     generated.add_argument(
-        "--criteria", type=Path, metavar="FILE", help="criteria.json: only its pairs count"
+        "--criteria", type=argument, metavar="FILE", help="criteria.json: only its pairs count"
     )
     generated.add_argument(
         "--all-pairs",
@@ -129,8 +133,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     _finish(generated, _from_generated)
 
     study = sources.add_parser("study", help="from the judgements of a pairwise study")
-    study.add_argument("judgements", type=Path, help="judgements.jsonl")
-    study.add_argument("images", type=Path, help="folder of the images it names")
+    study.add_argument("judgements", type=argument, help="judgements.jsonl")
+    study.add_argument("images", type=argument, help="folder of the images it names")
     study.add_argument(
         "--min-agreement",
         type=_share,
@@ -141,7 +145,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     _finish(study, _from_study)
 
     imported = sources.add_parser("pick-a-pic", help="from Parquet files in Pick-a-Pic's layout")
-    imported.add_argument("source", type=Path, help="a Parquet file, or a folder of them")
+    imported.add_argument("source", type=argument, help="a Parquet file, or a folder of them")
     _finish(imported, _from_pick_a_pic)
     return parser.parse_args(arguments)
 
@@ -158,7 +162,7 @@ def _add_min_difference(parser: argparse.ArgumentParser) -> None:
 
 def _finish(parser: argparse.ArgumentParser, build: object) -> None:
     """What all sources have in common, after what is their own."""
-    parser.add_argument("out", type=Path, help="folder to write, which does not exist yet")
+    parser.add_argument("out", type=argument, help="folder to write, which does not exist yet")
     parser.add_argument(
         "--name", default="", help="name of the pair dataset (default: of the folder)"
     )

@@ -46,9 +46,10 @@ def main(arguments: list[str]) -> int:
 def _say_unforeseen(error: Exception) -> int:
     if is_out_of_memory(error):
         return _say(
-            "Out of GPU memory: lower optimization.batch_size (raise gradient_accumulation instead) "
-            "or data.resolution, use precision bf16, or switch on "
-            "optimization.gradient_checkpointing.",
+            "Out of memory. This run goes on with a smaller optimization.batch_size where "
+            "gradient_accumulation makes up for it (half of one, twice the other), and with "
+            "optimization.gradient_checkpointing. In a run folder of its own also a smaller "
+            "data.resolution or precision bf16 helps.",
             OutOfMemory.exit_code,
         )
     log.error("The run ended with an error of its own", exc_info=error)

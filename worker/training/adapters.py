@@ -15,6 +15,7 @@ from worker.training.config import Lora
 from worker.training.failures import InvalidConfig
 from worker.training.lora_layers import use_fast_layers
 from worker.training.noise import generator_for
+from worker.training.starts import refuse_unknown_targets
 
 Adapter = Literal["theta", "expert", "negative"]
 
@@ -25,6 +26,7 @@ def attach_theta(network: nn.Module, lora: Lora, targets: tuple[str, ...], seed:
     `targets` are the layers where the config names none. Raises InvalidConfig where none fits.
     """
     with torch.random.fork_rng(devices=[]):
+        refuse_unknown_targets(network, lora.targets)
         torch.manual_seed(generator_for(seed, 0, "", "adapter").initial_seed())
         _attach(
             network,
@@ -57,6 +59,49 @@ def attach_adapter(
         odd = min(expected ^ set(weights))
         raise InvalidConfig(f"{place}: does not fit this model: {odd} is on one side only")
     load_weights(network, name, weights, place)
+
+
+def attach_start(
+    network: nn.Module,
+    lora: Lora,
+    weights: Mapping[str, Tensor],
+    metadata: Mapping[str, Any],
+    place: str,
+) -> None:
+    """Add theta as an adapter that was trained before, with the config's own factor: its weights are
+    converted, so that it starts as what it was. Raises InvalidConfig where it does not fit the network.
+    """
+    mine = dict(metadata)
+    if metadata["r"] == lora.rank:
+        mine["lora_alpha"] = lora.effective_alpha
+    attach_adapter(network, "theta", rescaled(weights, metadata, mine), mine, place)
+
+
+def rescaled(
+    weights: Mapping[str, Tensor], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> dict[str, Tensor]:
+    """The weights that do with the factor of `after` what they did with that of `before`."""
+    factor = scaling_of(before) / scaling_of(after)
+    if factor == 1:
+        return dict(weights)
+    return {
+        name: tensor * factor if ".lora_B." in name else tensor for name, tensor in weights.items()
+    }
+
+
+def folded(
+    weights: Mapping[str, Tensor], metadata: Mapping[str, Any]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The same adapter with its factor multiplied into its weights: what readers that know no metadata,
+    and take every alpha for the rank, apply as strong as it is meant.
+    """
+    plain = {**metadata, "lora_alpha": float(metadata["r"])}
+    return rescaled(weights, metadata, plain), plain
+
+
+def scaling_of(metadata: Mapping[str, Any]) -> float:
+    """What an adapter's output is multiplied by."""
+    return float(metadata["lora_alpha"]) / int(metadata["r"])
 
 
 def adapter_weights(network: nn.Module, name: Adapter) -> dict[str, Tensor]:

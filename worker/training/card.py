@@ -51,6 +51,7 @@ Made by Morelli: {OBJECTIVES[config.objective.kind]}.
 {_usage(config, result)}
 {_facts(config, result)}
 {_leak(result)}
+{_notes(result)}
 ## Last logged values
 
 {_measured(config, result)}
@@ -149,6 +150,11 @@ def _leak(result: Mapping[str, Any]) -> str:
         "\nThe images learned from include the dataset's test images, so scores on those mean "
         "nothing.\n"
     )
+
+
+def _notes(result: Mapping[str, Any]) -> str:
+    """What differs from what one might expect of the config below."""
+    return "".join(f"* {note}\n" for note in result.get("notes", ()))
 
 
 def _measured(config: Config, result: Mapping[str, Any]) -> str:

@@ -5,10 +5,8 @@ manifest with the hash of both, written last. It is built under another name, br
 renamed, so a power cut leaves the checkpoints before it intact.
 """
 
-import hashlib
 import json
 import logging
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -17,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
+from worker.training.disk import writing
 from worker.training.failures import Ended
+from worker.training.files import file_hash, sync
+from worker.training.run_folder import refuse_different
 
 log = logging.getLogger(__name__)
 
@@ -56,24 +56,20 @@ def save_checkpoint(
     """
     final = folder / f"step-{step:06d}"
     unfinished = folder / f".unfinished-{step:06d}"
-    try:
-        _fill(unfinished, step, identity, state, write_weights)
-    except BaseException as error:
-        # What is half there would take the room that is missing.
-        shutil.rmtree(unfinished, ignore_errors=True)
-        if _is_about_writing(error):
-            raise Ended(
-                f"{folder}: the checkpoint of step {step} cannot be written: {error}; make room, then "
-                "start the run again"
-            ) from error
-        raise
-    if final.exists():
-        # Only an incomplete one of this step can stand here: a complete one was resumed from.
-        shutil.rmtree(final)
-    unfinished.rename(final)
-    sync(folder)
-    for old in _folders(folder)[:-keep]:
-        shutil.rmtree(old)
+    with writing(final, f"the checkpoint of step {step}"):
+        try:
+            _fill(unfinished, step, identity, state, write_weights)
+        except BaseException:
+            # What is half there would take the room that is missing.
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        if final.exists():
+            # Only an incomplete one of this step can stand here: a complete one was resumed from.
+            shutil.rmtree(final)
+        unfinished.rename(final)
+        sync(folder)
+        for old in _folders(folder)[:-keep]:
+            shutil.rmtree(old)
     return final
 
 
@@ -104,31 +100,15 @@ def _fill(
         sync(path)
 
 
-def _is_about_writing(error: BaseException) -> bool:
-    """Whether a file could not be written. torch.save says so with a RuntimeError of its writer's."""
-    return isinstance(error, OSError | SafetensorError) or (
-        isinstance(error, RuntimeError) and "inline_container" in str(error)
-    )
-
-
-def replace_folder(folder: Path, fill: Callable[[Path], object]) -> None:
-    """Write a folder anew: readers see the old one, none for an instant, or the new one whole."""
-    unfinished = folder.with_name(f".{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    fill(unfinished)
-    for path in (*unfinished.iterdir(), unfinished):
-        sync(path)
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
-    sync(folder.parent)
-
-
-def newest_checkpoint(folder: Path) -> Checkpoint | None:
-    """The newest complete checkpoint; broken ones are passed over with a line in the log."""
+def newest_checkpoint(folder: Path, last: int | None = None) -> Checkpoint | None:
+    """The newest complete checkpoint, of step `last` at the latest where that is given; broken ones are
+    passed over with a line in the log.
+    """
     for unfinished in folder.glob(".unfinished-*"):
         shutil.rmtree(unfinished, ignore_errors=True)
     for place in reversed(_folders(folder)):
+        if last is not None and int(place.name.removeprefix("step-")) > last:
+            continue
         problem, manifest = _verify(place)
         if problem is None:
             return Checkpoint(place, manifest["step"], manifest["identity"])
@@ -145,28 +125,18 @@ def older_checkpoint(folder: Path, step: int) -> Checkpoint | None:
 
 
 def refuse_other(checkpoint: Checkpoint, identity: Mapping[str, Any]) -> None:
-    """Raise Ended when the checkpoint belongs to a run with other inputs."""
+    """Raise Ended when the checkpoint belongs to a run with other inputs, or that computes something else."""
+    before = checkpoint.identity.get("computed")
+    if isinstance(before, dict):
+        # Of options that came with a later version an older checkpoint knows nothing.
+        now = {name: value for name, value in identity["computed"].items() if name in before}
+        refuse_different(now, before, str(checkpoint.folder))
     for name, value in identity.items():
-        if checkpoint.identity.get(name) != value:
+        if name != "computed" and checkpoint.identity.get(name) != value:
             raise Ended(
                 f"{checkpoint.folder}: was made with another {name} "
                 f"({checkpoint.identity.get(name)}, now {value}); use another run folder"
             )
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Bring a file's or folder's content to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _folders(folder: Path) -> list[Path]:

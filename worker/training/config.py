@@ -7,7 +7,10 @@ Schema of these classes; a field's description is the docstring under it.
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
+from worker.training.config_checks import PAIRED, TAUGHT, check
 from worker.training.failures import InvalidConfig
+
+__all__ = ["PAIRED", "PLACE", "TAUGHT", "Config", "Kind", "Length", "Range"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,22 +30,25 @@ class Length:
     high: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file or folder: ~ and environment variables in it are put in where a config is read."""
+
+
+PLACE = Place()
+Folder = Annotated[str, PLACE]
 Positive = Range(0, open_low=True)
 Text = Annotated[str, Length(1, 4096)]
 Share = Annotated[float, Range(0, 1)]
 
 Kind = Literal["sft", "cpo", "cpo_s", "dpo", "npo", "spo"]
-TAUGHT = ("cpo", "cpo_s")
-"""Kinds that learn from an expert."""
-PAIRED = ("dpo", "npo")
-"""Kinds that learn from pairs of images."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
     """The pretrained model that is adapted."""
 
-    path: Text
+    path: Annotated[Text, PLACE]
     """Folder of an SD 1.5, SDXL or FLUX model in diffusers layout, or a hub id that is already in the
     local cache."""
     revision: str | None = None
@@ -84,7 +90,7 @@ class Data:
     """Sides of the rectangles are multiples of this, in pixels."""
     bucket_aspect: Annotated[float, Range(1, 8)] = 2.0
     """The longest rectangle is this many times as long as it is wide."""
-    cache_folder: str | None = None
+    cache_folder: Folder | None = None
     """Folder for latents and text embeddings, which several runs may share. Empty: they are kept in
     this run's memory."""
 
@@ -186,7 +192,7 @@ class Theta:
     init: Literal["base", "sft", "path"] = "base"
     """Where it starts: as the pretrained model, as the expert, or as the run or adapter at init_path. Away
     from the reference the first loss is not log 2."""
-    init_path: str | None = None
+    init_path: Folder | None = None
     """Run or adapter folder to start from. Only with init path."""
 
 
@@ -223,7 +229,7 @@ class Teacher:
     the data read the same entries.
     """
 
-    cache_folder: str | None = None
+    cache_folder: Folder | None = None
     """Folder of the cache, which several runs may share. Empty: expert and reference predict anew in
     each step."""
     dtype: Literal["fp16", "fp32"] = "fp16"
@@ -296,7 +302,7 @@ class Samples:
     """Denoising steps per sample."""
     guidance: Annotated[float, Range(0, 100)] = 5.0
     """Classifier-free guidance; FLUX: its guidance embedding, usually 3.5. 1 or less: none."""
-    negative: str | None = None
+    negative: Folder | None = None
     """Run or adapter folder of an npo run on the same base, whose prediction takes the place of the
     unconditional one in guidance."""
     negative_merge: Share = 0.0
@@ -343,7 +349,7 @@ class Tracking:
 
     tensorboard: bool = False
     """Write TensorBoard events to the run folder."""
-    mlflow: str | None = None
+    mlflow: Folder | None = None
     """Tracking URI of MLflow: a server's address or a folder."""
     wandb: str | None = None
     """Project of Weights & Biases. Offline unless its own settings say otherwise."""
@@ -357,7 +363,7 @@ class Scale:
     """Processes in all, one for each GPU."""
     sharding: Literal["none", "fsdp"] = "none"
     """none: every process holds the whole model. fsdp: each holds a part, for FLUX on small GPUs."""
-    accelerate_config: str | None = None
+    accelerate_config: Folder | None = None
     """Config file of accelerate for several hosts. Empty: one host."""
 
 
@@ -365,16 +371,16 @@ class Scale:
 class Config:
     """One training run, whole."""
 
-    run_folder: Text
+    run_folder: Annotated[Text, PLACE]
     """Folder the run writes. Starting again with the same folder and config resumes the run."""
-    dataset_folder: str | None = None
+    dataset_folder: Folder | None = None
     """Folder of a dataset: manifest.json, criteria.json, and a folder for each split. For sft, cpo,
     cpo_s and spo."""
-    pairs_folder: str | None = None
+    pairs_folder: Folder | None = None
     """Folder of a pair dataset. For dpo and npo."""
     model: Model
     objective: Objective = field(default_factory=Objective)
-    expert: str | None = None
+    expert: Folder | None = None
     """Adapter folder (or run folder) of the stage 1 run. Needed for cpo and cpo_s."""
     seed: Annotated[int, Range(0, 2**63 - 1)] = 0
     """Decides the adapter's start, the order of images, and every timestep and noise."""
@@ -407,10 +413,7 @@ class Config:
     a line is written."""
 
     def __post_init__(self) -> None:
-        for check in (self._check_data, self._check_expert, self._check_theta, self._check_rest):
-            check()
-        if self.scale.sharding == "fsdp":
-            self._check_sharding()
+        check(self)
 
     @property
     def images_per_step(self) -> int:
@@ -423,78 +426,3 @@ class Config:
         """The learning rate after warm-up, scaled if asked for."""
         wanted = self.optimization
         return wanted.learning_rate * (self.images_per_step if wanted.scale_lr else 1)
-
-    def _check_data(self) -> None:
-        kind = self.objective.kind
-        needed, other = ("pairs_folder", "dataset_folder")[:: 1 if kind in PAIRED else -1]
-        if getattr(self, needed) is None:
-            raise InvalidConfig(f"{needed}: objective {kind} needs this folder")
-        if getattr(self, other) is not None:
-            raise InvalidConfig(f"{other}: objective {kind} reads {needed} and not this; remove it")
-
-    def _check_expert(self) -> None:
-        kind = self.objective.kind
-        wants = kind in TAUGHT or self.objective.reference == "sft" or self.theta.init == "sft"
-        if kind == "sft" and self.expert is not None:
-            raise InvalidConfig("expert: sft makes the expert and takes none; remove it")
-        if kind == "sft" and wants:
-            raise InvalidConfig("theta.init: sft makes the expert and cannot start from one")
-        if wants and self.expert is None:
-            raise InvalidConfig(
-                f"expert: objective {kind} needs the adapter folder of a finished sft run"
-                if kind in TAUGHT
-                else "expert: the reference or start that is asked for is an expert; give its folder"
-            )
-        if not wants and self.expert is not None:
-            raise InvalidConfig(f"expert: objective {kind} takes none here; remove it")
-
-    def _check_theta(self) -> None:
-        if (self.theta.init == "path") != (self.theta.init_path is not None):
-            raise InvalidConfig("theta.init_path: goes with theta.init path, and only with it")
-        if self.theta.mode == "lora" and self.optimization.optimizer == "adafactor":
-            raise InvalidConfig("optimization.optimizer: adafactor is for theta.mode full only")
-
-    def _check_sharding(self) -> None:
-        """What does not go with parts of a model on several processes, all of which make the same passes."""
-        optimizer = self.optimization.optimizer
-        if self.scale.processes == 1:
-            raise InvalidConfig(
-                "scale.sharding: fsdp takes several scale.processes; there is only one"
-            )
-        if optimizer != "adamw":
-            raise InvalidConfig(
-                f"optimization.optimizer: {optimizer} does not work with fsdp; choose adamw"
-            )
-        if self.objective.kind == "spo":
-            raise InvalidConfig(
-                "scale.sharding: passes of spo depend on what each process judges, and with fsdp all "
-                "make the same ones; choose none"
-            )
-        if self.teacher.cache_folder is not None:
-            raise InvalidConfig(
-                "teacher.cache_folder: each process's cache could hold other images, and with fsdp all "
-                "make the same passes; remove it, or choose scale.sharding none"
-            )
-        if self.samples.negative is not None and self.theta.mode == "full":
-            raise InvalidConfig(
-                "samples.negative: beside a theta.mode full it takes a third network, which "
-                "scale.sharding fsdp cannot make; remove it"
-            )
-
-    def _check_rest(self) -> None:
-        objective = self.objective
-        if objective.kind == "sft" and objective.drop_all + objective.drop_to_neg > 1:
-            raise InvalidConfig("objective.drop_to_neg: drop_all + drop_to_neg is more than 1")
-        no_signal = self.text.empty_neg == "null" and objective.omega_w == objective.omega_l
-        if objective.kind in TAUGHT and no_signal:
-            raise InvalidConfig(
-                "text.empty_neg: with null and equal omegas images without negatives give no gradient; "
-                "choose skip, generic, or different omegas"
-            )
-        if objective.kind == "spo" and self.spo.first >= self.spo.steps - 1:
-            raise InvalidConfig(
-                f"spo.first: {self.spo.first} leaves no step to judge of {self.spo.steps}, as the last "
-                f"one draws hardly any noise; give {self.spo.steps - 2} or less"
-            )
-        if self.validation.patience is not None and not self.validation.every:
-            raise InvalidConfig("validation.patience: needs validation.every")

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import yaml
 
-from worker.training.config import Config, Length, Range
+from method.places import expand, expand_text
+from worker.training.config import PLACE, Config, Length, Range
 from worker.training.failures import InvalidConfig
+from worker.training.strict_yaml import read_yaml
 
 LONGEST_SHOWN = 200
 """Characters of a wrong value in a message."""
@@ -22,14 +24,13 @@ def load_config(path: Path | str) -> Config:
 
     Raises InvalidConfig, which names the file and the field.
     """
-    path = Path(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        path = expand(path)
+        values = read_yaml(path)
+    except (OSError, ValueError) as error:
         raise InvalidConfig(f"{path}: cannot be read: {error}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # ValueError: a date or a number that looks like one and is none, such as 2024-02-30.
-        raise InvalidConfig(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
+    except InvalidConfig as error:
+        raise InvalidConfig(f"{path}: {error}") from error
     try:
         return from_dict(values)
     except InvalidConfig as error:
@@ -88,7 +89,7 @@ def _read(kind: Any, value: object, place: str) -> Any:
         value = _read(inner, value, place)
         for limit in limits:
             _check_limit(limit, value, place)
-        return value
+        return _expanded(value, place) if PLACE in limits else value
     if is_dataclass(kind):
         return _read_object(kind, value, place)
     if get_origin(kind) in (Union, types.UnionType):
@@ -144,6 +145,14 @@ def _read_scalar(kind: type, value: object, place: str) -> object:
             raise _at(place, "must be text without NUL or halves of characters (surrogates)")
         return value
     raise _at(place, f"must be {names[kind]}; got {_shown(value)}")
+
+
+def _expanded(value: Any, place: str) -> str:
+    """A place on this machine with its ~ and its variables put in."""
+    try:
+        return expand_text(value)
+    except ValueError as error:
+        raise _at(place, str(error)) from error
 
 
 def _is_plain(text: str) -> bool:

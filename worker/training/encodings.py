@@ -9,21 +9,18 @@ import logging
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
-from uuid import uuid4
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from worker.training.backbones import Backbone, Chunk, ChunkEncoding, Text, join_chunks
-from worker.training.backbones.weights import open_to_readers
 from worker.training.examples import Picture, read_picture
-from worker.training.failures import Ended, InvalidConfig
+from worker.training.failures import InvalidConfig, NonFinite
+from worker.training.files import read_tensors, write_tensors
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +28,12 @@ MOST_MEMORY = 32 * 2**30
 """Bytes of encodings that are kept in memory; more have to go to a folder."""
 READERS = 4
 """Threads that read pictures ahead while one is encoded."""
+FORMAT = "morelli-encodings/3"
+"""Raise it when pictures are decoded or cropped in another way: kept latents are of the old one."""
+COMPUTING = ("torch", "diffusers", "transformers", "Pillow")
+"""Packages whose versions decide the last bits of an encoding, or more."""
+SHOWN = 80
+"""Characters of a prompt in a message."""
 
 
 class Stored(Protocol):
@@ -55,7 +58,7 @@ class Encodings:
         self.backbone = backbone
         self.folder = cache_folder
         self.null_is_zeros = null_is_zeros
-        self.fingerprint = backbone.fingerprint() if cache_folder else ""
+        self.fingerprint = fingerprint_of(backbone) if cache_folder else ""
         self.memory: dict[str, dict[str, Tensor]] = {}
         self.chunks: dict[str, tuple[Chunk, ...]] = {}
 
@@ -63,7 +66,9 @@ class Encodings:
         """The latent (C, H, W) of a picture cropped to `size` (width, height), and its six size ids."""
         found = self._get(
             _latent_name(picture, size),
-            lambda: self._encode_picture(read_picture(picture.path, picture.sha256, size)),
+            lambda: self._encode_picture(
+                read_picture(picture.path, picture.sha256, size), picture.path
+            ),
         )
         return found["latent"], found["size_ids"]
 
@@ -83,7 +88,7 @@ class Encodings:
                 if read is None:
                     self.latent(picture, size)  # a broken entry is noticed now, and not in a step
                 else:
-                    encode = partial(self._encode_read, read)
+                    encode = partial(self._encode_read, read, picture.path)
                     self._get(_latent_name(picture, size), encode)
                 yield
 
@@ -93,8 +98,8 @@ class Encodings:
         The empty prompt is encoded like any other, or is zeros where so configured.
         """
         text = join_chunks(
-            [[self._chunk(chunk) for chunk in self.split(prompt)] for prompt in prompts],
-            self._chunk(self.split("")[0]),
+            [[self._chunk(chunk, prompt) for chunk in self.split(prompt)] for prompt in prompts],
+            self._chunk(self.split("")[0], ""),
             windows,
         )
         if self.null_is_zeros:
@@ -105,9 +110,10 @@ class Encodings:
 
     def prepare_text(self, prompts: Sequence[str]) -> None:
         """Encode what is not known yet of these prompts, without reading what is."""
-        for chunk in {chunk for prompt in prompts for chunk in self.split(prompt)}:
-            if not self._holds(f"text {chunk}"):
-                self._chunk(chunk)
+        for prompt in prompts:
+            for chunk in self.split(prompt):
+                if not self._holds(f"text {chunk}"):
+                    self._chunk(chunk, prompt)
 
     def check_memory(
         self, picture: tuple[Stored, tuple[int, int]], prompts: Sequence[str], count: int
@@ -138,25 +144,40 @@ class Encodings:
             self.chunks[prompt] = self.backbone.split_prompt(prompt)
         return self.chunks[prompt]
 
-    def _chunk(self, chunk: Chunk) -> ChunkEncoding:
-        found = self._get(f"text {chunk}", lambda: self._encode_chunk(chunk))
+    def _chunk(self, chunk: Chunk, prompt: str) -> ChunkEncoding:
+        found = self._get(f"text {chunk}", lambda: self._encode_chunk(chunk, prompt))
         return ChunkEncoding(found["hidden"], found["pooled"])
 
     def _holds(self, name: str) -> bool:
         return name in self.memory if self.folder is None else self._path(name).exists()
 
-    def _encode_read(self, read: Future[Picture]) -> dict[str, Tensor]:
-        return self._encode_picture(read.result())
+    def _encode_read(self, read: Future[Picture], path: Path) -> dict[str, Tensor]:
+        return self._encode_picture(read.result(), path)
 
-    def _encode_picture(self, picture: Picture) -> dict[str, Tensor]:
+    def _encode_picture(self, picture: Picture, path: Path) -> dict[str, Tensor]:
+        latent = self.backbone.encode_image(picture.pixels_CHW)
+        if not bool(torch.isfinite(latent).all()):
+            raise NonFinite(
+                f"{path}: the model's autoencoder (vae) makes numbers of this picture that are not finite: "
+                "its weights are damaged, or run over in their number format. Nothing was kept; get the "
+                "model's folder again, or another vae for it"
+            )
         return {
-            "latent": self.backbone.encode_image(picture.pixels_CHW),
+            "latent": latent,
             "size_ids": torch.tensor(picture.size_ids, dtype=torch.float32),
         }
 
-    def _encode_chunk(self, chunk: Chunk) -> dict[str, Tensor]:
+    def _encode_chunk(self, chunk: Chunk, prompt: str) -> dict[str, Tensor]:
         encoded = self.backbone.encode_chunk(chunk)
-        return {"hidden": encoded.hidden_ND, "pooled": encoded.pooled_D}
+        tensors = {"hidden": encoded.hidden_ND, "pooled": encoded.pooled_D}
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            shown = prompt if len(prompt) <= SHOWN else f"{prompt[:SHOWN]}..."
+            raise NonFinite(
+                f"The model's text encoder makes numbers of the prompt {shown!r} that are not finite: its "
+                "weights are damaged, or run over in their number format. Nothing was kept; get the model's "
+                "folder again, or try precision fp32"
+            )
+        return tensors
 
     def _get(self, name: str, compute: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
         if self.folder is None:
@@ -180,34 +201,7 @@ def _latent_name(picture: Stored, size: tuple[int, int]) -> str:
     return f"latent {size[0]}x{size[1]} {picture.sha256}"
 
 
-def read_tensors(path: Path) -> dict[str, Tensor] | None:
-    """Read a cache file; None where there is none, or a broken one that has to be made anew."""
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        return None
-    except (SafetensorError, OSError) as error:
-        log.warning("Cache file %s is broken and made anew: %s", path, error)
-        return None
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write a cache file whole or not at all: runs that share the folder never read half of one.
-
-    Raises Ended where the folder cannot be written to, or is full.
-    """
-    unfinished = path.with_name(f".{path.stem}.{uuid4().hex}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, unfinished)
-        open_to_readers(unfinished)
-        unfinished.replace(path)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise Ended(
-            f"{path.parent}: cannot be written: {reason}; make room, or name another folder in "
-            "data.cache_folder and teacher.cache_folder"
-        ) from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink()
+def fingerprint_of(backbone: Backbone) -> str:
+    """All that decides an encoding besides the picture or the tokens themselves."""
+    versions = " ".join(f"{name} {version(name)}" for name in COMPUTING)
+    return f"{FORMAT}\n{versions}\n{backbone.fingerprint()}"

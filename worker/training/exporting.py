@@ -23,15 +23,21 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from worker.training.backbones import Family
+from worker.training.backbones import Backbone, Family
 from worker.training.backbones.weights import open_to_readers, sort_header
 from worker.training.failures import InvalidConfig
+from worker.training.noise import Diffusion
 
 BASE_VERSIONS: dict[Family, str] = {
     "sd15": "sd_v1",
     "sdxl": "sdxl_base_v1-0",
     "flux": "flux1",
 }
+
+SD2_WIDTH = 1024
+"""Width of SD 2's text encoder, where SD 1's is 768."""
+NO_SIGNAL = 1e-6
+"""Below this nothing of a picture is left at the last timestep."""
 
 # For each layer of FLUX that stands for several of diffusers': those, and how wide each is in units of the
 # narrowest.
@@ -89,8 +95,12 @@ def save_kohya(
     metadata: Mapping[str, Any],
     family: Family,
     dtype: torch.dtype | None = torch.float16,
+    base: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write an adapter in kohya's format and return the file. Raises what `kohya_weights` raises."""
+    """Write an adapter in kohya's format and return the file. Raises what `kohya_weights` raises.
+
+    `base` is what `about_base` says of the model that the adapter is for.
+    """
     renamed = kohya_weights(weights, metadata, family, dtype)
     path.parent.mkdir(parents=True, exist_ok=True)
     about = {
@@ -98,11 +108,28 @@ def save_kohya(
         "ss_network_dim": str(metadata["r"]),
         "ss_network_alpha": str(float(metadata["lora_alpha"])),
         "ss_base_model_version": BASE_VERSIONS[family],
+        **(base or {}),
     }
     save_file(renamed, path, metadata=about)
     sort_header(path)
     open_to_readers(path)
     return path
+
+
+def about_base(backbone: Backbone) -> dict[str, str]:
+    """What kohya's metadata says of a base that is not a plain one: readers sample it otherwise."""
+    schedule = backbone.schedule
+    about: dict[str, str] = {}
+    network: Any = backbone.network
+    if backbone.family == "sd15" and network.config.get("cross_attention_dim") == SD2_WIDTH:
+        about |= {"ss_v2": "True", "ss_base_model_version": "sd_v2"}
+    if not isinstance(schedule, Diffusion):
+        return about
+    if schedule.prediction == "v_prediction":
+        about |= {"ss_v_parameterization": "True", "modelspec.prediction_type": "v"}
+    if float(schedule.alphas_cumprod_T[-1]) < NO_SIGNAL:
+        about["ss_zero_terminal_snr"] = "True"
+    return about
 
 
 def _scaling(metadata: Mapping[str, Any]) -> float:

@@ -8,8 +8,9 @@ from typing import Any
 
 from worker.training.buckets import Size, make_buckets, nearest_bucket
 from worker.training.config import PAIRED, Config
+from worker.training.cropping import about_crops, size_of
 from worker.training.encodings import Encodings
-from worker.training.examples import choose_share, read_dataset, read_size, share_of_ids
+from worker.training.examples import choose_share, read_dataset, share_of_ids
 from worker.training.failures import InvalidConfig, InvalidDataset
 from worker.training.objectives import Objective
 from worker.training.pairs import read_pairs
@@ -41,6 +42,8 @@ class Inputs:
     """Items in which there is nothing to learn from."""
     num_chunked: int
     """Items with a prompt of several windows."""
+    notes: tuple[str, ...] = ()
+    """What is not seen of the pictures, a sentence each."""
 
 
 def read_source(config: Config) -> Source:
@@ -94,9 +97,14 @@ def choose_inputs(
         log.info("%d images have no negative attribute and are skipped.", num_skipped)
     if num_chunked:
         log.info("%d images have a prompt longer than one window; none is cut.", num_chunked)
-    return Inputs(
-        source, usable, shapes_of(config, usable, objective, encodings), num_skipped, num_chunked
+    shapes = shapes_of(config, usable, objective, encodings)
+    cropped = (
+        (picture, (shape[0], shape[1]))
+        for item, shape in zip(usable, shapes, strict=True)
+        for picture in objective.pictures(item)
     )
+    notes = () if config.objective.kind == "spo" else tuple(about_crops(cropped))
+    return Inputs(source, usable, shapes, num_skipped, num_chunked, notes)
 
 
 def shapes_of(
@@ -121,9 +129,4 @@ def _sizes_of(
     buckets = make_buckets(data.resolution, data.bucket_step, data.bucket_aspect, unit)
     if len(buckets) == 1:
         return (square,) * len(items)
-    return tuple(nearest_bucket(_size_of(objective.pictures(item)[0]), buckets) for item in items)
-
-
-def _size_of(picture: Any) -> Size:
-    size: Size = picture.size if hasattr(picture, "size") else read_size(picture.path)
-    return size
+    return tuple(nearest_bucket(size_of(objective.pictures(item)[0]), buckets) for item in items)

@@ -22,6 +22,7 @@ from worker.training.optimizers import clip_norm, descend, make_optimizer
 from worker.training.plan import Pass, Plan
 from worker.training.roles import Roles
 from worker.training.sharding import share_out, whole
+from worker.training.stopping import Between, Leave, go_on
 
 
 class RollBack(Exception):
@@ -38,6 +39,8 @@ class Calls:
     finish_step: Callable[[int, float], None]
     """Called with the step's number of images and the seconds that this process took for it. Logs,
     samples, saves; raises Stopped when asked to, and RollBack."""
+    between: Between = go_on
+    """Called before each pass of a step; raises Leave when asked to stop, and the step is not done then."""
 
 
 @dataclass(slots=True)
@@ -104,7 +107,11 @@ def train(
             started = time.monotonic()
             step = trainee.step + 1
             num_images = len(plan.images(step))
-            total, num_mine = _accumulate(trainee, plan, step, engine, roles, calls, batches)
+            try:
+                total, num_mine = _accumulate(trainee, plan, step, engine, roles, calls, batches)
+            except Leave:
+                trainee.optimizer.zero_grad(set_to_none=True)
+                raise
             norm = _descend(trainee, plan, step, config, engine.sum(total))
             trainee.averages.add_step({"grad_norm": norm}, num_mine)
             trainee.step = step
@@ -129,8 +136,9 @@ def _accumulate(
 ) -> tuple[Tensor, int]:
     """The gradients of all passes of a step; returns this process's part of the loss, and its images."""
     passes, num_images = plan.passes(step), len(plan.images(step))
-    total = torch.zeros((), device=engine.device)
+    total, logged = torch.zeros((), device=engine.device), []
     for number, _ in enumerate(passes, 1):
+        calls.between()
         batch = next(batches)
         with engine.passing(roles.theta_called, is_last=number == len(passes)):
             found = calls.compute(batch)
@@ -139,7 +147,10 @@ def _accumulate(
             # Several processes take the mean of their gradients, and the sum is meant.
             (loss * engine.processes).backward()
         total = total + loss.detach()
-        trainee.averages.add({"loss": found.loss_B, **found.logged}, batch.weight_B)
+        logged.append(({"loss": found.loss_B.detach(), **found.logged}, batch.weight_B))
+    # Only now: of a step that is left no part may be counted.
+    for values, weight_B in logged:
+        trainee.averages.add(values, weight_B)
     return total, sum(int(weight) for dealt in passes for weight in dealt.weights)
 
 

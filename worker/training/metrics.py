@@ -1,13 +1,14 @@
 """What a run tells the outside while it runs: metrics.jsonl, samples.jsonl and progress.json."""
 
 import json
+import logging
 import math
-import os
 import resource
 import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -15,8 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import torch
 from torch import Tensor
 
+from worker.training.disk import writing
+from worker.training.failures import Ended
+from worker.training.files import overwrite, replace_file
+
 if TYPE_CHECKING:
     from worker.training.engine import Engine
+
+log = logging.getLogger(__name__)
 
 State = Literal[
     "loading", "training", "sampling", "validating", "saving", "finished", "failed", "stopped"
@@ -27,9 +34,10 @@ def append_line(path: Path, row: Mapping[str, Any]) -> None:
     """Append one JSON object; the line reaches the file whole or, at worst, torn at the very end.
 
     NaN and infinities become null: JSON has no word for them, and strict readers refuse the whole line.
+    Raises Ended where it cannot be written.
     """
     text = json.dumps(_finite(row), ensure_ascii=False, allow_nan=False)
-    with path.open("a", encoding="utf-8") as file:
+    with writing(path), path.open("a", encoding="utf-8") as file:
         file.write(text + "\n")
 
 
@@ -60,22 +68,15 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def cut_after(path: Path, step: int) -> None:
-    """Drop the lines of later steps: a resumed run takes them again."""
+    """Drop the lines of later steps: a resumed run takes them again. Says how many lines are damaged."""
     if path.exists():
-        kept = [row for row in read_lines(path) if row["step"] <= step]
+        rows = read_lines(path)
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if damaged := sum(bool(line.strip()) for line in text.split("\n")) - len(rows):
+            log.warning("%s: %d damaged lines are left out.", path, damaged)
+        kept = [row for row in rows if row["step"] <= step]
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
         replace_file(path, text)
-
-
-def replace_file(path: Path, text: str, *, durable: bool = True) -> None:
-    """Replace a file so that readers see the old or the new text, never half of one."""
-    unfinished = path.with_name(f".{path.name}.tmp")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(text)
-        if durable:
-            file.flush()
-            os.fsync(file.fileno())
-    unfinished.replace(path)
 
 
 def used_memory_mb(device: torch.device) -> int:
@@ -205,4 +206,15 @@ class Progress:
             values["time"] = time.time()
             self.written_at = time.monotonic()
             if self.path is not None:
-                replace_file(self.path, json.dumps(values) + "\n", durable=False)
+                _tell(self.path, json.dumps(values) + "\n")
+
+
+def _tell(path: Path, text: str) -> None:
+    """Write progress.json, on a full disk over the old one. Where nothing can be written the run goes on:
+    what it cannot do without, it will not be able to write either, and will say so.
+    """
+    try:
+        replace_file(path, text, durable=False)
+    except Ended:
+        with suppress(OSError):
+            overwrite(path, text)

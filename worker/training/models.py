@@ -3,11 +3,12 @@
 import copy
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from worker.training.adapters import (
@@ -15,21 +16,35 @@ from worker.training.adapters import (
     adapter_metadata,
     adapter_weights,
     attach_adapter,
+    attach_start,
     attach_theta,
     cast_adapter,
+    folded,
     merged_copy,
+    rescaled,
+    scaling_of,
 )
 from worker.training.backbones import Backbone
 from worker.training.backbones.loading import load_backbone
 from worker.training.backbones.weights import base_weights, hash_adapter, hash_weights
-from worker.training.config import Config, Samples
+from worker.training.config import TAUGHT, Config, Samples
 from worker.training.failures import InvalidConfig
 from worker.training.frozen_layers import keep_less
+from worker.training.origins import (
+    Origin,
+    describe_base,
+    describe_words,
+    origin_of,
+    refuse_other_base,
+    refuse_other_words,
+)
 from worker.training.roles import Player, Role, Roles, set_apart
 from worker.training.sharding import fill, whole
 
 NETWORK = "network"
 ADAPTER = "adapter"
+EXACT = "exact.safetensors"
+"""The weights of an adapter before its factor is multiplied in, in checkpoints alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,8 @@ class Models:
     roles: Roles
     expert_sha256: str | None
     negative_sha256: str | None
+    origin: Origin = field(default_factory=dict)
+    """Where what this run trains comes from."""
 
 
 def load_models(
@@ -61,16 +78,16 @@ def load_models(
     if shard is None:
         _place(backbone.network, device)
     players: dict[Role, Player] = {"reference": Player(backbone.network)}
-    expert_sha256 = None
+    base, expert_sha256 = describe_base(backbone), None
     if config.expert is not None:
-        players["expert"], expert_sha256 = _load_expert(backbone, Path(config.expert))
+        players["expert"], expert_sha256 = _load_expert(config, backbone, base)
     if config.objective.reference == "sft":
         players["reference"] = players["expert"]
     negative_sha256 = None
     if config.samples.negative is not None:
-        players["negative"], negative_sha256 = _load_negative(backbone, config.samples)
+        players["negative"], negative_sha256 = _load_negative(backbone, config.samples, base)
     # Last, because a copy of the network is taken as the others have made it.
-    players["theta"] = _make_theta(config, backbone, players.get("expert"))
+    players["theta"] = _make_theta(config, backbone, players.get("expert"), base)
     frozen: tuple[Adapter, ...] = ("expert", "negative")
     for name in frozen:
         cast_adapter(backbone.network, name, dtype)
@@ -84,7 +101,8 @@ def load_models(
     roles = Roles(backbone, players)
     if config.optimization.gradient_checkpointing:
         backbone.enable_gradient_checkpointing(roles.theta_network)
-    return Models(backbone, roles, expert_sha256, negative_sha256)
+    origin = {"base": base, "words": describe_words(config), "objective": config.objective.kind}
+    return Models(backbone, roles, expert_sha256, negative_sha256, origin)
 
 
 def compile_blocks(network: nn.Module) -> None:
@@ -106,21 +124,42 @@ def theta_weights(roles: Roles, *, keep: bool = True) -> dict[str, Tensor]:
 
 
 def save_theta(
-    backbone: Backbone, roles: Roles, folder: Path, weights: Mapping[str, Tensor]
+    backbone: Backbone,
+    roles: Roles,
+    folder: Path,
+    weights: Mapping[str, Tensor],
+    origin: Mapping[str, Any] | None = None,
+    *,
+    is_exact: bool = True,
 ) -> Path:
-    """Write these weights of theta as diffusers loads it; return the weights file."""
-    if roles.is_adapter:
-        metadata = adapter_metadata(roles.theta_network, "theta")
-        return backbone.save_adapter(folder, weights, metadata)
-    return backbone.save_network(folder, weights)
+    """Write these weights of theta as diffusers loads it; return the weights file.
+
+    An adapter's factor is multiplied into it. With `is_exact` the weights stand beside that as they are, where
+    they differ: `restore_theta` has to give back the very bits.
+    """
+    if not roles.is_adapter:
+        return backbone.save_network(folder, weights)
+    metadata = adapter_metadata(roles.theta_network, "theta")
+    whole, plain = folded(weights, metadata)
+    if origin is not None:
+        plain["origin"] = dict(origin)
+    file = backbone.save_adapter(folder, whole, plain)
+    if is_exact and scaling_of(metadata) != 1:
+        on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+        save_file(on_cpu, folder / EXACT)
+    return file
 
 
 @torch.no_grad()
 def restore_theta(backbone: Backbone, roles: Roles, folder: Path) -> None:
     """Put what `save_theta` wrote back into theta. Raises InvalidConfig where it does not fit."""
-    weights = (
-        backbone.load_adapter(folder)[0] if roles.is_adapter else backbone.load_network(folder)
-    )
+    if not roles.is_adapter:
+        weights = backbone.load_network(folder)
+    elif (folder / EXACT).is_file():
+        weights = load_file(folder / EXACT)
+    else:
+        weights, metadata = backbone.load_adapter(folder)
+        weights = rescaled(weights, metadata, adapter_metadata(roles.theta_network, "theta"))
     mine = _weights_in_place(roles)
     for name in mine.keys() ^ weights.keys():
         raise InvalidConfig(f"{folder}: does not fit this model: {name} is on one side only")
@@ -142,21 +181,29 @@ def _place(network: Any, device: torch.device) -> None:
         network.to(memory_format=torch.channels_last)
 
 
-def _load_expert(backbone: Backbone, folder: Path) -> tuple[Player, str]:
-    if _holds_network(folder):
-        weights = backbone.load_network(folder)
+def _load_expert(config: Config, backbone: Backbone, base: Origin) -> tuple[Player, str]:
+    folder = Path(str(config.expert))
+    is_network = _holds_network(folder)
+    weights, metadata = (
+        (backbone.load_network(folder), None) if is_network else backbone.load_adapter(folder)
+    )
+    origin = origin_of(folder, metadata)
+    refuse_other_base(origin, base, "expert", folder)
+    if config.objective.kind in TAUGHT:
+        refuse_other_words(origin, config, folder)
+    if metadata is None:
         network = copy.deepcopy(backbone.network)
         network.load_state_dict(weights)
         return Player(network.requires_grad_(False)), hash_weights(weights)
-    weights, metadata = backbone.load_adapter(folder)
     attach_adapter(backbone.network, "expert", weights, metadata, "expert")
     return Player(backbone.network, ("expert",)), hash_adapter(weights, metadata)
 
 
-def _load_negative(backbone: Backbone, samples: Samples) -> tuple[Player, str]:
+def _load_negative(backbone: Backbone, samples: Samples, base: Origin) -> tuple[Player, str]:
     folder = Path(str(samples.negative))
     _check_negative(backbone, folder, samples.guidance)
     weights, metadata = backbone.load_adapter(folder)
+    refuse_other_base(origin_of(folder, metadata), base, "samples.negative", folder)
     attach_adapter(backbone.network, "negative", weights, metadata, "samples.negative")
     return Player(backbone.network, ("negative",)), hash_adapter(weights, metadata)
 
@@ -192,16 +239,18 @@ def _check_negative(backbone: Backbone, folder: Path, guidance: float) -> None:
         )
 
 
-def _make_theta(config: Config, backbone: Backbone, expert: Player | None) -> Player:
+def _make_theta(config: Config, backbone: Backbone, expert: Player | None, base: Origin) -> Player:
     network, init = backbone.network, config.theta.init
     if config.theta.mode == "full":
-        return Player(_make_network(config, backbone, expert))
+        return Player(_make_network(config, backbone, expert, base))
     if init == "base":
         attach_theta(network, config.lora, backbone.lora_targets, config.seed)
         return Player(network, ("theta",))
     if init == "path":
-        weights, metadata = backbone.load_adapter(Path(str(config.theta.init_path)))
-        attach_adapter(network, "theta", weights, metadata, "theta.init_path")
+        folder = Path(str(config.theta.init_path))
+        weights, metadata = backbone.load_adapter(folder)
+        refuse_other_base(origin_of(folder, metadata), base, "theta.init_path", folder)
+        attach_start(network, config.lora, weights, metadata, "theta.init_path")
         return Player(network, ("theta",))
     assert expert is not None
     if not expert.adapters:
@@ -209,12 +258,14 @@ def _make_theta(config: Config, backbone: Backbone, expert: Player | None) -> Pl
             "theta.init: the expert is a whole network, so an adapter cannot start as it; choose "
             "theta.mode full"
         )
-    weights = adapter_weights(network, "expert")
-    attach_adapter(network, "theta", weights, adapter_metadata(network, "expert"), "theta.init")
+    weights, metadata = adapter_weights(network, "expert"), adapter_metadata(network, "expert")
+    attach_start(network, config.lora, weights, metadata, "theta.init")
     return Player(network, ("theta",))
 
 
-def _make_network(config: Config, backbone: Backbone, expert: Player | None) -> nn.Module:
+def _make_network(
+    config: Config, backbone: Backbone, expert: Player | None, base: Origin
+) -> nn.Module:
     """A network of theta's own, float32."""
     if config.theta.init == "base":
         return merged_copy(backbone.network, None)
@@ -227,6 +278,7 @@ def _make_network(config: Config, backbone: Backbone, expert: Player | None) -> 
             f"theta.init_path: {folder} holds an adapter; with theta.mode full give the folder of a "
             "whole network"
         )
+    refuse_other_base(origin_of(folder), base, "theta.init_path", folder)
     network = merged_copy(backbone.network, None)
     network.load_state_dict(backbone.load_network(folder))
     return network

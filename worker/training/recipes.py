@@ -246,6 +246,8 @@ def paper_flux(
     objective = (
         Objective(kind=kind, drop_all=0.0, drop_to_neg=0.0)
         if is_sft
+        else Objective(kind=kind)
+        if kind == "spo"
         else Objective(kind=kind, beta=2000.0)
     )
     return Config(

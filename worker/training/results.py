@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from worker.training.adapters import adapter_metadata
+from worker.training.adapters import adapter_metadata, folded
 from worker.training.backbones import Backbone
 from worker.training.backbones.weights import hash_adapter, hash_weights
 from worker.training.card import write_card
-from worker.training.checkpoints import file_hash, sync
 from worker.training.config import Config
 from worker.training.config_reading import to_dict
-from worker.training.exporting import save_kohya
+from worker.training.disk import writing
+from worker.training.exporting import about_base, save_kohya
 from worker.training.failures import InvalidConfig
+from worker.training.files import file_hash, replace_file, sync
 from worker.training.inputs import Inputs
-from worker.training.metrics import replace_file
 from worker.training.models import ADAPTER, NETWORK, save_theta
 from worker.training.roles import Roles
 
@@ -41,6 +41,10 @@ class Outcome:
     final: Mapping[str, Any]
     """The last logged values."""
     rollbacks: int
+    origin: Mapping[str, Any]
+    """Which base the weights were trained on, and with what wording."""
+    notes: tuple[str, ...] = ()
+    """What differs from what one might expect, a sentence each."""
 
 
 def write_results(
@@ -54,7 +58,8 @@ def write_results(
 ) -> dict[str, Any]:
     """Write theta's weights; result.json comes last, and says that the run is finished."""
     place = folder / (ADAPTER if roles.is_adapter else NETWORK)
-    file = save_theta(backbone, roles, place, weights)
+    with writing(place, "the weights"):
+        file = save_theta(backbone, roles, place, weights, outcome.origin, is_exact=False)
     kohya = _write_kohya(config, place, backbone, roles, weights)
     result = {
         "steps": outcome.steps,
@@ -69,11 +74,14 @@ def write_results(
         "model": to_dict(config)["model"],
         "expert_sha256": outcome.expert_sha256,
         "rollbacks": outcome.rollbacks,
+        "origin": dict(outcome.origin),
+        "notes": list(outcome.notes),
         **_describe(config, inputs),
     }
-    write_card(place / "README.md", config, result)
-    for path in (*place.iterdir(), place):
-        sync(path)
+    with writing(place / "README.md"):
+        write_card(place / "README.md", config, result)
+        for path in (*place.iterdir(), place):
+            sync(path)
     replace_file(folder / "result.json", json.dumps(result, indent=2, ensure_ascii=False))
     sync(folder)
     log.info("Finished after %d steps; the weights are %s.", outcome.steps, file)
@@ -83,7 +91,7 @@ def write_results(
 def _hash(weights: Mapping[str, Tensor], roles: Roles) -> str:
     """What a run that takes these weights for its expert or negative calls them by."""
     if roles.is_adapter:
-        return hash_adapter(weights, adapter_metadata(roles.theta_network, "theta"))
+        return hash_adapter(*folded(weights, adapter_metadata(roles.theta_network, "theta")))
     return hash_weights(weights)
 
 
@@ -108,13 +116,15 @@ def _write_kohya(
     if not (config.export.kohya and roles.is_adapter):
         return None
     try:
-        return save_kohya(
-            place / KOHYA,
-            {name: tensor.detach().cpu() for name, tensor in weights.items()},
-            adapter_metadata(roles.theta_network, "theta"),
-            backbone.family,
-            DTYPES[config.export.dtype],
-        )
+        with writing(place / KOHYA):
+            return save_kohya(
+                place / KOHYA,
+                {name: tensor.detach().cpu() for name, tensor in weights.items()},
+                adapter_metadata(roles.theta_network, "theta"),
+                backbone.family,
+                DTYPES[config.export.dtype],
+                about_base(backbone),
+            )
     except InvalidConfig as error:
         log.warning("There is no file for ComfyUI and A1111: %s", error)
         return None

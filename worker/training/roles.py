@@ -12,7 +12,7 @@ A role that `set_apart` has given modules of its own may be played in another th
 
 import copy
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -22,9 +22,27 @@ from torch import Tensor, nn
 
 from worker.training.adapters import Adapter, tuner_layers
 from worker.training.backbones import Backbone, Text
+from worker.training.failures import NonFinite
 from worker.training.lora_layers import Order
 
 Role = Literal["theta", "expert", "reference", "negative"]
+
+
+NAMES: dict[Role, str] = {
+    "theta": "The network that is trained",
+    "expert": "The expert",
+    "reference": "The base model's network, or whatever is the reference,",
+    "negative": "The negative",
+}
+
+
+class NotFinite(Exception):
+    """The first prediction of a role is not finite, for an image in this row."""
+
+    def __init__(self, role: Role, row: int) -> None:
+        """Name the role and the row of its batch."""
+        super().__init__(f"{role}, row {row}")
+        self.role, self.row = role, row
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +86,9 @@ class Roles:
         networks = {id(player.network): player.network for player in self.players.values()}
         self.layers = {key: tuner_layers(network) for key, network in networks.items()}
         self._turns = {key: threading.RLock() for key in networks}
+        self._seen: set[Role] = set()
+        # Whether a frozen role has predicted what is not finite: on the device, which is not waited for.
+        self._spoilt: dict[Role, Tensor] = {}
         self.theta: dict[str, nn.Parameter] = {
             name: parameter
             for name, parameter in theta.network.named_parameters()
@@ -87,11 +108,52 @@ class Roles:
             parameter.requires_grad_()
 
     def predict(self, role: Role, inputs: Inputs) -> Tensor:
-        """Predict, float32 (B, C, H, W); only theta's prediction carries gradients."""
+        """Predict, float32 (B, C, H, W); only theta's prediction carries gradients.
+
+        Raises NotFinite where a role's first prediction is not: nothing was learned yet that could be blamed.
+        """
         if role == "theta":
-            return self._call(self.theta_called, inputs)
-        with self.frozen(role, "folded" if role == "expert" else "learning") as network:
-            return self._call(network, inputs)
+            predicted = self._call(self.theta_called, inputs)
+        else:
+            with self.frozen(role, "folded" if role == "expert" else "learning") as network:
+                predicted = self._call(network, inputs)
+        self._look_at(role, predicted.detach())
+        return predicted
+
+    def _look_at(self, role: Role, predicted_BCHW: Tensor) -> None:
+        if role in self._seen:
+            if role != "theta":
+                is_odd = ~torch.isfinite(predicted_BCHW).all()
+                before = self._spoilt.get(role)
+                self._spoilt[role] = is_odd if before is None else before | is_odd
+            return
+        self._seen.add(role)
+        is_finite_B = torch.isfinite(predicted_BCHW).flatten(1).all(1)
+        if not bool(is_finite_B.all()):
+            raise NotFinite(role, int(is_finite_B.logical_not().nonzero()[0]))
+
+    @contextmanager
+    def naming(self, items: Sequence[Any]) -> Iterator[None]:
+        """Raise NonFinite with the item's name where a role's first prediction is not finite."""
+        try:
+            yield
+        except NotFinite as error:
+            item = items[error.row % len(items)]
+            name = getattr(item, "path", None) or getattr(item, "pair_id", item)
+            raise NonFinite(
+                f"{NAMES[error.role]} predicts numbers for {name} that are not finite, before anything was "
+                f"learned: its weights are damaged, or run over in {self.backbone.dtype}. Get them again, "
+                "or try precision fp32"
+            ) from error
+
+    def refuse_spoilt(self) -> None:
+        """Raise NonFinite where a frozen role has predicted what is not finite: no learning rate helps."""
+        for role, is_odd in self._spoilt.items():
+            if bool(is_odd):
+                raise NonFinite(
+                    f"{NAMES[role]} predicts numbers for some images that are not finite: its weights run "
+                    f"over in {self.backbone.dtype}; try precision fp32"
+                )
 
     def _call(self, network: nn.Module, inputs: Inputs) -> Tensor:
         return self.backbone.predict(

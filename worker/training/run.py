@@ -1,30 +1,31 @@
 """One run from its config to its result: puts the pieces together and keeps the run folder."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from worker.training.announcing import announce
 from worker.training.batches import Batch
 from worker.training.checkpoints import (
     Checkpoint,
     newest_checkpoint,
-    older_checkpoint,
     refuse_other,
     save_checkpoint,
-    sync,
 )
 from worker.training.config import Config
+from worker.training.config_checks import refuse_unread
 from worker.training.config_reading import to_dict, write_yaml
 from worker.training.cores import roles_ahead, set_threads
+from worker.training.disk import ended_by
 from worker.training.engine import Engine
-from worker.training.failures import InvalidConfig, NonFinite, Stopped
+from worker.training.failures import NonFinite, Stopped
+from worker.training.files import replace_file, sync
+from worker.training.going_back import check_shared, go_back
 from worker.training.guarding import after_rollback, rate_factor
 from worker.training.inputs import choose_inputs, read_source, shapes_of
 from worker.training.loop import Calls, RollBack, make_trainee, train
@@ -33,7 +34,6 @@ from worker.training.metrics import (
     State,
     cut_after,
     read_lines,
-    replace_file,
 )
 from worker.training.models import (
     compile_blocks,
@@ -42,24 +42,27 @@ from worker.training.models import (
     save_theta,
     theta_weights,
 )
+from worker.training.objectives import Losses
 from worker.training.objectives.making import make_objective, make_parts
 from worker.training.plan import Pass, Plan, Shape, make_plan
+from worker.training.preparing import encode, items_of
 from worker.training.results import Outcome, write_results
-from worker.training.run_folder import locked, log_to, read_rollbacks, refuse_other_config
+from worker.training.run_folder import (
+    computed,
+    locked,
+    log_to,
+    read_result,
+    read_rollbacks,
+    refuse_other_config,
+)
 from worker.training.sampling import Sampler
+from worker.training.starts import refuse_other_start
 from worker.training.step_log import StepLog
+from worker.training.stopping import Enough, Leave
 from worker.training.tracking import open_trackers
 from worker.training.validating import Validator
 
 log = logging.getLogger(__name__)
-
-
-class Enough(Exception):
-    """Validation has not improved for as long as the config waits."""
-
-
-class StopSampling(Exception):
-    """A stop is asked for between two samples. Not Stopped: theta may hold its means, which are not saved."""
 
 
 def run(config: Config, stop_asked: Callable[[], bool] = lambda: False) -> None:
@@ -67,6 +70,7 @@ def run(config: Config, stop_asked: Callable[[], bool] = lambda: False) -> None:
 
     Raises one of worker.training.failures.Ended; Stopped once `stop_asked` says so.
     """
+    refuse_unread(config)
     folder = Path(config.run_folder)
     engine = Engine(config)
     if not engine.is_main:
@@ -78,20 +82,24 @@ def run(config: Config, stop_asked: Callable[[], bool] = lambda: False) -> None:
     ):
         logging_to = log_to(folder / "log.txt") if engine.is_main else logging.NullHandler()
         try:
-            if (folder / "result.json").exists():
-                refuse_other_config(config, folder)
+            result = read_result(folder)
+            if result is not None:
+                refuse_other_config(config, folder, is_finished=True)
                 log.info("This run is finished already; its result stands in result.json.")
-                steps = json.loads((folder / "result.json").read_text(encoding="utf-8"))["steps"]
+                steps = result["steps"]
                 progress.show("finished", step=steps, total_steps=steps)
             else:
                 with engine.together():
                     Run(config, folder, engine, progress, stop_asked).go()
             progress.show("finished", "Finished.", eta_seconds=0.0)
         except BaseException as error:
-            state: State = "stopped" if isinstance(error, Stopped) else "failed"
-            progress.show(state, str(error) or type(error).__name__, eta_seconds=None)
-            (log.info if isinstance(error, Stopped) else log.error)("%s", error)
-            raise
+            told = ended_by(error, folder)
+            state: State = "stopped" if isinstance(told, Stopped) else "failed"
+            progress.show(state, str(told) or type(told).__name__, eta_seconds=None)
+            (log.info if isinstance(told, Stopped) else log.error)("%s", told)
+            if told is error:
+                raise
+            raise told from error
         finally:
             logging.getLogger("worker.training").removeHandler(logging_to)
             logging_to.close()
@@ -113,6 +121,9 @@ class Run:
         self.engine, self.progress = engine, progress
         self.stop_asked = stop_asked
         self.saved_step = -1
+        self.rollbacks: list[dict[str, int]] = []
+        # Whether the last step was left before it was validated, logged and sampled.
+        self.owes_end = False
 
     def go(self) -> None:
         """Load, train, leave the weights and the result."""
@@ -124,12 +135,14 @@ class Run:
         self.progress.show("loading", "Loading the model.")
         ahead = roles_ahead(config, engine.device)
         models = load_models(config, engine.device, engine.shard, ahead)
-        self.backbone, self.roles = models.backbone, models.roles
-        self.identity = {
+        self.backbone, self.roles, self.origin = models.backbone, models.roles, models.origin
+        self.identity: dict[str, Any] = {
             "dataset": source.sha256,
             "expert": models.expert_sha256 or "",
             "model": models.backbone.network_fingerprint(),
+            "computed": computed(config),
         }
+        refuse_other_start(config, models.backbone, models.roles.theta_network)
         parts = make_parts(config, models, asks_ahead=bool(ahead))
         self.encodings = parts.encodings
         self.objective = make_objective(parts)
@@ -143,7 +156,8 @@ class Run:
             replace_file(self.folder / "config.yaml", write_yaml(config))
         engine.wait()
         self._resume()
-        self._announce()
+        count = sum(p.numel() for p in self.trainee.parameters.values())
+        self.notes = announce(config, engine.device, self.plan, self.inputs, count)
         self._prepare()
         if config.optimization.compile:
             compile_blocks(self.roles.theta_network)
@@ -168,35 +182,36 @@ class Run:
             engine,
             plan,
             partial(self._load, items, shapes),
-            self.objective.compute,
+            self._compute,
         )
 
     def _load(
         self, items: Sequence[Any], shapes: Sequence[Shape], dealt: Pass, epoch: int
     ) -> Batch:
         chosen = [items[index] for index in dealt.indices]
-        return self.objective.load(chosen, dealt, shapes[dealt.indices[0]], epoch)
+        with self.roles.naming(chosen):
+            return self.objective.load(chosen, dealt, shapes[dealt.indices[0]], epoch)
+
+    def _compute(self, batch: Batch) -> Losses:
+        with self.roles.naming(batch.items):
+            return self.objective.compute(batch)
 
     # Resuming -------------------------------------------------------------------------------------
 
     def _resume(self) -> None:
-        self.trainee.num_rollbacks = len(read_rollbacks(self.folder))
+        rollbacks = read_rollbacks(self.folder)
         checkpoint = newest_checkpoint(self.folder / "checkpoints")
         if checkpoint is not None:
-            self._take_up(checkpoint)
+            state = self._take_up(checkpoint)
+            if rollbacks is None:
+                rollbacks = state.get("rollbacks", [])
+            if self.validator.lost_step is not None:
+                checkpoint = self._mend_best(checkpoint)
             log.info("Resumed from %s.", checkpoint.folder.name)
-        self._check_shared()
+        self.rollbacks = rollbacks or []
+        self.trainee.num_rollbacks = len(self.rollbacks)
+        check_shared(self.folder, self.trainee.step, self.engine)
         self._forget_after(-1 if checkpoint is None else checkpoint.step)
-
-    def _check_shared(self) -> None:
-        """Raise InvalidConfig where the processes, on several hosts, do not see one run folder."""
-        step = torch.tensor(float(self.trainee.step), device=self.engine.device)
-        is_same = bool(self.engine.sum(step) == step * self.engine.processes)
-        if self.engine.any(not (is_same and (self.folder / "config.yaml").is_file())):
-            raise InvalidConfig(
-                f"run_folder: not all processes see the same {self.folder}; on several hosts it has to lie "
-                "on storage that they share"
-            )
 
     def _take_up(self, checkpoint: Checkpoint) -> dict[str, Any]:
         refuse_other(checkpoint, self.identity)
@@ -207,39 +222,50 @@ class Run:
         if not self.engine.is_main:
             # The sums of all processes lie with the main one.
             self.trainee.averages.take()
-        self.saved_step = checkpoint.step
+        self.owes_end = state.get("owes_end", False)
+        self.saved_step = -1 if self.owes_end else checkpoint.step
         return state
+
+    def _mend_best(self, newest: Checkpoint) -> Checkpoint:
+        """Make best/ anew, which is gone or damaged; the checkpoint to go on from.
+
+        From the checkpoint of that very step, or else by doing the steps since an earlier one again.
+        """
+        step, loss = self.validator.lost_step, self.validator.best_loss
+        assert step is not None
+        folder = self.folder / "checkpoints"
+        before = newest_checkpoint(folder, last=step)
+        if before is None:
+            log.warning(
+                "The best weights so far, of step %d, are damaged and no checkpoint holds them: the "
+                "best of the steps from now on will be the result.",
+                step,
+            )
+            self.validator.forget_best()
+            return newest
+        self._take_up(before)
+        if before.step < step:
+            log.warning("The best weights are damaged: going back to find them again.")
+            return before
+        log.warning("The best weights are damaged, and taken from the checkpoint of step %d.", step)
+        with self._with_means():
+            self.validator.keep(step, loss, self._gather_weights, self._save_theta)
+        self.engine.wait()
+        self._take_up(newest)
+        return newest
 
     def _forget_after(self, step: int) -> None:
         """Drop what was logged later: it is done again."""
         if self.engine.is_main:
-            cut_after(self.folder / "metrics.jsonl", step)
+            cut_after(self.folder / "metrics.jsonl", step - self.owes_end)
             cut_after(self.folder / "samples" / "samples.jsonl", step)
 
     def _roll_back(self) -> None:
-        """Go back to the newest checkpoint with half the learning rate. Raises NonFinite after too many.
-
-        The list of rollbacks is written first: a run that is killed meanwhile takes up the same
-        checkpoint with the same learning rate.
-        """
+        """Go back to the newest checkpoint with half the learning rate. Raises NonFinite after too many."""
         trainee, step = self.trainee, self.trainee.step
+        self.roles.refuse_spoilt()
         trainee.num_rollbacks = after_rollback(trainee.num_rollbacks, self.config.guard)
-        rollbacks = read_rollbacks(self.folder)
-        checkpoint = newest_checkpoint(self.folder / "checkpoints")
-        # All have read the list before one of them adds to it.
-        self.engine.wait()
-        if checkpoint and rollbacks and rollbacks[-1]["to"] == checkpoint.step:
-            # Nothing good has come of it: it was spoilt already when it was saved.
-            with self.engine.main_first():
-                checkpoint = older_checkpoint(self.folder / "checkpoints", checkpoint.step)
-        if checkpoint is None:
-            raise NonFinite(
-                "Gradients explode or are not numbers, and no checkpoint is left to go back to; lower "
-                "optimization.learning_rate, or look at the model and the first images"
-            )
-        rollbacks.append({"from": step, "to": checkpoint.step})
-        if self.engine.is_main:
-            replace_file(self.folder / "rollbacks.json", json.dumps(rollbacks))
+        checkpoint = go_back(self.folder, self.rollbacks, step, self.engine)
         skipped = trainee.guard.skipped
         state = self._take_up(checkpoint)
         trainee.guard.skipped = skipped
@@ -255,67 +281,22 @@ class Run:
 
     # Before the first step ------------------------------------------------------------------------
 
-    def _announce(self) -> None:
-        config = self.config
-        count = sum(p.numel() for p in self.trainee.parameters.values())
-        log.info(
-            "%s on %s: %d items, %d steps of %d, learning rate %g, %d weights, %s.",
-            config.objective.kind,
-            self.engine.device.type,
-            len(self.inputs.items),
-            self.plan.total_steps,
-            config.images_per_step,
-            config.effective_learning_rate,
-            count,
-            config.precision,
-        )
-        if config.objective.kind not in ("sft", "spo"):
-            log.info(
-                "beta %g: %g on mean errors.", config.objective.beta, config.objective.beta / 2
-            )
-        if config.objective.kind != "sft" and config.theta.init != config.objective.reference:
-            log.info("Theta does not start as the reference, so the first loss is not log 2.")
-        if config.data.split == "all":
-            log.warning("The images learned from include the test images.")
-
     def _prepare(self) -> None:
         """Encode what the remaining steps need, once, and free the encoders' memory."""
-        needed = [(self.inputs.items[i], self.inputs.shapes[i]) for i in self._needed()]
-        needed += zip(self.validation_items, self.validator.plan.shapes, strict=True)
-        pictures = [
-            (picture, (shape[0], shape[1]))
-            for item, shape in needed
-            for picture in self.objective.pictures(item)
+        needed = [
+            (self.inputs.items[i], self.inputs.shapes[i])
+            for i in items_of(self.plan, self.trainee.step)
         ]
-        if needed:
-            self.encodings.check_memory(
-                pictures[0], self.objective.texts(needed[0][0]), len(needed)
-            )
-        with closing(self.encodings.encode_ahead(pictures)) as encoded:
-            for done, (item, _) in enumerate(needed):
-                self._check_stop_alone()
-                self.progress.show(
-                    "loading",
-                    f"Encoding images: {done} of {len(needed)}.",
-                    step=self.trainee.step,
-                    total_steps=self.plan.total_steps,
-                )
-                for _ in self.objective.pictures(item):
-                    next(encoded)
-                self.encodings.prepare_text(self.objective.texts(item))
+        needed += zip(self.validation_items, self.validator.plan.shapes, strict=True)
+        encode(self.encodings, self.objective, needed, self._before_encoding)
         self.encodings.prepare_text([""])
         self.sampler.prepare()
         self.backbone.release_encoders()
 
-    def _needed(self) -> list[int]:
-        """The items that this process's remaining steps use, in order of first use."""
-        found: dict[int, None] = {}
-        for step in range(self.trainee.step + 1, self.plan.total_steps + 1):
-            if len(found) == len(self.inputs.items):
-                break
-            for dealt in self.plan.passes(step):
-                found.update(dict.fromkeys(dealt.indices))
-        return list(found)
+    def _before_encoding(self, message: str) -> None:
+        self._check_stop_alone()
+        step, total = self.trainee.step, self.plan.total_steps
+        self.progress.show("loading", message, step=step, total_steps=total)
 
     # Steps ----------------------------------------------------------------------------------------
 
@@ -337,14 +318,19 @@ class Run:
         """Train to the end, through as many rollbacks as that takes."""
         calls = Calls(
             load=partial(self._load, self.inputs.items, self.inputs.shapes),
-            compute=self.objective.compute,
+            compute=self._compute,
             finish_step=self._finish_step,
+            between=self._between,
         )
         self._sample_if_due()
         self.progress.show("training", "Training.")
         while not self.validator.is_over:
             try:
+                if self.owes_end:
+                    self._end_step()
                 train(self.trainee, self.plan, self.config, self.engine, self.roles, calls)
+            except Leave:
+                self._check_stop()
             except RollBack:
                 self._roll_back()
             except Enough:
@@ -353,12 +339,18 @@ class Run:
                 return
 
     def _finish_step(self, num_images: int, seconds: float) -> None:
-        step, total = self.trainee.step, self.plan.total_steps
         self.step_log.count(num_images, seconds)
+        self._end_step()
+
+    def _end_step(self) -> None:
+        """Validate, log, sample and save, each where it is due. Left in between, it is done at the next start."""
+        step, total = self.trainee.step, self.plan.total_steps
+        self.owes_end = True
         is_validated = self.validator.is_due(step, total)
         is_logged = self.step_log.is_due(step) or is_validated
         if is_logged:
             self.step_log.write(self.trainee, self._validate() if is_validated else {})
+        self.owes_end = False
         self.progress.show("training", f"Step {step} of {total}.", step=step)
         if self.validator.is_over:
             self._sample_if_due(is_last=True)
@@ -374,15 +366,13 @@ class Run:
     def _validate(self) -> dict[str, float]:
         self.progress.show("validating", "Validating.")
         with self._with_means():
-            loss = self.validator.validate()
-            self.validator.note(
-                self.trainee.step,
-                loss,
-                self._gather_weights,
-                partial(save_theta, self.backbone, self.roles),
-            )
+            loss = self.validator.validate(self._between)
+            self.validator.note(self.trainee.step, loss, self._gather_weights, self._save_theta)
         self.progress.show("training")
         return {"validation_loss": loss}
+
+    def _save_theta(self, folder: Path, weights: Mapping[str, Tensor]) -> Path:
+        return save_theta(self.backbone, self.roles, folder, weights, self.origin)
 
     def _gather_weights(self) -> dict[str, Tensor]:
         """Theta's weights for the main process. All take part: each may hold a part of them only."""
@@ -399,17 +389,32 @@ class Run:
             return
         # Before one adds to the samples that are there, all have to see the same ones.
         self.engine.wait()
+        self._make_samples(step, self._with_means())
+        self._check_stop()
+        self.progress.show("training", f"Step {step} of {total}.")
+
+    def _make_samples(self, step: int, playing: AbstractContextManager[Any]) -> None:
+        """Make them as far as nobody asks to stop, with theta's weights as `playing` makes them."""
         if self.engine.is_main or self.engine.has_all_sampling:
-            with suppress(StopSampling), self._with_means():
-                self.sampler.make(step, self._before_sample, keep=self.engine.is_main)
-            self._check_stop_alone()
-            self.progress.show("training", f"Step {step} of {total}.")
+            with suppress(Leave), playing:
+                self.sampler.make(
+                    step, self._before_sample, self._between_steps, keep=self.engine.is_main
+                )
         self.engine.wait()
 
     def _before_sample(self, message: str) -> None:
-        if self.engine.processes == 1 and self.stop_asked():
-            raise StopSampling
+        self._between_steps()
         self.progress.show("sampling", message)
+
+    def _between_steps(self) -> None:
+        """Raise Leave where pictures need not be gone on with: the main process makes them by itself."""
+        if not self.engine.has_all_sampling and self.stop_asked():
+            raise Leave
+
+    def _between(self) -> None:
+        """Raise Leave where a stop is asked for; of several processes, none may leave by itself."""
+        if self.engine.processes == 1 and self.stop_asked():
+            raise Leave
 
     def _save(self) -> None:
         trainee, step = self.trainee, self.trainee.step
@@ -427,8 +432,13 @@ class Run:
                 self.folder / "checkpoints",
                 step,
                 self.identity,
-                state | {"validation": self.validator.state()},
-                partial(save_theta, self.backbone, self.roles, weights=weights),
+                state
+                | {
+                    "validation": self.validator.state(),
+                    "rollbacks": self.rollbacks,
+                    "owes_end": self.owes_end,
+                },
+                partial(self._save_theta, weights=weights),
                 self.config.checkpoints.keep,
             )
         self.engine.wait()
@@ -461,15 +471,10 @@ class Run:
         has_best = self.validator.has_best
         if has_best:
             restore_theta(self.backbone, self.roles, self.folder / "best")
-            if self.config.samples.prompts and (
-                self.engine.is_main or self.engine.has_all_sampling
-            ):
+            if self.config.samples.prompts:
                 # What comes out of the run is shown, also where it was not sampled at the time.
-                self.sampler.make(
-                    self.validator.best_step,
-                    partial(self.progress.show, "sampling"),
-                    keep=self.engine.is_main,
-                )
+                self._make_samples(self.validator.best_step, nullcontext())
+                self._check_stop()
         with nullcontext() if has_best else self._with_means():
             weights = self._gather_weights()
             result = self._write(weights, has_best=has_best) if self.engine.is_main else None
@@ -482,7 +487,9 @@ class Run:
             best_step=self.validator.best_step if has_best else None,
             expert_sha256=self.identity["expert"] or None,
             final=(read_lines(self.folder / "metrics.jsonl") or [{}])[-1],
-            rollbacks=len(read_rollbacks(self.folder)),
+            rollbacks=len(self.rollbacks),
+            origin=self.origin,
+            notes=self.notes,
         )
         return write_results(
             self.config, self.folder, self.backbone, self.roles, weights, self.inputs, outcome

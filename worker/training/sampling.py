@@ -12,10 +12,15 @@ from torch import nn
 
 from worker.training.backbones import Text
 from worker.training.config import Config
+from worker.training.disk import writing
 from worker.training.encodings import Encodings
 from worker.training.guidance import against_negative
 from worker.training.metrics import append_line, read_lines
 from worker.training.roles import Role, Roles
+from worker.training.stopping import Between, go_on
+
+PNG_END = b"IEND\xaeB`\x82"
+"""The last chunk of a PNG with its checksum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +54,23 @@ class Sampler:
         """Encode the prompts, before the text encoders' memory is given back."""
         self.encodings.text(["", *self.config.samples.prompts])
 
-    def make(self, step: int, before_each: Callable[[str], None], *, keep: bool = True) -> None:
-        """Make the samples of a step that are not there yet.
+    def make(
+        self,
+        step: int,
+        before_each: Callable[[str], None],
+        between: Between = go_on,
+        *,
+        keep: bool = True,
+    ) -> None:
+        """Make the samples of a step that are not there yet; `before_each` and `between` may raise.
 
         Where several processes make them together, one of them keeps them.
         """
-        there = {(row["step"], row["index"], row["model"]) for row in read_lines(self.path)}
+        there = {
+            (row["step"], row.get("index"), row.get("model"))
+            for row in read_lines(self.path)
+            if _is_whole(self.folder / str(row.get("file")))
+        }
         for model, role in self._models(step):
             cases = [c for c in self._cases(step, model) if (step, c.index, model) not in there]
             if not cases:
@@ -62,7 +78,7 @@ class Sampler:
             with self._playing(role) as network:
                 for case in cases:
                     before_each(f"Making sample {case.index + 1} of the {model}.")
-                    image = self._make(network, case)
+                    image = self._make(network, case, between)
                     if keep:
                         self._write(image, case)
                         append_line(self.path, self._row(step, model, role, case))
@@ -106,7 +122,7 @@ class Sampler:
             name = f"{model}: {case.prompt}, seed {case.seed}"
             self.listener(step, name, self.folder / "samples" / case.name)
 
-    def _make(self, network: nn.Module, case: Case) -> Image.Image:
+    def _make(self, network: nn.Module, case: Case, between: Between) -> Image.Image:
         samples, resolution = self.config.samples, self.config.data.resolution
         pair: Text = self.encodings.text([case.prompt, ""])
         return self.encodings.backbone.sample(
@@ -117,11 +133,25 @@ class Sampler:
             steps=samples.steps,
             guidance=samples.guidance,
             size=(resolution, resolution),
+            between=between,
         )
 
     def _write(self, image: Image.Image, case: Case) -> None:
         path = self.folder / "samples" / case.name
-        path.parent.mkdir(exist_ok=True)
         unfinished = path.with_suffix(".tmp")
-        image.save(unfinished, format="PNG")
-        unfinished.replace(path)
+        with writing(path):
+            try:
+                path.parent.mkdir(exist_ok=True)
+                image.save(unfinished, format="PNG")
+                unfinished.replace(path)
+            finally:
+                # What is half there would take the room that is missing.
+                unfinished.unlink(missing_ok=True)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a PNG is there to its end: a line in the list does not say so after a power cut."""
+    try:
+        return path.read_bytes().endswith(PNG_END)
+    except OSError:
+        return False

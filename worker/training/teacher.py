@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from worker.training.encodings import read_tensors, write_tensors
+from worker.training.failures import NonFinite
+from worker.training.files import read_tensors, write_tensors
 
-FORMAT = "morelli-teacher/2"
+FORMAT = "morelli-teacher/3"
 DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
 
 
@@ -51,9 +52,17 @@ class TeacherCache:
     def as_kept(self, predictions: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Predictions (B, C, H, W) as they will be read, so that both give the same run.
 
-        Waits for the device once.
+        Waits for the device once. Raises NonFinite for what is never to be kept.
         """
         together = torch.stack(list(predictions.values())).to(self.dtype).cpu()
+        for name, each in zip(predictions, together, strict=True):
+            if not bool(torch.isfinite(each).all()):
+                who = "reference" if name == "reference" else f"expert (asked for: {name})"
+                raise NonFinite(
+                    f"What the {who} predicts is not finite in {str(self.dtype).removeprefix('torch.')}. "
+                    "Nothing was kept; choose teacher.dtype fp32 or precision fp32, and look at the base "
+                    "model's and the expert's weights"
+                )
         return dict(zip(predictions, together, strict=True))
 
     def keep(self, entry: Entry, predictions: Mapping[str, Tensor]) -> None:

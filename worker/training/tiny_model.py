@@ -39,6 +39,7 @@ from transformers import (
 )
 from transformers.utils.logging import disable_progress_bar
 
+from method.places import argument
 from worker.training.backbones.loading import make_backbone
 from worker.training.config import Flow
 from worker.training.tiny_fitting import RESOLUTION, fit_model
@@ -249,7 +250,7 @@ def _forget_places(folder: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Command line: python -m worker.training.tiny_model FOLDER [--seed N] [--kind K] [--unfitted]."""
     parser = argparse.ArgumentParser(prog="python -m worker.training.tiny_model")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=argument)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kind", choices=get_args(Kind), default="sdxl")
     parser.add_argument("--unfitted", action="store_true", help="leave the weights random")

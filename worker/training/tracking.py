@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 from worker.training.config import Tracking
 from worker.training.failures import InvalidConfig
-from worker.training.metrics import replace_file
+from worker.training.files import replace_file
 
 log = logging.getLogger(__name__)
 

@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from worker.training.batches import Batch, to_device
-from worker.training.checkpoints import replace_folder
 from worker.training.config import Config
 from worker.training.engine import Engine
+from worker.training.files import file_hash, read_json, replace_folder
 from worker.training.objectives import Losses
 from worker.training.plan import Pass, Plan
+from worker.training.stopping import Between, go_on
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class Validator:
         # Of the weights in the folder. They may be of a step after the checkpoint that was resumed from or
         # gone back to: the curve forgets such a step, but its weights are no worse for that.
         self.kept_loss, self.best_step = math.inf, 0
+        self.lost_step: int | None = None
+        """The step whose weights the folder should hold, and does not."""
 
     def is_due(self, step: int, total_steps: int) -> bool:
         """As often as the config says, and after the last step."""
@@ -53,12 +56,13 @@ class Validator:
         return bool(every and self.plan.shapes) and (step % every == 0 or step == total_steps)
 
     @torch.no_grad()
-    def validate(self) -> float:
-        """The mean loss over the validation images."""
+    def validate(self, between: Between = go_on) -> float:
+        """The mean loss over the validation images; `between` is called before each batch, and may raise."""
         engine, plan = self.engine, self.plan
         total = torch.zeros((), dtype=torch.float64, device=engine.device)
         images = sorted(range(len(plan.shapes)), key=lambda index: (plan.shapes[index], index))
         for dealt in plan.deal(plan.chunks(images)):
+            between()
             batch = to_device(self.load(dealt, EPOCH), engine.device)
             total += (self.compute(batch).loss_B * batch.weight_B).sum().double()
         return float(engine.sum(total)) / len(images)
@@ -77,6 +81,17 @@ class Validator:
         self.best_loss, self.num_worse = loss, 0
         if not self.config.validation.keep_best or self.kept_loss < loss:
             return
+        self.keep(step, loss, gather, save)
+        log.info("Step %d has the lowest validation loss so far, %.6g.", step, loss)
+
+    def keep(
+        self,
+        step: int,
+        loss: float,
+        gather: Callable[[], Mapping[str, Tensor]],
+        save: Callable[[Path, Mapping[str, Tensor]], object],
+    ) -> None:
+        """Put the weights of a step into the folder."""
         self.kept_loss, self.best_step = loss, step
         weights = gather()
         if not self.engine.is_main:
@@ -84,11 +99,11 @@ class Validator:
 
         def fill(folder: Path) -> None:
             save(folder, weights)
-            facts = {"step": step, "validation_loss": loss}
+            files = {path.name: file_hash(path) for path in sorted(folder.iterdir())}
+            facts = {"step": step, "validation_loss": loss, "files": files}
             (folder / FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
         replace_folder(self.folder, fill)
-        log.info("Step %d has the lowest validation loss so far, %.6g.", step, loss)
 
     @property
     def is_over(self) -> bool:
@@ -103,16 +118,43 @@ class Validator:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds."""
-        return {"best_loss": self.best_loss, "num_worse": self.num_worse}
+        return {
+            "best_loss": self.best_loss,
+            "num_worse": self.num_worse,
+            "best_step": self.best_step,
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take up what `state` gave, and what weights the folder holds."""
         self.best_loss, self.num_worse = state["best_loss"], state["num_worse"]
         if not self.config.validation.keep_best:
             return
+        self.lost_step = None
+        found = self._read_best()
+        if found is not None:
+            self.kept_loss, self.best_step = found
+        elif state.get("best_step"):
+            self.lost_step = state["best_step"]
+            self.kept_loss, self.best_step = math.inf, 0
+        else:
+            self.forget_best()
+
+    def forget_best(self) -> None:
+        """Start anew to find the best weights: those found so far are gone."""
+        self.best_loss, self.kept_loss, self.best_step = math.inf, math.inf, 0
+        self.lost_step = None
+
+    def _read_best(self) -> tuple[float, int] | None:
+        """The loss and the step of the weights in the folder, where they are whole."""
+        found = read_json(self.folder / FACTS, {"step": int, "validation_loss": float})
+        if found is None:
+            return None
+        files = found.get("files", {})
         try:
-            found = json.loads((self.folder / FACTS).read_text(encoding="utf-8"))
-            self.kept_loss, self.best_step = found["validation_loss"], found["step"]
-        except (OSError, ValueError, KeyError, TypeError):
-            # Gone, for example with a kill at the instant of their exchange: others have to be found.
-            self.best_loss, self.kept_loss, self.best_step = math.inf, math.inf, 0
+            is_whole = all(file_hash(self.folder / name) == files[name] for name in files)
+        except (OSError, TypeError):
+            is_whole = False
+        if not is_whole:
+            log.warning("%s: its weights are damaged.", self.folder)
+            return None
+        return found["validation_loss"], found["step"]

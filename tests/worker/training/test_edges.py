@@ -48,9 +48,9 @@ from worker.training.config import (
 )
 from worker.training.config_reading import from_dict, load_config, to_dict, write_yaml
 from worker.training.config_schema import json_schema
-from worker.training.encodings import read_tensors, write_tensors
 from worker.training.engine import Engine
 from worker.training.failures import Ended, InvalidConfig, InvalidDataset, Stopped
+from worker.training.files import read_tensors, write_tensors
 from worker.training.guarding import SpikeGuard
 from worker.training.metrics import append_line, read_lines
 from worker.training.plan import Plan
@@ -83,8 +83,8 @@ def small(folder: Path, model: Path, kind: Kind = "sft", steps: int = 2, **more:
     options: dict[str, Any] = {
         "run_folder": str(folder),
         "model": Model(path=str(model)),
-        "objective": Objective(kind=kind, beta=10.0 if kind == "spo" else 5000.0),
-        "spo": Spo(steps=3, first=1, train_steps=1),
+        "objective": Objective(kind=kind),
+        "spo": Spo(steps=3, first=1, train_steps=1) if kind == "spo" else Spo(),
         "data": Data(resolution=64),
         "lora": Lora(rank=2),
         "device": "cpu",
@@ -151,7 +151,9 @@ def test_a_resolution_that_does_not_fit_is_refused(
     models: Models, images: Path, tmp_path: Path, buckets: bool
 ) -> None:
     config = small(tmp_path / "run", models("flux"), dataset_folder=str(images))
-    config = replace(config, data=Data(resolution=68, bucket_step=8, buckets=buckets))
+    config = replace(
+        config, data=Data(resolution=68, bucket_step=8 if buckets else 64, buckets=buckets)
+    )
     with pytest.raises(InvalidConfig, match=r"data\.resolution: must be a multiple of 8"):
         run(config)
 
@@ -523,7 +525,7 @@ def test_a_cache_file_that_cannot_be_written_whole_leaves_nothing(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("worker.training.encodings.save_file", full)
+    monkeypatch.setattr("worker.training.files.save", full)
     with pytest.raises(Ended, match=r"cannot be written: No space left"):
         write_tensors(tmp_path / "ab/abcd.safetensors", {"x": torch.ones(2)})
     assert list((tmp_path / "ab").iterdir()) == []

@@ -211,7 +211,8 @@ print((paint() - before).abs().max().item(), config.r, config.lora_alpha)
     )
     change, rank, alpha = map(float, done.stdout.split())
     assert change > 0
-    assert (rank, alpha) == (4, 12)
+    # The factor of 3 is in the weights: not every reader looks for it elsewhere.
+    assert (rank, alpha) == (4, 4)
 
 
 def test_a_finished_run_is_left_alone(cpo: Config) -> None:
@@ -292,7 +293,7 @@ def test_a_broken_model_ends_with_4_and_changes_nothing(
     config.write_text(write_yaml(replace(sft, model=replace(sft.model, path=str(broken)))))
     assert main([str(config)]) == 4
     assert (
-        capsys.readouterr().err.splitlines()[-1].startswith("Gradients explode or are not numbers")
+        capsys.readouterr().err.splitlines()[-1].startswith("The network that is trained predicts")
     )
     assert read_json(Path(sft.run_folder) / "progress.json")["state"] == "failed"
     assert not (Path(sft.run_folder) / "checkpoints").exists()

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from worker.training.noise import Schedule
+from worker.training.stopping import Between, go_on
 
 Family = Literal["sd15", "sdxl", "flux"]
 
@@ -117,8 +118,12 @@ class Backbone(Protocol):
         steps: int,
         guidance: float,
         size: tuple[int, int],
+        between: Between = go_on,
     ) -> Image.Image:
-        """Make one picture of `size` (width, height), as diffusers' own pipeline does."""
+        """Make one picture of `size` (width, height), as diffusers' own pipeline does.
+
+        `between` is called after each denoising step, and may raise.
+        """
 
     def enable_gradient_checkpointing(self, network: nn.Module) -> None:
         """Have a network compute activations again in the backward pass."""

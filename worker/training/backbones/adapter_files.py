@@ -1,6 +1,7 @@
 """Adapter files as `load_lora_weights` of diffusers reads them.
 
-ComfyUI reads them too, but takes every alpha for the rank; see worker.training.exporting.
+ComfyUI reads them too, but takes every alpha for the rank: so runs leave adapters with their factor multiplied in
+(`worker.training.adapters.folded`).
 """
 
 import json
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load, save
 from torch import Tensor
 
 from worker.training.backbones.weights import open_to_readers, sort_header
@@ -16,6 +18,7 @@ from worker.training.failures import InvalidConfig
 
 WEIGHTS_NAME = "pytorch_lora_weights.safetensors"
 METADATA_KEY = "lora_adapter_metadata"
+ORIGIN_KEY = "morelli_origin"
 
 
 def write_adapter(
@@ -28,16 +31,28 @@ def write_adapter(
     """Write the adapter of a pipeline's network ("unet", "transformer") and return the file."""
     folder.mkdir(parents=True, exist_ok=True)
     layers = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    known = {key: value for key, value in metadata.items() if key != "origin"}
     pipeline_class.save_lora_weights(
         folder,
         **{
             f"{network_name}_lora_layers": layers,
-            f"{network_name}_lora_adapter_metadata": dict(metadata),
+            f"{network_name}_lora_adapter_metadata": known,
         },
     )
+    if "origin" in metadata:
+        _add_origin(folder / WEIGHTS_NAME, metadata["origin"])
     sort_header(folder / WEIGHTS_NAME)
     open_to_readers(folder / WEIGHTS_NAME)
     return folder / WEIGHTS_NAME
+
+
+def _add_origin(path: Path, origin: Mapping[str, Any]) -> None:
+    """Put the origin into a file's metadata, where other readers pass it over."""
+    content = path.read_bytes()
+    with safe_open(path, framework="pt") as file:
+        about = dict(file.metadata() or {})
+    about[ORIGIN_KEY] = json.dumps(origin, sort_keys=True)
+    path.write_bytes(save(load(content), metadata=about))
 
 
 def read_adapter(folder: Path, network_name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -52,7 +67,9 @@ def read_adapter(folder: Path, network_name: str) -> tuple[dict[str, Tensor], di
     prefix = f"{network_name}."
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {}).get(METADATA_KEY, "{}"))
+            about = file.metadata() or {}
+            metadata = json.loads(about.get(METADATA_KEY, "{}"))
+            origin = json.loads(about.get(ORIGIN_KEY, "null"))
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
             weights = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, ValueError) as error:
@@ -64,4 +81,6 @@ def read_adapter(folder: Path, network_name: str) -> tuple[dict[str, Tensor], di
         raise InvalidConfig(
             f"{path}: holds no adapter of a {network_name} written by diffusers with peft"
         )
+    if origin is not None:
+        settings["origin"] = origin
     return weights, settings

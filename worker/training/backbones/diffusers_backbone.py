@@ -17,6 +17,7 @@ from worker.training.backbones.autoencoder import Autoencoder, to_picture
 from worker.training.backbones.network_files import read_network, write_network
 from worker.training.backbones.weights import base_weights, hash_weights
 from worker.training.noise import Schedule
+from worker.training.stopping import Between, go_on
 
 
 class DiffusersBackbone:
@@ -54,9 +55,9 @@ class DiffusersBackbone:
 
     def fingerprint(self) -> str:
         """A hash of the autoencoder, the text encoders and the precision."""
-        digest = hashlib.sha256(f"{type(self).__name__}/2 {self.dtype}\n".encode())
-        digest.update(_settings_of(self.autoencoder.vae).encode())
+        digest = hashlib.sha256(f"{type(self).__name__}/3 {self.dtype}\n".encode())
         for part in (self.autoencoder.vae, *self.text_encoders):
+            digest.update(f"{type(part).__name__} {_settings_of(part)}".encode())
             digest.update(hash_weights(part.state_dict()).encode())
         return digest.hexdigest()
 
@@ -90,14 +91,23 @@ class DiffusersBackbone:
         steps: int,
         guidance: float,
         size: tuple[int, int],
+        between: Between = go_on,
     ) -> Image.Image:
         """Make one picture of `size` (width, height) as diffusers' own pipeline does, with the model's
         own scheduler.
 
         `guidance` is classifier-free guidance against `empty`; 1 or less: none. A network with a
-        guidance embedding takes it there instead, and `empty` is not used.
+        guidance embedding takes it there instead, and `empty` is not used. `between` is called after each
+        denoising step, and may raise.
         """
         width, height = size
+
+        def after_step(
+            _pipeline: Any, _step: int, _t: Any, tensors: dict[str, Any]
+        ) -> dict[str, Any]:
+            between()
+            return tensors
+
         with torch.no_grad(), self._autocast(network):
             latents = self._paint(
                 self._painter(network),
@@ -110,6 +120,7 @@ class DiffusersBackbone:
                     "num_inference_steps": steps,
                     "generator": torch.Generator().manual_seed(seed),
                     "output_type": "latent",
+                    "callback_on_step_end": after_step,
                 },
             )
         return to_picture(self.decode_image(latents[0]))
@@ -190,5 +201,8 @@ class DiffusersBackbone:
 
 def _settings_of(part: Any) -> str:
     """What a network's config adds to its weights, such as the number of heads or a scaling factor."""
-    settings = {name: value for name, value in part.config.items() if not name.startswith("_")}
+    config = part.config
+    # diffusers' configs are mappings, those of transformers are objects.
+    values = config.to_dict() if hasattr(config, "to_dict") else config
+    settings = {name: value for name, value in values.items() if not name.startswith("_")}
     return json.dumps(settings, sort_keys=True, default=str) + "\n"

@@ -15,6 +15,7 @@ from worker.training.losses import PreferenceLoss
 from worker.training.noise import draw_share
 from worker.training.plan import Pass, Shape
 from worker.training.roles import Inputs, Roles
+from worker.training.stopping import Between, go_on
 from worker.training.teacher import TeacherCache
 
 
@@ -38,6 +39,8 @@ class Parts:
     teacher: TeacherCache | None = None
     asks_ahead: bool = False
     """Whether the roles of `cores.AHEAD` are asked while a batch is loaded, in the thread that does that."""
+    between: Between = go_on
+    """Called between the parts of a pass that takes long, and may raise."""
 
 
 class Objective(Protocol):

@@ -5,13 +5,14 @@ from pathlib import Path
 from worker.training.batches import Drawing
 from worker.training.config import Config
 from worker.training.config_reading import to_dict
-from worker.training.encodings import Encodings
+from worker.training.encodings import Encodings, fingerprint_of
 from worker.training.models import Models
 from worker.training.objectives import Objective, Parts
 from worker.training.objectives.cpo import Cpo
 from worker.training.objectives.dpo import Dpo
 from worker.training.objectives.sft import Sft
 from worker.training.objectives.spo import Spo
+from worker.training.stopping import Between, go_on
 from worker.training.teacher import TeacherCache
 
 
@@ -28,7 +29,9 @@ def make_objective(parts: Parts) -> Objective:
             return Spo(parts)
 
 
-def make_parts(config: Config, models: Models, *, asks_ahead: bool = False) -> Parts:
+def make_parts(
+    config: Config, models: Models, *, asks_ahead: bool = False, between: Between = go_on
+) -> Parts:
     """Put together what objectives are made of; to ask ahead takes roles that stand apart."""
     backbone, cache = models.backbone, config.data.cache_folder
     return Parts(
@@ -48,6 +51,7 @@ def make_parts(config: Config, models: Models, *, asks_ahead: bool = False) -> P
         ),
         teacher=_open_teacher(config, models),
         asks_ahead=asks_ahead,
+        between=between,
     )
 
 
@@ -58,7 +62,7 @@ def _open_teacher(config: Config, models: Models) -> TeacherCache | None:
     identity = {
         "network": models.backbone.network_fingerprint(),
         "is_mixed": models.backbone.is_mixed,
-        "encoders": models.backbone.fingerprint(),
+        "encoders": fingerprint_of(models.backbone),
         "expert": models.expert_sha256,
         "reference": config.objective.reference,
         "precision": config.precision,

@@ -133,6 +133,7 @@ class Spo:
         noisy_BCHW = view.noisy_BCHW
         predicted_BCHW = self._predict("theta", batch, rows, noisy_BCHW, view.t_B)
         for number, (step, after) in enumerate(pairwise(self.steps)):
+            self.parts.between()
             count = self.options.candidates if number >= self.options.first else 1
             move = transition(self.schedule, noisy_BCHW, predicted_BCHW, step, eta=1)
             # All candidates of the first item, then of the second, and so on.
