@@ -13,6 +13,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
+from method.pictures import as_seen
 from taxonomy.tree import POLARITIES, Polarity
 from worker.agents.looking import FINE, MEASURES, Look, measure
 from worker.agents.rules import RULES, SHIPPED, Condition, Rule, Ties
@@ -165,31 +166,14 @@ DISTURBANCES: tuple[Disturbance, ...] = (
 
 
 def plain_rgb(image: Image.Image) -> Image.Image:
-    """Any decodable picture as 8-bit RGB of at most `FINE` pixels; what is transparent lies on neutral grey."""
-    if image.mode in {"I", "F"} or image.mode.startswith("I;"):
-        image = _eight_bit(image)
+    """Any decodable picture as people see it (8-bit sRGB), of at most `FINE` pixels a side."""
+    image = as_seen(image)
     ratio = FINE / max(image.size)
-    if image.mode == "La":
-        image = image.convert("LA")
-    if image.mode in {"RGBA", "LA", "PA", "RGBa"} or "transparency" in image.info:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, (119, 119, 119, 255))
-        image = Image.alpha_composite(ground, image)
-    image = image.convert("RGB")
     if ratio < 1:
         size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
         # Reducing by whole steps first keeps very large pictures fast.
         image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     return image
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    values = np.asarray(image, dtype=np.float64)
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    if high <= low:
-        return Image.new("L", image.size, 128)
-    return Image.fromarray(((values - low) / (high - low) * 255).astype(np.uint8))
 
 
 def measure_image(image: Image.Image) -> dict[str, float]:

@@ -206,20 +206,28 @@ def _file_of(sha256: str) -> tuple[str, bytes]:
     metadata in it, a lossless PNG of it as seen else (orientation applied, sRGB, no EXIF).
     """
     data = storage.get_original(sha256)
-    with Pictures.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as opened:
-        form = opened.format or ""
-        if form == "PNG":
-            opened.load()  # text may stand behind the pixels
-        plain = (
-            opened.mode == "RGB"
-            and opened.info.keys() <= ABOUT_FORM
-            and getattr(opened, "n_frames", 1) == 1
-        )
-    if plain:
+    if form := _plain_form(data):
         return storage.ENDINGS[form], data
     out = BytesIO()
     decode(data).image.save(out, "PNG", compress_level=4)
     return "png", out.getvalue()
+
+
+def _plain_form(data: bytes) -> str | None:
+    """What a file is that can stand in a dataset as it is; None for all others."""
+    try:
+        with Pictures.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as opened:
+            if opened.format == "PNG":
+                opened.load()  # text may stand behind the pixels
+            is_plain = (
+                opened.mode == "RGB"
+                and opened.info.keys() <= ABOUT_FORM
+                and getattr(opened, "n_frames", 1) == 1
+            )
+            return opened.format if is_plain else None
+    # What stands beside the pixels is too much for Pillow; the one reader leaves it out.
+    except (OSError, ValueError, SyntaxError):
+        return None
 
 
 def _write_images(

@@ -2,11 +2,9 @@
 
 import fcntl
 import hashlib
-import io
 import json
 import os
 import shutil
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +14,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from method.pictures import ImageRefused, TooManyPixels, decode
 from worker.datasets.folders import (
     canonical,
     force_folder,
@@ -29,11 +28,8 @@ from worker.training.failures import Ended
 FORMAT = "morelli-pairs/1"
 SPLITS = ("train", "validation", "test")
 MAX_IMAGE_BYTES = 100 * 1024 * 1024
-# What Pillow finds in a file, and how the file is named.
-ENDINGS = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}
-
-# A picture of more pixels than Pillow takes for safe is an error, not a warning.
-warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+# What a file is, and how it is named.
+ENDINGS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 
 Source = Literal["labels", "generated", "study", "import"]
 
@@ -114,14 +110,12 @@ class Images:
 def _ending(content: bytes) -> str:
     if len(content) > MAX_IMAGE_BYTES:
         raise BrokenImage(f"it is larger than {MAX_IMAGE_BYTES:,} bytes")
+    limit = Image.MAX_IMAGE_PIXELS
     try:
-        with Image.open(io.BytesIO(content), formats=("JPEG", "PNG", "WEBP")) as opened:
-            opened.load()
-            return ENDINGS[str(opened.format)]
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise BrokenImage(f"it has more than {Image.MAX_IMAGE_PIXELS:,} pixels") from error
-    # A decoder that reads hostile bytes raises anything; whatever it is, this file is no picture.
-    except Exception as error:
+        return ENDINGS[decode(content, most_pixels=limit).format]
+    except TooManyPixels as error:
+        raise BrokenImage(f"it has more than {limit:,} pixels") from error
+    except ImageRefused as error:
         raise BrokenImage(
             "it is no JPEG, PNG or WebP image that can be decoded to its end"
         ) from error

@@ -1,7 +1,6 @@
 """Reads a dataset folder: what is in it, checked and put into words, and its pictures as tensors."""
 
 import hashlib
-import io
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageCms, ImageOps
 from torch import Tensor
 
+from method import pictures
 from taxonomy.formats.json import read_json
 from taxonomy.prompt import SEPARATOR, TEMPLATE_ID, Conditions, Style, conditions
 from taxonomy.tree import Criteria, InvalidCriteria
@@ -32,10 +31,6 @@ from worker.training.reducing import (
 FORMAT = "morelli-dataset/1"
 SPLITS = ("train", "validation", "test")
 AS_WRITTEN = Words()
-# What Pillow raises for a file that is gone, no image, broken or too large; SyntaxError is for EXIF.
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-# EXIF orientations from 5 on swap width and height.
-FIRST_TURNED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,19 +145,14 @@ def manifest_hash(manifest: Mapping[str, Any]) -> str:
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Width and height of a picture as it is displayed, from the file's header alone.
+    """Width and height of a picture as it is displayed, from the file's headers alone.
 
-    An orientation that stands behind the pixels, as PNG allows, is not seen: finding it takes decoding
-    them. Raises InvalidDataset when the file is no image.
+    Raises InvalidDataset when the file is no image.
     """
     try:
-        with Image.open(path) as opened:
-            # PNG's own getexif decodes the picture; this one reads what the header had.
-            orientation = Image.Image.getexif(opened).get(ExifTags.Base.Orientation, 1)
-            width, height = opened.size
-    except UNREADABLE as error:
+        return pictures.read_size(path)
+    except (OSError, pictures.ImageRefused) as error:
         raise _unreadable(path, error) from error
-    return (height, width) if orientation >= FIRST_TURNED else (width, height)
 
 
 def read_picture(path: Path, sha256: str, size: tuple[int, int]) -> Picture:
@@ -174,19 +164,10 @@ def read_picture(path: Path, sha256: str, size: tuple[int, int]) -> Picture:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise InvalidDataset(f"{path}: its content is not what the dataset recorded")
     try:
-        with Image.open(io.BytesIO(content)) as opened:
-            image = _to_srgb(ImageOps.exif_transpose(opened))
-    except UNREADABLE as error:
+        image = pictures.decode(content, formats=None).image
+    except pictures.ImageRefused as error:
         raise _unreadable(path, error) from error
-    factor = max(size[0] / image.width, size[1] / image.height)
-    scaled = (
-        max(size[0], round(image.width * factor)),
-        max(size[1], round(image.height * factor)),
-    )
-    left, top = (scaled[0] - size[0]) // 2, (scaled[1] - size[1]) // 2
-    cropped = image.resize(scaled, Image.Resampling.LANCZOS).crop(
-        (left, top, left + size[0], top + size[1])
-    )
+    cropped, left, top = pictures.scale_to_cover(image, size)
     values_HWC = torch.from_numpy(np.array(cropped, dtype=np.float32))
     return Picture(
         pixels_CHW=values_HWC.permute(2, 0, 1).contiguous() / 127.5 - 1,
@@ -197,26 +178,6 @@ def read_picture(path: Path, sha256: str, size: tuple[int, int]) -> Picture:
 def _unreadable(path: Path, error: BaseException) -> InvalidDataset:
     reason = getattr(error, "strerror", None) or error
     return InvalidDataset(f"{path}: cannot be read as an image: {reason}")
-
-
-def _to_srgb(image: Image.Image) -> Image.Image:
-    """Honour the embedded colour profile, and show what is transparent on white."""
-    profile = image.info.get("icc_profile")
-    if image.has_transparency_data:
-        layered = image.convert("RGBA")
-        image = Image.new("RGBA", layered.size, "white")
-        image.alpha_composite(layered)
-    elif profile:
-        try:
-            embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(
-                image, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB"
-            )
-            image = converted or image
-        except (ImageCms.PyCMSError, OSError):
-            # A broken profile says nothing; browsers show such an image as sRGB too.
-            return image.convert("RGB")
-    return image.convert("RGB")
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -314,10 +314,8 @@ def test_a_changed_or_broken_picture_is_named(folder: Path) -> None:
     with pytest.raises(InvalidDataset, match=r"broken\.png: cannot be read as an image"):
         read_size(broken)
     Image.new("RGB", (20, 10)).save(broken, exif=b"broken")
-    with pytest.raises(
-        InvalidDataset, match=r"broken\.png: cannot be read as an image: not a TIFF"
-    ):
-        read_size(broken)
+    # The picture is fine without what stands in EXIF.
+    assert read_size(broken) == (20, 10)
     example.path.unlink()
     with pytest.raises(InvalidDataset, match=r"png: cannot be read as an image: No such file"):
         read_dataset(folder, "train")
