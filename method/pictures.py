@@ -9,7 +9,6 @@ import io
 import struct
 import threading
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -80,7 +79,7 @@ class Decoded:
 
 
 def decode(
-    data: bytes, *, formats: Sequence[str] | None = FORMATS, most_pixels: int | None = None
+    data: bytes, *, formats: tuple[str, ...] | None = FORMATS, most_pixels: int | None = None
 ) -> Decoded:
     """Decode a whole image file of one of `formats` (None: of any that Pillow knows).
 
@@ -152,7 +151,7 @@ def scale_to_cover(image: Image.Image, size: tuple[int, int]) -> tuple[Image.Ima
 
 
 def _open(
-    data: bytes, formats: Sequence[str] | None, most_pixels: int | None, notes: list[str]
+    data: bytes, formats: tuple[str, ...] | None, most_pixels: int | None, notes: list[str]
 ) -> ImageFile.ImageFile:
     limit = most_pixels or 2 * (Image.MAX_IMAGE_PIXELS or 2**31)
     try:
@@ -167,7 +166,9 @@ def _open(
     return opened
 
 
-def _open_seen(data: bytes, formats: Sequence[str] | None, notes: list[str]) -> ImageFile.ImageFile:
+def _open_seen(
+    data: bytes, formats: tuple[str, ...] | None, notes: list[str]
+) -> ImageFile.ImageFile:
     if not data.startswith(PNG):
         return Image.open(io.BytesIO(data), formats=formats)
     try:
