@@ -69,7 +69,7 @@ def erase_image(
     image = get_image(db, project, image_id, lock=True)
     image.prompt, image.details, image.search, image.looks = "", {}, "", None
     image.name = f"erased image {image.id}"
-    image.done_at = image.done_by = None
+    image.done_at = image.done_by = image.came_back_at = None
     _put(image, "erased", reason, by)
     record(db, image, "erase", before=None, after=None, by=by)
     db.flush()
@@ -122,7 +122,7 @@ def replace_file(
     """Give an image the file of another one that has no labels of its own, and keep its labels.
 
     The other image keeps the earlier file, set aside, so that both versions can be looked at. The image
-    is open again: its labels were made on another picture. Raises Conflict where the other one is
+    comes back to be looked at: its labels were made on another picture. Raises Conflict where the other one is
     labelled or is the image itself.
     """
     if image_id == with_id:
@@ -143,7 +143,9 @@ def replace_file(
     _give_file(image, after | looks[0])
     db.flush()
     _give_file(other, before | looks[1])
-    image.done_at = image.done_by = None
+    if image.done_at is not None:
+        # Its labels were made on another picture: it comes back to be looked at.
+        image.came_back_at = datetime.now(UTC)
     note = {"earlier_version": other.id}
     record(
         db, image, "replace", before=before, after={**after, **note}, by=by, import_id=import_id

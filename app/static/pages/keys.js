@@ -78,7 +78,7 @@ const takes = (listener, key, target) => {
 const repeats = (listener, key) => MOVES.has(key) || listener.repeats?.includes(key);
 
 const hear = (event) => {
-  const target = event.composedPath()[0];
+  const target = event.composedPath()[0] ?? event.target;
   if (event.defaultPrevented || isComposing(event) || isHeld(event) || !(target instanceof Element)) return;
   for (const key of meant(event)) {
     for (const listener of listeners) {
@@ -102,6 +102,10 @@ export const onKeys = (does, options = {}) => {
 };
 
 document.addEventListener("keydown", hear);
+// What came too early is heard once the scripts of the page have said what their keys do.
+const early = window.morelliEarlyKeys ?? [];
+window.morelliEarlyKeys = null;
+document.addEventListener("DOMContentLoaded", () => early.forEach(hear), { once: true });
 document.addEventListener("compositionend", (event) => {
   endedAt = event.timeStamp;
 }, true);

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from app.accounts.models import Person
 from app.erasing.erasing import erase
-from app.images import removing, storage
+from app.images import importing, removing, storage
 from app.images.captions import changes_from
 from app.images.correcting import correct_image
 from app.images.knowing import Wishes
@@ -213,3 +213,15 @@ def test_a_program_says_what_it_wishes(
         assert spec.get("wishes", {}) == (
             {"replace": True, "include_erased": True} if wished else {}
         )
+
+
+def test_many_imports_by_one_connection_are_recorded(
+    db: Session, make: Make, project: Project
+) -> None:
+    """Statements are prepared after a few uses, and no longer know the values they are run with."""
+    row = importing.create_import(db, project, source="demo", origin="x")
+    for seed in range(12):
+        said = importing.add_image(db, project, row.id, f"{seed}.jpg", corpus.photo(6, seed=seed))
+        assert said == "added"
+    db.commit()
+    assert (row.added, len(db.scalars(select(Image)).all())) == (12, 12)
