@@ -70,7 +70,8 @@ class StepLog:
         self.progress.show(
             "training",
             images_per_second=round(rate, 3),
-            eta_seconds=(total - step) * per_step / rate,
+            # Unknown where the step was counted before a stop and is only ended now.
+            eta_seconds=(total - step) * per_step / rate if rate else None,
         )
         if is_lost:
             raise RollBack
