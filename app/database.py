@@ -150,15 +150,25 @@ def after_commit(db: Session, action: Callable[[], None]) -> None:
 def unit_of_work() -> Iterator[Session]:
     """One transaction: commits at the end, rolls back on an exception, then runs what waits for the commit."""
     with Session(engine(), expire_on_commit=False) as db:
-        with db.begin():
-            try:
-                yield db
-            except BaseException:
-                # A rollback empties what was loaded; the error page still shows who is signed in.
-                db.expunge_all()
-                raise
+        try:
+            yield db
+            db.commit()
+        except BaseException:
+            # A rollback empties what was loaded; the error page still shows who is signed in.
+            db.expunge_all()
+            db.rollback()
+            raise
         for action in db.info.pop("after_commit", []):
             action()
+
+
+def let_go(db: Session) -> None:
+    """End the transaction so far, which has only read, and give its connection to others.
+
+    For requests that wait for their client in the middle. The next statement begins another transaction.
+    """
+    assert not db.new and not db.dirty and not db.deleted
+    db.commit()
 
 
 __all__ = [
@@ -171,6 +181,7 @@ __all__ = [
     "Moment",
     "after_commit",
     "engine",
+    "let_go",
     "limits",
     "make_engine",
     "serving_requests",

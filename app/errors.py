@@ -56,6 +56,24 @@ class Stale(AppError):
     status = 412
 
 
+class TooSlow(AppError):
+    """A request did not arrive in time."""
+
+    status = 408
+
+
+class TooLarge(AppError):
+    """More was sent than is taken here; nothing was kept."""
+
+    status = 413
+
+
+class NotUnderstood(AppError):
+    """What was sent has a form that is not read here."""
+
+    status = 415
+
+
 class TooMany(AppError):
     """Asked too often; wait."""
 

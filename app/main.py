@@ -2,12 +2,13 @@
 
 import logging
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import anyio.to_thread
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
@@ -16,7 +17,7 @@ from starlette.types import Scope
 
 from app.accounts import api as accounts_api
 from app.accounts import pages as accounts_pages
-from app.accounts.access import signed_in
+from app.accounts.access import is_signed_in, signed_in
 from app.agents import api as agents_api
 from app.agents import pages as agents_pages
 from app.audits import api as audits_api
@@ -45,6 +46,8 @@ from app.settings import settings
 from app.versions import api as versions_api
 from app.versions import pages as versions_pages
 from app.web.answer import STATIC
+from app.web.bodies import Allowance, Bodies, FindAllowance
+from app.web.dependencies import STREAMS
 from app.web.describing import describe
 from app.web.errors import install_error_pages
 from app.web.methods import Head
@@ -124,6 +127,31 @@ async def _serving(_: FastAPI) -> AsyncIterator[None]:
         yield
 
 
+def _calls(dependant: Dependant) -> Iterator[object]:
+    for each in dependant.dependencies:
+        yield each.call
+        yield from _calls(each)
+
+
+def allowances(known: Iterable[APIRoute]) -> FindAllowance:
+    """What each route takes as a body, told from what it depends on; found by method and path."""
+    table = []
+    for route in known:
+        calls = set(_calls(route.dependant))
+        streams = any(hasattr(each, STREAMS) for each in calls)
+        table.append((route, Allowance(needs_person=signed_in in calls, streams=streams)))
+
+    def find(method: str, path: str) -> Allowance | None:
+        if method in ("GET", "HEAD", "OPTIONS", "TRACE"):
+            return None
+        for route, allowance in table:
+            if method in (route.methods or ()) and route.path_regex.match(path):
+                return allowance
+        return None
+
+    return find
+
+
 def create_app() -> FastAPI:
     """The web application."""
     logging.getLogger("morelli").setLevel(logging.INFO)
@@ -146,6 +174,7 @@ def create_app() -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)
     app.add_middleware(Head)
     app.add_middleware(InTurn, turns=turns)
+    app.add_middleware(Bodies, turns=turns, find=allowances(routes()), is_signed_in=is_signed_in)
     app.add_middleware(Protection, hosts=allowed_hosts())
     return app
 

@@ -4,10 +4,12 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from app.accounts.models import Person
 from app.accounts.signing_in import LIFETIME, find_signed_in
 from app.accounts.tokens import find_bearer
+from app.database import unit_of_work
 from app.errors import NotSignedIn
 from app.settings import settings
 from app.web.dependencies import Db
@@ -45,13 +47,27 @@ async def public() -> None:
     """Policy: anyone, signed in or not. Asynchronous, so that it needs no thread."""
 
 
+def _bearer(request: Request) -> str | None:
+    """The token that a program sent, which counts for the API alone."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    is_meant = request.url.path.startswith("/api/") and scheme.lower() == "bearer"
+    return text.strip() if is_meant else None
+
+
+def is_signed_in(scope: Scope) -> bool:
+    """Whether somebody who is signed in asks; a transaction of its own, and none for who sends nothing."""
+    request = Request(scope)
+    if _bearer(request) is None and not request.cookies.get(cookie_name()):
+        return False
+    with unit_of_work() as db:
+        return visitor(request, db) is not None
+
+
 def visitor(request: Request, db: Db) -> Person | None:
     """Policy: anyone; the person where one is signed in."""
     request.state.person = request.state.sign_in = None
-    authorization = request.headers.get("authorization", "")
-    scheme, _, text = authorization.partition(" ")
-    if request.url.path.startswith("/api/") and scheme.lower() == "bearer":
-        request.state.person = find_bearer(db, text.strip())
+    if (text := _bearer(request)) is not None:
+        request.state.person = find_bearer(db, text)
     elif token := request.cookies.get(cookie_name()):
         found = find_signed_in(db, token)
         if found is not None:

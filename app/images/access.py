@@ -6,10 +6,12 @@ from pathlib import Path as FilePath
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Request
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from app.errors import Conflict, Invalid
+from app.database import let_go
+from app.errors import Conflict, Invalid, TooLarge
 from app.images import finding, keeping, storage, uploads
 from app.images.knowing import Wishes
 from app.images.listings import MAX_BYTES
@@ -18,7 +20,7 @@ from app.images.receiving import Receiver, too_large
 from app.images.sources import Source, upload_source, with_wishes
 from app.projects.access import AnnotatorProject, LeadProject
 from app.settings import settings
-from app.web.dependencies import Db
+from app.web.dependencies import Db, streams
 
 MAX_KEY = 2**63 - 1
 Cursor = Annotated[int | None, Query(ge=0, le=MAX_KEY)]
@@ -63,7 +65,8 @@ def picture(image: Image, kind: str, known: str | None, tag: str = "") -> Respon
     return Response(data, media_type=storage.TYPES[kind], headers=headers)
 
 
-async def uploaded_files(request: Request, project: LeadProject) -> AsyncIterator[Source]:
+@streams
+async def uploaded_files(request: Request, project: LeadProject, db: Db) -> AsyncIterator[Source]:
     """Policy: leads of the project; the files of a multipart body, streamed to the upload folder.
 
     They are removed again where the request fails after all.
@@ -75,7 +78,7 @@ async def uploaded_files(request: Request, project: LeadProject) -> AsyncIterato
         raise too_large(limit)
     token = uploads.new_token()
     try:
-        names, wishes = await _receive(request, token, limit)
+        names, wishes = await _receive(request, db, token, limit)
         yield with_wishes(upload_source(token, names), Wishes(**wishes))
     except BaseException:
         await run_in_threadpool(uploads.discard_upload, token)
@@ -86,8 +89,9 @@ Token = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 PartNumber = Annotated[int, Path(ge=0, lt=100_000)]
 
 
+@streams
 async def uploaded_part(
-    request: Request, project: LeadProject, token: Token, number: PartNumber
+    request: Request, project: LeadProject, token: Token, number: PartNumber, db: Db
 ) -> None:
     """Policy: leads of the project; one part of an upload, whose token the browser made.
 
@@ -97,7 +101,7 @@ async def uploaded_part(
     if uploads.read_names(uploads.upload_folder(token)) is not None:
         raise Conflict("This upload has been imported already.")
     folder = await run_in_threadpool(uploads.make_part, token, number)
-    await _receive_into(request, folder, await run_in_threadpool(_room_in, token))
+    await _receive_into(request, db, folder, await run_in_threadpool(_room_in, token))
     await run_in_threadpool(uploads.keep_part, token, number)
 
 
@@ -109,19 +113,24 @@ def _room_in(token: str) -> int:
 UploadedPart = Depends(uploaded_part, scope="function")
 
 
-async def _receive(request: Request, token: str, limit: int) -> tuple[list[str], dict[str, bool]]:
+async def _receive(
+    request: Request, db: Session, token: str, limit: int
+) -> tuple[list[str], dict[str, bool]]:
     folder = await run_in_threadpool(uploads.make_upload_folder, token)
-    return await _receive_into(request, folder, limit)
+    return await _receive_into(request, db, folder, limit)
 
 
 async def _receive_into(
-    request: Request, folder: FilePath, limit: int
+    request: Request, db: Session, folder: FilePath, limit: int
 ) -> tuple[list[str], dict[str, bool]]:
     receiver = Receiver(folder, request.headers.get("content-type", ""), limit_bytes=limit)
+    # An upload takes minutes, and meanwhile others need the connection and the turn.
+    await run_in_threadpool(let_go, db)
     try:
-        async for chunk in request.stream():
-            # Disk writes would hold up every other request of this process.
-            await run_in_threadpool(receiver.feed, chunk)
+        async with request.state.turn.aside():
+            async for chunk in request.stream():
+                # Disk writes would hold up every other request of this process.
+                await run_in_threadpool(receiver.feed, chunk)
         return await run_in_threadpool(receiver.finish), receiver.wishes
     finally:
         receiver.close()
@@ -130,17 +139,22 @@ async def _receive_into(
 UploadedFiles = Annotated[Source, Depends(uploaded_files, scope="function")]
 
 
-async def json_or_files(request: Request, project: LeadProject) -> AsyncIterator[Source | bytes]:
+@streams
+async def json_or_files(
+    request: Request, project: LeadProject, db: Db
+) -> AsyncIterator[Source | bytes]:
     """Policy: leads of the project; a JSON body as bytes, or uploaded files as a source."""
     if request.headers.get("content-type", "").startswith("application/json"):
         body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > 64 * 1024:
-                raise Invalid("The JSON body is too large.", field="body")
+        await run_in_threadpool(let_go, db)
+        async with request.state.turn.aside():
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > 64 * 1024:
+                    raise TooLarge("The JSON body is too large.", field="body")
         yield body
         return
-    async for source in uploaded_files(request, project):
+    async for source in uploaded_files(request, project, db):
         yield source
 
 

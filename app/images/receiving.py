@@ -10,7 +10,7 @@ from typing import BinaryIO
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.errors import Invalid
+from app.errors import Invalid, TooLarge
 from app.images import uploads
 
 MAX_FILES = 50_000
@@ -21,7 +21,7 @@ MAX_HEADER = 16 * 1024
 class Receiver:
     """Feed it the body of a request; it leaves the files `0`, `1`, ... and their names in `folder`.
 
-    Raises Invalid where the body is larger than `limit_bytes`, no multipart, or cut short.
+    Raises TooLarge where the body is larger than `limit_bytes`, Invalid where it is no multipart, or cut short.
     """
 
     def __init__(self, folder: Path, content_type: str, *, limit_bytes: int) -> None:
@@ -134,9 +134,9 @@ def _text(name: bytes) -> str:
         return name.decode("latin-1")
 
 
-def too_large(limit_bytes: int) -> Invalid:
+def too_large(limit_bytes: int) -> TooLarge:
     """The error for an upload over the limit."""
-    return Invalid(
+    return TooLarge(
         f"The upload is larger than {limit_bytes // 1024**2} MiB, the limit of this installation.",
         field="files",
         hint="Import a folder of the server instead, or in several parts.",

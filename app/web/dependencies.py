@@ -1,7 +1,7 @@
 """What a route may ask for without knowing a room."""
 
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
@@ -23,3 +23,16 @@ Db = Annotated[Session, Depends(open_session, scope="function")]
 def client_address(request: Request) -> str:
     """The address a request came from, as the server (or its trusted proxy) reports it."""
     return request.client.host if request.client else "unknown"
+
+
+T = TypeVar("T", bound=Callable[..., object])
+STREAMS = "streams_the_body"
+
+
+def streams(dependency: T) -> T:
+    """Marks a dependency that reads the request's body itself, as it comes, and limits it.
+
+    It asks for the right to that first; see `app.web.bodies`, which waits for all other bodies.
+    """
+    setattr(dependency, STREAMS, True)
+    return dependency

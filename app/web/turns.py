@@ -201,6 +201,7 @@ async def _wait(turn: Turn, ahead: _Ahead) -> bool:
         if taken.done():
             taken.result()
             return True
+        gone.result()
         return False
     finally:
         for each in (taken, gone):

@@ -378,7 +378,7 @@ def test_an_upload_over_the_limit_is_cut_off(
         content=body,
         headers={"Content-Type": "multipart/form-data; boundary=x"},
     )
-    assert answer.status_code == 422 and "larger than 1 MiB" in answer.text
+    assert answer.status_code == 413 and "larger than 1 MiB" in answer.text
     assert not list(settings().uploads_folder.glob("*"))
 
 

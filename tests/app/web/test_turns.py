@@ -1,10 +1,8 @@
 """However many ask at once, everyone is answered in turn."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -20,6 +18,7 @@ from app.criteria.models import Criteria
 from app.errors import TooBusy
 from app.settings import settings
 from app.web.turns import InTurn, Turns
+from tests.app.web.asking import Heard, ask, started
 from tests.factories import Make
 from tests.people import Cast, cast
 
@@ -29,48 +28,6 @@ LONG_AGO = timedelta(minutes=10)
 @pytest.fixture
 def people(make: Make) -> Cast:
     return cast(make)
-
-
-@asynccontextmanager
-async def started(app: Any) -> AsyncIterator[None]:
-    """The application as a server starts it."""
-    async with app.router.lifespan_context(app):
-        yield
-
-
-async def ask(app: Any, path: str, cookie: str) -> int:
-    """One request without a client's own machinery; its status."""
-    scope: Scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"host", b"127.0.0.1:8000"), (b"cookie", cookie.encode())],
-        "client": ("127.0.0.1", 5000),
-        "server": ("127.0.0.1", 8000),
-    }
-    asked, over, status = False, asyncio.Event(), 0
-
-    async def receive() -> Message:
-        nonlocal asked
-        if not asked:
-            asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
-        await over.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Message) -> None:
-        nonlocal status
-        if message["type"] == "http.response.start":
-            status = message["status"]
-
-    await app(scope, receive, send)
-    return status
 
 
 def cookie_of(db: Session, person: Person) -> str:
@@ -90,7 +47,7 @@ def test_hundreds_at_once_are_all_answered_and_the_process_says_that_it_lives(
     root = f"/projects/{people.project.slug}"
     paths = [root, f"{root}/images", f"/api/v1{root}/images", "/account", f"/api/v1{root}/overview"]
 
-    async def crowd(cookies: list[str]) -> tuple[list[int], int]:
+    async def crowd(cookies: list[str]) -> tuple[list[Heard], Heard]:
         async with started(app):
             asked = [
                 ask(app, paths[each % len(paths)], cookies[each % len(cookies)])
@@ -103,9 +60,9 @@ def test_hundreds_at_once_are_all_answered_and_the_process_says_that_it_lives(
             return await everyone, alive
 
     for cookies in ([one], many):
-        statuses, alive = asyncio.run(crowd(cookies))
-        assert alive == 200
-        assert set(statuses) == {200}
+        heard, alive = asyncio.run(crowd(cookies))
+        assert alive.status == 200
+        assert {each.status for each in heard} == {200}
     seen = db.scalars(select(SignIn.seen_at)).all()
     assert min(seen) > datetime.now(UTC) - LONG_AGO
 
@@ -189,7 +146,7 @@ def test_first_come_first_served_and_never_more_than_places() -> None:
         await asyncio.sleep(0.05)
         assert gate.order == ["/0", "/1"]
         gate.open.set()
-        assert set(await asyncio.gather(*asked)) == {200}
+        assert {each.status for each in await asyncio.gather(*asked)} == {200}
         return gate
 
     gate = asyncio.run(go())
@@ -239,7 +196,7 @@ def test_a_place_is_free_again_as_soon_as_an_answer_begins() -> None:
         answered = await ask(app, "/page", "")
         reading.set()
         await listening
-        return answered
+        return answered.status
 
     assert asyncio.run(go()) == 200
 
