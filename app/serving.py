@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import uvicorn
 
+from app.closing import close_what_we_write
 from app.settings import settings
 
 # Connections that have come and are not looked at yet wait in the system; it allows 4096 at most.
@@ -25,6 +26,7 @@ def allow_many_files() -> None:
 
 def main() -> None:
     """Serve until told to stop."""
+    close_what_we_write()
     allow_many_files()
     uvicorn.run(
         "app.main:app",

@@ -19,15 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app import database, embedded, migrations
+from app.closing import close_home, close_what_we_write
 from app.embedded import processes
 from app.embedded.processes import Identity
 from app.errors import AppError
+from app.pulse import Pulse, Suspensions
 from app.settings import settings
 from app.stopping import StopFlag
 
 Report = Callable[[str], None]
 WEB_READY_SECONDS = 60.0
 RESTART_SECONDS = 2.0
+# How long web or worker may stand still, stopped by a signal.
+HUNG_SECONDS = 60.0
 STOP_WEB = ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0))
 # A training checkpoint is written before the worker goes.
 STOP_WORKER = ((signal.SIGTERM, 90.0), (signal.SIGKILL, 5.0))
@@ -56,6 +60,7 @@ def has_own_servers() -> bool:
 @contextmanager
 def installation(report: Report, *, upgrade: bool = True) -> Iterator[None]:
     """A migrated database for one command: attached, or started for as long as it takes."""
+    close_what_we_write()
     if has_own_servers():
         if upgrade:
             migrations.upgrade(database.engine())
@@ -82,6 +87,7 @@ class Part:
     command: list[str]
     stop: tuple[tuple[signal.Signals, float], ...]
     child: subprocess.Popen[bytes] | None = None
+    pulse: Pulse | None = None
 
 
 def web_command() -> list[str]:
@@ -118,6 +124,7 @@ class Household:
     def __init__(self, parts: list[Part], report: Report) -> None:
         self.parts = parts
         self.report = report
+        self._suspensions = Suspensions(HUNG_SECONDS)
 
     def start(self, part: Part) -> None:
         """Start a part; its lines are printed with its name before them."""
@@ -138,6 +145,20 @@ class Household:
         for line in child.stdout:
             self.report(f"{name:>6} | {line.decode(errors='replace').rstrip()}")
 
+    def end_the_hung(self) -> None:
+        """Kill what neither ends nor works: a web server without an answer, a part that stands still."""
+        for part in self.parts:
+            child = part.child
+            if child is None or child.poll() is not None:
+                continue
+            is_silent = part.pulse is not None and part.pulse.is_lost
+            if is_silent or self._suspensions.is_hung(child.pid):
+                self.report(f"{part.name} (process {child.pid}) does not answer; ending it.")
+                child.kill()
+                child.wait()
+                if part.pulse is not None:
+                    part.pulse.begin_again()
+
     def restart_the_dead(self) -> None:
         """Start again what ended without being asked to."""
         for part in self.parts:
@@ -148,6 +169,9 @@ class Household:
 
     def stop(self) -> None:
         """Stop web and worker in order; the worker gives its jobs back first."""
+        for part in self.parts:
+            if part.pulse is not None:
+                part.pulse.end()
         children = [(part.child, part.stop) for part in self.parts if part.child is not None]
         processes.stop_children(children, self.report)
 
@@ -166,10 +190,15 @@ def refuse_taken_port() -> None:
             ) from error
 
 
+def health_address() -> str:
+    """Where this machine asks the web server whether it lives."""
+    host = "127.0.0.1" if settings().host in ("0.0.0.0", "::") else settings().host  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings().port}/healthz"
+
+
 def wait_for_web(web: Part) -> None:
     """Return when the web server answers. Raises AppError where it ends, or takes over a minute."""
-    host = "127.0.0.1" if settings().host in ("0.0.0.0", "::") else settings().host  # noqa: S104
-    address = f"http://{f'[{host}]' if ':' in host else host}:{settings().port}/healthz"
+    address = health_address()
     give_up = time.monotonic() + WEB_READY_SECONDS
     while time.monotonic() < give_up:
         if web.child is not None and (code := web.child.poll()) is not None:
@@ -177,7 +206,7 @@ def wait_for_web(web: Part) -> None:
                 f"The web server ended with code {code}.", hint="Its output above says why."
             )
         try:
-            with urllib.request.urlopen(address, timeout=2) as answer:
+            with urllib.request.urlopen(address, timeout=2) as answer:  # noqa: S310
                 if answer.status == 200:
                     return
         except (urllib.error.URLError, OSError):
@@ -191,6 +220,7 @@ def _watch(household: Household, servers: embedded.Running | None, stop: StopFla
             for death in servers.poll():
                 household.report(f"{death}; starting it again.")
                 servers.restart()
+        household.end_the_hung()
         household.restart_the_dead()
 
 
@@ -220,8 +250,13 @@ def everything(
 ) -> Iterator[tuple[Household, embedded.Running | None, str]]:
     """Servers, migrations, `prepare`, web and worker; all stopped in order at the end."""
     own = has_own_servers()
+    close_what_we_write()
     if with_web:
         refuse_taken_port()
+    if (open_before := close_home(settings().home)) > 0:
+        report(
+            f"{open_before} files and folders below {settings().home} were open to others; closed."
+        )
     servers = None if own else embedded.start(settings().home, report=report)
     try:
         if servers is not None:
@@ -241,6 +276,7 @@ def everything(
                 household.start(part)
             if with_web:
                 wait_for_web(parts[-1])
+                parts[-1].pulse = Pulse(health_address())
             yield household, servers, token
         finally:
             household.stop()

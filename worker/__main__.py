@@ -3,6 +3,7 @@
 import logging
 import sys
 
+from app.closing import close_what_we_write
 from worker.ledger import run, take_back_from_dead
 from worker.tasks import HANDLERS
 
@@ -12,6 +13,7 @@ def main() -> int:
     if len(sys.argv) != 2 or not sys.argv[1].isdigit():
         print("usage: python -m worker JOB", file=sys.stderr)
         return 2
+    close_what_we_write()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     take_back_from_dead()
     run(int(sys.argv[1]), HANDLERS)

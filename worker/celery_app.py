@@ -14,6 +14,7 @@ from celery import Celery, signals
 from celery.platforms import SecurityWarning
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.closing import close_what_we_write
 from app.database import unit_of_work
 from app.errors import AppError
 from app.images import removing
@@ -55,6 +56,11 @@ def sweep_forever(stop: StopFlag) -> None:
             if lost or overdue:
                 log.info("sweeper: %s taken back, %s sent again", lost, overdue)
         stop.wait(SWEEP_SECONDS)
+
+
+@signals.worker_init.connect
+def _close_what_we_write(**_: Any) -> None:
+    close_what_we_write()
 
 
 @signals.worker_ready.connect

@@ -74,11 +74,13 @@ class Started:
                 return line
         raise AssertionError("\n".join(self.lines))
 
-    def ask(self, path: str, cookie: str = "") -> tuple[int, dict[str, str], str]:
-        """GET without following redirects."""
+    def ask(
+        self, path: str, cookie: str = "", *, method: str = "GET"
+    ) -> tuple[int, dict[str, str], str]:
+        """One request without following redirects."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         with closing(connection):
-            connection.request("GET", path, headers={"Cookie": cookie} if cookie else {})
+            connection.request(method, path, headers={"Cookie": cookie} if cookie else {})
             answer = connection.getresponse()
             return answer.status, dict(answer.getheaders()), answer.read().decode()
 
@@ -135,7 +137,8 @@ def test_up_from_start_to_stop_and_again(tmp_path: Path) -> None:
         status, _, body = first.ask("/readyz")
         assert (status, '"ok"' in body) == (200, True), body
 
-        status, headers, _ = first.ask(urlsplit(link).path)
+        assert first.ask(urlsplit(link).path)[0] == 200  # looking uses nothing up
+        status, headers, _ = first.ask(urlsplit(link).path, method="POST")
         assert status == 303
         cookie = headers["set-cookie"].partition(";")[0]
         assert first.ask("/", cookie)[0] == 200

@@ -75,3 +75,12 @@ def test_a_wish_to_stop_that_comes_twice_stops_the_house(house: House) -> None:
         assert program.process.wait(30) == 0, program.said()
         assert not program.family()
         assert not house.answers()
+
+
+def test_a_web_server_that_hangs_is_replaced(house: House) -> None:
+    program = house.up("--no-worker", "--no-seed")
+    hung = program.child("app.serving")
+    os.kill(hung, signal.SIGSTOP)
+    wait_until(house.answers, "another web server answers", 180)
+    assert program.child("app.serving") != hung
+    assert "does not answer; ending it" in program.said()

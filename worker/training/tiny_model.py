@@ -12,9 +12,9 @@ tests, demonstrations and installations without a GPU; they paint nothing worth 
 import argparse
 import json
 import logging
+import secrets
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -88,11 +88,12 @@ def make_tiny_model(folder: Path | str, kind: Kind, seed: int = 0, *, fit: bool 
                 fit_model(backbone, pipeline.vae, seed)
         finally:
             torch.set_num_threads(threads)
-    unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    # Not by mkdtemp: who may read it is for the umask to say.
+    unfinished = folder.parent / f".{folder.name}-{secrets.token_hex(4)}"
+    unfinished.mkdir()
     try:
         pipeline.save_pretrained(unfinished, safe_serialization=True)
         _forget_places(unfinished)
-        unfinished.chmod(0o755)
         unfinished.rename(folder)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
