@@ -172,7 +172,7 @@ def test_the_base_stays_the_base_where_the_reference_is_the_expert(
 ) -> None:
     objective = Objective(kind="dpo", reference="sft")
     started = of_pairs(tmp_path / "run", tiny_model, pairs, objective, expert=str(stage_1))
-    run(replace(started, theta=Theta(init="sft")))
+    run(replace(started, theta=Theta(init="sft"), lora=Lora(rank=16)))
     path = evaluate(tmp_path / "run", 1, 0, say_nothing, dataset_folder=dataset)
     names = ["base", "target", "expert"]
     assert list(results_of(path)["scores"]["all"]["models"]) == names
