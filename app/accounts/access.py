@@ -6,13 +6,16 @@ from fastapi import Depends, Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from app.accounts.guessing import mark_of
 from app.accounts.models import Person
-from app.accounts.signing_in import LIFETIME, find_signed_in
+from app.accounts.signing_in import LIFETIME, find_signed_in, token_hash
 from app.accounts.tokens import find_bearer
 from app.database import unit_of_work
 from app.errors import NotSignedIn
 from app.settings import settings
 from app.web.dependencies import Db
+
+KNOWN_SECONDS = 400 * 24 * 3600
 
 
 def is_secure() -> bool:
@@ -36,6 +39,25 @@ def set_cookie(response: Response, token: str) -> None:
         samesite="lax",
         path="/",
     )
+    response.set_cookie(
+        known_name(),
+        mark_of(token_hash(token)),
+        max_age=KNOWN_SECONDS,
+        httponly=True,
+        secure=is_secure(),
+        samesite="lax",
+        path="/",
+    )
+
+
+def known_name() -> str:
+    """The name of the cookie by which a browser is known again; it stays when its session ends."""
+    return f"{cookie_name()}-known"
+
+
+def browser_mark(request: Request) -> str:
+    """What the browser has kept of an earlier sign-in."""
+    return request.cookies.get(known_name(), "")
 
 
 def forget_cookie(response: Response) -> None:

@@ -10,6 +10,7 @@ from app.accounts.access import (
     CurrentPerson,
     Public,
     Visitor,
+    browser_mark,
     forget_cookie,
     set_cookie,
 )
@@ -51,13 +52,19 @@ def submit_sign_in(
         with form.attempt():
             address = client_address(request)
             person = signing_in.check_password(
-                db, form.values.email, form.values.password, address=address
+                db,
+                form.values.email,
+                form.values.password,
+                address=address,
+                browser_mark=browser_mark(request),
             )
             token = signing_in.sign_in(
                 db, person, browser=request.headers.get("user-agent", ""), address=address
             )
     if form.errors:
-        return answer.show("accounts/sign_in.html", status=422, form=form, next=go_to)
+        response = answer.show("accounts/sign_in.html", status=form.status, form=form, next=go_to)
+        response.headers.update(form.headers)
+        return response
     response = RedirectResponse(go_to, 303)
     set_cookie(response, token)
     return response
@@ -144,7 +151,7 @@ def submit_password(
                 db, person, form.values.password, old=form.values.old, keep=None
             )
     if form.errors:
-        return _account(request, db, answer, person, status=422, password=form)
+        return _account(request, db, answer, person, status=form.status, password=form)
     token = signing_in.sign_in(
         db,
         person,

@@ -1,5 +1,6 @@
 """Passwords: argon2id with the parameters of the OWASP password storage cheat sheet."""
 
+import threading
 import unicodedata
 
 from argon2 import PasswordHasher
@@ -8,6 +9,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from app.errors import Invalid
 
 HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+# Each hash takes its 19 MiB: however many sign in at once, so many are computed at a time.
+_hashing = threading.BoundedSemaphore(4)
 SHORTEST = 10
 LONGEST = 256
 COMMON = frozenset(
@@ -41,7 +44,8 @@ def hash_password(password: str) -> str:
         raise Invalid(f"Use {SHORTEST} to {LONGEST} characters.", field="password")
     if password.lower() in COMMON or len(set(password)) < 4:
         raise Invalid("This password is among the first that anyone would try.", field="password")
-    return HASHER.hash(password)
+    with _hashing:
+        return HASHER.hash(password)
 
 
 def is_password(stored: str | None, password: str) -> bool:
@@ -56,7 +60,8 @@ def renewed_hash(stored: str, password: str) -> str | None:
     normal = normal_form(password)
     if _matching(stored, password) == normal and not HASHER.check_needs_rehash(stored):
         return None
-    return HASHER.hash(normal)
+    with _hashing:
+        return HASHER.hash(normal)
 
 
 def _matching(stored: str | None, password: str) -> str | None:
@@ -68,7 +73,8 @@ def _matching(stored: str | None, password: str) -> str | None:
     forms += [unicodedata.normalize(form, password) for form in ("NFC", "NFD")]
     for form in dict.fromkeys(forms):
         try:
-            HASHER.verify(stored or NOBODY, form)
+            with _hashing:
+                HASHER.verify(stored or NOBODY, form)
         except (VerificationError, InvalidHashError):
             continue
         return form if stored is not None else None

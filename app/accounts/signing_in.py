@@ -6,19 +6,17 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.accounts.models import Person, SignIn, SignInFailure
+from app.accounts.guessing import begin_try, forgive
+from app.accounts.models import Person, SignIn
 from app.accounts.passwords import hash_password, is_password, renewed_hash
 from app.accounts.presence import note_sign_in
-from app.errors import Invalid, NotFound, TooMany
+from app.errors import Invalid, NotFound
 
 LIFETIME = timedelta(days=30)
 IDLE = timedelta(days=14)
-WINDOW = timedelta(minutes=15)
-FREE_TRIES = 5
-TRIES_PER_ADDRESS = 60
 # What copying brings along and nobody sees: zero-width spaces and joiners, a byte order mark.
 UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
 
@@ -67,36 +65,21 @@ def tidy_person_name(name: str) -> str:
     return tidy
 
 
-def _refuse_guessing(db: Session, email: str, address: str) -> None:
-    since = datetime.now(UTC) - WINDOW
-    recent = select(func.count(), func.max(SignInFailure.at)).where(SignInFailure.at > since)
-    count, last = db.execute(recent.where(SignInFailure.email == email)).one()
-    if count >= FREE_TRIES:
-        wait = timedelta(seconds=min(2 ** (count - FREE_TRIES), 300))
-        if last + wait > datetime.now(UTC):
-            raise TooMany(
-                "Too many wrong passwords for this account.",
-                hint=f"Wait {int(wait.total_seconds())} seconds, then try again.",
-            )
-    by_address, _ = db.execute(recent.where(SignInFailure.address == address)).one()
-    if by_address >= TRIES_PER_ADDRESS:
-        raise TooMany("Too many wrong passwords from this address.", hint="Wait 15 minutes.")
-
-
-def check_password(db: Session, email: str, password: str, *, address: str) -> Person:
+def check_password(
+    db: Session, email: str, password: str, *, address: str, browser_mark: str = ""
+) -> Person:
     """The person with this e-mail address and password.
 
     Raises Invalid with the same words for a wrong password and an unknown account, TooMany where
-    someone is guessing. The failure is recorded, so let the transaction commit.
+    someone is guessing. Every try is counted before the password is looked at.
     """
     email = fold_email(email)
-    _refuse_guessing(db, email, address)
+    tried = begin_try(email, address=address, browser_mark=browser_mark)
     person = find_by_email(db, email)
     known = is_password(person.password_hash if person else None, password)
     if person is None or not known or person.disabled_at is not None:
-        db.add(SignInFailure(email=email, address=address))
-        db.flush()
         raise Invalid("E-mail address or password is wrong.", field="password")
+    forgive(db, tried)
     if person.password_hash and (renewed := renewed_hash(person.password_hash, password)):
         person.password_hash = renewed
     return person
@@ -170,8 +153,12 @@ def set_password(
     db: Session, person: Person, password: str, *, old: str | None, keep: SignIn | None
 ) -> None:
     """Set a new password and end all other sign-ins. The old one is asked for where there is one."""
-    if person.password_hash is not None and not is_password(person.password_hash, old or ""):
-        raise Invalid("The present password is wrong.", field="old")
+    if person.password_hash is not None:
+        # Who finds a browser open may not try all passwords there either.
+        tried = begin_try(person.email, address=f"account {person.id}", field="old")
+        if not is_password(person.password_hash, old or ""):
+            raise Invalid("The present password is wrong.", field="old")
+        forgive(db, tried)
     replace_password(db, person, password, keep=keep)
 
 

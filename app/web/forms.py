@@ -35,6 +35,9 @@ class Form(Generic[T]):
     def __init__(self, typed: dict[str, Any] | None = None) -> None:
         self.typed: dict[str, Any] = typed or {}
         self.errors: dict[str, str] = {}
+        self.status = 422
+        """Status of the page that shows the form again: another one where waiting helps."""
+        self.headers: dict[str, str] = {}
         self._known: set[str] | None = None
         self._values: T | None = None
 
@@ -80,6 +83,9 @@ class Form(Generic[T]):
             if error.status in (401, 403, 404):
                 raise
             sentence = error.message + (f" {error.hint}" if error.hint else "")
+            if error.retry_after is not None:
+                self.status = error.status
+                self.headers["Retry-After"] = str(error.retry_after)
             self.errors[self._place_of(error.field)] = sentence
 
     def _place_of(self, field: str | None) -> str:

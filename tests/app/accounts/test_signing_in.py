@@ -1,6 +1,7 @@
 """Signing in and out through the pages."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,9 +11,12 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
+from app.accounts import guessing
 from app.accounts.models import Person, SignIn, SignInFailure
 from app.accounts.pages import local_path
 from app.accounts.passwords import hash_password
+from app.accounts.signing_in import check_password
+from app.errors import Invalid, TooMany
 from tests.factories import Make
 
 PASSWORD = "seven brushes in a jar"
@@ -52,7 +56,85 @@ def test_guessing_is_slowed_down(browser: TestClient, ada: Person) -> None:
     for _ in range(6):
         try_to(browser, password="guess")
     answer = try_to(browser)
-    assert answer.status_code == 422
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) > 0
+    assert "Too many wrong passwords" in answer.text
+
+
+def test_tries_in_the_same_moment_are_counted_one_by_one(
+    open_client: Callable[..., TestClient], ada: Person, db: Session
+) -> None:
+    clients = [open_client(**{"Sec-Fetch-Site": "same-origin"}) for _ in range(30)]
+    with ThreadPoolExecutor(len(clients)) as pool:
+        answers = list(pool.map(lambda client: try_to(client, password="guess"), clients))
+    statuses = [each.status_code for each in answers]
+    assert (statuses.count(422), statuses.count(429)) == (5, 25)
+
+
+def test_a_stranger_who_guesses_keeps_nobody_out(ada: Person, db: Session) -> None:
+    for _ in range(5):
+        with pytest.raises(Invalid):
+            check_password(db, ada.email, "guess", address="203.0.113.7")
+    with pytest.raises(TooMany):
+        check_password(db, ada.email, PASSWORD, address="203.0.113.7")
+    assert check_password(db, ada.email, PASSWORD, address="192.0.2.1") is ada
+
+
+def test_a_browser_that_was_signed_in_before_has_tries_of_its_own(
+    browser: TestClient, open_client: Callable[..., TestClient], ada: Person
+) -> None:
+    assert try_to(browser).status_code == 303
+    browser.post("/sign-out")
+    stranger = open_client(**{"Sec-Fetch-Site": "same-origin"})
+    for _ in range(6):
+        try_to(stranger, password="guess")
+    assert try_to(stranger).status_code == 429
+    assert try_to(browser).status_code == 303
+    browser.post("/sign-out")
+    for _ in range(6):
+        try_to(browser, password="guess")
+    assert try_to(browser).status_code == 429
+
+
+def test_a_mark_of_another_person_or_a_made_up_one_helps_nobody(
+    browser: TestClient, ada: Person, make: Make
+) -> None:
+    make.person("Ben", email="ben@example.org", password_hash=hash_password(PASSWORD))
+    assert try_to(browser, email="ben@example.org").status_code == 303
+    browser.post("/sign-out")
+    for _ in range(6):
+        try_to(browser, password="guess")
+    assert try_to(browser).status_code == 429
+    browser.cookies.set("morelli-known", "ab" * 32, domain="127.0.0.1")
+    assert try_to(browser).status_code == 429
+
+
+def test_many_strangers_together_are_stopped_and_the_known_browser_is_not(
+    browser: TestClient, ada: Person, db: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guessing, "TRIES_PER_ACCOUNT", 6)
+    assert try_to(browser).status_code == 303
+    browser.post("/sign-out")
+    for each in range(6):
+        with pytest.raises(Invalid):
+            check_password(db, ada.email, "guess", address=f"203.0.113.{each}")
+    with pytest.raises(TooMany):
+        check_password(db, ada.email, PASSWORD, address="203.0.113.200")
+    assert try_to(browser).status_code == 303
+
+
+def test_the_old_password_is_not_guessed_in_an_open_browser(
+    browser: TestClient, ada: Person, sign_in: SignInAt
+) -> None:
+    sign_in(browser, ada)
+    for _ in range(6):
+        browser.post(
+            "/account/password", data={"old": "guess", "password": "another seven brushes"}
+        )
+    answer = browser.post(
+        "/account/password", data={"old": PASSWORD, "password": "another seven brushes"}
+    )
+    assert answer.status_code == 429
     assert "Too many wrong passwords" in answer.text
 
 
