@@ -84,7 +84,7 @@ def test_a_profile_counts_whatever_carries_the_colours() -> None:
         profile[blue + 4 : blue + 12],
         profile[red + 4 : red + 12],
     )
-    icc = {"icc_profile": bytes(profile)}
+    icc: dict[str, Any] = {"icc_profile": bytes(profile)}
     plain = Image.new("RGB", (8, 8), (200, 60, 40))
     expected = seen(encoded(plain, **icc))
     assert np.abs(expected - np.asarray(plain).astype(int)).max() > 50

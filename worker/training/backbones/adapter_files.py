@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
+from worker.training.backbones.parts import not_finite
 from worker.training.backbones.weights import open_to_readers, sort_header
 from worker.training.failures import InvalidConfig
 
@@ -81,6 +82,8 @@ def read_adapter(folder: Path, network_name: str) -> tuple[dict[str, Tensor], di
         raise InvalidConfig(
             f"{path}: holds no adapter of a {network_name} written by diffusers with peft"
         )
+    if odd_ones := not_finite(weights):
+        raise InvalidConfig(f"{path}: holds values that are not finite: {odd_ones[0]}")
     if origin is not None:
         settings["origin"] = origin
     return weights, settings

@@ -30,6 +30,8 @@ class DiffusersBackbone:
     """What pipelines and adapter files call the network."""
     text_parts: ClassVar[tuple[str, ...]]
     """The pipeline's text encoders, which stand beside tokenizers of like names."""
+    part_classes: ClassVar[dict[str, tuple[Any, ...]]]
+    """Every part with weights, and the classes whose arithmetic this is."""
     unused_parts: ClassVar[dict[str, Any]]
     """What is not to be loaded, as options of `from_pretrained`."""
     lora_targets: tuple[str, ...]
@@ -49,6 +51,7 @@ class DiffusersBackbone:
             getattr(pipeline, name).to(device).requires_grad_(False).eval()
             for name in self.text_parts
         )
+        self._check_widths(pipeline)
         self.tokenizers: tuple[Any, ...] = tuple(
             getattr(pipeline, name.replace("text_encoder", "tokenizer")) for name in self.text_parts
         )
@@ -147,6 +150,10 @@ class DiffusersBackbone:
     def load_network(self, folder: Path) -> dict[str, Tensor]:
         """Read a network folder, or the one in a run folder. Raises InvalidConfig."""
         return read_network(folder, self.network)
+
+    def _check_widths(self, pipeline: Any) -> None:
+        """Raise InvalidConfig where the text encoders do not give what the network takes."""
+        raise NotImplementedError
 
     def _paint(
         self, painter: Any, text: Text, empty: Text, guidance: float, options: dict[str, Any]

@@ -3,11 +3,13 @@
 from typing import Any, Literal, Protocol
 
 import torch
-from diffusers import FluxPipeline
+from diffusers import AutoencoderKL, FluxPipeline, FluxTransformer2DModel
 from torch import Tensor, nn
+from transformers import CLIPTextModel, T5EncoderModel
 
 from worker.training.backbones import Chunk, ChunkEncoding, Family, Text
 from worker.training.backbones.diffusers_backbone import DiffusersBackbone
+from worker.training.backbones.parts import refuse_other_width
 from worker.training.backbones.text_windows import clip_windows, t5_windows
 from worker.training.failures import InvalidConfig
 from worker.training.noise import Flow
@@ -40,6 +42,12 @@ class Flux(DiffusersBackbone):
     pipeline_class = FluxPipeline
     network_name = "transformer"
     text_parts = ("text_encoder", "text_encoder_2")
+    part_classes = {
+        "transformer": (FluxTransformer2DModel,),
+        "vae": (AutoencoderKL,),
+        "text_encoder": (CLIPTextModel,),
+        "text_encoder_2": (T5EncoderModel,),
+    }
     unused_parts = {"image_encoder": None, "feature_extractor": None}
     lora_targets: tuple[str, ...] = (
         "attn.to_q",
@@ -76,6 +84,21 @@ class Flux(DiffusersBackbone):
     def unit(self) -> int:
         """Sides of pictures must be multiples of this: latents are packed two by two."""
         return 2 * self.autoencoder.scale
+
+    def _check_widths(self, pipeline: Any) -> None:
+        network = pipeline.transformer.config
+        refuse_other_width(
+            "text_encoder",
+            pipeline.text_encoder.config.hidden_size,
+            "transformer (pooled_projection_dim)",
+            network.pooled_projection_dim,
+        )
+        refuse_other_width(
+            "text_encoder_2",
+            pipeline.text_encoder_2.config.d_model,
+            "transformer (joint_attention_dim)",
+            network.joint_attention_dim,
+        )
 
     def split_prompt(self, prompt: str) -> tuple[Chunk, ...]:
         """Cut a prompt into windows of T5's length, each beside CLIP's first window.

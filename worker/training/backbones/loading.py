@@ -12,6 +12,15 @@ from transformers.utils import logging as transformers_logging
 
 from worker.training.backbones import Backbone
 from worker.training.backbones.flux import FlowOptions, Flux
+from worker.training.backbones.parts import (
+    UNLOADABLE,
+    Places,
+    check_class,
+    check_scheduler,
+    check_tokenizer,
+    load_part,
+    refuse_pointers,
+)
 from worker.training.backbones.sd15 import SD15
 from worker.training.backbones.sdxl import SDXL
 from worker.training.config import Model
@@ -20,7 +29,6 @@ from worker.training.failures import InvalidConfig
 KINDS: dict[str, type[SD15 | SDXL | Flux]] = {
     kind.pipeline_class.__name__: kind for kind in (SD15, SDXL, Flux)
 }
-WEIGHTS_STEMS = {"diffusers": "diffusion_pytorch_model", "transformers": "model"}
 
 
 def load_backbone(
@@ -40,8 +48,9 @@ def load_backbone(
             f"model.path: {model.path} is a {index.get('_class_name')}; Morelli trains "
             f"{', '.join(KINDS)}"
         )
-    _check_complete(folder, index, kind, model)
-    return make_backbone(_load_pipeline(folder, kind, model, dtype), flow, device, dtype)
+    places = Places(folder, model.variant, model.path)
+    _check_complete(places, index, kind, model)
+    return make_backbone(_load_pipeline(places, index, kind, dtype), flow, device, dtype)
 
 
 def make_backbone(
@@ -79,6 +88,7 @@ def _find_folder(model: Model) -> Path:
 
 def _read_index(folder: Path, model: Model) -> dict[str, Any]:
     path = folder / "model_index.json"
+    refuse_pointers([path])
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -94,53 +104,36 @@ def _read_index(folder: Path, model: Model) -> dict[str, Any]:
 
 
 def _check_complete(
-    folder: Path, index: dict[str, Any], kind: type[SD15 | SDXL | Flux], model: Model
+    places: Places, index: dict[str, Any], kind: type[SD15 | SDXL | Flux], model: Model
 ) -> None:
     """Name the files that a download left out, before a loader fails on the first of them."""
     tokenizers = [name.replace("text_encoder", "tokenizer") for name in kind.text_parts]
-    missing = [f"{name}/" for name in (*tokenizers, "scheduler") if not (folder / name).is_dir()]
-    for name in (kind.network_name, "vae", *kind.text_parts):
-        library = (index.get(name) or [None])[0]
-        stem = WEIGHTS_STEMS.get(str(library), WEIGHTS_STEMS["diffusers"])
-        missing += [f"{name}/{file}" for file in _missing_files(folder / name, stem, model.variant)]
-    if not missing:
-        return
-    raise InvalidConfig(
-        f"model.path: {model.path} is not complete: {', '.join(missing)} missing"
-        f"{_variant_hint(folder / kind.network_name, model)}. {_how_to_get(model)}"
+    folder = places.folder
+    missing = [f"{name}/" for name in tokenizers if not (folder / name).is_dir()]
+    if not (folder / "scheduler" / "scheduler_config.json").is_file():
+        missing.append("scheduler/scheduler_config.json")
+    hints = set()
+    for name in kind.part_classes:
+        library = library_of(kind, name)
+        missing += places.missing(name, library)
+        hints |= places.hints(name, library)
+    if missing:
+        hint = f" ({'; '.join(sorted(hints))})" if hints else ""
+        raise InvalidConfig(
+            f"model.path: {model.path} is not complete: {', '.join(missing)} missing{hint}. "
+            f"{_how_to_get(model)}"
+        )
+    refuse_pointers(
+        path for name in (*tokenizers, "scheduler") for path in (folder / name).iterdir()
     )
+    for name, classes in kind.part_classes.items():
+        check_class(places, index, name, classes)
+    check_scheduler(places, is_flow=issubclass(kind, Flux))
 
 
-def _missing_files(place: Path, stem: str, variant: str | None) -> list[str]:
-    """Which of a network's files are not there: its config, and its weights whole or in shards."""
-    missing = [] if (place / "config.json").is_file() else ["config.json"]
-    # diffusers falls back on the plain files where a part has none of the variant.
-    for dot in [f".{variant}", ""] if variant else [""]:
-        index = place / f"{stem}.safetensors.index{dot}.json"
-        if (place / f"{stem}{dot}.safetensors").is_file():
-            return missing
-        if index.is_file():
-            return missing + [name for name in _shards(index) if not (place / name).is_file()]
-    return [*missing, f"{stem}{f'.{variant}' if variant else ''}.safetensors"]
-
-
-def _shards(index: Path) -> list[str]:
-    try:
-        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidConfig(f"model.path: {index} is not an index of weights: {error!r}") from error
-
-
-def _variant_hint(place: Path, model: Model) -> str:
-    found = sorted(
-        {
-            path.name.split(".")[1].split("-")[0]
-            for path in place.glob("diffusion_pytorch_model.*.safetensors")
-        }
-    )
-    if model.variant or not found:
-        return ""
-    return f" (there are weights of the variant {found[0]}: set model.variant to use them)"
+def library_of(kind: type[SD15 | SDXL | Flux], name: str) -> str:
+    """Which library a part is of."""
+    return "transformers" if name in kind.text_parts else "diffusers"
 
 
 def _how_to_get(model: Model) -> str:
@@ -151,17 +144,22 @@ def _how_to_get(model: Model) -> str:
 
 
 def _load_pipeline(
-    folder: Path, kind: type[SD15 | SDXL | Flux], model: Model, dtype: torch.dtype
+    places: Places, index: dict[str, Any], kind: type[SD15 | SDXL | Flux], dtype: torch.dtype
 ) -> Any:
+    """Each part by itself, so that each can be asked what it was loaded from, and then the whole."""
+    parts: dict[str, Any] = {}
+    for name, classes in kind.part_classes.items():
+        part_class = next(each for each in classes if each.__name__ == index[name][1])
+        precision = torch.float32 if name == "vae" else dtype
+        parts[name] = load_part(places, name, part_class, library_of(kind, name), precision)
     try:
-        return kind.pipeline_class.from_pretrained(
-            folder,
-            variant=model.variant,
-            dtype={"vae": torch.float32, "default": dtype},
-            local_files_only=True,
-            use_safetensors=True,
-            **kind.unused_parts,
+        pipeline = kind.pipeline_class.from_pretrained(
+            places.folder, local_files_only=True, **parts, **kind.unused_parts
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise InvalidConfig(f"model.path: {model.path} cannot be loaded: {reason}") from error
+    except UNLOADABLE as error:
+        reason = " ".join(str(error).split())[:600]
+        raise InvalidConfig(f"model.path: {places.shown} cannot be loaded: {reason}") from error
+    for name in kind.text_parts:
+        tokenizer = name.replace("text_encoder", "tokenizer")
+        check_tokenizer(places.shown, tokenizer, getattr(pipeline, tokenizer), parts[name])
+    return pipeline

@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from worker.training.backbones.parts import not_finite
 from worker.training.backbones.weights import base_weights, open_to_readers
 from worker.training.failures import InvalidConfig
 
@@ -52,4 +53,6 @@ def read_network(folder: Path, network: Any) -> dict[str, Tensor]:
             f"{path}: does not fit this model: {odd} is {found.get(odd, 'missing')} there and "
             f"{expected.get(odd, 'missing')} here"
         )
+    if odd_ones := not_finite(weights):
+        raise InvalidConfig(f"{path}: holds values that are not finite: {odd_ones[0]}")
     return weights

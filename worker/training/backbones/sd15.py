@@ -3,12 +3,15 @@
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from torch import Tensor, nn
+from transformers import CLIPTextModel
 
 from worker.training.backbones import Chunk, ChunkEncoding, Family, Text
+from worker.training.backbones.parts import refuse_other_width
 from worker.training.backbones.text_windows import clip_windows
 from worker.training.backbones.unets import UNetBackbone
+from worker.training.failures import InvalidConfig
 
 
 class SD15(UNetBackbone):
@@ -17,12 +20,31 @@ class SD15(UNetBackbone):
     family: Family = "sd15"
     pipeline_class = StableDiffusionPipeline
     text_parts = ("text_encoder",)
+    part_classes = {
+        "unet": (UNet2DConditionModel,),
+        "vae": (AutoencoderKL,),
+        "text_encoder": (CLIPTextModel,),
+    }
     unused_parts = {
         "safety_checker": None,
         "feature_extractor": None,
         "image_encoder": None,
         "requires_safety_checker": False,
     }
+
+    def _check_widths(self, pipeline: Any) -> None:
+        unet = pipeline.unet.config
+        refuse_other_width(
+            "text_encoder",
+            pipeline.text_encoder.config.hidden_size,
+            "unet",
+            unet.cross_attention_dim,
+        )
+        if unet.addition_embed_type is not None or unet.class_embed_type is not None:
+            raise InvalidConfig(
+                "model.path: the unet of this StableDiffusionPipeline wants more than latents and text, as "
+                "SDXL's does; put the unet of the encoder's model there"
+            )
 
     def split_prompt(self, prompt: str) -> tuple[Chunk, ...]:
         """Cut a prompt into windows of 75 tokens with start, end and padding."""

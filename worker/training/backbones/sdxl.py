@@ -3,12 +3,15 @@
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionXLPipeline
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
 from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from worker.training.backbones import Chunk, ChunkEncoding, Family, Text
+from worker.training.backbones.parts import refuse_other_width
 from worker.training.backbones.text_windows import clip_windows
 from worker.training.backbones.unets import UNetBackbone
+from worker.training.failures import InvalidConfig
 
 
 class SDXL(UNetBackbone):
@@ -17,7 +20,32 @@ class SDXL(UNetBackbone):
     family: Family = "sdxl"
     pipeline_class = StableDiffusionXLPipeline
     text_parts = ("text_encoder", "text_encoder_2")
+    part_classes = {
+        "unet": (UNet2DConditionModel,),
+        "vae": (AutoencoderKL,),
+        "text_encoder": (CLIPTextModel, CLIPTextModelWithProjection),
+        "text_encoder_2": (CLIPTextModelWithProjection,),
+    }
     unused_parts = {"image_encoder": None, "feature_extractor": None, "add_watermarker": False}
+
+    def _check_widths(self, pipeline: Any) -> None:
+        unet = pipeline.unet.config
+        encoders = [pipeline.text_encoder.config, pipeline.text_encoder_2.config]
+        widths = sum(each.hidden_size for each in encoders)
+        refuse_other_width(
+            "text_encoder and text_encoder_2 together", widths, "unet", unet.cross_attention_dim
+        )
+        if unet.addition_embed_type != "text_time":
+            raise InvalidConfig(
+                "model.path: the unet of this StableDiffusionXLPipeline does not take SDXL's sizes "
+                f"(addition_embed_type is {unet.addition_embed_type}); put the unet of the encoders' model there"
+            )
+        refuse_other_width(
+            "text_encoder_2 with six sizes",
+            encoders[1].projection_dim + 6 * unet.addition_time_embed_dim,
+            "unet (projection_class_embeddings_input_dim)",
+            unet.projection_class_embeddings_input_dim,
+        )
 
     def split_prompt(self, prompt: str) -> tuple[Chunk, ...]:
         """Cut a prompt into windows of 75 tokens with start, end and padding."""
