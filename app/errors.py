@@ -1,5 +1,7 @@
 """Errors a person can cause. Verbs raise them; `app.web.errors` shows them in one place."""
 
+import errno
+
 from method.items import EndsTheWhole
 
 
@@ -93,7 +95,26 @@ class TooBusy(Unavailable):
     retry_after = 2
 
 
-class DiskFull(AppError):
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error of the system, or of a store that only repeats its words, says that no room is left."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno in FULL
+    return any(f"os error {each}" in str(error) for each in FULL)
+
+
+def disk_full(what: str) -> "DiskFull":
+    """The error of a full disk, `what` being the part that could not be written."""
+    return DiskFull(
+        f"{what} could not be written: the disk is full.",
+        hint="Nothing was changed. Whoever runs this installation has to make room; `/readyz` says so too.",
+    )
+
+
+class DiskFull(Unavailable):
     """There is no room left for what was to be kept; nothing was changed."""
 
     status = 507
+    retry_after = 60

@@ -1,18 +1,27 @@
 """Is the process alive, and is what it needs there. Open to anyone, with no detail for strangers."""
 
+import os
+import shutil
+import tempfile
+
 import redis
 from fastapi import APIRouter
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from app import migrations
 from app.accounts.access import Public
 from app.database import engine
-from app.errors import AppError
+from app.errors import AppError, is_disk_full
 from app.settings import settings
+from app.web.turns import Turns
 
 router = APIRouter(tags=["health"])
+TRIED_BYTES = 64 * 1024
+LEAST_FREE = 16 * 1024**2
+_looks = Turns(1, 200)
 
 
 @router.get("/healthz", dependencies=[Public])
@@ -47,12 +56,37 @@ def _redis() -> str:
     return "ok"
 
 
-@router.get("/readyz", dependencies=[Public])
-def readyz() -> JSONResponse:
-    """Database, migrations and Redis. Without Redis work goes on, slower: `degraded`, not down."""
+def _disk() -> str:
+    """Whether something can be written where everything is kept; tried out, because quotas are not seen."""
+    home = settings().home
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home, prefix=".ready-") as file:
+            file.write(bytes(TRIED_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        return "ok" if shutil.disk_usage(home).free > LEAST_FREE else "full"
+    except OSError as error:
+        return "full" if is_disk_full(error) else "not writable"
+
+
+def _look() -> JSONResponse:
     database, at = _database()
-    broker = _redis()
-    ready = database == "ok" and at == "ok"
+    broker, disk = _redis(), _disk()
+    ready = database == at == disk == "ok"
     status = "ok" if ready and broker == "ok" else "degraded" if ready else "unavailable"
-    body = {"status": status, "database": database, "migrations": at, "redis": broker}
+    body = {"status": status, "database": database, "migrations": at, "redis": broker, "disk": disk}
     return JSONResponse(body, 200 if ready else 503)
+
+
+@router.get("/readyz", dependencies=[Public])
+async def readyz() -> JSONResponse:
+    """Database, migrations, Redis and room on the disk. Without Redis work goes on, slower: `degraded`.
+
+    One look at a time: whoever asks it often holds up those who ask it, and no one else.
+    """
+    await _looks.enter()
+    try:
+        return await run_in_threadpool(_look)
+    finally:
+        _looks.leave()

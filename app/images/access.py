@@ -76,6 +76,7 @@ async def uploaded_files(request: Request, project: LeadProject, db: Db) -> Asyn
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
         raise too_large(limit)
+    await run_in_threadpool(uploads.refuse_without_room, int(declared) if declared.isdigit() else 0)
     token = uploads.new_token()
     try:
         names, wishes = await _receive(request, db, token, limit)

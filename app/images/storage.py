@@ -13,7 +13,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
-from app.errors import Invalid, NotFound, Unavailable
+from app.errors import Invalid, NotFound, Unavailable, disk_full, is_disk_full
 from app.settings import settings
 
 KINDS = {
@@ -87,7 +87,7 @@ def forget_store() -> None:
 def put(key: str, data: bytes) -> None:
     """Keep bytes under a key. Whoever reads sees the whole object or none (temporary name, rename).
 
-    Raises Unavailable where the store does not answer or is full.
+    Raises Unavailable where the store does not answer, DiskFull where it is full.
     """
     store = _store()
     try:
@@ -95,6 +95,8 @@ def put(key: str, data: bytes) -> None:
         if isinstance(store, LocalStore):
             _make_durable(Path(str(store.prefix)) / key)
     except (BaseError, OSError) as error:
+        if is_disk_full(error):
+            raise disk_full("The image") from error
         raise _unavailable("kept") from error
 
 

@@ -6,11 +6,13 @@ import shutil
 import time
 from pathlib import Path
 
-from app.errors import Invalid
+from app.errors import Invalid, disk_full
 from app.settings import settings
 
 KEEP_SECONDS = 7 * 24 * 3600
 NAMES = "names.json"
+# The database and everything else go on writing beside an upload.
+ROOM_TO_WORK = 16 * 1024**2
 
 
 def new_token() -> str:
@@ -35,6 +37,13 @@ def make_upload_folder(token: str) -> Path:
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def refuse_without_room(num_bytes: int) -> None:
+    """Raise DiskFull where so many bytes would not fit, before the first of them is sent."""
+    home = settings().home
+    if home.is_dir() and shutil.disk_usage(home).free < num_bytes + ROOM_TO_WORK:
+        raise disk_full("The upload")
 
 
 def write_names(folder: Path, names: list[str]) -> None:

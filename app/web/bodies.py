@@ -27,9 +27,11 @@ from app.errors import (
     NotUnderstood,
     TooLarge,
     TooSlow,
+    disk_full,
+    is_disk_full,
 )
 from app.web.errors import show_error
-from app.web.outages import disk_full, explain_outage
+from app.web.outages import explain_outage
 from app.web.turns import Turn, Turns
 
 KIB, MIB = 1024, 1024 * 1024
@@ -211,7 +213,9 @@ class Bodies:
                 else:
                     await run_in_threadpool(kept.write, message.get("body", b""))
         except OSError as error:
-            raise disk_full("What was sent") from error
+            if is_disk_full(error):
+                raise disk_full("What was sent") from error
+            raise
         finally:
             place.end()
 

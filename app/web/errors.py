@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from app.errors import AppError, Invalid, NotSignedIn
+from app.errors import AppError, Invalid, NotSignedIn, disk_full, is_disk_full
 from app.web.answer import Answer
 from app.web.methods import allowed
 from app.web.outages import explain_outage
@@ -93,6 +93,12 @@ def _headers_of(request: Request, error: HTTPException) -> dict[str, str]:
     return headers
 
 
+def _on_gone(_: Request, error: Exception) -> Response:
+    # Who left a page while it was sending is not there to read this; it is no fault of ours.
+    log.debug("a client went away: %s", type(error).__name__)
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
+
+
 def install_error_pages(app: FastAPI) -> None:
     """Tell the application how to show errors."""
 
@@ -132,10 +138,12 @@ def install_error_pages(app: FastAPI) -> None:
         assert isinstance(error, SQLAlchemyError)
         return show_error(request, explain_outage(error))
 
-    def on_gone(_: Request, error: Exception) -> Response:
-        # Who left a page while it was sending is not there to read this; it is no fault of ours.
-        log.debug("a client went away: %s", type(error).__name__)
-        return Response(status_code=HTTPStatus.BAD_REQUEST)
+    def on_system(request: Request, error: Exception) -> Response:
+        if is_disk_full(error):
+            log.error("the disk is full")
+            return show_error(request, disk_full("What was to be kept"))
+        log.error("the system refused something", exc_info=error)
+        return on_anything(request, error)
 
     def on_anything(request: Request, error: Exception) -> Response:
         reference = secrets.token_hex(4)
@@ -158,5 +166,6 @@ def install_error_pages(app: FastAPI) -> None:
         app.add_exception_handler(refusal, on_data_error)
     for outage in (OperationalError, InterfaceError, InternalError, PoolTimeout):
         app.add_exception_handler(outage, on_outage)
-    app.add_exception_handler(ClientDisconnect, on_gone)
+    app.add_exception_handler(OSError, on_system)
+    app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(Exception, on_anything)

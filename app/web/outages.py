@@ -3,7 +3,7 @@
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.errors import AppError, DiskFull, TooBusy, Unavailable
+from app.errors import AppError, TooBusy, Unavailable, disk_full
 
 NO_ROOM = "53100"
 TOO_MANY = {"53300", "53200", "53000"}
@@ -25,12 +25,4 @@ def explain_outage(error: SQLAlchemyError) -> AppError:
         "The database did not answer.",
         hint="Try again in a moment. If you were saving, it may or may not have been saved; "
         "sending the same action again is harmless.",
-    )
-
-
-def disk_full(what: str) -> DiskFull:
-    """The error of a full disk, `what` being the part that could not write."""
-    return DiskFull(
-        f"{what} could not be written: the disk is full.",
-        hint="Nothing was changed. Whoever runs this installation has to make room; `/readyz` says so too.",
     )

@@ -34,7 +34,7 @@ def test_alive_and_ready(api: TestClient) -> None:
     ready = api.get("/readyz")
     assert (ready.status_code, ready.json()) == (
         200,
-        {"status": "ok", "database": "ok", "migrations": "ok", "redis": "ok"},
+        {"status": "ok", "database": "ok", "migrations": "ok", "redis": "ok", "disk": "ok"},
     )
 
 
@@ -60,6 +60,7 @@ def test_without_a_database_it_is_alive_and_not_ready(
         "database": "down",
         "migrations": "unknown",
         "redis": "ok",
+        "disk": "ok",
     }
     assert api.get("/healthz").status_code == 200
 
