@@ -5,6 +5,7 @@ weights loaded as anyone would load them, asked with what samples.jsonl and the 
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -71,6 +72,8 @@ CASES = {
 ADAPTERS = [name for name, case in CASES.items() if case.mode == "lora"]
 KOHYA = [name for name in ADAPTERS if name not in ("flux", "sdxl in bf16")]
 """diffusers reads the single blocks of a kohya file at FLUX's own width alone, 3072; the tiny one has 48."""
+
+KERNELS = ("MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA")
 
 # What a stranger would write. Nothing of Morelli's is imported, and nothing can be: it runs elsewhere.
 LOADING = """
@@ -255,11 +258,13 @@ def _files(config: Config, way: str) -> dict[str, Any]:
 
 
 def _in_a_fresh_process(code: str, said: Any, folder: Path) -> None:
+    # To the last bit is with the same kernels: those that the run was told to take.
+    kernels = {name: os.environ[name] for name in KERNELS if name in os.environ}
     done = subprocess.run(
         [sys.executable, "-c", code],
         input=json.dumps(said),
         cwd=folder,  # not the repository's root, so that nothing of it can be imported by accident
-        env={"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        env={"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"} | kernels,
         capture_output=True,
         text=True,
         check=False,
