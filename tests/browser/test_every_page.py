@@ -8,9 +8,10 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import pytest
+from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import APIRequestContext, Page
 
 from app.demo.painter import paint
@@ -50,7 +51,10 @@ NO_PAGES = {
 }
 STRANGERS = {"show_sign_in", "show_invitation"}
 PARTICIPANTS = {"show_seat", "show_image_to_judge", "show_judging_end"}
-WIDTHS = (1280, 820)
+WIDTHS = (1280, 820, 390)
+
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+AXE = AXE_FILE_PATH.read_text(encoding="utf-8")
 
 FAULTS_OF_PAGE = """() => {
   const faults = [];
@@ -272,11 +276,26 @@ def inspect(window: Window, name: str, address: str) -> list[str]:
     if answer is None or answer.status != 200 or "html" not in answer.headers["content-type"]:
         return [f"answers {answer and answer.status}"]
     faults = [*page.evaluate(FAULTS_OF_PAGE), *try_keys(page)]
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme)
+        faults += [f"{theme}: {each}" for each in find_barriers(page)]
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 720})
         faults.append(page.evaluate(OVERFLOW))
         window.look(f"{name}-{width}")
     return [each for each in faults if each]
+
+
+def find_barriers(page: Page) -> list[str]:
+    """What axe finds that keeps people out, and where. A clean page is no proof that nothing does."""
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")
+    return [
+        f"{each['impact']} {each['id']}: {node['target']} {node['html'][:90]}"
+        for each in found["violations"]
+        if each["impact"] in ("serious", "critical")
+        for node in each["nodes"][:4]
+    ]
 
 
 def try_keys(page: Page) -> list[str]:
@@ -308,4 +327,5 @@ def test_every_page(house: House, open_one: Callable[[], Window]) -> None:
     lead.expect_status(r"^404 GET .*/projects/nowhere")
     lead.page.goto("/projects/nowhere")
     faults["404"] = [*lead.page.evaluate(FAULTS_OF_PAGE), *filter(None, try_keys(lead.page))]
-    assert not {name: found for name, found in faults.items() if found}
+    if told := "\n".join(f"{name}: {each}" for name, found in faults.items() for each in found):
+        pytest.fail(told, pytrace=False)

@@ -69,7 +69,7 @@ def test_what_is_found_is_seen(house: House, open_one: Callable[[], Window]) -> 
     page.keyboard.type("EDGÉ")
     expect(page.locator("#filter-count")).to_have_text("4 found")
     found = page.locator(
-        "#tree li.match > .node > a.names, #tree li.match > details > summary a.names"
+        "#tree li.match > .node > a.names, #tree li.match > .line a.names"
     )
     assert found.count() == 4
     for line in found.all():

@@ -189,8 +189,8 @@ def write_criteria(loop: Loop) -> None:
     follow(page, page.get_by_role("button", name="Begin with these"))
     expect(page.get_by_text("7 root dimensions")).to_be_visible()
     expect(page.get_by_text("246 attribute pairs")).to_be_visible()
-    expect(page.locator("#tree li.level-1 > details > summary .counts")).to_have_count(7)
-    counts = page.locator("#tree li.level-1 > details > summary .counts").all_inner_texts()
+    expect(page.locator("#tree li.level-1 > .line .counts")).to_have_count(7)
+    counts = page.locator("#tree li.level-1 > .line .counts").all_inner_texts()
     assert sum(int(each.split()[0]) for each in counts) == 246
 
     # Renamed in place, by keyboard: Enter opens the name, Enter saves it.

@@ -7,7 +7,7 @@ import { isUnsaved, mayLeave } from "./unsaved.js";
 
 const tree = document.getElementById("tree");
 
-const linkOf = (item) => item.querySelector(":scope > details > summary a.names, :scope > .node > a.names");
+const linkOf = (item) => item.querySelector(":scope > .line > .node > a.names, :scope > .node > a.names");
 const itemOf = (link) => link.closest("li");
 const isShown = (link) => link.checkVisibility();
 const lines = () => [...tree.querySelectorAll("a.names")].filter(isShown);
@@ -266,6 +266,12 @@ const start = () => {
   tree.addEventListener("focusin", (event) => {
     const link = event.target.closest("a.names");
     if (link) setCurrent(link, { focus: false });
+  });
+  tree.addEventListener("click", (event) => {
+    const line = event.target.closest(".line");
+    if (!line || event.target.closest("a, button, form")) return;
+    const details = line.parentElement.querySelector(":scope > details");
+    details.open = !details.open;
   });
   tree.addEventListener("dblclick", (event) => {
     const link = event.target.closest("a.names");

@@ -433,7 +433,7 @@ export const makeCurves = (root, { onView, onStep }) => {
     const names = Object.entries(panel.of);
     panel.toggles = new Map(names.length > 1 ? names.map(([name, label]) => [name, makeToggle(name, label)]) : []);
     panel.values = make("div", { className: "values" });
-    panel.holder = make("div", { className: "plot", role: "img" });
+    panel.holder = make("div", { className: "plot", role: "img", ariaLabel: `${panel.title}: curves by step; the values stand above` });
     const hint = make("p", { className: "panel-hint muted small", textContent: panel.hint ?? "" });
     panel.figure = make("figure", { className: "panel", hidden: true }, make("figcaption", {}, title, ...panel.toggles.values(), ...(panel.log ? [makeLog(panel)] : [])), hint, panel.values, panel.holder);
     root.append(panel.figure);
