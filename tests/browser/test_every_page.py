@@ -94,7 +94,10 @@ FAULTS_OF_PAGE = """() => {
 }"""
 OVERFLOW = """() => {
   const { scrollWidth, clientWidth } = document.documentElement;
-  return scrollWidth > clientWidth ? `${scrollWidth} wide in a window of ${clientWidth}` : "";
+  if (scrollWidth <= clientWidth) return "";
+  const over = [...document.querySelectorAll("main *")].filter((each) => each.getBoundingClientRect().right > clientWidth + 1);
+  const name = (each) => `${each.tagName}.${each.className} ${each.textContent.trim().slice(0, 30)}`;
+  return `${scrollWidth} wide in a window of ${clientWidth}: ${over.slice(0, 6).map(name).join("; ")}`;
 }"""
 FOCUS = """() => {
   const at = document.activeElement;

@@ -68,9 +68,7 @@ def test_what_is_found_is_seen(house: House, open_one: Callable[[], Window]) -> 
     page.keyboard.press("/")
     page.keyboard.type("EDGÉ")
     expect(page.locator("#filter-count")).to_have_text("4 found")
-    found = page.locator(
-        "#tree li.match > .node > a.names, #tree li.match > .line a.names"
-    )
+    found = page.locator("#tree li.match > .node > a.names, #tree li.match > .line a.names")
     assert found.count() == 4
     for line in found.all():
         assert line.is_visible()
