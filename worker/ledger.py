@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from app.database import Json, unit_of_work
-from app.errors import AppError
+from app.errors import AppError, Unavailable
 from app.jobs import claiming
 from app.jobs.claiming import LEASE, Fenced
 from app.jobs.queueing import ring
@@ -254,6 +254,8 @@ def _do(work: Work, kind: str, handlers: dict[str, Handler]) -> None:
     except JobFailed as failed:
         log.warning("job %s failed: %s", work.job_id, failed.message)
         _fail(work, failed.kind, failed.message, again=failed.again)
+    except Unavailable as error:
+        _fail(work, "infrastructure", error.message, again=True)
     except AppError as error:
         _fail(work, "user_config", f"{error.message} {error.hint or ''}".strip(), again=False)
     except SQLAlchemyError as error:

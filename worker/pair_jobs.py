@@ -71,7 +71,9 @@ def run(work: Work) -> Json:
         # Whatever stopped the work leaves nothing but generated images, which a rerun takes up.
         shutil.rmtree(making, ignore_errors=True)
     shutil.rmtree(images, ignore_errors=True)
-    return {"sha256": manifest["sha256"], **manifest["counts"]}
+    named = manifest.get("problems", [])
+    problems = {"problems": [{"name": "", "reason": each} for each in named]} if named else {}
+    return {"sha256": manifest["sha256"], **manifest["counts"], **problems}
 
 
 # Generating ---------------------------------------------------------------------------------------

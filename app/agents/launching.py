@@ -122,6 +122,12 @@ def find_problems(
     ).all()
 
 
+def count_problems(db: Session, run: AgentRun) -> int:
+    """How many images a run could not label."""
+    query = select(func.count()).where(AgentRunProblem.agent_run_id == run.id)
+    return db.scalar(query) or 0
+
+
 def find_outcome(db: Session, run: AgentRun) -> Sequence[tuple[int, str, str, int]]:
     """What became of a run's labels: (node id, polarity, state, count)."""
     return db.execute(

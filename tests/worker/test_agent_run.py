@@ -1,6 +1,7 @@
 """Agent runs through the ledger: proposals with evidence, resumed without doubling."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def test_a_doubled_message_does_nothing(gallery: Gallery) -> None:
     assert len(gallery.labels()) == before
 
 
-@pytest.mark.parametrize("error", [Killed(), RuntimeError("the agent broke")])
+@pytest.mark.parametrize("error", [Killed(), OSError(28, "No space left on device")])
 def test_goes_on_after_a_stop_in_the_middle_and_doubles_nothing(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
@@ -186,6 +187,47 @@ def test_a_damaged_picture_is_reported_with_the_reason(gallery: Gallery) -> None
     assert image.id == gallery.images[0].id
     assert problem.reason
     assert (job.state, run.images) == ("succeeded", 5)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RecursionError(), KeyError("x"), OSError(5000, "odd")]
+)
+def test_whatever_one_image_does_it_is_named_and_the_others_are_labelled(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    real, bad = keeping.read_shown, gallery.images[2]
+
+    def read(kind: str, sha256: str) -> bytes:
+        if sha256 == bad.sha256:
+            raise error
+        return real(kind, sha256)
+
+    monkeypatch.setattr(keeping, "read_shown", read)
+    run, job = gallery.launch()
+    gallery.work(job)
+    assert (job.state, run.images) == ("succeeded", 5)
+    assert job.result is not None and job.result["failed"] == 1
+    assert job.result["problems"][0]["name"] == bad.name
+    assert {each.image_id for each in gallery.labels()} == {
+        image.id for image in gallery.images if image.id != bad.id
+    }
+
+
+def test_a_label_that_makes_no_sense_costs_its_image_alone(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, seen = measured.label_image, iter(range(100))
+
+    def look(picture: Pictures.Image, *more: Any) -> list[measured.Finding]:
+        found = real(picture, *more)
+        return [replace(found[0], value=float("nan"))] if next(seen) == 1 else found
+
+    monkeypatch.setattr(measured, "label_image", look)
+    run, job = gallery.launch()
+    gallery.work(job)
+    assert (job.state, run.images) == ("succeeded", 5)
+    assert job.result is not None and job.result["failed"] == 1
+    assert len({each.image_id for each in gallery.labels()}) == 4
 
 
 def test_a_lost_display_is_made_anew_from_the_original(gallery: Gallery) -> None:

@@ -6,7 +6,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from method.items import Failed, Failures, attempt
 from taxonomy.tree import POLARITIES, Criteria, Polarity
 from worker.agents.measured import VERSION, label_image
 from worker.agents.rules import RULES, ties_of
@@ -30,6 +31,7 @@ from worker.evaluation.counting import (
 from worker.evaluation.generating import Generated, generate, load_models, sampling_of
 from worker.evaluation.reading import (
     CannotEvaluate,
+    Case,
     FinishedRun,
     choose_cases,
     doubts_about_prompts,
@@ -69,15 +71,18 @@ def evaluate(
         negative = Path(run.config.samples.negative)
     judged = _judged_pairs(run.criteria)
     cases = choose_cases(run.dataset, num_prompts, seed)
-    with _place(folder / "evaluation", f"{seed}-{len(cases)}") as place:
+    name = f"{seed}-{len(cases)}"
+    with _place(folder / "evaluation", name) as place:
         say("Loading the model.")
         models = load_models(run, negative)
         images = generate(models, run.config, cases, place, say)
         say(f"Judging {len(images)} images.")
-        found = judge(place, images, run.criteria, judged)
+        found, kept, failures = judge(place, images, run.criteria, judged)
+        cases, images = _only(kept, cases, images)
         doubts = [
             *doubts_about_prompts(run, cases, num_prompts),
             *models.doubts,
+            *([f"Left out: {failures.sentence('images')}"] if failures.number else []),
             *([JUDGE_TAUGHT] if run.config.objective.kind == "spo" else []),
             *_doubts_about_size(models.identity["weights"], len(cases)),
         ]
@@ -106,21 +111,51 @@ def evaluate(
         replace_file(place / "results.json", json.dumps(results, indent=1, ensure_ascii=False))
         for path in (*place.iterdir(), place):
             sync(path)
-    return folder / "evaluation" / f"{seed}-{len(cases)}" / "results.json"
+    return folder / "evaluation" / name / "results.json"
 
 
 def judge(
-    folder: Path, images: Sequence[Generated], criteria: Criteria, judged: Sequence[str]
-) -> Found:
-    """What the measured agent finds in the saved files, of the pairs in the criteria."""
-    ties = ties_of(criteria)
-    found: dict[str, list[frozenset[Label]]] = {}
-    for each in images:
+    folder: Path,
+    images: Sequence[Generated],
+    criteria: Criteria,
+    judged: Sequence[str],
+) -> tuple[Found, list[int], Failures]:
+    """What the measured agent finds in the saved files, of the pairs in the criteria; the prompts of
+    which all images could be judged; and the images that could not.
+
+    Their prompts are left out for all models, so that they are compared on the same ones. Raises
+    CannotEvaluate where none is left.
+    """
+    ties, failures = ties_of(criteria), Failures()
+
+    def labels(each: Generated) -> frozenset[Label]:
         with Image.open(folder / each.file) as image:
             findings = label_image(image, ties)
-        labels = frozenset((f.key, f.polarity) for f in findings if f.key in judged)
-        found.setdefault(each.model, []).append(labels)
-    return found
+        return frozenset((f.key, f.polarity) for f in findings if f.key in judged)
+
+    found: dict[str, dict[int, frozenset[Label]]] = {}
+    unread: set[int] = set()
+    for each in images:
+        seen = attempt(labels, each, lambda image: image.file)
+        if isinstance(seen, Failed):
+            failures.note(seen)
+            unread.add(each.index)
+        else:
+            found.setdefault(each.model, {})[each.index] = seen
+    kept = sorted({each.index for each in images} - unread)
+    if not kept:
+        raise CannotEvaluate(failures.sentence("images"))
+    return {m: [each[index] for index in kept] for m, each in found.items()}, kept, failures
+
+
+def _only(
+    kept: Sequence[int], cases: Sequence[Case], images: Sequence[Generated]
+) -> tuple[list[Case], list[Generated]]:
+    """These prompts and their images, numbered anew."""
+    numbers = {index: number for number, index in enumerate(kept)}
+    return [cases[index] for index in kept], [
+        replace(each, index=numbers[each.index]) for each in images if each.index in numbers
+    ]
 
 
 def score(

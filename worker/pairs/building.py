@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from method.items import NAMED
 from method.pictures import ImageRefused, TooManyPixels, decode
 from worker.datasets.folders import (
     canonical,
@@ -40,6 +42,11 @@ class CannotBuild(Ended):
 
 class BrokenImage(Exception):
     """A file that is no picture for training; the message says why."""
+
+    @property
+    def reason(self) -> str:
+        """The message, for the guard of items."""
+        return str(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +204,10 @@ def finish(
     dropped = {reason: number for reason, number in counts["dropped"].items() if number}
     assert counts["candidates"] == len(pairs) + sum(dropped.values())
     if not pairs:
-        raise CannotBuild(f"No pair came out of {counts['candidates']} candidates{_words(dropped)}")
+        first = f". {len(problems)} could not be used: {problems[0]}" if problems else ""
+        raise CannotBuild(
+            f"No pair came out of {counts['candidates']} candidates{_words(dropped)}{first}"
+        )
     used = {side.file for pair in pairs for side in (pair.winner, pair.loser)}
     images.keep_only(used)
     _write_lines(making, pairs)
@@ -215,12 +225,18 @@ def finish(
         "source": source,
         "made_from": dict(made_from),
         "counts": counts,
+        **({"problems": _without_folders(problems)} if problems else {}),
         "files": list_files(making),
     }
     manifest["sha256"] = hash_manifest(manifest)
     text = json.dumps(manifest, ensure_ascii=False, indent=1)
     write_file(making / "manifest.json", text.encode())
     return Built(out, str(manifest["sha256"]), counts, tuple(problems))
+
+
+def _without_folders(problems: Sequence[str]) -> list[str]:
+    """The first problems as a manifest may hold them: it travels, and folders of a machine do not."""
+    return [re.sub(r"(?<!\S)/\S*/", "", each) for each in problems[:NAMED]]
 
 
 def _write_lines(making: Path, pairs: Sequence[DecidedPair]) -> None:

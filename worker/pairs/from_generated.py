@@ -17,6 +17,7 @@ from typing import Any
 
 from PIL import Image
 
+from method.items import Failed, attempt
 from taxonomy.formats.json import read_json
 from taxonomy.tree import InvalidCriteria
 from worker.agents.measured import VERSION, label_image
@@ -35,9 +36,10 @@ from worker.pairs.building import (
     unfinished,
 )
 from worker.pairs.comparing import Counts, compare, describe
-from worker.pairs.reading import picture_path, read_content, read_rows
+from worker.pairs.reading import WrongRow, picture_path, read_content, read_rows
 
 INDEX = "index.jsonl"
+FIELDS: dict[str, type] = {"prompt": str, "seed": int, "file": str, "model": str}
 
 Generate = Callable[[str, int], Image.Image]
 """(prompt, seed) to a picture; the same ones give the same picture."""
@@ -177,7 +179,8 @@ def from_generated(
     index = images_folder / INDEX
     with unfinished(out, name) as making:
         images = Images(making / "images")
-        by_prompt, left_out = _judge_all(index, images, judge, say)
+        problems: list[str] = []
+        by_prompt, left_out = _judge_all(index, images, judge, problems, say)
         models = sorted({each.model for group in by_prompt.values() for each in group})
         dropped: Counter[str] = Counter()
         pairs = [
@@ -208,35 +211,47 @@ def from_generated(
                 "prompts": len(by_prompt),
                 "left_out": dict(left_out),
             },
+            problems=problems,
         )
 
 
 def _judge_all(
-    index: Path, images: Images, judge: Judge, say: Callable[[str], None]
+    index: Path, images: Images, judge: Judge, problems: list[str], say: Callable[[str], None]
 ) -> tuple[dict[str, list[Judged]], Counter[str]]:
-    """Every image of the index by prompt; of equal ones of a prompt the first is taken."""
+    """Every image of the index by prompt; of equal ones of a prompt the first is taken. What one line or
+    its image does is added to `problems`, and the others go on.
+    """
     by_prompt: defaultdict[str, dict[str, Judged]] = defaultdict(dict)
     left_out: Counter[str] = Counter()
     names: dict[str, str] = {}
-    for place, row in read_rows(index, {"prompt": str, "seed": int, "file": str, "model": str}):
+
+    def take(line: tuple[str, dict[str, Any]]) -> None:
+        place, row = line
         if row["file"] in names:
-            raise CannotBuild(f"{place}: {row['file']} stands in {names[row['file']]}, too")
+            raise WrongRow(place, f"{row['file']} stands in {names[row['file']]}, too")
         names[row["file"]] = place
         content = read_content(picture_path(index.parent, row["file"], place))
         try:
             file = images.add(content)
         except BrokenImage as error:
-            raise CannotBuild(f"{place}: {row['file']} cannot be used: {error}") from error
+            raise WrongRow(place, f"{row['file']} cannot be used: {error}") from error
         if file in by_prompt[row["prompt"]]:
             left_out["repeated_picture"] += 1
-            continue
+            return
         say(f"Judging image {len(names)}.")
         with Image.open(io.BytesIO(content)) as image:
             counts = Counts(*judge(image))
         # The file's own name is no id: another prompt's line may name the same content.
         side = Side(file.partition(".")[0], file)
         by_prompt[row["prompt"]][file] = Judged(side, row["seed"], row["model"], counts)
-    return {prompt: list(group.values()) for prompt, group in by_prompt.items()}, left_out
+
+    for line in read_rows(index, FIELDS, problems):
+        done = attempt(take, line, lambda each: each[0])
+        if isinstance(done, Failed):
+            problems.append(f"{done.name}: {done.reason}")
+    if problems:
+        left_out["wrong_line"] = len(problems)
+    return {prompt: list(group.values()) for prompt, group in by_prompt.items() if group}, left_out
 
 
 def _rank(

@@ -9,10 +9,21 @@ import json
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from worker.pairs.building import Built, CannotBuild, DecidedPair, Images, Side, finish, unfinished
+from method.items import Failures, attempt
+from worker.pairs.building import (
+    BrokenImage,
+    Built,
+    CannotBuild,
+    DecidedPair,
+    Images,
+    Side,
+    finish,
+    unfinished,
+)
 from worker.pairs.comparing import Counts, compare, describe
 from worker.pairs.nearest_prompts import MEASURE, find_nearest
 from worker.training.examples import SPLITS, Dataset, read_bytes, read_dataset
@@ -80,9 +91,15 @@ def from_labels(
     left_out["without_pair"] = sum(map(len, by_split.values())) - len(used)
     with unfinished(out, name) as making:
         images = Images(making / "images")
+        failures = Failures()
         pairs = [
-            _decided(split, each, images) for split, found in matches.items() for each in found
+            pair
+            for split, found in matches.items()
+            for pair in failures.kept(
+                attempt(partial(_decided, split, images), each, _names) for each in found
+            )
         ]
+        dropped["unreadable_picture"] += failures.number
         return finish(
             making,
             out,
@@ -97,6 +114,7 @@ def from_labels(
                 "dataset_images": len(dataset.examples),
                 "left_out": {reason: number for reason, number in left_out.items() if number},
             },
+            problems=[f"{each.name}: {each.reason}" for each in failures.named],
         )
 
 
@@ -274,7 +292,11 @@ def _read_known(folder: Path) -> dict[str, Facts]:
     }
 
 
-def _decided(split: str, found: Match, images: Images) -> DecidedPair:
+def _names(found: Match) -> str:
+    return f"the pair of {found.winner.path.name} and {found.loser.path.name}"
+
+
+def _decided(split: str, images: Images, found: Match) -> DecidedPair:
     winner, loser = found.winner, found.loser
     reason = describe(winner.counts, loser.counts)
     if found.similarity is not None:
@@ -287,9 +309,13 @@ def _decided(split: str, found: Match, images: Images) -> DecidedPair:
 
 
 def _copy(picture: Labelled, images: Images) -> Side:
-    content = read_bytes(picture.path)
+    name = picture.path.name
+    try:
+        content = read_bytes(picture.path)
+    except InvalidDataset as error:
+        raise BrokenImage(f"{name} cannot be read") from error
     if hashlib.sha256(content).hexdigest() != picture.sha256:
-        raise InvalidDataset(f"{picture.path}: its content is not what the dataset recorded")
+        raise BrokenImage(f"{name}: its content is not what the dataset recorded")
     file = f"{picture.sha256}{picture.path.suffix.lower()}"
     images.write(file, content)
     return Side(picture.image_id, file)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from method.items import Failed, attempt
 from worker.pairs.building import (
     BrokenImage,
     Built,
@@ -20,7 +21,7 @@ from worker.pairs.building import (
     finish,
     unfinished,
 )
-from worker.pairs.reading import picture_path, read_content, read_rows
+from worker.pairs.reading import WrongRow, picture_path, read_content, read_rows
 
 TIE = "tie"
 FIELDS = dict.fromkeys(("prompt", "image_a", "image_b", "choice", "participant"), str)
@@ -48,7 +49,8 @@ def from_study(
         raise CannotBuild("min_agreement is a share: 0 to 1")
     with unfinished(out, name) as making:
         images = Images(making / "images")
-        answers, sides = _collect(judgements, images_folder, images)
+        problems: list[str] = []
+        answers, sides = _collect(judgements, images_folder, images, problems)
         dropped: Counter[str] = Counter()
         pairs = [
             pair
@@ -74,18 +76,24 @@ def from_study(
                 "judgements": sum(len(each) for v in answers.values() for each in v.values()),
                 # Only how many: who they were is nothing that training needs.
                 "participants": len({who for voices in answers.values() for who in voices}),
+                **({"left_out": {"wrong_line": len(problems)}} if problems else {}),
             },
+            problems=problems,
         )
 
 
 def _collect(
-    judgements: Path, images_folder: Path, images: Images
+    judgements: Path, images_folder: Path, images: Images, problems: list[str]
 ) -> tuple[Answers, dict[str, Side]]:
-    """All answers, and the side of each file below images/ with the first name it had."""
+    """All answers, and the side of each file below images/ with the first name it had. What one
+    judgement does is added to `problems`, and the others go on.
+    """
     answers: Answers = defaultdict(lambda: defaultdict(list))
     files: dict[str, str] = {}
     sides: dict[str, Side] = {}
-    for place, row in read_rows(judgements, FIELDS):
+
+    def take(line: tuple[str, dict[str, Any]]) -> None:
+        place, row = line
         _check_row(row, place)
         for key in ("image_a", "image_b"):
             if row[key] not in files:
@@ -93,24 +101,29 @@ def _collect(
                 sides.setdefault(files[row[key]], Side(row[key], files[row[key]]))
         both = {"a": files[row["image_a"]], "b": files[row["image_b"]]}
         if both["a"] == both["b"]:
-            raise CannotBuild(f"{place}: image_a and image_b are the same picture")
+            raise WrongRow(place, "image_a and image_b are the same picture")
         question = (row["prompt"], min(both.values()), max(both.values()))
         answers[question][row["participant"]].append(both.get(row["choice"], TIE))
+
+    for line in read_rows(judgements, FIELDS, problems):
+        done = attempt(take, line, lambda each: each[0])
+        if isinstance(done, Failed):
+            problems.append(f"{done.name}: {done.reason}")
     return answers, sides
 
 
 def _check_row(row: dict[str, Any], place: str) -> None:
     if row["choice"] not in ("a", "b", TIE):
-        raise CannotBuild(f"{place}: choice is {row['choice']!r}; it must be a, b or tie")
+        raise WrongRow(place, f"choice is {row['choice']!r}; it must be a, b or tie")
     if not isinstance(row.get("dimension", ""), str):
-        raise CannotBuild(f"{place}: dimension must be text, or left out")
+        raise WrongRow(place, "dimension must be text, or left out")
 
 
 def _add(images: Images, folder: Path, name: str, place: str) -> str:
     try:
         return images.add(read_content(picture_path(folder, name, place)))
     except BrokenImage as error:
-        raise CannotBuild(f"{place}: {name} cannot be used: {error}") from error
+        raise WrongRow(place, f"{name} cannot be used: {error}") from error
 
 
 def _voice(chosen: list[str]) -> str:

@@ -15,7 +15,6 @@ from tests.worker.pairs.pictures import Painting, name_of, png, write_labelled
 from worker.datasets.folders import verify
 from worker.pairs.building import SPLITS, Built, CannotBuild
 from worker.pairs.from_labels import from_labels
-from worker.training.failures import InvalidDataset
 from worker.training.pairs import read_pairs
 
 PROMPTS = ("a red house", "a red boat", "the sea at night", "night", "!!", "")
@@ -245,9 +244,21 @@ def test_a_dataset_that_was_changed_gives_nothing(tmp_path: Path) -> None:
     made = [Painting(0, "a house", 0), Painting(1, "a house", 2)]
     dataset = write_labelled(tmp_path / "dataset", made)
     next(dataset.glob("train/*.png")).write_bytes(png(200))
-    with pytest.raises(InvalidDataset, match="not what the dataset recorded"):
+    with pytest.raises(CannotBuild, match="not what the dataset recorded"):
         from_labels(dataset, tmp_path / "pairs", name="houses")
     assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
+
+
+def test_a_picture_that_was_changed_is_named_and_the_other_pairs_stand(tmp_path: Path) -> None:
+    made = [Painting(0, "a house", 0), Painting(1, "a house", 2)]
+    made += [Painting(2, "a boat", 0), Painting(3, "a boat", 2)]
+    dataset = write_labelled(tmp_path / "dataset", made)
+    next(dataset.glob("train/*.png")).write_bytes(png(200))
+    built = from_labels(dataset, tmp_path / "pairs", name="houses")
+    assert built.counts["pairs"] == 1 and built.counts["dropped"] == {"unreadable_picture": 1}
+    (problem,) = built.problems
+    assert "not what the dataset recorded" in problem and str(tmp_path) not in problem
+    assert verify(built.folder) == []
 
 
 def test_no_difference_anywhere_is_an_error_with_the_counts(tmp_path: Path) -> None:

@@ -143,12 +143,17 @@ def test_participants_are_not_named_in_the_pair_dataset(images: Path) -> None:
         ({"image_b": "broken.png"}, "broken.png cannot be used: it is no JPEG, PNG or WebP"),
     ],
 )
-def test_a_wrong_line_is_named(images: Path, changes: dict[str, Any], message: str) -> None:
+def test_a_wrong_line_is_named_and_the_others_count(
+    images: Path, changes: dict[str, Any], message: str
+) -> None:
     (images / "broken.png").write_bytes(b"broken")
     (images / "copy.png").write_bytes(png(0))
-    found = refusal(images, [judgement("ann", "a"), judgement("bob", "a") | changes])
-    assert message in found
-    assert "judgements.jsonl, line 2" in found
+    built, found = build(images, [judgement("ann", "a"), judgement("bob", "a") | changes])
+    (problem,) = built.problems
+    assert message in problem and "judgements.jsonl, line 2" in problem
+    assert len(found) == 1 and built.counts["left_out"] == {"wrong_line": 1}
+    (images.parent / "pairs").rename(images.parent / "before")
+    assert message in refusal(images, [judgement("bob", "a") | changes])
 
 
 def test_nothing_to_learn_and_a_wrong_share_are_refused(images: Path) -> None:
