@@ -150,10 +150,10 @@ def judge(
 
 def _only(
     kept: Sequence[int], cases: Sequence[Case], images: Sequence[Generated]
-) -> tuple[list[Case], list[Generated]]:
+) -> tuple[tuple[Case, ...], list[Generated]]:
     """These prompts and their images, numbered anew."""
     numbers = {index: number for number, index in enumerate(kept)}
-    return [cases[index] for index in kept], [
+    return tuple(cases[index] for index in kept), [
         replace(each, index=numbers[each.index]) for each in images if each.index in numbers
     ]
 
