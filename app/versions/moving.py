@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import delete, func, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer, undefer
 
 from app.accounts.models import Person
 from app.criteria.models import CriteriaVersion, Node
@@ -139,14 +139,18 @@ def as_json(moved: Moved) -> dict[str, Any]:
 # Finding -------------------------------------------------------------------------------------
 
 
-def _texts(version: CriteriaVersion) -> Texts:
-    found = _known.get(version.sha256)
-    if found is None:
-        found = texts_of(version_criteria(version))
-        while len(_known) >= MAX_KNOWN:
-            _known.pop(next(iter(_known)), None)
-        _known[version.sha256] = found
-    return found
+def _texts(db: Session, versions: Sequence[CriteriaVersion]) -> list[Texts]:
+    """The texts of published versions, parsed once per process; contents are read in one query."""
+    known = {each.sha256: _known[each.sha256] for each in versions if each.sha256 in _known}
+    missing = [each.id for each in versions if each.sha256 not in known]
+    if missing:
+        whole = select(CriteriaVersion).where(CriteriaVersion.id.in_(missing))
+        for each in db.scalars(whole.options(undefer(CriteriaVersion.content))):
+            known[each.sha256] = texts_of(version_criteria(each))
+    while len(_known) + len(missing) > MAX_KNOWN and _known:
+        _known.pop(next(iter(_known)), None)
+    _known.update(known)
+    return [known[each.sha256] for each in versions]
 
 
 def _moved_since(db: Session, project: Project, now: Texts) -> dict[tuple[Side, Side], Moved]:
@@ -154,10 +158,11 @@ def _moved_since(db: Session, project: Project, now: Texts) -> dict[tuple[Side, 
         select(CriteriaVersion)
         .where(CriteriaVersion.project_id == project.id)
         .order_by(CriteriaVersion.number.desc())
+        .options(defer(CriteriaVersion.content))
     ).all()
     found: dict[tuple[Side, Side], Moved] = {}
-    for place, version in enumerate(versions):
-        for each in moved_texts(_texts(version), now):
+    for place, (version, texts) in enumerate(zip(versions, _texts(db, versions), strict=True)):
+        for each in moved_texts(texts, now):
             way = (each.source, each.target)
             if way in found:
                 known = found[way]
