@@ -30,11 +30,11 @@ pytestmark = [
 SLUG = "still-life"
 PAINTINGS = 6
 JOB_SECONDS = 180.0
-# What answers GET and is no page: files, pictures, streams, parts of pages, and the link that works once.
+# What answers GET and is no page: files, pictures, streams, parts of pages; the welcome is looked at before it is used up.
 NO_PAGES = {
     "healthz",
     "readyz",
-    "take_first_lead_link",
+    "show_welcome",
     "show_node_row",
     "export_criteria",
     "show_thumb",
@@ -49,7 +49,7 @@ NO_PAGES = {
     "download_adapter",
     "download_adapter_folder",
 }
-STRANGERS = {"show_sign_in", "show_invitation"}
+STRANGERS = {"show_sign_in", "show_invitation", "show_recovery"}
 PARTICIPANTS = {"show_seat", "show_image_to_judge", "show_judging_end"}
 WIDTHS = (1280, 820, 390)
 
@@ -231,6 +231,8 @@ def furnish(api: Api) -> dict[str, Any]:
     seat, unread = (each["link"].rsplit("/", 1)[1] for each in links["items"])
     api.ask("POST", f"/api/v1/audit/{seat}/consent")
     invitation = api.ask("POST", "invitations", data={"role": "expert"})
+    me = api.ask("GET", "people")["items"][0]["id"]
+    recovery = api.ask("POST", f"people/{me}/password-link")
     api.finish(run["job_id"])
     return {
         "project": SLUG,
@@ -245,6 +247,7 @@ def furnish(api: Api) -> dict[str, Any]:
         "position": 1,
         "run_id": {"show_agent_run": agent["id"], "": run["id"]},
         "token": {
+            "show_recovery": recovery["link"].rsplit("/", 1)[1],
             "show_invitation": invitation["link"].rsplit("/", 1)[1],
             "show_seat": unread,
             "": seat,
@@ -318,10 +321,11 @@ def try_keys(page: Page) -> list[str]:
 def test_every_page(house: House, open_one: Callable[[], Window]) -> None:
     make_tiny_sdxl(house.home / "models" / "tiny-sdxl", 0, fit=False)
     lead, stranger = open_one(), open_one()
+    faults = {"show_welcome": inspect(stranger, "show_welcome", house.link)}
     pages = addresses(furnish(found_project(lead, house)))
     # Each kind of run has a form of its own.
     pages |= {f"show_launch-{kind}": f"{pages['show_launch']}?kind={kind}" for kind in KINDS}
-    faults = {
+    faults |= {
         f"{name} {address}": inspect(
             stranger if name in STRANGERS | PARTICIPANTS else lead, name, address
         )
