@@ -312,7 +312,7 @@ def test_imports_labels_and_exports(gallery: Gallery, morelli: Morelli, tmp_path
     assert not folder.exists()
     for image in gallery.db.scalars(select(Image)):
         gallery.decide(image, "cool-dominance")
-    done = morelli("export", "paintings", folder, "--name", "Spring", "--json")
+    done = morelli("export", "paintings", folder, "--name", "Spring", "--unfinished", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["folder"], told["images"]) == (str(folder), 3)
