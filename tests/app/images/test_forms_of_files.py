@@ -302,7 +302,7 @@ def test_a_row_that_the_database_refuses_is_named_and_the_others_stand(
 
     def insert(
         session: Session, project_id: int, import_id: int, outcomes: Sequence[recording.Outcome]
-    ) -> int:
+    ) -> set[int]:
         kept = [each for each in outcomes if each.name != "1.png" or each.kept is None]
         if len(kept) < len(outcomes):
             session.connection().exec_driver_sql("SELECT 'x'::int")
