@@ -52,7 +52,14 @@ const send = async (op) => {
   return answer.json();
 };
 
+// How many actions on each image the server has answered: a page that was asked for before the last of
+// them may show what was before it.
+const settled = new Map();
+export const settledOf = (image) => settled.get(String(image)) ?? 0;
+
 const settle = (op, body, failed) => {
+  const image = String(body.image_id ?? op.image);
+  settled.set(image, settledOf(image) + 1);
   if (!failed) answers.saved(op, body);
   else if (failed.status === 412) answers.conflicting(op, failed.body);
   else answers.refused(op, failed);

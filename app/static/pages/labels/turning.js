@@ -6,7 +6,7 @@ import { loadAttributes } from "./attributes.js";
 import { markImage, repaint } from "./deciding.js";
 import { focusRow, prepareRow, watchList } from "./focus.js";
 import { preparePicture } from "./picture.js";
-import { enqueue, isImageWaiting, isWaiting, resume, sayState } from "./queue.js";
+import { enqueue, isImageWaiting, isWaiting, resume, sayState, settledOf } from "./queue.js";
 import { clearBad, current, exchange, find, here, imageHere, imageOf, isHidden, rows, say } from "./sheet.js";
 import { isOn, switchTo } from "./storage.js";
 
@@ -20,8 +20,10 @@ let going = false;
 export const unmark = (image) => marked.delete(image);
 
 const load = async (address, headers = {}) => {
+  const settled = settledOf(imageOf(address));
   const answer = await request(address, { headers: { Accept: "text/html", ...headers } });
-  return new DOMParser().parseFromString(await answer.text(), "text/html");
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  return Object.assign(page, { settled });
 };
 
 const ahead = (address) => {
@@ -47,11 +49,18 @@ const bring = (address) => {
   return isChanged ? load(address) : (pages.get(address) ?? load(address));
 };
 
+// What was answered while a page was on its way is not in it.
+const bringFresh = async (address) => {
+  let page = await bring(address);
+  while (page.settled !== settledOf(imageOf(address))) page = await load(address);
+  return page;
+};
+
 export const go = async (address, { push = true, quiet = false } = {}) => {
   if (!address || going) return;
   going = true;
   try {
-    const page = await bring(address);
+    const page = await bringFresh(address);
     pages.delete(address);
     show(page, quiet);
     if (push) history.pushState(null, "", here().dataset.url);
