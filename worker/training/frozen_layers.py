@@ -32,8 +32,11 @@ class FrozenConv2d(nn.Conv2d):
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         learns = weight.requires_grad or (bias is not None and bias.requires_grad)
         is_plain = self.padding_mode == "zeros" and not isinstance(self.padding, str)
-        # Autocast would convert what is computed, but not what is kept.
-        if input.requires_grad and not learns and is_plain and input.dtype == weight.dtype:
+        # Autocast would convert what is computed, but not what is kept; some kernels then refuse the two.
+        kind = input.device.type
+        is_cast = torch.is_autocast_enabled(kind) and torch.get_autocast_dtype(kind) != input.dtype
+        is_one = input.dtype == weight.dtype and not is_cast
+        if input.requires_grad and not learns and is_plain and is_one:
             how = (self.stride, self.padding, self.dilation, self.groups)
             found: Tensor = _Convolution.apply(input, weight, bias, *how)
         else:
