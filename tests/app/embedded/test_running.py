@@ -199,7 +199,8 @@ def test_a_remembered_socket_folder_that_is_open_is_not_used(tmp_path: Path) -> 
     home = tmp_path / ("deep" * 30)
     embedded.start(home, durable=False).stop()
     trap = tmp_path / "trap"
-    trap.mkdir(mode=0o755)
+    trap.mkdir()
+    trap.chmod(0o755)  # whatever this process masks
     record = json.loads((home / "servers.json").read_text())
     (home / "servers.json").write_text(json.dumps({**record, "sockets": str(trap)}))
     with embedded.start(home, durable=False) as running:
