@@ -49,12 +49,18 @@ class Outcome:
     losses: list[tuple[int, float]]
 
 
+def open_models(materials: Materials) -> None:
+    """As the operator opens a folder of base models with MORELLI_MODEL_FOLDERS."""
+    settings().model_folders = [materials.model.parent]
+
+
 def train_unbroken(materials: Materials, folder: Path) -> Outcome:
     """The same config in this process, from its beginning to its end."""
     from worker.training.config_reading import from_dict
     from worker.training.metrics import read_lines
     from worker.training.run import run
 
+    open_models(materials)
     config = launching.compose_config(
         kind="sft", base_model=str(materials.model), chosen=OPTIONS, preset="tiny"
     )
@@ -83,6 +89,7 @@ def ask_for_training(materials: Materials) -> Run:
         )
         db.add(dataset)
         db.commit()
+    open_models(materials)
     with unit_of_work() as db:
         return launching.launch_run(
             db,
