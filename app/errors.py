@@ -1,8 +1,6 @@
 """Errors a person can cause. Verbs raise them; `app.web.errors` shows them in one place."""
 
-import errno
-
-from method.items import EndsTheWhole
+from method.items import FULL, EndsTheWhole
 
 
 class AppError(Exception):
@@ -93,9 +91,6 @@ class TooBusy(Unavailable):
     """Everything is there and works, and this one request found no place; the next one may."""
 
     retry_after = 2
-
-
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -4,7 +4,8 @@ import gc
 import logging
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from threading import Thread
 from urllib.parse import urlsplit
 
 import anyio.to_thread
@@ -46,7 +47,7 @@ from app.runs import pages as runs_pages
 from app.settings import settings
 from app.versions import api as versions_api
 from app.versions import pages as versions_pages
-from app.web.answer import STATIC
+from app.web.answer import STATIC, read_templates
 from app.web.bodies import Allowance, Bodies, FindAllowance
 from app.web.dependencies import STREAMS
 from app.web.describing import describe
@@ -114,21 +115,43 @@ def routes() -> list[APIRoute]:
 
 # The event loop answers whether the process lives; it must not wait long for the threads that compute.
 SWITCH_SECONDS = 0.001
+# The garbage collector's oldest generation: what has survived two looks.
+OLDEST = 2
+FREEZES = 12
 # Threads beyond those of requests in turn: for writing uploads, and reading files that are sent.
 SPARE_THREADS = 8
+
+
+@contextmanager
+def _keeping_what_stays() -> Iterator[None]:
+    """Let the garbage collector look no more at what lives as long as the process.
+
+    Half a million objects of libraries, and what the first requests leave behind (templates, statements):
+    looking through them holds everything up for a tenth of a second each time. What a request in
+    progress holds is kept for good with them where it is a cycle, so it is done a few times only.
+    """
+    left = FREEZES
+
+    def keep(phase: str, info: dict[str, int]) -> None:
+        nonlocal left
+        if phase == "stop" and info["generation"] == OLDEST and left:
+            left -= 1
+            gc.freeze()
+
+    gc.callbacks.append(keep)
+    gc.collect()
+    yield
+    gc.callbacks.remove(keep)
 
 
 @asynccontextmanager
 async def _serving(_: FastAPI) -> AsyncIterator[None]:
     """Make this process a web server: as many threads and connections as requests are let in."""
     sys.setswitchinterval(SWITCH_SECONDS)
-    # Half a million objects of libraries stay as long as the process; looking through them for garbage
-    # holds everything up for a tenth of a second each time.
-    gc.collect()
-    gc.freeze()
     threads = anyio.to_thread.current_default_thread_limiter()
     threads.total_tokens = settings().requests_at_once + SPARE_THREADS
-    with serving_requests():
+    Thread(target=read_templates, name="templates", daemon=True).start()
+    with _keeping_what_stays(), serving_requests():
         yield
 
 

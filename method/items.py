@@ -15,6 +15,8 @@ log = logging.getLogger("morelli.items")
 T = TypeVar("T")
 R = TypeVar("R")
 
+# No room, or not for this account, or not for a file of this size.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # The machine, not the file: the next item would fare no better.
 OF_THE_MACHINE = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO}

@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -34,3 +35,19 @@ def expand_text(place: str) -> str:
     if home.startswith("~"):
         raise ValueError(f"{place}: there is no such home folder; write the path out")
     return home
+
+
+def find_existing(place: str, within: Sequence[Path] | None = None) -> Path | None:
+    """The file or folder that somebody names, links followed, if it lies in one of the folders `within`.
+
+    None where it does not, exists not, or cannot be looked for (no such home, a loop of links, a NUL):
+    one answer for all, as what lies outside is nobody's business.
+    """
+    try:
+        found = Path(place.strip()).expanduser().resolve(strict=True)
+        if within is None:
+            return found
+        roots = [each.expanduser().resolve() for each in within]
+    except (OSError, RuntimeError, ValueError):
+        return None
+    return found if any(map(found.is_relative_to, roots)) else None

@@ -16,6 +16,7 @@ from app.jobs.models import Job
 from app.jobs.queueing import submit
 from app.projects.models import Project
 from app.settings import settings
+from method.places import find_existing
 
 SOURCES = {
     "labels": "labels",
@@ -122,31 +123,22 @@ def _check_range(field: str, value: float, low: float, high: float) -> None:
 
 
 def _importable(path: str) -> Path:
-    roots = [each.expanduser().resolve() for each in settings().import_folders]
-    if not roots:
+    folders = settings().import_folders
+    if not folders:
         raise Invalid(
             "No folder of the server is open for imports.",
             field="path",
             hint="The operator opens some with MORELLI_IMPORT_FOLDERS.",
         )
-    found = _existing(path)
-    # One answer for both: whether a file exists outside is nobody's business.
-    if found is None or not any(map(found.is_relative_to, roots)):
-        places = ", ".join(map(str, roots))
+    found = find_existing(path, folders)
+    if found is None or not (found.is_dir() or found.suffix == ".parquet"):
+        places = ", ".join(map(str, folders))
         raise Invalid(
             "There is no such Parquet file or folder to import.",
             field="path",
             hint=f"Folders open for imports: {places}.",
         )
     return found
-
-
-def _existing(path: str) -> Path | None:
-    try:
-        found = Path(path.strip()).expanduser().resolve(strict=True)
-    except (OSError, RuntimeError, ValueError):
-        return None
-    return found if found.is_dir() or found.suffix == ".parquet" else None
 
 
 def _ask(

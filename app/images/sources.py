@@ -24,6 +24,7 @@ from app.images.matching import apply_listings, url_name
 from app.settings import settings
 from method import foreign_files
 from method.items import Failed, attempt
+from method.places import find_existing
 
 TABLES = (".csv", ".tsv")
 JSON_LINES = (".jsonl", ".ndjson")
@@ -58,22 +59,12 @@ def folder_source(path: str, *, within: list[Path] | None = None) -> Source:
             field="folder",
             hint="The operator opens some with MORELLI_IMPORT_FOLDERS.",
         )
-    roots = None if within is None else [each.expanduser().resolve() for each in within]
-    folder = _existing_folder(path)
-    # One answer for both: whether a folder exists outside is nobody's business.
-    if folder is None or (roots is not None and not any(map(folder.is_relative_to, roots))):
-        places = ", ".join(str(each) for each in roots or [])
+    folder = find_existing(path, within)
+    if folder is None or not folder.is_dir():
+        places = ", ".join(map(str, within or []))
         hint = f"Folders open for imports: {places}." if places else "Check the path."
         raise Invalid("There is no such folder to import from.", field="folder", hint=hint)
     return Source("folder", tidy_name(str(folder)), {"kind": "folder", "path": str(folder)})
-
-
-def _existing_folder(path: str) -> Path | None:
-    try:
-        folder = Path(path.strip()).expanduser().resolve(strict=True)
-    except (OSError, RuntimeError, ValueError):
-        return None
-    return folder if folder.is_dir() else None
 
 
 def path_source(path_or_url: str) -> Source:

@@ -15,6 +15,7 @@ from app.jobs.models import OPEN_STATES, Job
 from app.jobs.queueing import submit
 from app.projects.models import Project
 from app.settings import settings
+from method.places import find_existing
 
 TINY = "tiny-sdxl"
 INDEX = "model_index.json"
@@ -67,8 +68,8 @@ def model_path(name: str) -> str:
 
 
 def _open_folder(name: str) -> Path:
-    folder = _find_open(name)
-    if folder is None:
+    folder = find_existing(name, [*settings().model_folders, settings().models_folder])
+    if folder is None or not (folder / INDEX).is_file():
         raise Invalid(
             "There is no model in diffusers layout there, or the folder is not open for training.",
             field="base_model",
@@ -76,16 +77,6 @@ def _open_folder(name: str) -> Path:
             "MORELLI_MODEL_FOLDERS.",
         )
     return folder
-
-
-def _find_open(name: str) -> Path | None:
-    roots = [*settings().model_folders, settings().models_folder]
-    try:
-        folder = Path(name).expanduser().resolve()
-        is_open = any(folder.is_relative_to(each.expanduser().resolve()) for each in roots)
-        return folder if is_open and (folder / INDEX).is_file() else None
-    except (OSError, RuntimeError, ValueError):  # no such home, a loop of links, a NUL
-        return None
 
 
 def is_in_hub_cache(hub_id: str) -> bool:

@@ -97,6 +97,12 @@ def environment() -> Environment:
     return made
 
 
+def read_templates() -> None:
+    """Translate every template, so that no first visitor of a page waits for it."""
+    for name in environment().list_templates():
+        environment().get_template(name)
+
+
 class Answer:
     """How a page route answers. Ask for it with the type `Answering`."""
 

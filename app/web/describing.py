@@ -29,21 +29,19 @@ MEANINGS = {
     405: "The address does not know this method; `Allow` names those that it knows.",
     408: "The request came too slowly.",
     409: "Something else stands in the way; the answer says what is there now.",
-    411: "A body of unknown length is not read here.",
     412: "The edit was based on a state that someone changed since; the answer holds both values.",
     413: "The body is larger than this address takes.",
     415: "The body is of a type that this address does not read.",
     422: "The input does not make sense; `field` says where. Nothing was changed.",
     429: "Asked too often: wait as long as `Retry-After` says.",
-    431: "The headers of the request are too large.",
     500: "Something went wrong on our side; the answer names where the log says more.",
     503: "The server, or a part of it, cannot answer now: try again after `Retry-After` seconds.",
     507: "The disk is full; nothing was changed.",
 }
-ALWAYS = (400, 405, 408, 429, 431, 500, 503)
+ALWAYS = (400, 405, 408, 429, 500, 503)
 WHERE_SIGNED_IN = (401, 403)
 WHERE_IN_ADDRESS = (404,)
-WHERE_CHANGED = (401, 403, 404, 409, 411, 412, 413, 415, 422, 507)
+WHERE_CHANGED = (401, 403, 404, 409, 412, 413, 415, 422, 507)
 WAITS = (429, 503)
 
 SCHEMES = {

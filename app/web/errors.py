@@ -24,7 +24,7 @@ from app.errors import AppError, Invalid, NotSignedIn, disk_full, is_disk_full
 from app.web.answer import Answer
 from app.web.methods import allowed
 from app.web.outages import explain_outage
-from app.web.protection import Problem
+from app.web.protection import ProblemAnswer
 from app.web.unstorable import find_unstorable
 
 log = logging.getLogger("morelli.web")
@@ -43,7 +43,7 @@ def _problem(error: AppError) -> Response:
         "hint": error.hint,
         **jsonable_encoder(error.details),
     }
-    response = Problem(body, error.status)
+    response = ProblemAnswer(body, error.status)
     if error.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -44,7 +44,7 @@ def is_cross_site(headers: Headers, *, scheme: str) -> bool:
     return (parts.scheme, parts.netloc) != (scheme, headers.get("host", ""))
 
 
-class Problem(JSONResponse):
+class ProblemAnswer(JSONResponse):
     """Problem details (RFC 9457). They may quote what cannot be encoded, such as half a surrogate pair."""
 
     media_type = "application/problem+json"
@@ -61,7 +61,7 @@ def refuse(scope: Scope, status: int, detail: str) -> Response:
         return PlainTextResponse(detail, status)
     title = HTTPStatus(status).phrase
     body = {"title": title, "status": status, "detail": detail, "field": None, "hint": None}
-    return Problem(body, status)
+    return ProblemAnswer(body, status)
 
 
 class Protection:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from method.items import FULL
 from worker.training.failures import Ended
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ESTALE})
 WAYS_OUT = (
