@@ -31,7 +31,7 @@ from bench.training_materials import make_expert, make_model, write_dataset, wri
 from bench.training_memory_on_paper import count_memory
 from bench.training_on_paper import count_units, per_example
 from bench.training_report import GPU_COMMAND, Found, bars, on_paper, table
-from worker.training.failures import OutOfMemory
+from method.training.failures import OutOfMemory
 
 ORDER: tuple[Contender, ...] = ("baseline", "cold", "filling", "filled", "dpo")
 

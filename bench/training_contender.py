@@ -28,11 +28,12 @@ from bench.training_baseline import Settings, run_plain_dpo
 from bench.training_counting import Watch
 from bench.training_materials import RANK
 from bench.training_stabilisation import measure_stabilisation
-from worker.training import batches, loop, recipes
-from worker.training.config import Checkpoints, Config, Data, Kind, Lora, Optimization, Teacher
+from method.training import recipes
+from method.training.config import Checkpoints, Config, Data, Kind, Lora, Optimization, Teacher
+from method.training.failures import OutOfMemory
+from worker.training import batches, loop
 from worker.training.cores import set_threads
 from worker.training.encodings import Encodings
-from worker.training.failures import OutOfMemory
 from worker.training.metrics import read_lines, used_memory_mb
 from worker.training.run import Run, run
 

@@ -28,11 +28,11 @@ from PIL import Image
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from method.training.config import Lora
 from taxonomy.prompt import SEPARATOR, TEMPLATE_ID, conditions
 from worker.training.adapters import adapter_metadata, adapter_weights, attach_theta
 from worker.training.backbones.adapter_files import write_adapter
 from worker.training.backbones.sdxl import SDXL
-from worker.training.config import Lora
 from worker.training.examples import manifest_hash
 from worker.training.tiny_model import BETAS, make_tiny_sdxl
 from worker.training.tiny_vocabulary import END, START, clip_tokenizer, learn_vocabulary

@@ -17,6 +17,7 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from bench.training_materials import RANK, full_parts
 from bench.training_memory import TensorMemory
 from bench.training_on_paper import WINDOW
+from method.training.config import Lora
 from worker.training.adapters import (
     adapter_metadata,
     adapter_weights,
@@ -25,7 +26,6 @@ from worker.training.adapters import (
     cast_adapter,
 )
 from worker.training.backbones.sdxl import SDXL
-from worker.training.config import Lora
 from worker.training.frozen_layers import keep_less
 from worker.training.objectives.cpo import CONDITIONS
 from worker.training.roles import Player, Role, Roles

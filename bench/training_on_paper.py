@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from bench.training_counting import flop_counter
 from bench.training_materials import RANK, full_parts
+from method.training.config import Lora
 from worker.training.adapters import attach_theta, tuner_layers
 from worker.training.backbones.sdxl import SDXL
-from worker.training.config import Lora
 
 WINDOW = 77
 

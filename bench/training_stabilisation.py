@@ -13,8 +13,8 @@ from typing import Literal
 import torch
 
 from bench.training_counting import matrix_rate, seconds_each, wait_for
+from method.training.config import Config
 from worker.training.batches import Batch, Drawing
-from worker.training.config import Config
 from worker.training.cores import set_threads
 from worker.training.encodings import Encodings
 from worker.training.engine import Engine

@@ -14,9 +14,9 @@ from typing import Any
 
 from PIL import Image
 
+from method.training.config import Config, Model, Objective, Theta
+from method.training.failures import Ended, InvalidConfig, OutOfMemory
 from worker.pairs.from_generated import generate_images
-from worker.training.config import Config, Model, Objective, Theta
-from worker.training.failures import Ended, InvalidConfig, OutOfMemory
 
 Generate = Callable[[str, int], Image.Image]
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import app.runs
-from worker.training import recipes
-from worker.training.config import TAUGHT, Config, Kind
-from worker.training.config_reading import to_dict
-from worker.training.config_schema import json_schema
+from method.training import recipes
+from method.training.config import TAUGHT, Config, Kind
+from method.training.config_reading import to_dict
+from method.training.config_schema import json_schema
 
 FOLDER = Path(app.runs.__file__).resolve().parent
 OPTIONS = FOLDER.parents[1] / "docs" / "training-options.md"
@@ -104,7 +104,7 @@ def options_page(schema: dict[str, Any]) -> str:
     ]
     head = (
         "# All options of a training run\n\nWritten by `python -m worker.presets` from "
-        "`worker/training/config.py`. What they are for: [training.md](training.md).\n\n"
+        "`method/training/config.py`. What they are for: [training.md](training.md).\n\n"
     )
     return head + "\n\n".join(tables) + "\n"
 

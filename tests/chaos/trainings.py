@@ -56,7 +56,7 @@ def open_models(materials: Materials) -> None:
 
 def train_unbroken(materials: Materials, folder: Path) -> Outcome:
     """The same config in this process, from its beginning to its end."""
-    from worker.training.config_reading import from_dict
+    from method.training.config_reading import from_dict
     from worker.training.metrics import read_lines
     from worker.training.run import run
 

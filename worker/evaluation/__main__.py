@@ -10,11 +10,11 @@ import sys
 import traceback
 
 from method.places import argument
+from method.training.failures import Ended
 
 # Importing it also keeps the model libraries off the network, so it comes before anything of theirs.
 from worker.training.__main__ import is_out_of_memory
 from worker.training.disk import ended_by
-from worker.training.failures import Ended
 
 LARGEST_SEED = 2**62
 # The resamples of the intervals take 80 kB of memory for each.

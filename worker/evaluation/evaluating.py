@@ -64,7 +64,7 @@ def evaluate(
 
     `dataset_folder`: see `read_run`. `negative`: an npo run against which base and target are guided, too;
     by default the run's own. An evaluation of the same seed and number of prompts is replaced when the new
-    one is whole. Raises one of worker.training.failures.Ended.
+    one is whole. Raises one of method.training.failures.Ended.
     """
     run = read_run(folder, dataset_folder)
     if negative is None and run.config.samples.negative is not None:

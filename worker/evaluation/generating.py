@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import nn
 
+from method.training.config import TAUGHT, Config, Objective, Optimization, Scale, Theta
+from method.training.config_reading import to_dict
+from method.training.failures import InvalidConfig
 from worker.evaluation.reading import Case, FinishedRun
 from worker.training import models as training_models
 from worker.training.backbones import Backbone
 from worker.training.backbones.diffusers_backbone import DiffusersBackbone
 from worker.training.backbones.weights import base_weights, hash_weights
-from worker.training.config import TAUGHT, Config, Objective, Optimization, Scale, Theta
-from worker.training.config_reading import to_dict
 from worker.training.cores import set_threads
 from worker.training.encodings import Encodings
 from worker.training.engine import Engine
-from worker.training.failures import InvalidConfig
 from worker.training.files import file_hash
 from worker.training.guidance import against_negative
 from worker.training.roles import Player, Role, Roles

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from method.training.config import PAIRED, Config
+from method.training.config_reading import load_config
+from method.training.failures import Ended, InvalidDataset
 from taxonomy.formats.json import read_json, sha256
 from taxonomy.tree import Criteria, InvalidCriteria
-from worker.training.config import PAIRED, Config
-from worker.training.config_reading import load_config
 from worker.training.examples import SPLITS, Dataset, read_dataset
-from worker.training.failures import Ended, InvalidDataset
 from worker.training.files import file_hash
 from worker.training.pairs import read_pairs
 

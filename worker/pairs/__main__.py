@@ -10,9 +10,9 @@ import sys
 import traceback
 
 from method.places import argument
+from method.training.failures import Ended
 from worker.pairs.building import SPLITS, Built
 from worker.training.disk import ended_by
-from worker.training.failures import Ended
 
 
 def main(arguments: list[str]) -> int:

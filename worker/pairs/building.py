@@ -17,6 +17,7 @@ from PIL import Image
 
 from method.items import NAMED
 from method.pictures import ImageRefused, TooManyPixels, decode
+from method.training.failures import Ended
 from worker.datasets.folders import (
     canonical,
     force_folder,
@@ -25,7 +26,6 @@ from worker.datasets.folders import (
     write_file,
     write_lines,
 )
-from worker.training.failures import Ended
 
 FORMAT = "morelli-pairs/1"
 SPLITS = ("train", "validation", "test")

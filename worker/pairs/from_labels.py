@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from method.items import Failures, attempt
+from method.training.failures import InvalidDataset
 from worker.pairs.building import (
     BrokenImage,
     Built,
@@ -27,7 +28,6 @@ from worker.pairs.building import (
 from worker.pairs.comparing import Counts, compare, describe
 from worker.pairs.nearest_prompts import MEASURE, find_nearest
 from worker.training.examples import SPLITS, Dataset, read_bytes, read_dataset
-from worker.training.failures import InvalidDataset
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from worker.training.config_reading import load_config
+from method.training.config_reading import load_config
+from method.training.failures import Ended, OutOfMemory
 from worker.training.death_signal import die_with_parent
 from worker.training.ending import agree, leave
-from worker.training.failures import Ended, OutOfMemory
 
 log = logging.getLogger("worker.training")
 

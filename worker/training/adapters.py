@@ -11,8 +11,8 @@ from peft import set_peft_model_state_dict as put_weights
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from worker.training.config import Lora
-from worker.training.failures import InvalidConfig
+from method.training.config import Lora
+from method.training.failures import InvalidConfig
 from worker.training.lora_layers import use_fast_layers
 from worker.training.noise import generator_for
 from worker.training.starts import refuse_unknown_targets

@@ -4,7 +4,7 @@ import logging
 
 import torch
 
-from worker.training.config import Config, Lora
+from method.training.config import Config, Lora
 from worker.training.inputs import Inputs
 from worker.training.learning_rates import learning_rate
 from worker.training.plan import Plan

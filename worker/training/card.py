@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from worker.training.config import PAIRED, Config
-from worker.training.config_reading import write_yaml
+from method.training.config import PAIRED, Config
+from method.training.config_reading import write_yaml
 
 OBJECTIVES = {
     "sft": "stage 1, supervised fine-tuning on prompts with their attributes (the expert)",

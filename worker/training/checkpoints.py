@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
+from method.training.failures import Ended
 from worker.training.disk import writing
-from worker.training.failures import Ended
 from worker.training.files import file_hash, sync
 from worker.training.run_folder import refuse_different
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
-from worker.training.config import Config, Kind
+from method.training.config import Config, Kind
 from worker.training.roles import Role
 
 MOST_THREADS = 8

@@ -14,7 +14,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from method.items import FULL
-from worker.training.failures import Ended
+from method.training.failures import Ended
 
 CLOSED = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 MISSING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ESTALE})

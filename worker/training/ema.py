@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from worker.training.failures import Ended
+from method.training.failures import Ended
 from worker.training.sharding import fill
 
 

@@ -17,9 +17,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from method.training.failures import InvalidConfig, NonFinite
 from worker.training.backbones import Backbone, Chunk, ChunkEncoding, Text, join_chunks
 from worker.training.examples import Picture, read_picture
-from worker.training.failures import InvalidConfig, NonFinite
 from worker.training.files import read_tensors, write_tensors
 
 log = logging.getLogger(__name__)

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.distributed import DistError
 from torch.distributed.device_mesh import init_device_mesh
 
-from worker.training.config import Config
+from method.training.config import Config
+from method.training.failures import Ended, InvalidConfig
 from worker.training.ending import first_end
-from worker.training.failures import Ended, InvalidConfig
 from worker.training.sharding import shard
 
 # As long as one process may work while the others wait: the main one makes the samples of all.

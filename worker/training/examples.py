@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from method import pictures
+from method.training.config import Words
+from method.training.failures import InvalidDataset
 from taxonomy.formats.json import read_json
 from taxonomy.prompt import SEPARATOR, TEMPLATE_ID, Conditions, Style, conditions
 from taxonomy.tree import Criteria, InvalidCriteria
-from worker.training.config import Words
-from worker.training.failures import InvalidDataset
 from worker.training.reducing import (
     Names,
     Tallies,

@@ -23,9 +23,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from method.training.failures import InvalidConfig
 from worker.training.backbones import Backbone, Family
 from worker.training.backbones.weights import open_to_readers, sort_header
-from worker.training.failures import InvalidConfig
 from worker.training.noise import Diffusion
 
 BASE_VERSIONS: dict[Family, str] = {

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
+from method.training.failures import InvalidConfig, NonFinite
 from worker.training.checkpoints import Checkpoint, newest_checkpoint, older_checkpoint
 from worker.training.engine import Engine
-from worker.training.failures import InvalidConfig, NonFinite
 from worker.training.files import replace_file
 
 

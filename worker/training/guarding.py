@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from worker.training.config import Guard
-from worker.training.failures import NonFinite
+from method.training.config import Guard
+from method.training.failures import NonFinite
 
 MEMORY = 0.98
 """Weight of the past in the running mean: it spans about 50 accepted steps."""

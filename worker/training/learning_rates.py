@@ -2,7 +2,7 @@
 
 import math
 
-from worker.training.config import Optimization
+from method.training.config import Optimization
 
 
 def learning_rate(optimization: Optimization, peak: float, step: int, total_steps: int) -> float:

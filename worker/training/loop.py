@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from method.training.config import Config
+from method.training.failures import Ended
 from worker.training.batches import Batch, load_ahead
-from worker.training.config import Config
 from worker.training.ema import Ema
 from worker.training.engine import Engine
-from worker.training.failures import Ended
 from worker.training.guarding import SpikeGuard, rate_factor
 from worker.training.learning_rates import learning_rate
 from worker.training.metrics import Averages

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import torch
 from torch import Tensor
 
+from method.training.failures import Ended
 from worker.training.disk import writing
-from worker.training.failures import Ended
 from worker.training.files import overwrite, replace_file
 
 if TYPE_CHECKING:

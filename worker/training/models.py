@@ -11,6 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from method.training.config import TAUGHT, Config, Samples
+from method.training.failures import InvalidConfig
 from worker.training.adapters import (
     Adapter,
     adapter_metadata,
@@ -27,8 +29,6 @@ from worker.training.adapters import (
 from worker.training.backbones import Backbone
 from worker.training.backbones.loading import load_backbone
 from worker.training.backbones.weights import base_weights, hash_adapter, hash_weights
-from worker.training.config import TAUGHT, Config, Samples
-from worker.training.failures import InvalidConfig
 from worker.training.frozen_layers import keep_less
 from worker.training.origins import (
     Origin,

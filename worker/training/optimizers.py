@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from worker.training.config import Optimization
-from worker.training.failures import InvalidConfig
+from method.training.config import Optimization
+from method.training.failures import InvalidConfig
 
 
 def make_optimizer(

@@ -15,11 +15,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from method.training.config import Config
+from method.training.failures import InvalidConfig
 from taxonomy.prompt import SEPARATOR, TEMPLATE_ID
 from worker.training.backbones import Backbone
 from worker.training.backbones.weights import base_weights, hash_weights
-from worker.training.config import Config
-from worker.training.failures import InvalidConfig
 from worker.training.noise import Diffusion, Schedule
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from method.training.failures import InvalidDataset
 from worker.training.examples import SPLITS, check_types, manifest_hash, read_bytes
-from worker.training.failures import InvalidDataset
 
 FORMAT = "morelli-pairs/1"
 SOURCES = ("labels", "generated", "study", "import")

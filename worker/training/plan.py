@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
-from worker.training.config import Config
+from method.training.config import Config
 from worker.training.noise import draw_order
 
 Shape = tuple[int, ...]

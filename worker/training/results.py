@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from method.training.config import Config
+from method.training.config_reading import to_dict
+from method.training.failures import InvalidConfig
 from worker.training.adapters import adapter_metadata, folded
 from worker.training.backbones import Backbone
 from worker.training.backbones.weights import hash_adapter, hash_weights
 from worker.training.card import write_card
-from worker.training.config import Config
-from worker.training.config_reading import to_dict
 from worker.training.disk import writing
 from worker.training.exporting import about_base, save_kohya
-from worker.training.failures import InvalidConfig
 from worker.training.files import file_hash, replace_file, sync
 from worker.training.inputs import Inputs
 from worker.training.models import ADAPTER, NETWORK, save_theta

@@ -20,9 +20,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from method.training.failures import NonFinite
 from worker.training.adapters import Adapter, tuner_layers
 from worker.training.backbones import Backbone, Text
-from worker.training.failures import NonFinite
 from worker.training.lora_layers import Order
 
 Role = Literal["theta", "expert", "reference", "negative"]

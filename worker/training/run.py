@@ -9,6 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
+from method.training.config import Config
+from method.training.config_checks import refuse_unread
+from method.training.config_reading import to_dict, write_yaml
+from method.training.failures import NonFinite, Stopped
 from worker.training.announcing import announce
 from worker.training.batches import Batch
 from worker.training.checkpoints import (
@@ -17,13 +21,9 @@ from worker.training.checkpoints import (
     refuse_other,
     save_checkpoint,
 )
-from worker.training.config import Config
-from worker.training.config_checks import refuse_unread
-from worker.training.config_reading import to_dict, write_yaml
 from worker.training.cores import roles_ahead, set_threads
 from worker.training.disk import ended_by
 from worker.training.engine import Engine
-from worker.training.failures import NonFinite, Stopped
 from worker.training.files import replace_file, sync
 from worker.training.going_back import check_shared, go_back
 from worker.training.guarding import after_rollback, rate_factor
@@ -68,7 +68,7 @@ log = logging.getLogger(__name__)
 def run(config: Config, stop_asked: Callable[[], bool] = lambda: False) -> None:
     """Train as the config says, resuming if the run folder holds an unfinished run.
 
-    Raises one of worker.training.failures.Ended; Stopped once `stop_asked` says so.
+    Raises one of method.training.failures.Ended; Stopped once `stop_asked` says so.
     """
     refuse_unread(config)
     folder = Path(config.run_folder)

@@ -8,12 +8,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from worker.training.config import Config
-from worker.training.config_reading import from_dict, plain, to_dict
+from method.training.config import Config
+from method.training.config_reading import from_dict, plain, to_dict
+from method.training.failures import Ended, InvalidConfig
+from method.training.strict_yaml import read_yaml
 from worker.training.disk import reason_of
-from worker.training.failures import Ended, InvalidConfig
 from worker.training.files import file_hash, read_json
-from worker.training.strict_yaml import read_yaml
 
 log = logging.getLogger(__name__)
 

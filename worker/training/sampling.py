@@ -10,8 +10,8 @@ from typing import Any
 from PIL import Image
 from torch import nn
 
+from method.training.config import Config
 from worker.training.backbones import Text
-from worker.training.config import Config
 from worker.training.disk import writing
 from worker.training.encodings import Encodings
 from worker.training.guidance import against_negative

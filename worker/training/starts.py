@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import nn
 
+from method.training.config import Config
+from method.training.config_checks import refuse_unread_of
+from method.training.failures import InvalidConfig
 from worker.training.backbones import Backbone
-from worker.training.config import Config
-from worker.training.config_checks import refuse_unread_of
-from worker.training.failures import InvalidConfig
 
 
 def refuse_other_start(config: Config, backbone: Backbone, network: Any) -> None:

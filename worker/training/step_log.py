@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from worker.training.config import Config
+from method.training.config import Config
 from worker.training.engine import Engine
 from worker.training.guarding import rate_factor
 from worker.training.loop import RollBack, Trainee, rate_of

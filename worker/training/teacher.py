@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from worker.training.failures import NonFinite
+from method.training.failures import NonFinite
 from worker.training.files import read_tensors, write_tensors
 
 FORMAT = "morelli-teacher/3"

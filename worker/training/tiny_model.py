@@ -40,8 +40,8 @@ from transformers import (
 from transformers.utils.logging import disable_progress_bar
 
 from method.places import argument
+from method.training.config import Flow
 from worker.training.backbones.loading import make_backbone
-from worker.training.config import Flow
 from worker.training.tiny_fitting import RESOLUTION, fit_model
 from worker.training.tiny_vocabulary import (
     END,

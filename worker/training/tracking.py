@@ -22,8 +22,8 @@ from pathlib import Path
 from queue import Queue
 from typing import Any, Protocol
 
-from worker.training.config import Tracking
-from worker.training.failures import InvalidConfig
+from method.training.config import Tracking
+from method.training.failures import InvalidConfig
 from worker.training.files import replace_file
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from method.training.config import Config
 from worker.training.batches import Batch, to_device
-from worker.training.config import Config
 from worker.training.engine import Engine
 from worker.training.files import file_hash, read_json, replace_folder
 from worker.training.objectives import Losses

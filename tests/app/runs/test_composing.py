@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from app.runs import launching, options
 from app.settings import settings as installation
-from worker.training.config import PAIRED, TAUGHT
-from worker.training.config_reading import from_dict
-from worker.training.failures import InvalidConfig
+from method.training.config import PAIRED, TAUGHT
+from method.training.config_reading import from_dict
+from method.training.failures import InvalidConfig
 
 KINDS = st.sampled_from(list(launching.KINDS))
 PRESETS = st.sampled_from([None, *options.presets()])

@@ -14,9 +14,9 @@ from app.projects.models import Project
 from app.runs import base_models, launching, options, reading, recording
 from app.runs.models import Run
 from app.settings import settings
+from method.training.config_reading import from_dict
 from tests.app.runs.conftest import Finish, Launch, MakeDataset, MakePairs, forget_models
 from tests.factories import Make
-from worker.training.config_reading import from_dict
 
 
 def test_writes_a_run_with_a_whole_config_and_its_job(

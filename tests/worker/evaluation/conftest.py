@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from method.training.recipes import tiny_cpo, tiny_sft
 from taxonomy.formats.json import sha256, write_json
 from taxonomy.formats.yaml import read_yaml
 from tests.worker.training.conftest import DIFFUSERS_AND_NUMPY, quick, tiny_model
 from tests.worker.training.datasets import seal, write_dataset
 from worker.evaluation.reading import choose_cases
 from worker.training.examples import read_dataset
-from worker.training.recipes import tiny_cpo, tiny_sft
 from worker.training.run import run
 
 __all__ = ["tiny_model"]

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from method.training.config import Config
+from method.training.config_reading import load_config, write_yaml
+from method.training.failures import Ended
 from taxonomy.tree import POLARITIES
 from tests.worker.evaluation.conftest import file_sha256
 from tests.worker.training.datasets import seal
@@ -18,10 +21,7 @@ from worker.agents.rules import RULES
 from worker.evaluation.__main__ import main
 from worker.evaluation.evaluating import evaluate
 from worker.evaluation.reading import choose_cases
-from worker.training.config import Config
-from worker.training.config_reading import load_config, write_yaml
 from worker.training.examples import read_dataset
-from worker.training.failures import Ended
 from worker.training.metrics import read_lines
 
 Captured = pytest.CaptureFixture[str]

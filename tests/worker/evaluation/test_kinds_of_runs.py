@@ -8,6 +8,10 @@ from typing import Any
 
 import pytest
 
+from method.training.config import Config, Data, Lora, Model, Objective, Spo, Theta
+from method.training.config_reading import load_config, write_yaml
+from method.training.failures import Ended
+from method.training.recipes import tiny_cpo
 from tests.worker.evaluation.conftest import file_sha256
 from tests.worker.training.conftest import quick
 from tests.worker.training.datasets import write_dataset
@@ -15,12 +19,8 @@ from tests.worker.training.pair_datasets import write_pair_dataset
 from worker.evaluation.__main__ import main
 from worker.evaluation.evaluating import evaluate
 from worker.evaluation.reading import choose_cases
-from worker.training.config import Config, Data, Lora, Model, Objective, Spo, Theta
-from worker.training.config_reading import load_config, write_yaml
 from worker.training.examples import read_dataset
-from worker.training.failures import Ended
 from worker.training.metrics import read_lines
-from worker.training.recipes import tiny_cpo
 from worker.training.run import run
 from worker.training.tiny_model import Kind, make_tiny_model
 

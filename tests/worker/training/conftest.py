@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from method.training.config import Checkpoints, Config, Optimization, Samples
+from method.training.config_reading import write_yaml
+from method.training.recipes import tiny_cpo, tiny_sft
 from tests.worker.training.datasets import write_dataset
-from worker.training.config import Checkpoints, Config, Optimization, Samples
-from worker.training.config_reading import write_yaml
-from worker.training.recipes import tiny_cpo, tiny_sft
 from worker.training.run import run
 from worker.training.tiny_model import make_tiny_sdxl
 

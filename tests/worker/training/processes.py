@@ -14,9 +14,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 import worker.training.run
+from method.training.config import Config
+from method.training.config_reading import write_yaml
 from worker.training.__main__ import main
-from worker.training.config import Config
-from worker.training.config_reading import write_yaml
 from worker.training.ending import leave
 
 assert worker.training.run

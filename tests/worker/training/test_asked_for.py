@@ -12,13 +12,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from method.places import expand
+from method.training import recipes
+from method.training.config import Config, Kind, Lora, Theta
+from method.training.config_checks import refuse_unread
+from method.training.config_reading import from_dict, load_config, to_dict
+from method.training.failures import InvalidConfig
 from tests.worker.training.conftest import quick
-from worker.training import recipes
-from worker.training.config import Config, Kind, Lora, Theta
-from worker.training.config_checks import refuse_unread
-from worker.training.config_reading import from_dict, load_config, to_dict
 from worker.training.cropping import share_left
-from worker.training.failures import InvalidConfig
 from worker.training.run import run
 
 HEAD = "run_folder: run\ndataset_folder: data\nmodel: {path: model}\nobjective: {kind: sft}\n"

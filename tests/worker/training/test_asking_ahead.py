@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from method.training import recipes
+from method.training.config import Config, Kind, Samples, Scale, Teacher, Theta, Validation
 from tests.worker.training.conftest import quick
 from tests.worker.training.pair_datasets import write_pair_dataset
-from worker.training import recipes
-from worker.training.config import Config, Kind, Samples, Scale, Teacher, Theta, Validation
 from worker.training.cores import roles_ahead, set_threads
 from worker.training.metrics import read_lines
 from worker.training.models import load_models

@@ -14,11 +14,11 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from method.training.config import Flow, Lora, Model
+from method.training.failures import InvalidConfig
 from worker.training.adapters import adapter_metadata, adapter_weights, attach_theta
 from worker.training.backbones import Backbone, Text, join_chunks
 from worker.training.backbones.loading import load_backbone
-from worker.training.config import Flow, Lora, Model
-from worker.training.failures import InvalidConfig
 from worker.training.noise import Diffusion
 from worker.training.noise import Flow as FlowSchedule
 from worker.training.tiny_model import Kind, make_tiny_model

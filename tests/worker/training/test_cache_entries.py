@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from worker.training.config import Config
+from method.training.config import Config
+from method.training.failures import Ended, NonFinite
 from worker.training.disk import ended_by, writing
-from worker.training.failures import Ended, NonFinite
 from worker.training.files import read_tensors, write_tensors
 from worker.training.run import run
 

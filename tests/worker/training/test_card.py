@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from method.training.config import PAIRED, Config, Data, Lora, Model, Objective, Theta
 from tests.worker.training.conftest import quick
 from tests.worker.training.datasets import write_dataset
 from tests.worker.training.pair_datasets import write_pair_dataset
-from worker.training.config import PAIRED, Config, Data, Lora, Model, Objective, Theta
 from worker.training.metrics import read_lines
 from worker.training.run import run
 from worker.training.tiny_model import Kind, make_tiny_model

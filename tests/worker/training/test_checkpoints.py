@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from method.training.failures import Ended
 from worker.training.checkpoints import newest_checkpoint, refuse_other, save_checkpoint
-from worker.training.failures import Ended
 
 
 def save(folder: Path, step: int, keep: int = 3) -> Path:

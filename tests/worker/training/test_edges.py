@@ -21,12 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
-from taxonomy.prompt import conditions
-from tests.worker.training.datasets import seal, write_dataset, write_lines
-from tests.worker.training.pair_datasets import write_pair_dataset
-from worker.training.backbones.loading import load_backbone
-from worker.training.checkpoints import newest_checkpoint, save_checkpoint
-from worker.training.config import (
+from method.training.config import (
     PAIRED,
     TAUGHT,
     Checkpoints,
@@ -46,10 +41,15 @@ from worker.training.config import (
     Validation,
     Words,
 )
-from worker.training.config_reading import from_dict, load_config, to_dict, write_yaml
-from worker.training.config_schema import json_schema
+from method.training.config_reading import from_dict, load_config, to_dict, write_yaml
+from method.training.config_schema import json_schema
+from method.training.failures import Ended, InvalidConfig, InvalidDataset, Stopped
+from taxonomy.prompt import conditions
+from tests.worker.training.datasets import seal, write_dataset, write_lines
+from tests.worker.training.pair_datasets import write_pair_dataset
+from worker.training.backbones.loading import load_backbone
+from worker.training.checkpoints import newest_checkpoint, save_checkpoint
 from worker.training.engine import Engine
-from worker.training.failures import Ended, InvalidConfig, InvalidDataset, Stopped
 from worker.training.files import read_tensors, write_tensors
 from worker.training.guarding import SpikeGuard
 from worker.training.metrics import append_line, read_lines

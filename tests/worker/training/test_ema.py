@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from method.training.failures import Ended
 from worker.training.ema import Ema
-from worker.training.failures import Ended
 
 
 def make(decay: float = 0.9) -> tuple[dict[str, nn.Parameter], Ema]:

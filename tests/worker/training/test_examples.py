@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
+from method.training.config import Words
+from method.training.failures import InvalidDataset
 from tests.worker.training.datasets import SHAPES, seal, write_dataset, write_lines
-from worker.training.config import Words
 from worker.training.examples import (
     Dataset,
     Picture,
@@ -21,7 +22,6 @@ from worker.training.examples import (
     read_picture,
     read_size,
 )
-from worker.training.failures import InvalidDataset
 
 
 @pytest.fixture

@@ -12,14 +12,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
+from method.training.config import Flow, Lora, Model
+from method.training.failures import InvalidConfig
 from worker.training.adapters import adapter_metadata, adapter_weights, attach_theta
 from worker.training.backbones import Backbone, Family
 from worker.training.backbones.flux import Flux
 from worker.training.backbones.loading import load_backbone
 from worker.training.backbones.sdxl import SDXL
-from worker.training.config import Flow, Lora, Model
 from worker.training.exporting import kohya_weights, save_kohya
-from worker.training.failures import InvalidConfig
 from worker.training.tiny_model import make_tiny_model
 
 PIPELINES: dict[str, Any] = {

@@ -19,8 +19,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
-from tests.worker.training.datasets import write_dataset
-from worker.training.config import (
+from method.training.config import (
     Checkpoints,
     Config,
     Data,
@@ -32,6 +31,7 @@ from worker.training.config import (
     Samples,
     Theta,
 )
+from tests.worker.training.datasets import write_dataset
 from worker.training.metrics import read_lines
 from worker.training.run import run
 from worker.training.tiny_model import Kind as Family

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from method.training.config import Config, Samples, Validation
+from method.training.failures import InvalidConfig, Stopped
 from tests.worker.training.datasets import write_dataset
-from worker.training.config import Config, Samples, Validation
-from worker.training.failures import InvalidConfig, Stopped
 from worker.training.metrics import Progress, read_lines
 from worker.training.run import run
 from worker.training.run_folder import computed

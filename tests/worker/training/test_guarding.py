@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from method.training.config import Guard
+from method.training.failures import NonFinite
 from tests.worker.training.test_optimizers import NoHostReads
-from worker.training.config import Guard
-from worker.training.failures import NonFinite
 from worker.training.guarding import SpikeGuard, after_rollback, rate_factor
 
 CPU = torch.device("cpu")

@@ -13,8 +13,8 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from method.training.config import Config
 from tests.worker.training import formulas
-from worker.training.config import Config
 from worker.training.losses import cpo_loss, guided
 from worker.training.run import run
 

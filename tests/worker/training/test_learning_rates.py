@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers.optimization import get_scheduler
 
-from worker.training.config import Optimization
+from method.training.config import Optimization
 from worker.training.learning_rates import learning_rate
 
 

@@ -14,14 +14,14 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from method.training.config import Flow, Model
+from method.training.config_reading import write_yaml
+from method.training.failures import InvalidConfig
+from method.training.recipes import tiny_sft
 from tests.worker.training.datasets import write_dataset
 from worker.training.__main__ import main
 from worker.training.backbones.adapter_files import read_adapter
 from worker.training.backbones.loading import load_backbone
-from worker.training.config import Flow, Model
-from worker.training.config_reading import write_yaml
-from worker.training.failures import InvalidConfig
-from worker.training.recipes import tiny_sft
 from worker.training.tiny_model import Kind, make_tiny_model
 
 KINDS: tuple[Kind, ...] = get_args(Kind)

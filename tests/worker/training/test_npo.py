@@ -12,6 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from method.training.config import Config, Data, Flow, Lora, Model, Objective, Samples, Theta
+from method.training.failures import InvalidConfig, Stopped
 from tests.worker.training.conftest import quick
 from tests.worker.training.pair_datasets import write_pair_dataset
 from worker.training.adapters import (
@@ -25,9 +27,7 @@ from worker.training.adapters import (
 from worker.training.backbones import Backbone
 from worker.training.backbones.loading import load_backbone
 from worker.training.backbones.weights import base_weights
-from worker.training.config import Config, Data, Flow, Lora, Model, Objective, Samples, Theta
 from worker.training.encodings import Encodings
-from worker.training.failures import InvalidConfig, Stopped
 from worker.training.guidance import against_negative
 from worker.training.metrics import read_lines
 from worker.training.models import Models, load_models

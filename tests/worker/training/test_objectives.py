@@ -9,10 +9,10 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from method.training.config import Config, Data, Lora, Model, Objective, Theta, Validation
 from tests.worker.training.conftest import quick
 from tests.worker.training.datasets import write_dataset
 from worker.pairs.from_labels import from_labels
-from worker.training.config import Config, Data, Lora, Model, Objective, Theta, Validation
 from worker.training.metrics import read_lines
 from worker.training.run import run
 from worker.training.tiny_model import Kind, make_tiny_model

@@ -15,8 +15,8 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from worker.training.config import Optimization
-from worker.training.failures import InvalidConfig
+from method.training.config import Optimization
+from method.training.failures import InvalidConfig
 from worker.training.optimizers import clip_norm, descend, make_optimizer
 
 CPU = torch.device("cpu")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from method.training.failures import InvalidDataset
 from tests.worker.training.pair_datasets import seal_pairs, write_pair_dataset, write_pairs
 from worker.training.examples import read_picture
-from worker.training.failures import InvalidDataset
 from worker.training.pairs import read_pairs
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.training.config import Config, Model, Optimization, Scale
+from method.training.config import Config, Model, Optimization, Scale
 from worker.training.plan import Plan, make_plan
 
 SHAPES = st.lists(st.sampled_from([(8, 8), (8, 4), (4, 8)]), min_size=1, max_size=60)

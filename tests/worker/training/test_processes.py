@@ -16,13 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.worker.training.conftest import quick
-from tests.worker.training.datasets import write_dataset
-from tests.worker.training.pair_datasets import write_pair_dataset
-from tests.worker.training.processes import kill, output_of, run_processes, start_processes
-from tests.worker.training.test_runs import WEIGHTS, moved
-from worker.training.__main__ import main
-from worker.training.config import (
+from method.training.config import (
     Config,
     Guard,
     Objective,
@@ -34,11 +28,17 @@ from worker.training.config import (
     Theta,
     Validation,
 )
-from worker.training.config_reading import write_yaml
-from worker.training.failures import InvalidConfig
+from method.training.config_reading import write_yaml
+from method.training.failures import InvalidConfig
+from method.training.recipes import tiny_sft
+from tests.worker.training.conftest import quick
+from tests.worker.training.datasets import write_dataset
+from tests.worker.training.pair_datasets import write_pair_dataset
+from tests.worker.training.processes import kill, output_of, run_processes, start_processes
+from tests.worker.training.test_runs import WEIGHTS, moved
+from worker.training.__main__ import main
 from worker.training.metrics import read_lines
 from worker.training.noise import draw_order
-from worker.training.recipes import tiny_sft
 from worker.training.run import run
 from worker.training.tiny_model import make_tiny_model
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from method.training.config import Flow, Lora, Model
 from worker.training.adapters import (
     adapter_weights,
     attach_adapter,
@@ -14,7 +15,6 @@ from worker.training.adapters import (
 )
 from worker.training.backbones import Backbone, Text
 from worker.training.backbones.loading import load_backbone
-from worker.training.config import Flow, Lora, Model
 from worker.training.encodings import Encodings
 from worker.training.roles import Inputs, Player, Role, Roles
 

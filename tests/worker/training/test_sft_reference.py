@@ -26,12 +26,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
+from method.training.config import Config, Lora, Objective, Optimization
+from method.training.recipes import tiny_sft
 from tests.worker.training.datasets import write_dataset
-from worker.training.config import Config, Lora, Objective, Optimization
 from worker.training.losses import sft_loss
 from worker.training.metrics import read_lines
 from worker.training.noise import generator_for
-from worker.training.recipes import tiny_sft
 from worker.training.run import run
 
 STEPS = 10

@@ -12,15 +12,7 @@ from diffusers import DDIMScheduler
 from PIL import Image
 from safetensors.torch import load_file
 
-from taxonomy.formats.json import sha256, write_json
-from taxonomy.formats.yaml import read_yaml
-from taxonomy.tree import Polarity
-from tests.worker.training.datasets import seal, write_dataset
-from worker.agents.measured import Finding
-from worker.agents.rules import RULES, Ties
-from worker.training.backbones.diffusers_backbone import DiffusersBackbone
-from worker.training.batches import Batch
-from worker.training.config import (
+from method.training.config import (
     Checkpoints,
     Config,
     Data,
@@ -30,9 +22,17 @@ from worker.training.config import (
     Optimization,
     Theta,
 )
-from worker.training.config import Spo as Options
+from method.training.config import Spo as Options
+from method.training.failures import InvalidConfig, InvalidDataset, Stopped
+from taxonomy.formats.json import sha256, write_json
+from taxonomy.formats.yaml import read_yaml
+from taxonomy.tree import Polarity
+from tests.worker.training.datasets import seal, write_dataset
+from worker.agents.measured import Finding
+from worker.agents.rules import RULES, Ties
+from worker.training.backbones.diffusers_backbone import DiffusersBackbone
+from worker.training.batches import Batch
 from worker.training.examples import read_dataset
-from worker.training.failures import InvalidConfig, InvalidDataset, Stopped
 from worker.training.metrics import read_lines
 from worker.training.models import load_models
 from worker.training.noise import generator_for

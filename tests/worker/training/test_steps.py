@@ -11,12 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from method.training.config import Config, Guard, Optimization, Samples, Teacher, Validation
+from method.training.failures import NonFinite, Stopped
 from tests.worker.training.conftest import Start, quick
 from tests.worker.training.datasets import write_dataset
 from tests.worker.training.test_runs import WEIGHTS, moved, wait_for_step, weights
 from worker.pairs.from_labels import from_labels
-from worker.training.config import Config, Guard, Optimization, Samples, Teacher, Validation
-from worker.training.failures import NonFinite, Stopped
 from worker.training.metrics import read_lines
 from worker.training.run import run
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from method.training.config import Config, Samples, Tracking
+from method.training.failures import InvalidConfig
 from tests.worker.training.conftest import quick
 from worker.training import tracking
-from worker.training.config import Config, Samples, Tracking
-from worker.training.failures import InvalidConfig
 from worker.training.metrics import read_lines
 from worker.training.run import run
 from worker.training.tracking import Trackers, open_trackers

@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import Tensor
 
+from method.training.failures import InvalidConfig
 from worker.training.backbones.parts import not_finite
 from worker.training.backbones.weights import open_to_readers, sort_header
-from worker.training.failures import InvalidConfig
 
 WEIGHTS_NAME = "pytorch_lora_weights.safetensors"
 METADATA_KEY = "lora_adapter_metadata"

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from worker.training.failures import InvalidConfig
+from method.training.failures import InvalidConfig
 
 
 class Autoencoder:

@@ -7,11 +7,11 @@ from diffusers import AutoencoderKL, FluxPipeline, FluxTransformer2DModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, T5EncoderModel
 
+from method.training.failures import InvalidConfig
 from worker.training.backbones import Chunk, ChunkEncoding, Family, Text
 from worker.training.backbones.diffusers_backbone import DiffusersBackbone
 from worker.training.backbones.parts import refuse_other_width
 from worker.training.backbones.text_windows import clip_windows, t5_windows
-from worker.training.failures import InvalidConfig
 from worker.training.noise import Flow
 
 

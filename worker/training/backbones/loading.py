@@ -10,6 +10,8 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import HFValidationError
 from transformers.utils import logging as transformers_logging
 
+from method.training.config import Model
+from method.training.failures import InvalidConfig
 from worker.training.backbones import Backbone
 from worker.training.backbones.flux import FlowOptions, Flux
 from worker.training.backbones.parts import (
@@ -23,8 +25,6 @@ from worker.training.backbones.parts import (
 )
 from worker.training.backbones.sd15 import SD15
 from worker.training.backbones.sdxl import SDXL
-from worker.training.config import Model
-from worker.training.failures import InvalidConfig
 
 KINDS: dict[str, type[SD15 | SDXL | Flux]] = {
     kind.pipeline_class.__name__: kind for kind in (SD15, SDXL, Flux)

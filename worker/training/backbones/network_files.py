@@ -9,9 +9,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from method.training.failures import InvalidConfig
 from worker.training.backbones.parts import not_finite
 from worker.training.backbones.weights import base_weights, open_to_readers
-from worker.training.failures import InvalidConfig
 
 WEIGHTS_NAME = "diffusion_pytorch_model.safetensors"
 

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from worker.training.failures import InvalidConfig
+from method.training.failures import InvalidConfig
 
 STEMS = {"diffusers": "diffusion_pytorch_model", "transformers": "model"}
 PICKLED = {"diffusers": "diffusion_pytorch_model*.bin", "transformers": "pytorch_model*.bin"}

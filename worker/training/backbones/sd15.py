@@ -7,11 +7,11 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionMod
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
+from method.training.failures import InvalidConfig
 from worker.training.backbones import Chunk, ChunkEncoding, Family, Text
 from worker.training.backbones.parts import refuse_other_width
 from worker.training.backbones.text_windows import clip_windows
 from worker.training.backbones.unets import UNetBackbone
-from worker.training.failures import InvalidConfig
 
 
 class SD15(UNetBackbone):

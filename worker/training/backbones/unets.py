@@ -6,8 +6,8 @@ import torch
 from diffusers import DDPMScheduler
 from torch import Tensor
 
+from method.training.failures import InvalidConfig
 from worker.training.backbones.diffusers_backbone import DiffusersBackbone
-from worker.training.failures import InvalidConfig
 from worker.training.noise import Diffusion
 
 

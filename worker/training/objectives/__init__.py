@@ -7,9 +7,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from method.training.config import Config
 from worker.training.backbones import Backbone
 from worker.training.batches import Batch, Drawing, Noised
-from worker.training.config import Config
 from worker.training.encodings import Encodings, Stored
 from worker.training.losses import PreferenceLoss
 from worker.training.noise import draw_share

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from method.training.config import Config
+from method.training.config_reading import to_dict
 from worker.training.batches import Drawing
-from worker.training.config import Config
-from worker.training.config_reading import to_dict
 from worker.training.encodings import Encodings, fingerprint_of
 from worker.training.models import Models
 from worker.training.objectives import Objective, Parts

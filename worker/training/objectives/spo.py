@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from method.training.failures import InvalidConfig
 from worker.agents.measured import label_image
 from worker.agents.rules import RULES, Ties, ties_of
 from worker.training.backbones import Text
@@ -18,7 +19,6 @@ from worker.training.batches import Batch, Noised
 from worker.training.denoising import Step, estimate_x0, plan_steps, transition
 from worker.training.encodings import Stored
 from worker.training.examples import Example, read_criteria
-from worker.training.failures import InvalidConfig
 from worker.training.losses import gaussian_log_prob, guided, spo_loss
 from worker.training.noise import Diffusion, generator_for
 from worker.training.objectives import Losses, Parts, content_of, weights_of

@@ -7,7 +7,7 @@ dataset for all other kinds. `expert` is the run folder of stage 1, for cpo and 
 from collections.abc import Sequence
 from typing import Any
 
-from worker.training.config import (
+from method.training.config import (
     PAIRED,
     TAUGHT,
     Checkpoints,

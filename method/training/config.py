@@ -7,8 +7,8 @@ Schema of these classes; a field's description is the docstring under it.
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from worker.training.config_checks import PAIRED, TAUGHT, check
-from worker.training.failures import InvalidConfig
+from method.training.config_checks import PAIRED, TAUGHT, check
+from method.training.failures import InvalidConfig
 
 __all__ = ["PAIRED", "PLACE", "TAUGHT", "Config", "Kind", "Length", "Range"]
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from worker.training.failures import InvalidConfig
+from method.training.failures import InvalidConfig
 
 if TYPE_CHECKING:
-    from worker.training.config import Config
+    from method.training.config import Config
 
 TAUGHT = ("cpo", "cpo_s")
 """Kinds that learn from an expert."""

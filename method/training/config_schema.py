@@ -12,8 +12,8 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from worker.training.config import Config, Length, Range
-from worker.training.config_reading import is_required, plain, without_none
+from method.training.config import Config, Length, Range
+from method.training.config_reading import is_required, plain, without_none
 
 
 def json_schema() -> dict[str, Any]:

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import yaml
 
 from method.places import expand, expand_text
-from worker.training.config import PLACE, Config, Length, Range
-from worker.training.failures import InvalidConfig
-from worker.training.strict_yaml import read_yaml
+from method.training.config import PLACE, Config, Length, Range
+from method.training.failures import InvalidConfig
+from method.training.strict_yaml import read_yaml
 
 LONGEST_SHOWN = 200
 """Characters of a wrong value in a message."""

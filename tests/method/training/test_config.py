@@ -4,11 +4,11 @@ from typing import Any, get_args
 
 import pytest
 
-from worker.training import recipes
-from worker.training.config import Config, Kind
-from worker.training.config_reading import from_dict, load_config, to_dict, write_yaml
-from worker.training.config_schema import json_schema
-from worker.training.failures import InvalidConfig
+from method.training import recipes
+from method.training.config import Config, Kind
+from method.training.config_reading import from_dict, load_config, to_dict, write_yaml
+from method.training.config_schema import json_schema
+from method.training.failures import InvalidConfig
 
 SCHEMA = Path(__file__).parents[3] / "app/runs/training_schema.json"
 LEAST: dict[str, Any] = {

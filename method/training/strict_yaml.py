@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from worker.training.failures import InvalidConfig
+from method.training.failures import InvalidConfig
 
 INT, FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
 
