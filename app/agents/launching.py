@@ -20,7 +20,7 @@ from app.labels.models import Label
 from app.projects.models import Project
 
 AGENTS = {
-    "measured": "Decides by image statistics, offline and in milliseconds; keeps measure, value and threshold.",
+    "measured": "Decides by image statistics, offline; keeps measure, value and threshold.",
 }
 
 

@@ -49,6 +49,12 @@ dimensions:
     negative: {name: Edgeless gloom, definition: No lamp.}
 """
 
+# Of the text and of its ground, 0 to 255.
+LIGHTNESS = """(element) => {
+  const style = getComputedStyle(element);
+  return [style.color, style.backgroundColor].map((each) => Math.max(...each.match(/\\d+/g).slice(0, 3).map(Number)));
+}"""
+
 
 def test_what_is_found_is_seen(house: House, open_one: Callable[[], Window]) -> None:
     window = open_one()
@@ -77,6 +83,13 @@ def test_what_is_found_is_seen(house: House, open_one: Callable[[], Window]) -> 
     assert not page.get_by_text("Even weight").is_visible()
     assert page.get_by_text("Outlines", exact=True).is_visible()
     window.look("filter")
+    found.first.click()
+    chosen = page.locator("#tree a.names[aria-current]")
+    expect(chosen).to_be_visible()
+    # What is both found and chosen can still be read.
+    text, ground = chosen.evaluate(LIGHTNESS)
+    assert abs(text - ground) > 128
+    page.locator("#filter").focus()
     page.keyboard.press("Enter")
     expect(page.locator("a.names:focus")).to_contain_text("Kinds of edge")
     page.keyboard.press("/")
