@@ -17,6 +17,7 @@ from app.projects.models import Project
 from app.runs import base_models, launching
 from app.runs.models import Run
 from app.settings import settings
+from method.saved_texts import fault_in
 from worker.datasets.folders import force_folder
 from worker.ledger import JobFailed, Stopped, Work
 from worker.training_jobs import child, judge, last_line, watch
@@ -105,17 +106,34 @@ def _generate(work: Work, asked: Asked, making: Path, images: Path) -> None:
 
 
 def _find_prompts(dataset: Path, limit: int) -> Iterator[str]:
-    """The first different content prompts of the training images: pairs are learned from."""
+    """The first different content prompts of the training images: pairs are learned from. A line that was
+    damaged has none.
+    """
     seen: set[str] = set()
     path = dataset / "train" / "examples.jsonl"
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            prompt = str(json.loads(line)["prompt"]).strip()
-            if prompt and prompt not in seen:
-                seen.add(prompt)
-                yield prompt
-                if len(seen) == limit:
-                    return
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                prompt = _prompt_in(line)
+                if prompt and prompt not in seen:
+                    seen.add(prompt)
+                    yield prompt
+                    if len(seen) == limit:
+                        return
+    except OSError as error:
+        said = (
+            f"The dataset cannot be read ({error.strerror}). Restore its folder, or freeze another."
+        )
+        raise JobFailed("data", said) from error
+
+
+def _prompt_in(line: str) -> str:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return ""
+    prompt = row.get("prompt") if isinstance(row, dict) else None
+    return prompt.strip() if isinstance(prompt, str) and fault_in(prompt) is None else ""
 
 
 # Building -----------------------------------------------------------------------------------------

@@ -219,7 +219,7 @@ def read_shown(path: Path, kind: Kind) -> bytes:
     sha256 = path.stem
     try:
         # Where the picture is an image of the project, the pages have it already.
-        return storage.get(storage.key_of(kind, sha256))
+        return storage.get_made(kind, sha256)
     except NotFound:
         data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:

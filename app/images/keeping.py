@@ -1,12 +1,15 @@
 """Puts an image's bytes into the storage, and gives pages what they show of it."""
 
 import hashlib
+import logging
 from dataclasses import dataclass
 
 from app.database import Json
-from app.errors import Invalid, NotFound
+from app.errors import AppError, Invalid, NotFound
 from app.images import looks, storage
 from app.images.decoding import ImageRefused, decode, derivatives
+
+log = logging.getLogger("morelli.images")
 
 
 @dataclass(frozen=True)
@@ -49,18 +52,20 @@ def keep(data: bytes) -> Kept:
 
 
 def mend(sha256: str, data: bytes) -> None:
-    """Store a known image's file again where its bytes were lost."""
-    if not storage.exists(storage.key_of("original", sha256)):
+    """Store a known image's file again where its bytes were lost or damaged."""
+    try:
+        storage.get_original(sha256)
+    except (NotFound, Invalid):
         keep(data)
 
 
 def read_shown(kind: str, sha256: str) -> bytes:
-    """The `display` or `thumb` of an image; made anew from the original where it is missing.
+    """The `display` or `thumb` of an image; made anew from the original where it is missing or cut.
 
-    Raises NotFound where the original is missing too.
+    Raises NotFound where the original is missing too, Invalid where it is damaged.
     """
     try:
-        return storage.get(storage.key_of(kind, sha256))
+        return storage.get_made(kind, sha256)
     except NotFound:
         original = storage.get_original(sha256)
     try:
@@ -71,5 +76,9 @@ def read_shown(kind: str, sha256: str) -> bytes:
             f"This image cannot be shown any more. {error.reason}", field="image"
         ) from error
     data = made.display if kind == "display" else made.thumb
-    storage.put(storage.key_of(kind, sha256), data)
+    try:
+        storage.put(storage.key_of(kind, sha256), data)
+    # It can be shown all the same, and is made again the next time.
+    except AppError as error:
+        log.warning("what was made of an image could not be kept (%s)", type(error).__name__)
     return data

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from app.errors import AppError
+from app.errors import Invalid, NotFound
 from app.images import storage
 from app.images.decoding import ImageRefused, decode
 from app.images.inclusion import is_there
@@ -26,18 +26,15 @@ def find_unseen(db: Session, project: Project, *, limit: int = 20) -> Sequence[t
 
 
 def look_at(sha256: str) -> tuple[str, bytes]:
-    """The hash of an image's pixels and its looks; both empty where it cannot be decoded any more.
+    """The hash of an image's pixels and its looks; both empty where it is lost, damaged or cannot be
+    decoded any more.
 
     Raises Unavailable where the storage does not answer.
     """
     try:
         image = decode(storage.get_original(sha256)).image
-    except ImageRefused:
+    except (ImageRefused, NotFound, Invalid):
         return "", b""
-    except AppError as error:
-        if error.status == 404:
-            return "", b""
-        raise
     return pixels_of(image), looks_of(image)
 
 

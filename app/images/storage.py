@@ -87,7 +87,8 @@ def forget_store() -> None:
 def put(key: str, data: bytes) -> None:
     """Keep bytes under a key. Whoever reads sees the whole object or none (temporary name, rename).
 
-    Raises Unavailable where the store does not answer, DiskFull where it is full.
+    Raises Unavailable where the store does not answer, DiskFull where it is full, Invalid where a folder
+    stands in the file's place.
     """
     store = _store()
     try:
@@ -97,6 +98,12 @@ def put(key: str, data: bytes) -> None:
     except (BaseError, OSError) as error:
         if is_disk_full(error):
             raise disk_full("The image") from error
+        if isinstance(store, LocalStore) and (Path(str(store.prefix)) / key).is_dir():
+            raise Invalid(
+                "A folder stands in the storage where a file of this image belongs.",
+                field="image",
+                hint="Move the folder away.",
+            ) from error
         raise _unavailable("kept") from error
 
 
@@ -121,6 +128,20 @@ def get(key: str) -> bytes:
         ) from error
     except (BaseError, OSError) as error:
         raise _unavailable("read") from error
+
+
+def get_made(kind: str, sha256: str) -> bytes:
+    """What was made of an image (`display`, `thumb`). Raises NotFound where it is missing or cut, as a file
+    is after a full disk or a power cut: it can be made anew then.
+    """
+    data = get(key_of(kind, sha256))
+    if kind == "display":
+        is_whole = data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9")
+    else:
+        is_whole = data[:4] == b"RIFF" and int.from_bytes(data[4:8], "little") + 8 == len(data)
+    if not is_whole:
+        raise NotFound("The bytes of this image are not whole in the storage.")
+    return data
 
 
 def size(key: str) -> int | None:

@@ -1,5 +1,6 @@
 """Base models: the pretrained models that runs adapt."""
 
+import logging
 import os
 import re
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from app.projects.models import Project
 from app.settings import settings
 from method.places import find_existing
 
+log = logging.getLogger("morelli.runs")
 TINY = "tiny-sdxl"
 INDEX = "model_index.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -32,15 +34,24 @@ class BaseModel:
 
 
 def find_base_models() -> Sequence[BaseModel]:
-    """The models in this installation's models folder, by name."""
+    """The models in this installation's models folder, by name; what is no model folder, or may not be
+    looked at, is passed over.
+    """
     home = settings().models_folder
     if not home.is_dir():
         return []
-    return [
-        BaseModel(each.name, each)
-        for each in sorted(home.iterdir())
-        if not each.name.startswith(".") and (each / INDEX).is_file()
-    ]
+    return [BaseModel(each.name, each) for each in sorted(home.iterdir()) if _is_model(each)]
+
+
+def _is_model(folder: Path) -> bool:
+    # A name that is no text (a folder copied from a system with another encoding) can be shown nowhere.
+    if folder.name.startswith(".") or not folder.name.isprintable():
+        return False
+    try:
+        return (folder / INDEX).is_file()
+    except OSError as error:
+        log.warning("a folder of the models cannot be looked at (%s)", error.strerror)
+        return False
 
 
 def model_path(name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import log2, prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 MAX_HEADER = 64 * 1024 * 1024
 GIB = 2**30
@@ -170,8 +170,12 @@ def _read_shapes(folder: Path, variant: str | None) -> Iterator[tuple[str, list[
     for path in wanted or plain or files:
         for name, tensor in (_read_head(path) or {}).items():
             shape = tensor.get("shape") if isinstance(tensor, dict) else None
-            if name != "__metadata__" and isinstance(shape, list):
+            if name != "__metadata__" and _is_shape(shape):
                 yield name, shape
+
+
+def _is_shape(shape: object) -> TypeGuard[list[int]]:
+    return isinstance(shape, list) and all(isinstance(each, int) and each >= 0 for each in shape)
 
 
 def _read_head(path: Path) -> dict[str, Any] | None:
@@ -179,7 +183,7 @@ def _read_head(path: Path) -> dict[str, Any] | None:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             head = json.loads(file.read(length)) if length <= MAX_HEADER else None
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return head if isinstance(head, dict) else None
 
@@ -187,6 +191,6 @@ def _read_head(path: Path) -> dict[str, Any] | None:
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return values if isinstance(values, dict) else None

@@ -179,8 +179,9 @@ def test_an_image_without_bytes_is_reported_and_the_others_go_on(gallery: Galler
 
 
 def test_a_damaged_picture_is_reported_with_the_reason(gallery: Gallery) -> None:
-    path = settings().home / "images" / storage.key_of("display", gallery.images[0].sha256)
-    path.write_bytes(path.read_bytes()[:300])
+    for kind in ("original", "display"):
+        path = settings().home / "images" / storage.key_of(kind, gallery.images[0].sha256)
+        path.write_bytes(path.read_bytes()[:300])
     run, job = gallery.launch()
     gallery.work(job)
     ((problem, image),) = launching.find_problems(gallery.db, run)

@@ -13,7 +13,7 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from app.database import unit_of_work
-from app.datasets import pairing
+from app.datasets import freezing, pairing
 from app.datasets.models import Dataset, PairDataset
 from app.datasets.pairing import Generation
 from app.images import storage
@@ -22,6 +22,7 @@ from app.jobs.models import Job
 from app.settings import settings
 from tests.app.datasets.gallery import BLUE, Gallery, encoded, landscape, open_gallery, picture
 from tests.factories import Make
+from tests.spoiling import SPOILT, Spoil, cut
 from tests.worker.pairs.test_from_pick_a_pic import row, write
 from worker import ledger, pair_images, pair_jobs, training_jobs
 
@@ -198,6 +199,22 @@ def test_a_model_that_cannot_be_loaded_is_told_in_words(gallery: Gallery, datase
     _, job = work(asked)
     assert (job.state, job.error_class) == ("failed", "user_config")
     assert "…/none" in str(job.error)
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_a_dataset_whose_lines_are_lost_is_told_in_words(
+    gallery: Gallery, dataset: Dataset, spoil: Spoil
+) -> None:
+    folder = freezing.folder_of(dataset)
+    spoil(folder / "train" / "examples.jsonl")
+    with unit_of_work() as db:
+        asked = pairing.pair_generated(
+            db, gallery.project, name="Made", dataset_id=dataset.id, by=None,
+            generation=Generation("/models/none"),
+        )  # fmt: skip
+    _, job = work(asked)
+    assert (job.state, job.error_class) == ("failed", "user_config" if spoil is cut else "data")
+    assert str(settings().home) not in str(job.error)
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

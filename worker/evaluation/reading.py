@@ -181,13 +181,13 @@ def _read_dataset(
                 f"{run}: this run of {kind} learned from pairs, which have no test prompts and no "
                 "criteria; name a dataset folder that has them with --dataset"
             )
-        return read_dataset(given, "all")
+        return read_dataset(given, "all", with_sizes=False)
     folder = given or Path(str(config.dataset_folder))
     if not folder.is_dir():
         raise CannotEvaluate(
             f"{folder}: the dataset folder is gone; put it back, or name its new place with --dataset"
         )
-    dataset = read_dataset(folder, "all")
+    dataset = read_dataset(folder, "all", with_sizes=False)
     if dataset.sha256 != result["dataset"]["sha256"]:
         raise CannotEvaluate(f"{folder}: is another dataset than the run's: its hash differs")
     return dataset

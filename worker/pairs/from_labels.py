@@ -81,7 +81,7 @@ def from_labels(
     if min(max_pairs_per_image, min_difference) < 1 or nearest < 0:
         raise CannotBuild("max_pairs_per_image and min_difference must be 1 at least, nearest 0")
     rule = Rule(max_pairs_per_image, min_difference, nearest, with_unfinished)
-    dataset = read_dataset(dataset_folder, "all")
+    dataset = read_dataset(dataset_folder, "all", with_sizes=False)
     by_split, left_out = _pictures(dataset, rule)
     dropped: Counter[str] = Counter()
     matches = {split: match(pictures, rule, dropped) for split, pictures in by_split.items()}

@@ -43,7 +43,7 @@ class Example:
     holds re-encoded where it was not plain sRGB."""
     path: Path
     size: tuple[int, int]
-    """Width and height as the picture is displayed, in pixels."""
+    """Width and height as the picture is displayed, in pixels; (0, 0) where sizes were not asked for."""
     split: str
     texts: Conditions
     num_negative: int
@@ -86,12 +86,18 @@ class _Line:
 
 
 def read_dataset(
-    folder: Path, split: str, words: Words = AS_WRITTEN, *, allow_empty: bool = False
+    folder: Path,
+    split: str,
+    words: Words = AS_WRITTEN,
+    *,
+    allow_empty: bool = False,
+    with_sizes: bool = True,
 ) -> Dataset:
     """Read and check a dataset folder, and make each image's texts the way `words` asks for.
 
     `split` is train, validation, test or all. A split without images is refused unless `allow_empty`;
-    then there are no examples. Of the pictures only the sizes are read; their content is checked when
+    then there are no examples. Of the pictures only the sizes are read, and nothing unless `with_sizes`:
+    who needs the texts alone can do without a picture that is lost. Their content is checked when
     their pixels are read. Raises InvalidDataset naming the file, and the line where there is one.
     """
     manifest = _read_manifest(folder / "manifest.json")
@@ -111,7 +117,12 @@ def read_dataset(
         sha256=manifest["sha256"],
         criteria=f"{criteria['name']} {criteria['number']}",
         criteria_sha256=criteria["sha256"],
-        examples=_make_examples(lines, words, _make_reducer(folder, listed, words)),
+        examples=_make_examples(
+            lines,
+            words,
+            _make_reducer(folder, listed, words),
+            _read_sizes(lines) if with_sizes else [(0, 0)] * len(lines),
+        ),
     )
 
 
@@ -273,15 +284,21 @@ def _refuse_repeats(lines: Iterable[_Line], folder: Path) -> None:
 
 
 def _make_examples(
-    lines: Sequence[_Line], words: Words, reduce: Callable[[_Line], Names]
+    lines: Sequence[_Line],
+    words: Words,
+    reduce: Callable[[_Line], Names],
+    sizes: Sequence[tuple[int, int]],
 ) -> tuple[Example, ...]:
-    # Several at a time: on a network drive most of the time is waiting.
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        sizes = list(pool.map(read_size, [line.path for line in lines]))
     return tuple(
         _make_example(line, size, words, *reduce(line))
         for line, size in zip(lines, sizes, strict=True)
     )
+
+
+def _read_sizes(lines: Sequence[_Line]) -> list[tuple[int, int]]:
+    # Several at a time: on a network drive most of the time is waiting.
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return list(pool.map(read_size, [line.path for line in lines]))
 
 
 def _make_example(

@@ -258,10 +258,11 @@ def test_an_image_of_the_project_is_not_encoded_again(
 ) -> None:
     data = encoded(picture(1, size=(900, 600)))
     sha256 = keeping.keep(data).sha256
-    storage.put(storage.key_of("thumb", sha256), b"made before")
+    made_before = encoded(picture(2), "WEBP")
+    storage.put(storage.key_of("thumb", sha256), made_before)
     file = put_picture(settings().pairs_folder / "pairs-1", data)
     pairs = keep(db, people, [line(0, winner=file)])
-    assert ben.get(f"{PAGE}/{pairs.id}/thumb/{file}").content == b"made before"
+    assert ben.get(f"{PAGE}/{pairs.id}/thumb/{file}").content == made_before
 
 
 def test_only_pictures_that_the_manifest_lists_are_served(

@@ -243,3 +243,25 @@ def test_what_a_run_is_counted_by_is_what_it_is_launched_by(make: Make, launch: 
     run = launch(make.project())
     dataset = Dataset(counts=COUNTS)
     assert launching.count_examples(Sources(dataset), run.config) == 8
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"[" * 100_000,
+        b'{"a": {"shape": ["x", 2]}}',
+        b'{"a": {"shape": [-1, 2]}}',
+        b'{"a": {"shape": 3}, "b": []}',
+    ],
+)
+def test_a_model_whose_files_are_damaged_is_estimated_like_its_family(
+    tmp_path: Path, head: bytes
+) -> None:
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": SDXL.pipeline}))
+    (tmp_path / "unet").mkdir()
+    size = len(head).to_bytes(8, "little")
+    (tmp_path / "unet" / "model.safetensors").write_bytes(size + head)
+    (tmp_path / "unet" / "other.safetensors").mkdir()
+    found = size_of(str(tmp_path))
+    assert (found.network, found.is_counted) == (SDXL.network, False)

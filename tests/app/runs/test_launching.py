@@ -1,5 +1,7 @@
 """Launching checks everything before a job exists."""
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -397,3 +399,21 @@ def test_samples_of_the_mean_weights_are_recorded(db: Session, make: Make, launc
     recording.record_samples(db, run, [row])
     (sample,) = reading.find_samples(db, run)
     assert sample.model == "ema"
+
+
+def test_a_folder_that_is_no_model_hides_none_of_the_others(model: str) -> None:
+    home = settings().models_folder
+    strange = [home / name for name in ("empty", "index-is-a-folder", os.fsdecode(b"caf\xe9"))]
+    try:
+        for folder in strange:
+            folder.mkdir()
+        (strange[1] / base_models.INDEX).mkdir()
+        (strange[2] / base_models.INDEX).write_text("{}")
+        (home / "loop").symlink_to(home / "loop")
+        (home / "a-file").write_bytes(b"")
+        assert [each.name for each in base_models.find_base_models()] == [model]
+    finally:
+        (home / "loop").unlink(missing_ok=True)
+        (home / "a-file").unlink(missing_ok=True)
+        for folder in strange:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -14,13 +14,14 @@ from method.training.config import Config
 from method.training.config_reading import load_config, write_yaml
 from method.training.failures import Ended
 from taxonomy.tree import POLARITIES
+from tests.spoiling import SPOILT, Spoil
 from tests.worker.evaluation.conftest import file_sha256
 from tests.worker.training.datasets import seal
 from worker.agents.measured import VERSION, label_image
 from worker.agents.rules import RULES
 from worker.evaluation.__main__ import main
 from worker.evaluation.evaluating import evaluate
-from worker.evaluation.reading import choose_cases
+from worker.evaluation.reading import choose_cases, read_run
 from worker.training.examples import read_dataset
 from worker.training.metrics import read_lines
 
@@ -254,3 +255,17 @@ def test_a_folder_that_is_no_run_ends_with_2(tmp_path: Path, capsys: Captured) -
         main([str(tmp_path)])
     assert caught.value.code == 2
     assert "is not a run folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_a_picture_of_the_dataset_that_is_lost_stands_in_nobody_s_way(
+    stage_2: Path, dataset: Path, tmp_path: Path, spoil: Spoil
+) -> None:
+    """Prompts and criteria are all that an evaluation takes from it."""
+    damaged = tmp_path / "damaged"
+    shutil.copytree(dataset, damaged)
+    spoil(next(damaged.glob("train/*.png")))
+    found = read_run(stage_2, damaged)
+    assert len(choose_cases(found.dataset, 8, seed=0)) == len(
+        choose_cases(read_run(stage_2).dataset, 8, seed=0)
+    )

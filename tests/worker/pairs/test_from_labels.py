@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.spoiling import SPOILT, Spoil
 from tests.worker.pairs.pictures import Painting, name_of, png, write_labelled
 from worker.datasets.folders import verify
 from worker.pairs.building import SPLITS, Built, CannotBuild
@@ -258,6 +259,21 @@ def test_a_picture_that_was_changed_is_named_and_the_other_pairs_stand(tmp_path:
     assert built.counts["pairs"] == 1 and built.counts["dropped"] == {"unreadable_picture": 1}
     (problem,) = built.problems
     assert "not what the dataset recorded" in problem and str(tmp_path) not in problem
+    assert verify(built.folder) == []
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_a_picture_that_is_lost_is_named_and_the_other_pairs_stand(
+    tmp_path: Path, spoil: Spoil
+) -> None:
+    made = [Painting(0, "a house", 0), Painting(1, "a house", 2)]
+    made += [Painting(2, "a boat", 0), Painting(3, "a boat", 2)]
+    dataset = write_labelled(tmp_path / "dataset", made)
+    spoil(dataset / "train" / name_of(png(made[0].picture)))
+    built = from_labels(dataset, tmp_path / "pairs", name="houses")
+    assert built.counts["pairs"] == 1 and built.counts["dropped"] == {"unreadable_picture": 1}
+    (problem,) = built.problems
+    assert str(tmp_path) not in problem
     assert verify(built.folder) == []
 
 
