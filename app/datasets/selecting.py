@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from app.database import Json
 from app.errors import Invalid
+from app.images.grouping import group_alike
 from app.images.inclusion import in_use
-from app.images.looks import group_alike
 from app.images.models import Image
 from app.labels.models import Label
 from app.labels.reading import find_effective_labels
