@@ -14,7 +14,7 @@ from app.agents.launching import launch_agent_run
 from app.criteria.freezing import freeze_version
 from app.criteria.loading import load_criteria, painting_criteria
 from app.database import unit_of_work
-from app.demo.painter import paint
+from app.demo.painter.painting import paint
 from app.images.importing import add_image, create_import
 from app.jobs.queueing import submit
 from app.projects.founding import create_project

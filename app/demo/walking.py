@@ -22,7 +22,7 @@ import httpx2
 
 from app.accounts.tokens import create_token
 from app.database import unit_of_work
-from app.demo.painter import truth_of
+from app.demo.painter.painting import truth_of
 from app.demo.seeding import SLUG, TINY_MODEL, painted_file, prepare
 from app.errors import AppError
 from app.projects.inviting import create_first_lead_link, take_first_lead_link

@@ -14,7 +14,7 @@ import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import APIRequestContext, Page
 
-from app.demo.painter import paint
+from app.demo.painter.painting import paint
 from app.main import routes
 from app.runs.launching import KINDS
 from tests.browser.house import House

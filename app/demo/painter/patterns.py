@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from app.demo.easel import Board, Floats, around, disc, fill, lay, leaf, noise, radii
-from app.demo.indoor_things import lay_flower
-from app.demo.plan import Plan, count_words
+from app.demo.painter.easel import Board, Floats, around, disc, fill, lay, leaf, noise, radii
+from app.demo.painter.indoor_things import lay_flower
+from app.demo.painter.plan import Plan, count_words
 
 
 def wreath(board: Board, plan: Plan) -> None:

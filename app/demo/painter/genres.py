@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.demo.easel import Board
-from app.demo.interiors import figure, still_life, window
-from app.demo.landscapes import avenue, birches, hills, sea, slope
-from app.demo.patterns import abstract, rings, wreath
-from app.demo.plan import Plan
+from app.demo.painter.easel import Board
+from app.demo.painter.interiors import figure, still_life, window
+from app.demo.painter.landscapes import avenue, birches, hills, sea, slope
+from app.demo.painter.patterns import abstract, rings, wreath
+from app.demo.painter.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.demo.easel import (
+from app.demo.painter.easel import (
     Board,
     blob,
     box,
@@ -17,7 +17,7 @@ from app.demo.easel import (
     ridge,
     slope_light,
 )
-from app.demo.outdoor_things import (
+from app.demo.painter.outdoor_things import (
     lay_birch,
     lay_boat,
     lay_cottage,
@@ -28,7 +28,7 @@ from app.demo.outdoor_things import (
     lay_tree,
     lay_water,
 )
-from app.demo.plan import HOURS, Plan, count_words, hazed, main_side
+from app.demo.painter.plan import HOURS, Plan, count_words, hazed, main_side
 
 
 def sea(board: Board, plan: Plan) -> None:

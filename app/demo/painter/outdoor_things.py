@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.demo.easel import (
+from app.demo.painter.easel import (
     Board,
     Floats,
     around,
@@ -20,8 +20,8 @@ from app.demo.easel import (
     slope_light,
     turned_light,
 )
-from app.demo.palettes import tint
-from app.demo.plan import Plan, hazed
+from app.demo.painter.palettes import tint
+from app.demo.painter.plan import Plan, hazed
 
 
 def lay_sky(board: Board, plan: Plan, horizon: float, sun: float | None, tilt: float = 0.0) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from app.demo.easel import (
+from app.demo.painter.easel import (
     Board,
     Brush,
     Edges,
@@ -22,9 +22,9 @@ from app.demo.easel import (
     paint_strokes,
     relief_light,
 )
-from app.demo.genres import GENRES
-from app.demo.palettes import choose_palette, tint, to_srgb
-from app.demo.plan import Plan
+from app.demo.painter.genres import GENRES
+from app.demo.painter.palettes import choose_palette, tint, to_srgb
+from app.demo.painter.plan import Plan
 
 # The painter works larger than it delivers, so that strokes and contours come out smooth.
 OVERSIZE = 1.3
