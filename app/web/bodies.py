@@ -47,9 +47,10 @@ SLOWEST_BYTES = 16 * KIB
 ANYONES_BODIES = 256
 KNOWN_BODIES = 128
 WAITING_BODIES = 4000
-# Who is refused in the middle of sending hears the answer if it ends soon.
+# Who is refused in the middle of sending has so long to look at the answer; meanwhile its bytes are taken
+# a few at a time. Closed with bytes unread, a connection takes along the answer that was not read yet.
 LINGER_SECONDS = 1.0
-LINGER_BYTES = 4 * MIB
+LINGER_PAUSE = 0.05
 
 
 @dataclass(frozen=True)
@@ -102,15 +103,14 @@ class Incoming:
         return message
 
     async def linger(self) -> None:
-        """Let what is under way arrive, for a moment, so that its sender hears the answer."""
-        seen = 0
+        """Let what is under way arrive, slowly and for a moment, so that its sender hears the answer."""
         try:
             async with asyncio.timeout(LINGER_SECONDS):
-                while seen < LINGER_BYTES:
+                while True:
                     message = await self._receive()
-                    seen += len(message.get("body", b""))
                     if message["type"] == "http.disconnect" or not message.get("more_body"):
                         return
+                    await asyncio.sleep(LINGER_PAUSE)
         except TimeoutError:
             return
 
