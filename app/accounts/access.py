@@ -13,6 +13,7 @@ from app.accounts.tokens import find_bearer
 from app.database import unit_of_work
 from app.errors import NotSignedIn
 from app.settings import settings
+from app.web.answer import keep_for_errors
 from app.web.dependencies import Db
 
 KNOWN_SECONDS = 400 * 24 * 3600
@@ -95,6 +96,8 @@ def visitor(request: Request, db: Db) -> Person | None:
         if found is not None:
             request.state.person, request.state.sign_in = found
     person: Person | None = request.state.person
+    if person is not None:
+        keep_for_errors(request, person=person)
     return person
 
 

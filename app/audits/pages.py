@@ -94,16 +94,20 @@ def _population(
     db: Db, project: Project, min_labels: str, agent_run: str, sample_size: str
 ) -> dict[str, object]:
     """How many images there are to draw from, or what is wrong with the numbers asked for."""
-    wanted = int(sample_size) if sample_size.isdecimal() else None
-    shown: dict[str, object] = {"count": None, "problem": None, "wanted": wanted}
-    if not min_labels.isdecimal() or not (agent_run == "" or agent_run.isdecimal()):
+    shown: dict[str, object] = {"count": None, "problem": None, "wanted": _whole(sample_size)}
+    least, run = _whole(min_labels), _whole(agent_run)
+    if least is None or (agent_run and run is None):
         return shown | {"problem": "Give the least number of labels as a whole number."}
     try:
-        run = int(agent_run) if agent_run else None
-        count = sampling.population(db, project, min_labels=int(min_labels), agent_run=run)
+        count = sampling.population(db, project, min_labels=least, agent_run=run)
     except AppError as error:
         return shown | {"problem": f"{error.message} {error.hint or ''}".strip()}
     return shown | {"count": count}
+
+
+def _whole(text: str) -> int | None:
+    """The number that is typed, where it is one that a column holds."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 @router.get(ROOM + "/new")

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from app.accounts.access import CurrentPerson
 from app.errors import NotAllowed, NotFound
 from app.projects.models import ROLES, Membership, Project
+from app.web.answer import keep_for_errors
 from app.web.dependencies import Db
 
 WHO = {"annotator": "members", "expert": "experts and leads", "lead": "leads"}
@@ -39,6 +40,7 @@ def project_for(needed: str) -> Callable[..., Project]:
             raise NotFound("There is no such project, or you are not in it.")
         # Known before the refusal: its page keeps the way back into the project.
         request.state.project, request.state.role = found[0], role
+        keep_for_errors(request, project=found[0])
         if not may(role, needed):
             raise NotAllowed(
                 f"Only {WHO[needed]} of this project may do this; your role in it is {role}.",

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import yaml
 from fastapi import APIRouter, Depends, Query
+from pydantic import Field
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 
 from app.accounts.access import CurrentPerson
@@ -46,7 +47,7 @@ def show_runs(
     answer: Answering,
     project: AnnotatorProject,
     before: int | None = None,
-    compare: Annotated[list[int] | None, Query()] = None,
+    compare: Annotated[list[Annotated[int, Field(ge=1)]] | None, Query()] = None,
 ) -> Response:
     """Runs, newest first. Those chosen to `compare` are shown as curves of the first one's page."""
     if compare:

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from app.database import Model
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = ROOT.parent / "templates"
@@ -103,11 +106,28 @@ def read_templates() -> None:
         environment().get_template(name)
 
 
+def keep_for_errors(request: Request, **rows: Model) -> None:
+    """Keep copies of rows that every page shows around itself, by their names in the templates.
+
+    The error page shows them too, and a write that fails empties all rows that were loaded.
+    """
+    kept = getattr(request.state, "kept", {})
+    for name, row in rows.items():
+        loaded = {key: value for key, value in vars(row).items() if not key.startswith("_")}
+        kept = kept | {name: SimpleNamespace(**loaded)}
+    request.state.kept = kept
+
+
 class Answer:
     """How a page route answers. Ask for it with the type `Answering`."""
 
     def __init__(self, request: Request) -> None:
         self.request = request
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """Copies of what `keep_for_errors` was given."""
+        return dict(getattr(self.request.state, "kept", {}))
 
     @property
     def wants_fragment(self) -> bool:

@@ -71,6 +71,7 @@ def _shown(request: Request, error: AppError) -> Response:
         status=error.status,
         error=error,
         title=HTTPStatus(error.status).phrase,
+        **answer.kept,
     )
 
 

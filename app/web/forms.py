@@ -6,8 +6,10 @@ from typing import Any, Generic, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.datastructures import UploadFile
 
 from app.errors import AppError
+from app.web.unstorable import has_odd_characters
 
 # Pydantic's sentences are for programmers; these are for the person at the form.
 SENTENCES = {
@@ -17,7 +19,9 @@ SENTENCES = {
     "int_parsing": "This has to be a whole number.",
     "float_parsing": "This has to be a number.",
     "extra_forbidden": "This field is not known here.",
+    "string_type": "This has to be text.",
 }
+UNSTORABLE = "This holds a character that cannot be kept. Please type it anew."
 
 
 class Fields(BaseModel):
@@ -61,6 +65,10 @@ class Form(Generic[T]):
                     problem["type"], problem["msg"].removeprefix("Value error, ")
                 )
                 self.errors.setdefault(field, message)
+        for name, value in self.typed.items():
+            texts = value if isinstance(value, list) else [value]
+            if any(isinstance(each, str) and has_odd_characters(each) for each in texts):
+                self.errors[name] = UNSTORABLE
 
     def error(self, field: str) -> str | None:
         """The sentence to show beside a field."""
@@ -117,6 +125,14 @@ def submitted(fields: type[T]) -> Callable[[Request], Any]:
                 typed[name] = value
         form: Form[T] = Form(typed)
         form.parse(fields)
+        # A file in the place of text is refused by now, and nothing to show again.
+        form.typed = {name: value for name, value in typed.items() if not _has_file(value)}
         return form
 
     return read
+
+
+def _has_file(value: object) -> bool:
+    return any(
+        isinstance(each, UploadFile) for each in (value if isinstance(value, list) else [value])
+    )

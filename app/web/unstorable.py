@@ -8,6 +8,7 @@ from fastapi import Request
 BIG = 2**63 - 1
 INTEGER = 2**31 - 1
 DIGITS = 40
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 
 
 async def find_unstorable(request: Request) -> str | None:
@@ -18,9 +19,11 @@ async def find_unstorable(request: Request) -> str | None:
     if request.headers.get("content-type", "").startswith("application/json"):
         # The request keeps what the route has read, and a body that is no JSON has failed before.
         values += _walk("body", json.loads(await request.body() or b"null"))
+    elif request.headers.get("content-type", "").startswith(FORMS):
+        values += [(f"body.{name}", value) for name, value in (await request.form()).multi_items()]
     for limit in (BIG, INTEGER):
         for where, value in values:
-            if _is_too_big(value, limit) or _has_odd_characters(value):
+            if _is_too_big(value, limit) or (isinstance(value, str) and has_odd_characters(value)):
                 return where
     return None
 
@@ -45,9 +48,9 @@ def _is_too_big(value: object, limit: int) -> bool:
     return isinstance(value, int | float) and abs(value) > limit
 
 
-def _has_odd_characters(value: object) -> bool:
+def has_odd_characters(text: str) -> bool:
     """NUL and lone halves of surrogate pairs: text to Python, none to PostgreSQL."""
-    return isinstance(value, str) and ("\0" in value or (not value.isascii() and _is_broken(value)))
+    return "\0" in text or (not text.isascii() and _is_broken(text))
 
 
 def _is_broken(text: str) -> bool:
