@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from app.errors import AppError
+from app.handing_on import run_worker_module
 from method.saved_texts import UnreadableText, read_text
 
 cli = typer.Typer(
@@ -61,11 +61,6 @@ def database() -> Iterator[None]:
 
     with installation(say):
         yield
-
-
-def run_worker_module(*arguments: str) -> int:
-    """Run a module of the worker in a process of its own and return its exit code."""
-    return subprocess.call([sys.executable, "-m", *arguments])
 
 
 def _exit(code: int) -> None:

@@ -27,7 +27,8 @@ from method.items import EndsTheWhole
 
 log = logging.getLogger("morelli.worker")
 
-HEARTBEAT_SECONDS = 10.0
+# A wish to cancel comes back with it, so it is also how long that takes where nothing is reported.
+HEARTBEAT_SECONDS = 3.0
 REPORT_SECONDS = 1.0
 
 

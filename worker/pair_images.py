@@ -15,8 +15,9 @@ from typing import Any
 from PIL import Image
 
 from method.training.config import Config, Model, Objective, Theta
-from method.training.failures import Ended, InvalidConfig, OutOfMemory
+from method.training.failures import Ended, InvalidConfig, OutOfMemory, Stopped
 from worker.pairs.from_generated import generate_images
+from worker.stopping import stoppable
 
 Generate = Callable[[str, int], Image.Image]
 
@@ -24,26 +25,30 @@ Generate = Callable[[str, int], Image.Image]
 def main(arguments: list[str]) -> int:
     """Generate what the request asks for. The last line on stderr says what went wrong."""
     request = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    try:
-        generate_images(
-            Path(request["folder"]),
-            request["prompts"],
-            images_per_prompt=request["images_per_prompt"],
-            seed=request["seed"],
-            model=request["model"],
-            generate=make_generator(request),
-            say=_say,
-        )
-    except Ended as ended:
-        _say(str(ended))
-        return ended.exit_code
-    except Exception as error:
-        from worker.training.__main__ import is_out_of_memory
+    with stoppable() as stop:
+        try:
+            generate_images(
+                Path(request["folder"]),
+                request["prompts"],
+                images_per_prompt=request["images_per_prompt"],
+                seed=request["seed"],
+                model=request["model"],
+                generate=make_generator(request),
+                say=_say,
+            )
+        except Ended as ended:
+            _say(str(ended))
+            return ended.exit_code
+        except BaseException as error:
+            if stop.is_asked:
+                _say("Stopped; started again it makes the images that are missing")
+                return Stopped.exit_code
+            from worker.training.__main__ import is_out_of_memory
 
-        if not is_out_of_memory(error):
-            raise
-        _say("Out of memory: generate at a lower resolution.")
-        return OutOfMemory.exit_code
+            if not is_out_of_memory(error):
+                raise
+            _say("Out of memory: generate at a lower resolution.")
+            return OutOfMemory.exit_code
     return 0
 
 

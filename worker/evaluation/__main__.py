@@ -1,16 +1,18 @@
 """python -m worker.evaluation RUN_FOLDER: compare a run's model with its base, and print the result.
 
 The result goes to stdout, progress to stderr. 0 done, 1 failed (the last line on stderr says why in one
-sentence), 2 used wrongly.
+sentence), 2 used wrongly, 130 stopped by Ctrl-C or SIGTERM.
 """
 
 import argparse
 import json
 import sys
 import traceback
+from pathlib import Path
 
 from method.places import argument
 from method.training.failures import Ended
+from worker.stopping import STOPPED, stoppable
 
 # Importing it also keeps the model libraries off the network, so it comes before anything of theirs.
 from worker.training.__main__ import is_out_of_memory
@@ -24,31 +26,28 @@ MOST_PROMPTS = 5000
 def main(arguments: list[str]) -> int:
     """Evaluate the run folder named on the command line. A wrong command raises SystemExit(2)."""
     asked = _parse(arguments)
-    try:
-        # Only now, because a wrong command should be refused before torch takes its seconds.
-        from worker.evaluation.evaluating import evaluate
-        from worker.evaluation.reporting import words
+    with stoppable() as stop:
+        try:
+            # Only now, because a wrong command should be refused before torch takes its seconds.
+            from worker.evaluation.evaluating import evaluate
+            from worker.evaluation.reporting import words
 
-        path = evaluate(
-            asked.run_folder,
-            asked.prompts,
-            asked.seed,
-            _say,
-            dataset_folder=asked.dataset,
-            negative=asked.negative,
-        )
-    except Ended as ended:
-        return _fail(str(ended))
-    except KeyboardInterrupt:
-        return _fail("Stopped; nothing was kept")
-    except Exception as error:  # noqa: BLE001  # the process boundary
-        if is_out_of_memory(error):
-            return _fail("Out of GPU memory: use a GPU with more, or train with precision bf16")
-        told = ended_by(error, asked.run_folder)
-        if told is not error:
-            return _fail(str(told))
-        traceback.print_exc()
-        return _fail(f"{type(error).__name__}: {error}")
+            path = evaluate(
+                asked.run_folder,
+                asked.prompts,
+                asked.seed,
+                _say,
+                dataset_folder=asked.dataset,
+                negative=asked.negative,
+            )
+        except Ended as ended:
+            return _fail(str(ended))
+        except BaseException as error:  # the process boundary
+            if stop.is_asked:
+                return _fail("Stopped; nothing was kept", STOPPED)
+            if not isinstance(error, Exception):
+                raise
+            return _fail_unforeseen(error, asked.run_folder)
     _say(f"Images and results are in {path.parent}.")
     text = path.read_text(encoding="utf-8")
     sys.stdout.write((text if asked.json else words(json.loads(text))) + "\n")
@@ -91,9 +90,19 @@ def _say(sentence: str) -> None:
     sys.stderr.write(" ".join(sentence.split()) + "\n")
 
 
-def _fail(sentence: str) -> int:
+def _fail_unforeseen(error: Exception, folder: Path) -> int:
+    if is_out_of_memory(error):
+        return _fail("Out of GPU memory: use a GPU with more, or train with precision bf16")
+    told = ended_by(error, folder)
+    if told is not error:
+        return _fail(str(told))
+    traceback.print_exception(error)
+    return _fail(f"{type(error).__name__}: {error}")
+
+
+def _fail(sentence: str, code: int = 1) -> int:
     _say(sentence)
-    return 1
+    return code
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """python -m worker.pairs labels|generated|study|pick-a-pic SOURCE ... OUT: build a pair dataset.
 
 What came out goes to stdout, progress and what could not be used to stderr. 0 done, 1 failed (the last
-line on stderr says why in one sentence), 2 used wrongly.
+line on stderr says why in one sentence), 2 used wrongly, 130 stopped by Ctrl-C or SIGTERM.
 """
 
 import argparse
@@ -12,24 +12,28 @@ import traceback
 from method.places import argument
 from method.training.failures import Ended
 from worker.pairs.building import SPLITS, Built
+from worker.stopping import STOPPED, stoppable
 from worker.training.disk import ended_by
 
 
 def main(arguments: list[str]) -> int:
     """Build what the command line asks for. A wrong command raises SystemExit(2)."""
     asked = _parse(arguments)
-    try:
-        built: Built = asked.build(asked)
-    except Ended as ended:
-        return _fail(str(ended))
-    except KeyboardInterrupt:
-        return _fail("Stopped; nothing was kept")
-    except Exception as error:  # noqa: BLE001  # the process boundary
-        told = ended_by(error, asked.out)
-        if told is not error:
-            return _fail(str(told))
-        traceback.print_exc()
-        return _fail(f"{type(error).__name__}: {error}")
+    with stoppable() as stop:
+        try:
+            built: Built = asked.build(asked)
+        except Ended as ended:
+            return _fail(str(ended))
+        except BaseException as error:  # the process boundary
+            if stop.is_asked:
+                return _fail("Stopped; nothing was kept", STOPPED)
+            if not isinstance(error, Exception):
+                raise
+            told = ended_by(error, asked.out)
+            if told is not error:
+                return _fail(str(told))
+            traceback.print_exception(error)
+            return _fail(f"{type(error).__name__}: {error}")
     for problem in built.problems:
         _say(problem)
     sys.stdout.write((_as_json(built) if asked.json else _words(built)) + "\n")
@@ -221,9 +225,9 @@ def _say(sentence: str) -> None:
     sys.stderr.write(" ".join(sentence.split()) + "\n")
 
 
-def _fail(sentence: str) -> int:
+def _fail(sentence: str, code: int = 1) -> int:
     _say(sentence)
-    return 1
+    return code
 
 
 if __name__ == "__main__":

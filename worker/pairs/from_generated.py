@@ -122,8 +122,12 @@ def _save_png(path: Path, image: Image.Image) -> None:
     out = io.BytesIO()
     image.convert("RGB").save(out, format="PNG")
     half = path.with_suffix(".half")
-    write_file(half, out.getvalue())
-    os.replace(half, path)
+    try:
+        write_file(half, out.getvalue())
+        os.replace(half, path)
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise
 
 
 def measured_judge(criteria_file: Path | None = None) -> tuple[Judge, dict[str, Any]]:
