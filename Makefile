@@ -4,31 +4,40 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# A lock is complete and holds a hash for every file; so nothing else comes in.
+LOCKED := $(PIP) install --no-deps --require-hashes --requirement
+OURS := $(PIP) install --no-deps --no-build-isolation --editable .
 WORKERS ?= 2
 
-.PHONY: help install install-web install-dev up demo test test-fast check fix migration lock browser
+.PHONY: help install install-web install-dev up demo test test-fast check fix migration lock browser wheel audit
 
 help: ## Show what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Morelli needs Python 3.11 or newer; try make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) requirements/check_machine.py web
 	$(PYTHON) -m venv $(VENV)
 
-# Installed again only when the lock file or the list of packages changes.
-$(VENV)/.installed: pyproject.toml requirements.lock | $(BIN)/python
-	$(PIP) install --constraint requirements.lock torch
-	$(PIP) install --constraint requirements.lock --editable '.[worker]'
+# Installed again only when a lock or the list of packages changes.
+$(VENV)/.installed: pyproject.toml requirements/all.lock requirements/torch.txt | $(BIN)/python
+	@$(BIN)/python requirements/check_machine.py
+	$(LOCKED) requirements/all.lock
+	$(PIP) install --requirement requirements/torch.txt
+	$(OURS)
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install --constraint requirements.lock --editable '.[worker,dev]'
+$(VENV)/.installed-dev: requirements/dev.lock $(VENV)/.installed
+	$(LOCKED) requirements/dev.lock
+	@touch $@
+
+$(VENV)/.installed-web: pyproject.toml requirements/web.lock | $(BIN)/python
+	$(LOCKED) requirements/web.lock
+	$(OURS)
 	@touch $@
 
 install: $(VENV)/.installed ## Install into .venv, with what training needs
 
-install-web: | $(BIN)/python ## Install the web application alone, without torch
-	$(PIP) install --constraint requirements.lock --editable .
+install-web: $(VENV)/.installed-web ## Install the web application and its jobs, without training
 
 install-dev: $(VENV)/.installed-dev ## Install what tests and checks need, too
 
@@ -61,9 +70,21 @@ fix: install-dev ## Format, and mend what can be mended by itself
 migration: install-dev ## Write a migration: make migration m="add a thing" (needs a running database)
 	$(BIN)/alembic revision --autogenerate -m "$(m)"
 
-lock: ## Renew the lock file from what pyproject.toml asks for
-	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet --upgrade torch==2.13.0
-	build/lock/bin/python -m pip install --quiet --upgrade '.[worker,dev]'
-	echo '# Every version this project is tested with: the one lock file. Renew with `make lock`.' > requirements.lock
-	build/lock/bin/python -m pip freeze | grep -v '^morelli' | sed 's/+cpu$$//' >> requirements.lock
+UV := build/lock/bin/uv
+COMPILE := $(UV) pip compile --quiet pyproject.toml requirements/build.in
+
+$(UV):
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet uv pip-audit
+
+lock: $(UV) ## Renew the locks from what pyproject.toml asks for
+	$(COMPILE) --upgrade --extra all --extra dev --output-file requirements/dev.lock
+	for cut in web train all; do \
+		$(COMPILE) --upgrade --extra $$cut --constraint requirements/dev.lock --output-file requirements/$$cut.lock || exit 1; \
+	done
+
+audit: $(UV) ## Look for known holes in what is installed (asks pypi.org)
+	build/lock/bin/pip-audit --disable-pip --no-deps --strict --requirement requirements/dev.lock
+
+wheel: install-dev ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from app import extras
 from app.errors import AppError
 from app.handing_on import run_worker_module
 from method.saved_texts import UnreadableText, read_text
@@ -387,6 +388,7 @@ def train(
 
     Run again on the same run folder, it goes on from the newest checkpoint.
     """
+    extras.require("train")
     _exit(run_worker_module("worker.training", str(config)))
 
 
@@ -408,6 +410,7 @@ def evaluate(
     The judge is the measured agent; results carry a 95 % bootstrap interval over prompts. Images and
     results.json stay in RUN/evaluation; see docs/evaluation.md.
     """
+    extras.require("train")
     options = ["--prompts", str(prompts), "--seed", str(seed), *(["--json"] if as_json else [])]
     for name, folder in (("--dataset", dataset), ("--negative", negative)):
         options += [name, str(folder)] if folder is not None else []
@@ -437,6 +440,7 @@ def tiny_model(
     ] = "sdxl",
 ) -> None:
     """Make a small pipeline from a seed: real parts, a few hundred thousand weights."""
+    extras.require("train")
     options = ["--seed", str(seed), "--kind", kind]
     _exit(run_worker_module("worker.training.tiny_model", str(folder), *options))
 
@@ -457,16 +461,19 @@ def explain(error: Exception) -> str | None:
     """What to tell a person about an error, or None for one that only we can have caused."""
     if isinstance(error, AppError):
         return error.message + (f" {error.hint}" if error.hint else "")
+    from taxonomy.tree import InvalidCriteria
+
+    if isinstance(error, InvalidCriteria):
+        return "these are not criteria:\n" + "\n".join(error.problems)
+    if not extras.is_installed("web"):
+        return explain(extras.missing("web")) if isinstance(error, ImportError) else None
     # Imported only now: commands on files start in half the time without all this.
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
     from sqlalchemy.exc import ArgumentError, OperationalError
 
     from app.embedded import ServersError
-    from taxonomy.tree import InvalidCriteria
 
-    if isinstance(error, InvalidCriteria):
-        return "these are not criteria:\n" + "\n".join(error.problems)
     if isinstance(error, ServersError | SettingsError):
         return str(error)
     if isinstance(error, ValidationError) and error.title == "Settings":

@@ -1,7 +1,6 @@
 """What this installation consists of and what is wrong with it. Changes nothing."""
 
 import importlib.metadata
-import importlib.util
 import platform
 import shutil
 from collections.abc import Callable
@@ -12,7 +11,7 @@ import redis as redis_client
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import database, embedded, migrations
+from app import database, embedded, extras, migrations
 from app.embedded import postgres
 from app.embedded import redis as redis_server
 from app.embedded.home import Home
@@ -43,12 +42,10 @@ def _programs() -> list[Finding]:
         Finding("Morelli", version, "ok"),
         Finding("Python", platform.python_version(), "ok"),
     ]
-    if importlib.util.find_spec("torch") is None:
-        found.append(
-            Finding("Training", "not installed; `make install` or pip install '.[worker]'", "note")
-        )
-    else:
+    if extras.is_installed("train"):
         found.append(Finding("Training", "torch " + importlib.metadata.version("torch"), "ok"))
+    else:
+        found.append(Finding("Training", str(extras.missing("train").hint), "note"))
     return found
 
 

@@ -1,19 +1,17 @@
 """Brings the database to the newest migration, and tells whether it is there."""
 
-from pathlib import Path
-
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
-FOLDER = Path(__file__).resolve().parent.parent / "migrations"
+from app.folders import folder
 
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(FOLDER))
+    config.set_main_option("script_location", str(folder("migrations")))
     return config
 
 

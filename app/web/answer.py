@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -13,10 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.database import Model
+from app.folders import APP, folder
 
-ROOT = Path(__file__).resolve().parent.parent
-TEMPLATES = ROOT.parent / "templates"
-STATIC = ROOT / "static"
+STATIC = APP / "static"
 
 
 @lru_cache
@@ -88,7 +86,7 @@ def percent(part: float | None, digits: int = 0) -> str:
 def environment() -> Environment:
     """The template environment: undefined names are errors, everything is escaped."""
     made = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(folder("templates")),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
         trim_blocks=True,
