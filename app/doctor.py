@@ -114,4 +114,6 @@ def _redis() -> Finding:
             info = client.info("server")
     except (redis_client.RedisError, ValueError) as error:
         return Finding("Redis", f"does not answer ({type(error).__name__})", "bad")
-    return Finding("Redis", str(info["redis_version"]), "ok")
+    # Valkey also tells the version of the Redis that it stands for.
+    valkey = info.get("valkey_version")
+    return Finding("Redis", f"Valkey {valkey}" if valkey else str(info["redis_version"]), "ok")

@@ -2,11 +2,12 @@
 
     python requirements/check_machine.py [web]
 
-Without `web` training is asked for as well. Written so that any Python 3 can read it.
+Without `web` training is asked for as well. Any Python since 3.6 can read it.
 """
 
 import platform
 import sys
+from typing import Optional
 
 OLDEST, NEWEST = (3, 11), (3, 14)
 MACHINES = {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64", "x86_64")}
@@ -14,32 +15,31 @@ MACHINES = {"Linux": ("x86_64", "aarch64"), "Darwin": ("arm64", "x86_64")}
 OLDEST_GLIBC = (2, 28)
 
 
-def problem(training):
+def problem(training: bool) -> Optional[str]:  # noqa: FBT001, UP045  # Python 3.6
     """What stands in the way here, in a sentence, or None."""
     system, machine = platform.system(), platform.machine()
+    library, version = platform.libc_ver()
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         return (
-            "Morelli needs Python 3.11 to 3.14, and this is {}. "
-            "Name another one: make PYTHON=python3.12".format(platform.python_version())
+            f"Morelli needs Python 3.11 to 3.14, and this is {platform.python_version()}. "
+            "Name another one: make PYTHON=python3.12"
         )
     if machine not in MACHINES.get(system, ()):
         return (
-            "Morelli runs on Linux (x86-64, ARM) and macOS, and this is {} on {}: PostgreSQL and Valkey "
-            "have no package for it. On Windows use WSL.".format(system, machine)
+            f"Morelli runs on Linux (x86-64, ARM) and macOS, and this is {system} on {machine}: "
+            "PostgreSQL and Valkey have no package for it. On Windows use WSL."
         )
-    library, version = platform.libc_ver()
     if system == "Linux" and library != "glibc":
-        return "Morelli needs a Linux with glibc; PostgreSQL has no package for this one (Alpine?)."
+        return "Morelli needs a Linux with glibc: PostgreSQL has no package for this one (Alpine?)."
     if system == "Linux" and tuple(map(int, version.split(".")[:2])) < OLDEST_GLIBC:
-        return "Morelli needs glibc 2.28 or newer (Debian 10, Ubuntu 20.04), and this is {}.".format(version)
+        return f"Morelli needs glibc 2.28 or newer (Debian 10, Ubuntu 20.04); this is {version}."
     if training and (system, machine) == ("Darwin", "x86_64"):
         return (
             "PyTorch has no package for Macs with Intel processors, so training cannot be had here. "
-            "Everything else can: make install-web, then .venv/bin/morelli up"
+            "All else can, with a C compiler: make install-web, then .venv/bin/morelli up"
         )
     return None
 
 
 if __name__ == "__main__":
-    found = problem("web" not in sys.argv[1:])
-    sys.exit(found)
+    sys.exit(problem("web" not in sys.argv[1:]))

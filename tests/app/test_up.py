@@ -42,13 +42,14 @@ def command(*more: str) -> list[str]:
 
 
 class Started:
-    """A running `morelli up` whose lines are read as they come."""
+    """A running `morelli up` whose lines are read as they come; of the code in `site`, where given."""
 
-    def __init__(self, home: Path, port: int) -> None:
+    def __init__(self, home: Path, port: int, site: Path | None = None) -> None:
         self.port = port
         self.child = subprocess.Popen(
             command(),
-            env=environment(home, port),
+            env=environment(home, port) | ({"PYTHONPATH": str(site)} if site else {}),
+            cwd=site,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -94,8 +95,8 @@ class Started:
 
 
 @contextmanager
-def started(home: Path, port: int) -> Iterator[Started]:
-    running = Started(home, port)
+def started(home: Path, port: int, site: Path | None = None) -> Iterator[Started]:
+    running = Started(home, port, site)
     try:
         yield running
     finally:

@@ -50,7 +50,7 @@ def test_a_killed_house_leaves_no_orphan_and_the_next_start_finishes_its_work(
 
         # Redis is killed while a job is asked for: the worker hears of it all the same.
         shutil.copytree(materials.model, settings().models_folder / "tiny-there")
-        os.kill(second.child("redis-server"), signal.SIGKILL)
+        os.kill(second.child("valkey-server"), signal.SIGKILL)
         with unit_of_work() as db:
             spec = {"name": "tiny-there"}
             asked = queueing.submit(db, project=None, kind="base_model", spec=spec, by=None).id

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from app import embedded
 from app.embedded import ServersError, processes
-from tests.app.embedded.conftest import ROOT, Supervise
+from tests.app.embedded.conftest import HERE, ROOT, Supervise
 from tests.app.embedded.observing import (
     ask,
     connect,
@@ -266,17 +267,33 @@ def test_a_server_that_does_not_come_up_says_why_and_leaves_nothing(home: Path) 
     embedded.start(home, durable=False).stop()
 
 
-def test_a_queue_of_a_newer_redis_is_put_aside(home: Path) -> None:
+@pytest.mark.parametrize("version", ["valkey 99.1.0", "redis 99.1.0", "redis 7.4.1"])
+def test_a_queue_that_valkey_cannot_read_is_put_aside(home: Path, version: str) -> None:
     with embedded.start(home, durable=False) as running:
         put(running.servers, "queued")
     record = json.loads((home / "servers.json").read_text())
-    (home / "servers.json").write_text(json.dumps({**record, "redis": "redis 99.1.0"}))
+    (home / "servers.json").write_text(json.dumps({**record, "redis": version}))
     said: list[str] = []
     with embedded.start(home, durable=False, report=said.append) as running:
         assert kept(running.servers) == (["queued"], [])
-    (aside,) = (home / "servers").glob("redis-of-redis-99.1.0-*")
+    (aside,) = (home / "servers").glob(f"redis-of-{version.replace(' ', '-')}-*")
     assert any(aside.iterdir())
     assert str(aside) in said[0]
+
+
+def test_the_queue_of_an_earlier_morelli_is_taken_over(home: Path) -> None:
+    """It was a Redis 6.2 that wrote it, in one file: a snapshot, and what came after."""
+    with embedded.start(home, durable=False) as running:
+        put(running.servers, "three")
+    shutil.rmtree(home / "servers" / "redis")
+    shutil.copytree(HERE / "redis-6.2", home / "servers" / "redis")
+    record = json.loads((home / "servers.json").read_text())
+    (home / "servers.json").write_text(json.dumps({**record, "redis": "redis 6.2.14"}))
+    for _ in range(2):  # what was taken over is there at the next start, too
+        with embedded.start(home, durable=False) as running:
+            assert running.servers.redis_version.startswith("valkey ")
+            assert kept(running.servers) == (["three"], ["one", "two"])
+    assert list((home / "servers").glob("redis-of-*")) == []
 
 
 def test_a_queue_cut_short_by_a_power_failure_is_loaded(home: Path) -> None:
