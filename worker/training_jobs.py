@@ -25,7 +25,9 @@ from typing import Any
 import yaml
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import extras
 from app.database import Json, unit_of_work
+from app.errors import AppError
 from app.runs import base_models, recording, watching
 from app.runs.launching import config_to_run, folder_of
 from app.runs.models import Run
@@ -50,6 +52,7 @@ SECRET = re.compile(
 
 def run(work: Work) -> Json:
     """Train, or go on with a run that was stopped or killed; safe to start again at any moment."""
+    _require_training()
     with unit_of_work() as db:
         found = db.get_one(Run, work.spec["run_id"])
         folder, config = folder_of(found), config_to_run(db, found)
@@ -96,6 +99,7 @@ def command_of(config: Json, path: Path) -> list[str]:
 
 def make_base_model(work: Work) -> Json:
     """Make a tiny base model; the folder appears whole or not at all."""
+    _require_training()
     name, seed = str(work.spec["name"]), int(work.spec.get("seed", 0))
     if not base_models.NAME.fullmatch(name):
         raise JobFailed("user_config", f"“{name}” cannot be the name of a folder.")
@@ -116,6 +120,13 @@ def make_base_model(work: Work) -> Json:
         raise JobFailed("unexpected", "The model did not appear.", again=True)
     shutil.rmtree(logs, ignore_errors=True)
     return made
+
+
+def _require_training() -> None:
+    try:
+        extras.require("train")
+    except AppError as error:
+        raise JobFailed("infrastructure", f"{error.message} {error.hint}") from error
 
 
 # The process --------------------------------------------------------------------------------------

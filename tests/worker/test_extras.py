@@ -147,7 +147,17 @@ def test_what_needs_training_says_how_to_get_it(
 
 
 def test_all_jobs_but_training_are_there_without_it(without_training: Path, tmp_path: Path) -> None:
-    (tmp_path / "handlers.py").write_text("from worker.tasks import HANDLERS; print(*HANDLERS)")
+    (tmp_path / "handlers.py").write_text(
+        "from worker.tasks import HANDLERS\n"
+        "from worker.ledger import JobFailed\n"
+        "print(*HANDLERS)\n"
+        "for kind in ('training', 'base_model'):\n"
+        "    try: HANDLERS[kind](None)\n"
+        "    except JobFailed as failed: print(failed.message)\n"
+    )
     done = run(without_training, "handlers", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert {"import", "agent_run", "dataset"} <= set(done.stdout.split())
+    kinds, *failed = done.stdout.splitlines()
+    assert {"import", "agent_run", "dataset", "pair_dataset"} <= set(kinds.split())
+    assert len(failed) == 2
+    assert all(line.startswith("Training is not installed here.") for line in failed)
