@@ -74,7 +74,9 @@ STATES = (empty, unpublished, pictures, proposals, rejections, decisions)
 
 def addresses(project: Project) -> list[str]:
     """Each page of a project that needs no other number; what a form beside it asks for belongs to it."""
-    own = [each.path for each in routes() if "GET" in each.methods and "{project}" in each.path]
+    own = [
+        each.path for each in routes() if "GET" in (each.methods or ()) and "{project}" in each.path
+    ]
     found = [each.replace("{project}", project.slug) for each in own]
     return [each for each in found if "{" not in each]
 
