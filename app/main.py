@@ -13,9 +13,6 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from app.accounts import api as accounts_api
 from app.accounts import pages as accounts_pages
@@ -47,13 +44,14 @@ from app.runs import pages as runs_pages
 from app.settings import settings
 from app.versions import api as versions_api
 from app.versions import pages as versions_pages
-from app.web.answer import STATIC, read_templates
+from app.web.answer import read_templates
 from app.web.bodies import Allowance, Bodies, FindAllowance
 from app.web.dependencies import STREAMS
 from app.web.describing import describe
 from app.web.errors import install_error_pages
 from app.web.methods import Head
 from app.web.protection import Protection
+from app.web.static import STATIC, StaticFolder
 from app.web.turns import InTurn, Turns
 
 # The order decides which route answers first where two could: fixed words before ids.
@@ -86,18 +84,6 @@ ROUTERS = [
     runs_pages.router,
     runs_api.router,
 ]
-
-
-class Static(StaticFiles):
-    """Static files under addresses with a content hash: browsers may keep them for a year."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        if scope["query_string"].startswith(b"v="):
-            response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-        else:
-            response.headers["Cache-Control"] = "no-cache"
-        return response
 
 
 def allowed_hosts() -> frozenset[str] | None:
@@ -195,7 +181,7 @@ def create_app() -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.state.routes = {route.name: route for route in routes()}
-    app.mount("/static", Static(directory=STATIC), name="static")
+    app.mount("/static", StaticFolder(directory=STATIC), name="static")
     install_error_pages(app)
     describe(app, routes(), signs_in=signed_in)
     turns = Turns(settings().requests_at_once, settings().requests_waiting)

@@ -1,6 +1,5 @@
 """Page, fragment or redirect: the only file that reads htmx headers."""
 
-import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -12,20 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.database import Model
-from app.folders import APP, folder
-
-STATIC = APP / "static"
-
-
-@lru_cache
-def static_version(name: str) -> str:
-    """A short hash of a static file, so that browsers may keep it for a year."""
-    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:10]
-
-
-def static_url(name: str) -> str:
-    """Address of a file in `app/static`. A missing file is an error at once, not a blank page."""
-    return f"/static/{name}?v={static_version(name)}"
+from app.folders import folder
+from app.web.static import imports_of, static_url
 
 
 def number(value: float | None) -> str:
@@ -94,7 +81,7 @@ def environment() -> Environment:
     )
     filters: list[Callable[..., str]] = [number, size, duration, ago, moment, percent]
     made.filters.update({each.__name__: each for each in filters})
-    made.globals["static"] = static_url
+    made.globals.update(static=static_url, imports_of=imports_of)
     return made
 
 

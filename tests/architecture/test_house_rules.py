@@ -1,6 +1,7 @@
 """The rules of the house that no other tool checks."""
 
 import ast
+import hashlib
 import re
 import subprocess
 import sys
@@ -108,20 +109,28 @@ def test_every_422_names_its_field() -> None:
     assert unnamed == []
 
 
-# What each page needs in one way has one file, through which all scripts pass.
+# What is done in one way has one file, through which all scripts pass.
 ONE_PLACE = {
     "keys.js": r"\b(keydown|keyup|keypress)\b",
-    "requests.js": r"\bfetch\(|new EventSource|XMLHttpRequest|sendBeacon|htmx:(responseError|sendError|timeout)",
+    "requests.js": r"\bfetch\(|sendBeacon|htmx:(responseError|sendError|timeout)",
+    "sending.js": r"XMLHttpRequest",
+    "news.js": r"new EventSource",
     "unsaved.js": r"\bbeforeunload\b",
+    "kept.js": r"\b(localStorage|sessionStorage|indexedDB)\b",
+    "unsent.js": r"BroadcastChannel",
 }
 
 
 @pytest.mark.parametrize(("file", "pattern"), ONE_PLACE.items())
-def test_one_file_listens_for_all_pages(file: str, pattern: str) -> None:
+def test_one_file_does_it_for_all_pages(file: str, pattern: str) -> None:
     # Keys that come before the scripts are kept by a script of their own.
     others = [path for path in SCRIPTS if path.name not in (file, "keys_early.js")]
     assert list(places(others, pattern)) == []
     assert list(places([path for path in SCRIPTS if path.name == file], pattern))
+
+
+@pytest.mark.parametrize("file", ["keys.js", "requests.js", "unsaved.js"])
+def test_every_page_has(file: str) -> None:
     assert f'"./pages/{file}"' in (ROOT / "app" / "static" / "morelli.js").read_text()
 
 
@@ -132,3 +141,20 @@ def test_every_page_has_what_all_pages_share() -> None:
     base = (ROOT / "templates" / "base.html").read_text()
     assert "static('morelli.js')" in base
     assert list(places(TEMPLATES, r"hx-trigger=\"[^\"]*\bkey(down|up|press)")) == []
+
+
+VENDOR = ROOT / "app" / "static" / "vendor"
+
+
+def test_code_of_others_is_what_its_makers_published() -> None:
+    """Each file has its row with package, version and hash, and a licence."""
+    rows = re.findall(
+        r"^\| (.+?) \| (\S+) \| (\S+) \| `(.+?)` \| \S+ \(`(LICENSE-\S+)`\) \| `(\w{64})` \|$",
+        (VENDOR / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    told = {name.strip("`"): sha256 for name, _, _, _, _, sha256 in rows}
+    licences = {licence for _, _, _, _, licence, _ in rows}
+    there = {path.name: path for path in VENDOR.iterdir()}
+    assert set(there) == {*told, *licences, "README.md"}
+    assert {name: hashlib.sha256(there[name].read_bytes()).hexdigest() for name in told} == told

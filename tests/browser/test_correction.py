@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from app.web.static import imports_of
 from tests.browser.house import House
 from tests.browser.test_every_page import SLUG, Api, found_project, import_paintings
 from tests.browser.watching import Window
@@ -22,6 +23,12 @@ IN_SIGHT = """(selector) => {
   const top = document.elementFromPoint(x, y);
   return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight + 1 && Boolean(top?.closest(selector));
 }"""
+# What the browser loaded as script and style, in bytes after decompression.
+LOADED = """() => {
+  const all = performance.getEntriesByType("resource").filter(({ name }) => /\\.(js|css)$/.test(new URL(name).pathname));
+  return Object.fromEntries(all.map(({ name, decodedBodySize }) => [name, decodedBodySize]));
+}"""
+MOST_LOADED = 150_000
 # Windows as at 150 % zoom of a small screen, as a tablet held upright, and as usual.
 WINDOWS = [(853, 480), (1280, 720), (768, 1024)]
 
@@ -184,6 +191,18 @@ def fit_into_windows(window: Window, image_id: int) -> None:
     page.set_viewport_size({"width": 1280, "height": 720})
 
 
+def weigh_little(page: Page, image_id: int) -> None:
+    """Script and style of the page with everything they bring along."""
+    open_image(page, image_id)
+    page.wait_for_load_state("networkidle")
+    loaded = page.evaluate(LOADED)
+    names = " ".join(loaded)
+    assert all(each in names for each in ("vendor/htmx", "morelli.css", "labels.css", "labels.js"))
+    assert all(each in names for each in imports_of("pages/labels.js"))
+    assert all(loaded.values())
+    assert sum(loaded.values()) < MOST_LOADED, loaded
+
+
 def stay_within_a_filter(page: Page, api: Api) -> None:
     found = api.ask("GET", "images?q=jug")["items"] or api.ask("GET", "images?limit=3")["items"]
     word = found[0]["prompt"].split()[-1]
@@ -213,4 +232,5 @@ def test_correction(house: House, open_one: Callable[[], Window]) -> None:
     hide_suggestions(lead.page, api, images[3:5])
     look_closer(lead.page, images[0])
     fit_into_windows(lead, images[0])
+    weigh_little(lead.page, images[0])
     stay_within_a_filter(lead.page, api)

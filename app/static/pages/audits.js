@@ -3,17 +3,15 @@
 
 import { onKeys } from "./keys.js";
 import { request } from "./requests.js";
-import { guard } from "./unsaved.js";
+import { openQueue } from "./unsent.js";
+import { closer, fit, pan, preparePicture, wider, zoom } from "./zoom.js";
 
 const page = document.querySelector("[data-judging]");
 const forms = [...page.querySelectorAll("form[data-item]")];
 const next = document.getElementById("next");
 const previous = document.getElementById("previous");
-const wall = document.getElementById("wall");
 const ANSWERS = { 1: "appears", a: "appears", 2: "does_not_appear", d: "does_not_appear", 3: "cannot_tell", c: "cannot_tell" };
-const STORE = `audit-answers-${page.dataset.seat}`;
-const TIMEOUT = 15;
-const LONGEST_WAIT = 15000;
+const SECONDS = 15;
 
 // Saying how it stands -------------------------------------------------------------------------
 
@@ -37,109 +35,52 @@ const showAnswer = (form, answer) => {
   next.classList.toggle("primary", forms.every((each) => each.dataset.answer));
 };
 
-// The queue of answers: item id -> {answer, basedOn, kept} --------------------------------------
+const formOf = (item) => forms.find((form) => form.dataset.item === item);
 
-const queue = new Map();
-let sending = null;
-let refused = false;
+const isDone = () => forms.every((form) => form.dataset.answer);
 
-const keepQueue = () => {
-  try {
-    if (queue.size) localStorage.setItem(STORE, JSON.stringify([...queue]));
-    else localStorage.removeItem(STORE);
-  } catch {
-    // A browser may forbid storage; then the answers wait in this page only.
-  }
+// Sending answers ------------------------------------------------------------------------------
+
+let isOver = false; // no answer is taken any more
+
+const send = async ({ about, answer }, basedOn) => {
+  const json = { answer, based_on: basedOn };
+  return (await request(`${page.dataset.items}/${about}`, { method: "PUT", json, keepalive: true, seconds: SECONDS })).json();
 };
 
-const put = (item, { answer, basedOn }) =>
-  request(`${page.dataset.items}/${item}`, {
-    method: "PUT", json: { answer, based_on: basedOn }, keepalive: true, seconds: TIMEOUT,
-  });
-
-const formOf = (item) => forms.find((form) => form.dataset.item === String(item));
-
-const settle = (item, sent, revision) => {
-  const form = formOf(item);
-  if (form) form.dataset.revision = revision;
-  const waiting = queue.get(item);
-  // Answered again while this one was under way: the newer answer stays queued, on top of this one.
-  if (waiting === sent) queue.delete(item);
-  else if (waiting) waiting.basedOn = revision;
-};
-
-const settleStale = (item, sent, standing) => {
-  // Kept from an earlier visit: whatever was answered since is newer. Given just now: it is the newest.
-  if (sent.kept) {
-    queue.delete(item);
-    const form = formOf(item);
-    if (form) {
-      form.dataset.revision = standing.revision;
-      showAnswer(form, standing.answer);
-    }
-  } else {
-    sent.basedOn = standing.revision;
-    const waiting = queue.get(item);
-    if (waiting) waiting.basedOn = standing.revision;
-  }
-};
-
-const sendOne = async (item, sent) => {
-  try {
-    const body = await (await put(item, sent)).json();
-    settle(item, sent, body.revision);
-    showProgress(body.progress);
-  } catch (failed) {
-    if (failed.isPassing !== false) throw failed;
-    if (failed.status === 412) return settleStale(item, sent, failed.body);
-    refused = true;
-    queue.clear();
-    say(`Not stored. ${failed.message}`, "refused");
-  }
-  return undefined;
-};
-
-const wait = (milliseconds) =>
-  new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    window.addEventListener("online", () => (clearTimeout(timer), resolve()), { once: true });
-  });
-
-const sendAll = async () => {
-  let failures = 0;
-  while (queue.size && !refused) {
-    const [item, sent] = queue.entries().next().value;
-    try {
-      await sendOne(item, sent);
-      failures = 0;
-    } catch {
-      failures += 1;
-      say(`${queue.size === 1 ? "One answer" : `${queue.size} answers`} not stored yet; trying again`, "waiting");
-      await wait(Math.min(1000 * 2 ** (failures - 1), LONGEST_WAIT));
-    }
-    keepQueue();
-  }
-  if (!refused) say(isDone() ? "Stored. Enter: next image" : "Stored");
-};
-
-const flush = () => {
-  sending ??= sendAll().finally(() => {
-    sending = null;
-    // One that came in between the last look at the queue and now.
-    if (queue.size && !refused) flush();
-  });
-  return sending;
-};
+const queue = openQueue({
+  owner: `seat-${page.dataset.seat}`,
+  send,
+  hears: {
+    saved: ({ about }, { revision, progress }) => {
+      queue.know(about, revision);
+      showProgress(progress);
+    },
+    // Kept from an earlier visit: whatever was answered since is newer. Given just now: it is the newest.
+    stale: ({ about, isLeft }, standing) => {
+      const form = formOf(about);
+      if (isLeft && form && !queue.waiting(about).length) showAnswer(form, standing.answer);
+      return !isLeft;
+    },
+    refused: (_, failed) => {
+      isOver = true;
+      queue.drop();
+      say(`Not stored. ${failed.message}`, "refused");
+    },
+    changed: (failed) => {
+      const waiting = new Set(queue.waiting().map(({ about }) => about)).size;
+      if (isOver) return;
+      if (failed) say(`${waiting === 1 ? "One answer" : `${waiting} answers`} not stored yet; trying again`, "waiting");
+      else if (!waiting) say(isDone() ? "Stored. Enter: next image" : "Stored");
+      else if (!queue.isRetrying()) say("Storing…");
+    },
+  },
+});
 
 const answerItem = (form, answer) => {
   showAnswer(form, answer);
-  queue.set(form.dataset.item, { answer, basedOn: Number(form.dataset.revision) });
-  keepQueue();
-  if (!sending) say("Storing…");
-  flush();
+  queue.add({ about: form.dataset.item, answer, revision: Number(form.dataset.revision) });
 };
-
-const isDone = () => forms.every((form) => form.dataset.answer);
 
 // Moving ---------------------------------------------------------------------------------------
 
@@ -157,9 +98,11 @@ const goTo = (index, { focus = true, scroll = true } = {}) => {
   if (scroll) forms[current].scrollIntoView({ block: current === 0 ? "end" : "center", behavior: "auto" });
 };
 
+// Who has just been refused an answer stays, to read why.
 const leave = async (link) => {
-  if (queue.size || sending) await flush();
-  if (!queue.size) location.assign(link.href);
+  const wasOver = isOver;
+  await queue.emptied();
+  if (isOver === wasOver) location.assign(link.href);
 };
 
 const turnForward = () => {
@@ -172,11 +115,6 @@ const turnForward = () => {
     return;
   }
   leave(next);
-};
-
-const enlarge = () => {
-  const enlarged = wall.classList.toggle("enlarged");
-  if (enlarged) wall.scrollTo((wall.scrollWidth - wall.clientWidth) / 2, (wall.scrollHeight - wall.clientHeight) / 2);
 };
 
 for (const form of forms) {
@@ -203,46 +141,48 @@ for (const link of [next, previous]) {
   });
 }
 
-wall.querySelector("img").addEventListener("click", enlarge);
-
 const answerByKey = (answer) => {
-  if (refused) return;
+  if (isOver) return;
   warned = false;
   answerItem(forms[current], answer);
   if (current < forms.length - 1) goTo(current + 1);
 };
 
-onKeys({
-  ...Object.fromEntries(Object.entries(ANSWERS).map(([key, answer]) => [key, () => answerByKey(answer)])),
-  ArrowDown: () => goTo(current + 1),
-  ArrowRight: () => goTo(current + 1),
-  ArrowUp: () => goTo(current - 1),
-  ArrowLeft: () => goTo(current - 1),
-  Enter: turnForward,
-  Backspace: () => previous && leave(previous),
-  z: enlarge,
-});
-
-guard(() => queue.size > 0 && !refused);
+onKeys(
+  {
+    ...Object.fromEntries(Object.entries(ANSWERS).map(([key, answer]) => [key, () => answerByKey(answer)])),
+    Enter: turnForward,
+    Backspace: () => previous && leave(previous),
+    z: () => zoom(),
+    "+": () => closer(),
+    "=": () => closer(),
+    "-": () => wider(),
+    0: fit,
+  },
+  { repeats: ["+", "-"] },
+);
+// With Shift the arrows move the picture; where it has the focus they do so by themselves.
+const moving = (across, down, does) => (event) => (event.shiftKey ? pan(across, down) : does());
+onKeys(
+  {
+    ArrowDown: moving(0, 1, () => goTo(current + 1)),
+    ArrowRight: moving(1, 0, () => goTo(current + 1)),
+    ArrowUp: moving(0, -1, () => goTo(current - 1)),
+    ArrowLeft: moving(-1, 0, () => goTo(current - 1)),
+  },
+  { except: "#stage" },
+);
 
 // Starting -------------------------------------------------------------------------------------
 
-const restore = () => {
-  let kept = [];
-  try {
-    kept = JSON.parse(localStorage.getItem(STORE) ?? "[]");
-  } catch {
-    kept = [];
-  }
-  for (const [item, { answer, basedOn }] of kept) {
-    queue.set(item, { answer, basedOn, kept: true });
-    const form = formOf(item);
-    if (form) showAnswer(form, answer);
-  }
-  if (queue.size) flush();
+// What waits is shown as it was answered, whatever the server knows yet.
+const showWaiting = () => {
+  for (const { about, answer } of queue.waiting()) if (formOf(about)) showAnswer(formOf(about), answer);
 };
 
-restore();
+preparePicture();
+showWaiting();
+queue.open().then(showWaiting);
 next.classList.toggle("primary", isDone());
 const named = forms.findIndex((form) => `#${form.id}` === location.hash);
 const open = forms.findIndex((form) => !form.dataset.answer);

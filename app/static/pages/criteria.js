@@ -1,6 +1,7 @@
 // The hands of the criteria tree: walking it by keyboard, filtering, renaming in place.
 // Everything it does can also be done with links and forms.
 
+import { inTab } from "./kept.js";
 import { onKeys } from "./keys.js";
 import { makeSearch } from "./search.js";
 import { isUnsaved, mayLeave } from "./unsaved.js";
@@ -244,10 +245,10 @@ const memory = () => `open ${tree.dataset.base}`;
 const keepOpen = () => {
   if (openBefore.size) showAll();
   const open = [...tree.querySelectorAll("details[open]")].map((each) => each.id);
-  sessionStorage.setItem(memory(), JSON.stringify({ open, top: tree.scrollTop }));
+  inTab.write(memory(), { open, top: tree.scrollTop });
 };
 const reopen = () => {
-  const kept = JSON.parse(sessionStorage.getItem(memory()) ?? "null");
+  const kept = inTab.read(memory());
   if (!kept) return;
   for (const id of kept.open) document.getElementById(id)?.setAttribute("open", "");
   tree.scrollTop = kept.top;

@@ -48,8 +48,10 @@ const make = (name, properties = {}, ...children) => {
 /** A swatch: one of the six colours of runs (0: that of the text), and the number of the dashes. */
 export const mark = (slot, dash = 0) => make("span", { className: "mark", ariaHidden: "true", dataset: { slot, dash } });
 
-// Tokens of the theme, read once: asking for a style makes the browser compute the page's.
+// Tokens of the theme, as an element has them: a token itself names the colours of both themes. Read once,
+// for asking for a style makes the browser compute the page's.
 const makeColors = (onChange) => {
+  const probe = document.body.appendChild(make("span", { hidden: true }));
   let known = new Map();
   const forget = () => {
     known = new Map();
@@ -58,7 +60,10 @@ const makeColors = (onChange) => {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", forget);
   new MutationObserver(forget).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   return (name) => {
-    if (!known.has(name)) known.set(name, getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+    if (!known.has(name)) {
+      probe.style.color = `var(${name})`;
+      known.set(name, getComputedStyle(probe).color);
+    }
     return known.get(name);
   };
 };

@@ -5,43 +5,15 @@
 // Ctrl, Alt, AltGr or Meta, dead keys, what is typed into a field, Enter and Space on what they press,
 // arrows where they move a choice, and everything below an open dialog.
 
+import { isOn, switchTo } from "./kept.js";
+import { isComposing, isHeld, meant } from "./pressed.js";
+
 const KEEP = "morelli-label-keys";
-const JUST_ENDED = 30; // milliseconds; Safari ends a composition just before it tells of the Enter that did
 const MOVES = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"]);
 const NO_TEXT = /^(checkbox|radio|range|button|submit|reset|file|image|color)$/;
-// Where a layout writes another script, the letter is the one printed there on a Latin keyboard.
-const PLACES = { BracketLeft: "[", BracketRight: "]", Slash: "/", Minus: "-", Equal: "=" };
-const SHIFTED = { Slash: "?", Equal: "+" };
 
 const listeners = [];
 let endedAt = -Infinity;
-
-const isComposing = (event) =>
-  event.isComposing || event.keyCode === 229 || (event.key === "Enter" && event.timeStamp - endedAt < JUST_ENDED);
-
-const isHeld = (event) =>
-  event.ctrlKey || event.metaKey || event.altKey || ["AltGraph", "OS"].some((name) => event.getModifierState?.(name));
-
-const isOtherScript = (key) => /[^\x00-\x7f]/.test(key) && !/\p{Script=Latin}/u.test(key);
-
-const placeOf = (event) => {
-  const letter = /^Key([A-Z])$/.exec(event.code)?.[1];
-  if (letter) return letter.toLowerCase();
-  const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code)?.[1];
-  if (digit) return digit;
-  return (event.shiftKey ? SHIFTED : PLACES)[event.code];
-};
-
-// The keys that were meant, the likeliest first: what the layout writes, then what stands there on a
-// Latin keyboard, then the digit that a French layout writes only with Shift.
-const meant = (event) => {
-  if (["Dead", "Process", "Unidentified"].includes(event.key) || typeof event.key !== "string") return [];
-  const key = event.key.normalize("NFKC");
-  const own = [...key].length === 1 ? key.toLowerCase() : key;
-  if (isOtherScript(key)) return [placeOf(event)].filter(Boolean);
-  const digit = !event.shiftKey && [...key].length === 1 && /^Digit(\d)$/.exec(event.code)?.[1];
-  return digit && digit !== own ? [own, digit] : [own];
-};
 
 const isText = (target) =>
   target.isContentEditable ||
@@ -56,14 +28,7 @@ const isOfTarget = (key, target) => {
 };
 
 // Single keys can be switched off (WCAG 2.1.4), for people whose software types for them.
-const read = () => {
-  try {
-    return localStorage.getItem(KEEP) !== "off";
-  } catch {
-    return true; // a browser may forbid storage
-  }
-};
-let singleKeys = read();
+let singleKeys = isOn(KEEP);
 
 const takes = (listener, key, target) => {
   if (!Object.hasOwn(listener.does, key)) return false;
@@ -79,7 +44,7 @@ const repeats = (listener, key) => MOVES.has(key) || listener.repeats?.includes(
 
 const hear = (event) => {
   const target = event.composedPath()[0] ?? event.target;
-  if (event.defaultPrevented || isComposing(event) || isHeld(event) || !(target instanceof Element)) return;
+  if (event.defaultPrevented || isComposing(event, endedAt) || isHeld(event) || !(target instanceof Element)) return;
   for (const key of meant(event)) {
     for (const listener of listeners) {
       if (!takes(listener, key, target)) continue;
@@ -103,8 +68,7 @@ export const onKeys = (does, options = {}) => {
 
 document.addEventListener("keydown", hear);
 // What came too early is heard once the scripts of the page have said what their keys do.
-const early = window.morelliEarlyKeys ?? [];
-window.morelliEarlyKeys = null;
+const early = window.morelliEarlyKeys?.take() ?? [];
 document.addEventListener("DOMContentLoaded", () => early.forEach(hear), { once: true });
 document.addEventListener("compositionend", (event) => {
   endedAt = event.timeStamp;
@@ -115,10 +79,6 @@ if (choice) {
   choice.checked = singleKeys;
   choice.addEventListener("change", () => {
     singleKeys = choice.checked;
-    try {
-      localStorage.setItem(KEEP, singleKeys ? "on" : "off");
-    } catch {
-      // Then it holds for this page.
-    }
+    switchTo(KEEP, singleKeys);
   });
 }

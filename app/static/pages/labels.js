@@ -1,12 +1,28 @@
 // The labelling page: what the hands do. Every action is painted at once and put into one queue.
 
 import { onKeys } from "./keys.js";
-import { addFound, closeSearch, openSearch, search } from "./labels/adding.js";
-import { confirmRow, flipRow, rejectRow, undoLast } from "./labels/deciding.js";
-import { focusRow, step } from "./labels/focus.js";
-import { closer, fit, pan, wider, zoom } from "./labels/picture.js";
-import { current, find, here } from "./labels/sheet.js";
-import { finishAnyway, go, markDone, start, toggleSuggestions } from "./labels/turning.js";
+import { addFound, closeSearch, openSearch, prepareSearch, search } from "./labels/adding.js";
+import { loadAttributes } from "./labels/attributes.js";
+import { confirmRow, flipRow, rejectRow, repaint, undoLast } from "./labels/deciding.js";
+import { finishAnyway, markDone } from "./labels/finishing.js";
+import { focusFirst, focusRow, prepareRow, step, watchList } from "./labels/focus.js";
+import { open } from "./labels/saving.js";
+import { current, find, here, rows } from "./labels/sheet.js";
+import { go, loadAhead, onSheet, toggleSuggestions } from "./labels/turning.js";
+import { closer, fit, pan, preparePicture, wider, zoom } from "./zoom.js";
+
+const prepare = () => {
+  here().classList.add("scripted");
+  rows().forEach(prepareRow);
+  prepareSearch();
+  preparePicture();
+  loadAttributes();
+  window.htmx?.process(here());
+  focusFirst();
+  watchList();
+  repaint();
+  loadAhead();
+};
 
 const withRow = (does) => () => void (current() && does(current()));
 
@@ -84,6 +100,7 @@ document.addEventListener("click", (event) => {
   const { target } = event;
   const chosen = target.closest("#add-found [role=option]");
   if (chosen) return addFound(chosen, event.shiftKey);
+  if (target.closest("#focused [data-flips]")) return flipRow(current());
   if (onRow(event, target) || event.ctrlKey || event.metaKey || event.shiftKey) return undefined;
   const link = target.closest("#labelling a[rel=prev], #labelling a[rel=next]");
   const isToggle = target.closest("#suggestions");
@@ -103,4 +120,6 @@ document.addEventListener("submit", (event) => {
   else rejectRow(row);
 });
 
-start();
+onSheet(prepare);
+prepare();
+open().then((hadMore) => hadMore && repaint());

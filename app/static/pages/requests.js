@@ -1,12 +1,12 @@
 // Requests that fail: the only place that sends them from a script and that hears of those which htmx
-// sends. What failed is said where it was asked for; what was typed stays.
+// sends (uploads: sending.js, news: news.js). What failed is said where it was asked for; what was typed stays.
 
 import { isUnsaved } from "./unsaved.js";
 
 const SECONDS = 30;
 const PASSING = new Set([0, 401, 408, 425, 429, 500, 502, 503, 504, 507]);
 
-const signInOf = (address) => {
+export const signInOf = (address) => {
   if (!address) return null;
   const place = new URL(address, location.href);
   return place.pathname.endsWith("/sign-in") ? place : null;
@@ -76,31 +76,6 @@ export const request = async (address, { json, headers = {}, seconds = SECONDS, 
   return answer;
 };
 
-// Sends a form with files and tells how many bytes are on their way; fetch cannot. What fails is thrown
-// as Failed. Returns where the answer leads.
-export const send = (address, body, { onProgress = () => {} } = {}) =>
-  new Promise((resolve, reject) => {
-    const asked = new XMLHttpRequest();
-    asked.open("POST", address);
-    asked.setRequestHeader("HX-Request", "true");
-    asked.upload.addEventListener("progress", ({ loaded }) => onProgress(loaded));
-    asked.addEventListener("error", () => reject(new Failed(0)));
-    asked.addEventListener("abort", () => reject(new Failed(0)));
-    asked.addEventListener("load", () => {
-      const leads = asked.getResponseHeader("HX-Redirect");
-      if (signInOf(leads)) return reject(new Failed(401));
-      return asked.status < 400 ? resolve(leads) : reject(failedOf(asked));
-    });
-    asked.send(body);
-  });
-
-// News that the server sends by itself. `hears` maps their names to what they do; "error" among them.
-export const listenTo = (address, hears) => {
-  const stream = new EventSource(address);
-  for (const [name, does] of Object.entries(hears)) stream.addEventListener(name, does);
-  return stream;
-};
-
 // Saying it -----------------------------------------------------------------------------------
 
 const notice = (words, { kind = "bad", link = null } = {}) => {
@@ -160,7 +135,7 @@ const isRead = (detail) => detail.requestConfig?.verb === "get";
 const isByItself = (detail) => isRead(detail) && detail.elt?.getAttribute("hx-trigger")?.includes("every ");
 const formOf = (detail) => (isRead(detail) ? null : detail.elt?.closest?.("form"));
 
-const failedOf = (xhr) => {
+export const failedOf = (xhr) => {
   const page = new DOMParser().parseFromString(xhr.responseText ?? "", "text/html");
   const told = page.querySelector("[role=alert]");
   const [detail, hint] = [...(told?.querySelectorAll("p") ?? [])].map((each) => each.textContent.trim());

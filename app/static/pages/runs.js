@@ -2,7 +2,8 @@
 
 import { grouped, makeCurves, mark, NUM_SLOTS } from "./curves.js";
 import { onKeys } from "./keys.js";
-import { listenTo, request, sayFailed, sayStale } from "./requests.js";
+import { listenTo } from "./news.js";
+import { request, sayFailed, sayStale } from "./requests.js";
 import { makeSeries } from "./series.js";
 
 const page = document.getElementById("run");

@@ -1,6 +1,8 @@
 // Text that was typed and is not saved: the only place that knows of it, for every form of every page.
 // It asks before the text would be lost, and brings back what a form sent in vain.
 
+import { inTab } from "./kept.js";
+
 const KEEP = "morelli-typed";
 const ASK = "What you typed is not saved. Leave it?";
 const TEXT = "textarea, input:not([type]), input:is([type=text], [type=email], [type=url], [type=number], [type=tel])";
@@ -85,22 +87,7 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
 const here = () => location.pathname + location.search;
 const pathOf = (form) => new URL(form.getAttribute("action") || location.href, location.href).pathname;
 
-const kept = () => {
-  try {
-    return JSON.parse(sessionStorage.getItem(KEEP));
-  } catch {
-    return null;
-  }
-};
-
-const keep = (draft) => {
-  try {
-    if (draft) sessionStorage.setItem(KEEP, JSON.stringify(draft));
-    else sessionStorage.removeItem(KEEP);
-  } catch {
-    // A browser may forbid storage; then only the page's own memory holds the text.
-  }
-};
+const keep = (draft) => (draft ? inTab.write(KEEP, draft) : inTab.remove(KEEP));
 
 addEventListener("submit", (event) => {
   const form = event.target;
@@ -147,7 +134,7 @@ const hasArrived = (draft, form) => {
 // What a form sent is kept until a page says that it arrived. It comes back with the form where the server
 // was away, answered with an error, or asked to sign in first.
 const settle = () => {
-  const draft = kept();
+  const draft = inTab.read(KEEP);
   if (!draft) return;
   const form = formFor(draft);
   const next = document.querySelector('form[action$="/sign-in"] input[name=next]');

@@ -1,7 +1,8 @@
 // Files and whole folders from this computer: chosen or dropped, sent in parts, each of which is tried
 // again where it breaks off. Without this script the form sends chosen files in one request.
 
-import { sayFailed, send } from "./requests.js";
+import { sayFailed } from "./requests.js";
+import { send } from "./sending.js";
 
 const form = document.querySelector("form[data-upload]");
 const said = document.getElementById("upload-said");

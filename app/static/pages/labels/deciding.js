@@ -1,15 +1,18 @@
 // Decisions: painted at once, put into the queue, and what becomes of them when the server answers.
 
+import { newId } from "../new_id.js";
 import { loadAttributes } from "./attributes.js";
 import { focusRow, keepInView, nextUndecided } from "./focus.js";
 import { paint, showContradictions } from "./painting.js";
-import { dropAll, enqueue, isRetrying, know, laterOps, onAnswers, waitingFor } from "./queue.js";
+import { drop, enqueue, isRetrying, know, laterOps, onAnswers, waitingFor } from "./saving.js";
 import { clearBad, current, element, here, imageHere, isHidden, named, other, rowOf, say, stateOf } from "./sheet.js";
-import { newId } from "./storage.js";
-import { go, unmark } from "./turning.js";
+import { go } from "./turning.js";
 
 const conflicts = new Map(); // attribute -> both values, until one is chosen
 const done = []; // what was done in this page, newest last, for undo
+const marked = new Set(); // images marked as done in this page
+
+export const isMarked = (image) => marked.has(image);
 
 const remember = (op) => {
   done.push(op);
@@ -27,7 +30,7 @@ const act = (key, polarity, state, group = newId()) => {
   if (made && row) row.dataset.own = "";
   const { api, revision, url } = here().dataset;
   remember(enqueue({
-    kind: "save", key, polarity, state, attribute, group, shown, url,
+    kind: "save", key, polarity, state, about: attribute, group, shown, url,
     name: row?.dataset.name ?? key,
     visible: !isHidden(),
     revision: Number(revision),
@@ -76,6 +79,7 @@ export const addLabel = (key, polarity) => {
 
 export const markImage = () => {
   const { mark, name, url } = here().dataset;
+  marked.add(imageHere());
   remember(enqueue({ kind: "done", done: true, address: mark, name, url, group: newId() }));
 };
 
@@ -84,10 +88,10 @@ export const markImage = () => {
 const takeBack = (op) => {
   enqueue({
     kind: "undo", address: here().dataset.takeback, undoes: op.id, image: op.image, url: op.url,
-    attribute: op.attribute, key: op.key, polarity: op.polarity, name: op.name, shown: op.shown,
+    about: op.about, key: op.key, polarity: op.polarity, name: op.name, shown: op.shown,
   });
   if (op.kind === "done") {
-    unmark(op.image);
+    marked.delete(op.image);
     if (op.image === imageHere()) here().dataset.done = "false";
   } else if (op.image === imageHere()) paint(op.key, op.polarity, op.shown, { who: "" });
 };
@@ -139,12 +143,11 @@ const saved = (op, body) => {
 };
 
 const conflicting = (op, body) => {
-  const dropped = [op, ...dropAll(op.attribute)];
+  const dropped = [op, ...drop(op.about)];
   const wish = dropped.filter((each) => each.kind === "save").pop() ?? op;
   const gone = new Set(dropped.map((each) => each.id));
   for (const each of done) if (gone.has(each.id)) each.lost = true;
-  know(op.attribute, body.revision);
-  conflicts.set(op.attribute, { wanted: wish.state, theirs: body.theirs, message: body.detail });
+  conflicts.set(op.about, { wanted: wish.state, theirs: body.theirs, message: body.detail });
   if (op.image === imageHere()) showConflict(op.key, op.polarity);
   else say(`${op.name}: ${body.detail} Yours was not saved.`, "bad");
 };
@@ -153,7 +156,7 @@ const refused = (op, failed) => {
   for (const each of done) if (each.id === op.id) each.lost = true;
   say(`${op.name ? `${op.name}: ` : ""}${failed.message}`, "bad");
   if (op.kind === "done") {
-    unmark(op.image);
+    marked.delete(op.image);
     return;
   }
   if (op.image === imageHere() && op.kind !== "shown") go(here().dataset.url, { push: false, quiet: true });

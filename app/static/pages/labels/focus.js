@@ -1,6 +1,5 @@
 // The label that the keys act on, and what is said about it below the list.
 
-import { flipRow } from "./deciding.js";
 import { current, element, find, rows, signOf } from "./sheet.js";
 
 const quieten = (row) => {
@@ -52,13 +51,20 @@ export const explain = (row) => {
   if (relation === "opposed" && opposite) {
     const flip = element("button", { type: "button", className: "small quiet", title: "The opposite holds (o)" });
     flip.textContent = `${polarity === "positive" ? "−" : "+"} ${opposite} instead`;
-    flip.addEventListener("click", () => flipRow(row));
+    flip.dataset.flips = "";
     head.append(flip);
   }
   const why = [...row.querySelectorAll(".why p")].map((each) => each.cloneNode(true));
   place.replaceChildren(head, ...why);
   place.scrollTop = 0;
   return undefined;
+};
+
+// Where one begins: at the label that the address names, or the first that is undecided.
+export const focusFirst = () => {
+  const all = rows();
+  const named = location.hash && all.find((row) => row.id === location.hash.slice(1));
+  focusRow(named || all.find((row) => row.dataset.state === "proposed") || all[0]);
 };
 
 export const step = (by) => {

@@ -1,23 +1,20 @@
 // From image to image, without loading the page: the next ones are brought ahead.
 
 import { request } from "../requests.js";
-import { closeSearch, prepareSearch } from "./adding.js";
-import { loadAttributes } from "./attributes.js";
-import { markImage, repaint } from "./deciding.js";
-import { focusRow, prepareRow, watchList } from "./focus.js";
-import { preparePicture } from "./picture.js";
-import { enqueue, isImageWaiting, isWaiting, resume, sayState, settledOf } from "./queue.js";
-import { clearBad, current, exchange, find, here, imageHere, imageOf, isHidden, rows, say } from "./sheet.js";
-import { isOn, switchTo } from "./storage.js";
+import { focusRow } from "./focus.js";
+import { enqueue, isImageWaiting, isWaiting, sayState, settledOf } from "./saving.js";
+import { current, exchange, find, here, imageHere, imageOf, isHidden, rows, say } from "./sheet.js";
 
-const ASK = "morelli-ask-undecided";
 const KEPT_MS = 60_000;
 
 const pages = new Map(); // address -> promise of a page loaded ahead
-const marked = new Set(); // images marked as done in this tab
 let going = false;
+let prepare = () => {};
 
-export const unmark = (image) => marked.delete(image);
+// `ready` makes a sheet that has just come work: said once, by the page that puts all parts together.
+export const onSheet = (ready) => {
+  prepare = ready;
+};
 
 const load = async (address, headers = {}) => {
   const settled = settledOf(imageOf(address));
@@ -45,7 +42,7 @@ const ahead = (address) => {
 };
 
 const bring = (address) => {
-  const isChanged = isImageWaiting(imageOf(address)) || imageOf(address) === imageHere() || marked.has(imageOf(address));
+  const isChanged = isImageWaiting(imageOf(address)) || imageOf(address) === imageHere();
   return isChanged ? load(address) : (pages.get(address) ?? load(address));
 };
 
@@ -87,79 +84,15 @@ const show = (page, quiet) => {
   if (at) focusRow(document.getElementById(at));
 };
 
-const prepare = () => {
-  here().classList.add("scripted");
-  rows().forEach(prepareRow);
-  prepareSearch();
-  preparePicture();
-  loadAttributes();
-  window.htmx?.process(here());
-  const all = rows();
-  const wanted = location.hash && document.getElementById(location.hash.slice(1));
-  focusRow((wanted && here().contains(wanted) && wanted) || all.find((row) => row.dataset.state === "proposed") || all[0]);
-  watchList();
-  repaint();
+export const loadAhead = () => {
   const { undone, next } = here().dataset;
   ahead(undone);
   if (next !== undone) ahead(next);
-};
-
-export const start = async () => {
-  prepare();
-  if (await resume()) repaint();
 };
 
 export const toggleSuggestions = () => {
   pages.clear(); // loaded ahead with the other answer
   return go(find("#suggestions").getAttribute("href"), { push: false });
 };
-
-// Done ----------------------------------------------------------------------------------------
-
-const asking = document.getElementById("undecided");
-const undecided = () => rows().filter((row) => row.dataset.state === "proposed");
-
-const isAsked = () => {
-  if (here().dataset.done === "true" || !undecided().length || !isOn(ASK)) return false;
-  const number = undecided().length;
-  asking.querySelector("#num-undecided").textContent = `${number} ${number === 1 ? "label is" : "labels are"} undecided.`;
-  asking.returnValue = "";
-  asking.showModal();
-  return true;
-};
-
-const finish = () => {
-  clearBad();
-  closeSearch();
-  if (here().dataset.done !== "true") {
-    marked.add(imageHere());
-    markImage();
-  }
-  const following = here().dataset.undone;
-  if (following && !marked.has(imageOf(following))) return go(following);
-  here().dataset.done = "true";
-  return say(here().dataset.filtered ? "All images of this choice are done." : "All images are done.");
-};
-
-export const markDone = () => (isAsked() ? undefined : finish());
-export const finishAnyway = () => asking.close("finish");
-
-asking.addEventListener("close", () => {
-  if (asking.querySelector("#ask-no-more").checked) switchTo(ASK, false);
-  showChoice();
-  if (asking.returnValue === "finish") finish();
-  else focusRow(undecided()[0]);
-});
-
-const choice = document.getElementById("ask-undecided");
-const showChoice = () => {
-  choice.checked = isOn(ASK);
-  asking.querySelector("#ask-no-more").checked = !isOn(ASK);
-};
-choice.addEventListener("change", () => {
-  switchTo(ASK, choice.checked);
-  showChoice();
-});
-showChoice();
 
 addEventListener("popstate", () => go(location.pathname + location.search, { push: false }));

@@ -1,42 +1,38 @@
-// The picture: fitted, or some screen pixels for each of its own; dragged, scrolled, or moved by keys.
+// The picture one looks at closely (#painting in #stage, on every page that has one): fitted, or enlarged;
+// dragged, scrolled, or moved by keys.
 
-import { find } from "./sheet.js";
+import { LARGEST, bounded, fittedTo, partAt, stepAbove, stepBelow } from "./scales.js";
 
-const STEPS = [1, 2, 4, 8, 16];
 const CLICK = 4; // pixels that a hand may move and still have clicked
 const PAN = 0.2; // of the stage, for each key
 
-let scale = null; // screen pixels for each pixel of the picture; null while it is fitted
+let scale = null; // null while it is fitted
 let drag = null;
 
-const stage = () => find("#stage");
-const picture = () => find("#painting");
+const stage = () => document.getElementById("stage");
+const picture = () => document.getElementById("painting");
 const density = () => devicePixelRatio || 1;
 
 const fitted = () => {
-  const style = getComputedStyle(stage());
-  const [width, height] = [
-    stage().clientWidth - parseFloat(style.getPropertyValue("--frame")) * 2,
-    stage().clientHeight - parseFloat(style.getPropertyValue("--frame")) * 2,
-  ];
-  return Math.min(width / picture().naturalWidth, height / picture().naturalHeight) * density();
+  const frame = parseFloat(getComputedStyle(stage()).getPropertyValue("--frame")) * 2;
+  const room = { width: stage().clientWidth - frame, height: stage().clientHeight - frame };
+  return fittedTo(room, { width: picture().naturalWidth, height: picture().naturalHeight }, density());
 };
 
 const now = () => scale ?? fitted();
 
 const sayScale = () => {
   const percent = Math.round(now() * 100);
-  find("#zoom-scale").textContent = scale === null ? `fit, ${percent} %` : `${percent} %`;
+  document.getElementById("zoom-scale").textContent = scale === null ? `fit, ${percent} %` : `${percent} %`;
 };
 
 // Where in the picture a point of the window lies, in parts of its width and height.
-const partAt = (x, y) => {
+const placeAt = (x, y) => {
   const box = picture().getBoundingClientRect();
   const size = scale === null ? fitted() / density() : scale / density();
   const [width, height] = [picture().naturalWidth * size, picture().naturalHeight * size];
   const [left, top] = [box.left + (box.width - width) / 2, box.top + (box.height - height) / 2];
-  const part = (at, from, length) => Math.max(0, Math.min(1, (at - from) / length));
-  return [part(x, left, width), part(y, top, height)];
+  return [partAt(x, left, width), partAt(y, top, height)];
 };
 
 const middle = () => {
@@ -48,8 +44,8 @@ const middle = () => {
 const show = (wanted, x, y) => {
   if (!picture().naturalWidth) return;
   const [pointX, pointY] = x === undefined ? middle() : [x, y];
-  const [partX, partY] = partAt(pointX, pointY);
-  scale = wanted !== null && wanted > fitted() * 1.02 ? wanted : null;
+  const [partX, partY] = placeAt(pointX, pointY);
+  scale = bounded(wanted, fitted());
   stage().classList.toggle("full", scale !== null);
   picture().style.width = scale === null ? "" : `${(picture().naturalWidth * scale) / density()}px`;
   picture().style.height = scale === null ? "" : `${(picture().naturalHeight * scale) / density()}px`;
@@ -61,11 +57,8 @@ const show = (wanted, x, y) => {
   sayScale();
 };
 
-const above = () => STEPS.find((each) => each > now() * 1.02) ?? STEPS.at(-1);
-const below = () => STEPS.findLast((each) => each < now() * 0.98) ?? null;
-
-export const closer = (x, y) => show(above(), x, y);
-export const wider = (x, y) => show(below(), x, y);
+export const closer = (x, y) => show(stepAbove(now()), x, y);
+export const wider = (x, y) => show(stepBelow(now()), x, y);
 export const fit = () => show(null);
 
 // From fitted to the first step that is larger, and back: never smaller than fitted.
@@ -79,6 +72,7 @@ export const pan = (across, down) => {
 
 export const preparePicture = () => {
   scale = null;
+  document.getElementById("zoom").hidden = false;
   const ready = () => picture().naturalWidth && sayScale();
   if (picture().complete) ready();
   else picture().addEventListener("load", ready, { once: true });
@@ -94,7 +88,7 @@ document.addEventListener(
     if (!onStage(event) || event.shiftKey) return;
     event.preventDefault();
     const by = Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0022));
-    show(Math.min(now() * by, STEPS.at(-1)), event.clientX, event.clientY);
+    show(Math.min(now() * by, LARGEST), event.clientX, event.clientY);
   },
   { passive: false },
 );
