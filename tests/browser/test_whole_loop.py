@@ -411,7 +411,7 @@ def judge(window: Window, link: str, answer: Callable[[int], str]) -> None:
         expect(page.get_by_text(f"Image {position} of 2", exact=True)).to_be_visible()
         # Keys pressed before the page's script has run are lost.
         page.wait_for_load_state()
-        picture = page.locator("#picture")
+        picture = page.locator("#painting")
         expect(picture).to_have_js_property("complete", value=True)
         assert picture.evaluate("(image) => image.naturalWidth") > 0
         for _ in page.locator("form.item").all():

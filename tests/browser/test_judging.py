@@ -1,0 +1,168 @@
+"""Judging an audit by hand: what a broken line, a killed tab and two tabs do to answers, and looking closely."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.house import House
+from tests.browser.test_every_page import (
+    Api,
+    confirm_labels,
+    found_project,
+    import_paintings,
+)
+from tests.browser.watching import Window
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.timeout(600),
+]
+
+WAITING = "Object.keys(localStorage).filter((name) => name.startsWith('morelli-unsent/')).length"
+
+
+def begin(api: Api) -> str:
+    """The token of a participant who has agreed."""
+    import_paintings(api)
+    api.finish(api.ask("POST", "agent-runs", data={"agent": "measured"})["job_id"])
+    confirm_labels(api)
+    audit = api.ask("POST", "audits", data={"name": "Spring", "sample_size": 2, "min_labels": 2})
+    made = api.ask("POST", f"audits/{audit['id']}/participants", data={"count": 1})
+    token = str(made["items"][0]["link"].rsplit("/", 1)[1])
+    api.ask("POST", f"/api/v1/audit/{token}/consent")
+    return token
+
+
+def answers(api: Api, token: str) -> list[str | None]:
+    return [each["answer"] for each in api.ask("GET", f"/api/v1/audit/{token}/items")["items"]]
+
+
+def open_image(page: Page, token: str, item: int | None = None) -> None:
+    page.goto(f"/audit/{token}/images/1" + (f"#item-{item}" if item else ""))
+    expect(page.locator("form.current")).to_be_focused()
+
+
+def pressed(page: Page, at: int) -> Any:
+    return page.locator("form[data-item]").nth(at).locator("[aria-pressed=true]")
+
+
+def cut(page: Page) -> None:
+    """Nothing that this tab sends arrives."""
+
+    def drop(route: Route) -> None:
+        if route.request.method == "PUT":
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/items/*", drop)
+
+
+def give(page: Page, item: int, key: str) -> None:
+    """Answer a question, and wait until the answer is stored."""
+    page.locator(f"#item-{item}").focus()
+    with page.expect_response(lambda each: each.request.method == "PUT" and each.ok):
+        page.keyboard.press(key)
+
+
+def outlive_a_killed_tab(window: Window, api: Api, token: str) -> None:
+    """What a tab did not get to the server is sent by the next, in order and once."""
+    page = window.context.new_page()
+    open_image(page, token)
+    cut(page)
+    page.keyboard.press("3")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("1")
+    page.keyboard.press("2")
+    expect(page.locator("#saved")).to_have_text("2 answers not stored yet; trying again")
+    page.close(run_before_unload=False)
+    assert answers(api, token)[:2] == [None, None]
+
+    page = window.context.new_page()
+    open_image(page, token)
+    expect(pressed(page, 0)).to_contain_text("Appears")
+    expect(pressed(page, 1)).to_contain_text("Does not appear")
+    expect(page.locator("#saved")).to_contain_text("Stored")
+    assert answers(api, token)[:2] == ["appears", "does_not_appear"]
+    assert page.evaluate(WAITING) == 0
+    page.close()
+
+
+def answer_in_two_tabs(window: Window, api: Api, token: str, item: int) -> None:
+    """The last answer stands, in whichever tab; one that was left behind is no last answer."""
+    window.expect_status("^412 PUT")
+    first, second = window.context.new_page(), window.context.new_page()
+    for page in (first, second):
+        open_image(page, token, item)
+    for page, key, answer in (
+        (first, "1", "appears"),
+        (second, "2", "does_not_appear"),
+        (first, "3", "cannot_tell"),
+    ):
+        give(page, item, key)
+        assert answers(api, token)[2] == answer
+
+    cut(first)
+    first.locator(f"#item-{item}").focus()
+    first.keyboard.press("1")
+    expect(first.locator("#saved")).to_contain_text("One answer not stored yet")
+    give(second, item, "2")
+    first.close(run_before_unload=False)
+    second.close()
+
+    third = window.context.new_page()
+    open_image(third, token)
+    expect(pressed(third, 2)).to_contain_text("Does not appear")
+    assert answers(api, token)[2] == "does_not_appear"
+    assert third.evaluate(WAITING) == 0
+    third.close()
+
+
+def wait_before_leaving(window: Window, api: Api, token: str, item: int) -> None:
+    """One goes on to the next image when all answers have arrived."""
+    page = window.context.new_page()
+    open_image(page, token, item)
+    cut(page)
+    page.keyboard.press("1")
+    expect(page.locator("#saved")).to_contain_text("not stored yet")
+    page.locator("#next").click()
+    expect(page).to_have_url(f"{page.url.split('#')[0]}#item-{item}")
+    page.unroute_all()
+    expect(page).to_have_url(page.url.split("#")[0].replace("/images/1", "/images/2"))
+    assert answers(api, token)[3] == "appears"
+    page.close()
+
+
+def look_closer(page: Page, token: str) -> None:
+    """The same keys as where labels are corrected, with the answers' keys at hand."""
+    height = "document.getElementById('painting').getBoundingClientRect().height"
+    open_image(page, token)
+    expect(page.locator("#zoom-scale")).to_contain_text("fit")
+    fitted = page.evaluate(height)
+    page.keyboard.press("z")
+    page.keyboard.press("+")
+    assert page.evaluate(height) > fitted
+    left = page.locator("#stage").evaluate("(each) => each.scrollLeft")
+    page.keyboard.press("Shift+ArrowRight")
+    assert page.locator("#stage").evaluate("(each) => each.scrollLeft") > left
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("form.current")).to_be_focused()
+    page.keyboard.press("0")
+    expect(page.locator("#zoom-scale")).to_contain_text("fit")
+    assert page.evaluate(height) == fitted
+
+
+def test_judging(house: House, open_one: Callable[[], Window]) -> None:
+    lead, participant = open_one(), open_one()
+    api = found_project(lead, house)
+    token = begin(api)
+    items = [each["id"] for each in api.ask("GET", f"/api/v1/audit/{token}/items")["items"]]
+    participant.expected.append("request failed: PUT")
+    outlive_a_killed_tab(participant, api, token)
+    answer_in_two_tabs(participant, api, token, items[2])
+    wait_before_leaving(participant, api, token, items[3])
+    look_closer(participant.page, token)
+    participant.look("judging")
