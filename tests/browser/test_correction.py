@@ -124,6 +124,28 @@ def outlive_a_killed_tab(context: BrowserContext, api: Api, image_id: int) -> Pa
     return page
 
 
+def decide_at_once(window: Window, api: Api, image_id: int) -> None:
+    """Who decides on what has changed meanwhile sees both, and says which shall stand."""
+    window.expect_status("^412 PUT")
+    first, second = window.context.new_page(), window.context.new_page()
+    for page in (first, second):
+        open_image(page, image_id)
+    row = here(second).get_attribute("id") or ""
+    key, polarity = row.removeprefix("label-").rsplit("-", 1)
+    first.keyboard.press("n")
+    expect_saved(first)
+    second.keyboard.press("y")
+    stands = second.locator(f"#{row} .stands")
+    expect(stands.get_by_role("button", name="Keep: rejected")).to_be_visible()
+    assert states(api, image_id)[f"{key} {polarity}"] == "rejected"
+    stands.get_by_role("button", name="Save mine: confirmed").click()
+    expect(stands).to_have_count(0)
+    expect_saved(second)
+    assert states(api, image_id)[f"{key} {polarity}"] == "confirmed"
+    first.close()
+    second.close()
+
+
 def hide_suggestions(page: Page, api: Api, images: list[int]) -> None:
     """Hidden on the image that was loaded ahead: decided blind there, as the history says."""
     open_image(page, images[0])
@@ -229,6 +251,7 @@ def test_correction(house: House, open_one: Callable[[], Window]) -> None:
     take_back_nothing_of_yesterday(lead, api, images[0])
     lead.expected.append("request failed: PUT")
     outlive_a_killed_tab(lead.context, api, images[2]).close()
+    decide_at_once(lead, api, images[2])
     hide_suggestions(lead.page, api, images[3:5])
     look_closer(lead.page, images[0])
     fit_into_windows(lead, images[0])

@@ -13,7 +13,7 @@ const previous = document.getElementById("previous");
 const ANSWERS = { 1: "appears", a: "appears", 2: "does_not_appear", d: "does_not_appear", 3: "cannot_tell", c: "cannot_tell" };
 const SECONDS = 15;
 
-// Saying how it stands -------------------------------------------------------------------------
+// Saying how it stands ---
 
 const saved = document.getElementById("saved");
 
@@ -39,7 +39,7 @@ const formOf = (item) => forms.find((form) => form.dataset.item === item);
 
 const isDone = () => forms.every((form) => form.dataset.answer);
 
-// Sending answers ------------------------------------------------------------------------------
+// Sending answers ---
 
 let isOver = false; // no answer is taken any more
 
@@ -82,7 +82,7 @@ const answerItem = (form, answer) => {
   queue.add({ about: form.dataset.item, answer, revision: Number(form.dataset.revision) });
 };
 
-// Moving ---------------------------------------------------------------------------------------
+// Moving ---
 
 let current = 0;
 let warned = false;
@@ -173,7 +173,7 @@ onKeys(
   { except: "#stage" },
 );
 
-// Starting -------------------------------------------------------------------------------------
+// Starting ---
 
 // What waits is shown as it was answered, whatever the server knows yet.
 const showWaiting = () => {

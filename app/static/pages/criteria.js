@@ -86,7 +86,7 @@ const goOut = () => {
   }
 };
 
-// Editing ---------------------------------------------------------------------------------------
+// Editing ---
 
 const mayEdit = () => "editable" in tree.dataset;
 const nodeAddress = (link) => `${tree.dataset.base}/nodes/${link.dataset.key}`;
@@ -129,7 +129,7 @@ const onLine = (action) => (_, target) => {
 };
 const onLines = (actions) => Object.fromEntries(Object.entries(actions).map(([key, action]) => [key, onLine(action)]));
 
-// Filtering -------------------------------------------------------------------------------------
+// Filtering ---
 
 const filter = document.getElementById("filter");
 const openBefore = new Map();
@@ -225,7 +225,7 @@ const leaveForm = (_, target) => {
   return Boolean(cancel);
 };
 
-// Folding and definitions -----------------------------------------------------------------------
+// Folding and definitions ---
 
 const fold = () => {
   const all = [...tree.querySelectorAll("details")];

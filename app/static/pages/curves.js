@@ -104,7 +104,7 @@ export const makeCurves = (root, { onView, onStep }) => {
   const hidden = new Set();
   const color = makeColors(() => panels.forEach(({ plot }) => plot?.redraw(false)));
 
-  // What is drawn ----------------------------------------------------------------------------------
+  // What is drawn ---
 
   const extent = () => {
     const all = runs.map((run) => run.series.extent()).filter(Boolean);
@@ -156,7 +156,7 @@ export const makeCurves = (root, { onView, onStep }) => {
     return shown.length === 1 ? shown[0] : uPlot.join(shown);
   };
 
-  // One panel --------------------------------------------------------------------------------------
+  // One panel ---
 
   const axis = (extra) => ({
     stroke: () => color("--ink-3"),
@@ -274,7 +274,7 @@ export const makeCurves = (root, { onView, onStep }) => {
     read(panel);
   };
 
-  // Changes are drawn together, once a frame, and only where one can see them -------------------------
+  // Changes are drawn together, once a frame, and only where one can see them ---
 
   const STALE = { nothing: 0, view: 1, data: 2 };
 
@@ -323,7 +323,7 @@ export const makeCurves = (root, { onView, onStep }) => {
     panel.plot?.setSize({ width: Math.max(panel.holder.clientWidth, 120), height });
   };
 
-  // The crosshair ------------------------------------------------------------------------------------
+  // The crosshair ---
 
   const read = (panel) => {
     const at = panel.plot?.cursor.idx;
@@ -346,7 +346,7 @@ export const makeCurves = (root, { onView, onStep }) => {
     request();
   };
 
-  // The view -----------------------------------------------------------------------------------------
+  // The view ---
 
   const setView = (wanted) => {
     const whole = extent();
@@ -408,7 +408,7 @@ export const makeCurves = (root, { onView, onStep }) => {
     return undefined;
   };
 
-  // The frame of each panel --------------------------------------------------------------------------
+  // The frame of each panel ---
 
   const makeToggle = (name, label) => {
     const toggle = make("button", { type: "button", className: "quiet small toggle", ariaPressed: "true" }, mark(0), label);

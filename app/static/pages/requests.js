@@ -76,7 +76,7 @@ export const request = async (address, { json, headers = {}, seconds = SECONDS, 
   return answer;
 };
 
-// Saying it -----------------------------------------------------------------------------------
+// Saying it ---
 
 const notice = (words, { kind = "bad", link = null } = {}) => {
   const box = document.createElement("div");
@@ -129,7 +129,7 @@ export const sayStale = () => {
 
 const sayCurrent = () => messages()?.querySelector(".stale")?.remove();
 
-// htmx ----------------------------------------------------------------------------------------
+// htmx ---
 
 const isRead = (detail) => detail.requestConfig?.verb === "get";
 const isByItself = (detail) => isRead(detail) && detail.elt?.getAttribute("hx-trigger")?.includes("every ");

@@ -14,7 +14,7 @@ const PAUSE = 700;
 
 const json = async (address) => (await request(address)).json();
 
-// Curves --------------------------------------------------------------------------------------
+// Curves ---
 
 const LOOK_PAUSE = 180;
 const ZOOM = 1.5;
@@ -124,7 +124,7 @@ find("earlier").addEventListener("click", () => curves.pan(-0.25));
 find("later").addEventListener("click", () => curves.pan(0.25));
 find("whole-run").addEventListener("click", () => curves.reset());
 
-// Samples -------------------------------------------------------------------------------------
+// Samples ---
 
 let samples = [];
 let kept = [];
@@ -184,7 +184,7 @@ const KEYS = {
 };
 onKeys(KEYS, { except: "pre", repeats: ["+", "-", "[", "]"] });
 
-// State ---------------------------------------------------------------------------------------
+// State ---
 
 const isLive = () => find("run-state").dataset.live === "1";
 
@@ -226,7 +226,7 @@ find("run-log")?.addEventListener("toggle", () => {
   bringLog().catch(sayFailed);
 });
 
-// Listening -----------------------------------------------------------------------------------
+// Listening ---
 
 let isBusy = false;
 let isWanted = false;

@@ -42,7 +42,7 @@ addEventListener("beforeunload", (event) => {
   if (isUnsaved() || guards.some((isWaiting) => isWaiting())) event.preventDefault();
 });
 
-// htmx ----------------------------------------------------------------------------------------
+// htmx ---
 
 const isOwn = (form, { elt }) => form.contains(elt);
 
@@ -82,7 +82,7 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
   if (isUnsaved(event.detail.target)) event.detail.shouldSwap = false;
 });
 
-// Plain forms ---------------------------------------------------------------------------------
+// Plain forms ---
 
 const here = () => location.pathname + location.search;
 const pathOf = (form) => new URL(form.getAttribute("action") || location.href, location.href).pathname;

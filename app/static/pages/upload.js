@@ -49,7 +49,7 @@ const choose = (files, skipped = 0) => {
 
 const nameOf = (file) => (file.webkitRelativePath || file.name).normalize("NFC");
 
-// Folders -------------------------------------------------------------------------------------
+// Folders ---
 
 const fileOf = (entry) => new Promise((resolve, reject) => entry.file(resolve, reject));
 const someOf = (reader) => new Promise((resolve, reject) => reader.readEntries(resolve, reject));
@@ -98,7 +98,7 @@ const drop = async (data) => {
   if (lost.length) tell(`${said.textContent}; ${many(lost.length)} cannot be read (${lost[0].name})`);
 };
 
-// Sending -------------------------------------------------------------------------------------
+// Sending ---
 
 const newToken = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 

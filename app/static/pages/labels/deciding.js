@@ -5,7 +5,7 @@ import { loadAttributes } from "./attributes.js";
 import { focusRow, keepInView, nextUndecided } from "./focus.js";
 import { paint, showContradictions } from "./painting.js";
 import { drop, enqueue, isRetrying, know, laterOps, onAnswers, waitingFor } from "./saving.js";
-import { clearBad, current, element, here, imageHere, isHidden, named, other, rowOf, say, stateOf } from "./sheet.js";
+import { clearBad, current, find, here, imageHere, isHidden, named, other, rowOf, say, stateOf } from "./sheet.js";
 import { go } from "./turning.js";
 
 const conflicts = new Map(); // attribute -> both values, until one is chosen
@@ -83,7 +83,7 @@ export const markImage = () => {
   remember(enqueue({ kind: "done", done: true, address: mark, name, url, group: newId() }));
 };
 
-// Undo ----------------------------------------------------------------------------------------
+// Undo ---
 
 const takeBack = (op) => {
   enqueue({
@@ -126,7 +126,7 @@ const tookBack = async (op, body) => {
   } else if (!op.undoes) focusRow(rowOf(body.key, body.polarity) ?? current());
 };
 
-// Answers -------------------------------------------------------------------------------------
+// Answers ---
 
 const saved = (op, body) => {
   if (op.kind === "shown" || op.kind === "done") return;
@@ -164,7 +164,7 @@ const refused = (op, failed) => {
 
 onAnswers({ saved, conflicting, refused });
 
-// Conflicts -----------------------------------------------------------------------------------
+// Conflicts ---
 
 const word = (state) => state ?? "no label";
 
@@ -179,22 +179,19 @@ const showConflict = (key, polarity) => {
     return;
   }
   row.querySelector(".stands")?.remove();
-  const keepTheirs = element("button", { type: "button", className: "small", textContent: `Keep: ${word(conflict.theirs.state)}` });
-  const saveMine = element("button", { type: "button", className: "small", textContent: `Save mine: ${conflict.wanted}` });
-  keepTheirs.title = "What stands is not changed";
+  const stands = find("#stands-template").content.firstElementChild.cloneNode(true);
+  const [keepTheirs, saveMine] = stands.querySelectorAll("button");
+  stands.querySelector("p").textContent = conflict.message;
+  keepTheirs.textContent = `Keep: ${word(conflict.theirs.state)}`;
+  saveMine.textContent = `Save mine: ${conflict.wanted}`;
   saveMine.title = conflict.wanted === "confirmed" ? "y" : "n";
   keepTheirs.addEventListener("click", () => {
     conflicts.delete(attribute);
-    row.querySelector(".stands")?.remove();
+    stands.remove();
     focusRow(row);
   });
   saveMine.addEventListener("click", () => decide(row, conflict.wanted));
-  row.append(element(
-    "div",
-    { className: "stands small", role: "alert" },
-    element("p", { textContent: conflict.message }),
-    element("p", { className: "row" }, keepTheirs, saveMine),
-  ));
+  row.append(stands);
   focusRow(row);
 };
 
