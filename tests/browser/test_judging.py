@@ -114,7 +114,9 @@ def answer_in_two_tabs(window: Window, api: Api, token: str, item: int) -> None:
     second.close()
 
     third = window.context.new_page()
-    open_image(third, token)
+    with third.expect_response(lambda each: each.status == 412):
+        open_image(third, token)
+    expect(third.locator("#saved")).to_contain_text("Stored")
     expect(pressed(third, 2)).to_contain_text("Does not appear")
     assert answers(api, token)[2] == "does_not_appear"
     assert third.evaluate(WAITING) == 0
