@@ -10,10 +10,10 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.agents.models import AgentRun
 from app.audits.access import as_polarity, get_audit_criteria
 from app.audits.inviting import participant_state
 from app.audits.models import Audit, AuditItem, AuditParticipant, Judgement
-from app.audits.sampling import runs
 from app.audits.scoring import Score, Tally, score
 from app.criteria.models import CriteriaVersion, Node
 from app.images.models import Image
@@ -159,7 +159,7 @@ def get_facts(db: Session, audit: Audit) -> AuditFacts:
         select(func.count()).select_from(AuditItem).where(AuditItem.audit_id == audit.id)
     )
     agent = db.execute(
-        select(runs.c.agent, runs.c.agent_version).where(runs.c.id == audit.agent_run_id)
+        select(AgentRun.agent, AgentRun.agent_version).where(AgentRun.id == audit.agent_run_id)
     ).one_or_none()
     return AuditFacts(
         items=items or 0,

@@ -16,16 +16,15 @@ from typing import Any
 
 from sqlalchemy import (
     Subquery,
-    column,
     func,
     insert,
     literal,
     select,
-    table,
 )
 from sqlalchemy.orm import Session, defer
 
 from app.accounts.models import Person
+from app.agents.models import AgentRun
 from app.audits.models import Audit, AuditItem
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import current_version, version_criteria
@@ -42,18 +41,6 @@ MOST_SEED = 2**53 - 1  # every whole number up to here survives JSON in any prog
 NAME_LENGTH = 120
 NOTICE_LENGTH = 20_000
 BATCH = 5_000
-
-# Agents live in a room beside this one; an audit only reads which runs there were.
-runs = table(
-    "agent_run",
-    column("id"),
-    column("project_id"),
-    column("agent"),
-    column("agent_version"),
-    column("version_id"),
-    column("labels"),
-    column("created_at"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +69,16 @@ def find_audited_runs(db: Session, project: Project, *, limit: int = 50) -> list
     """The project's agent runs that made labels, newest first."""
     rows = db.execute(
         select(
-            runs.c.id,
-            runs.c.agent,
-            runs.c.agent_version,
-            runs.c.labels,
+            AgentRun.id,
+            AgentRun.agent,
+            AgentRun.agent_version,
+            AgentRun.labels,
             CriteriaVersion.number,
-            runs.c.created_at,
+            AgentRun.created_at,
         )
-        .join(CriteriaVersion, CriteriaVersion.id == runs.c.version_id)
-        .where(runs.c.project_id == project.id, runs.c.labels > 0)
-        .order_by(runs.c.id.desc())
+        .join(CriteriaVersion, CriteriaVersion.id == AgentRun.version_id)
+        .where(AgentRun.project_id == project.id, AgentRun.labels > 0)
+        .order_by(AgentRun.id.desc())
         .limit(limit)
     )
     return [AuditedRun(*row) for row in rows]
@@ -206,8 +193,8 @@ def _get_version(db: Session, project: Project, run_id: int | None) -> CriteriaV
         return version
     found: CriteriaVersion | None = db.scalar(
         select(CriteriaVersion)
-        .join(runs, runs.c.version_id == CriteriaVersion.id)
-        .where(runs.c.id == run_id, runs.c.project_id == project.id)
+        .join(AgentRun, AgentRun.version_id == CriteriaVersion.id)
+        .where(AgentRun.id == run_id, AgentRun.project_id == project.id)
         .options(defer(CriteriaVersion.content))
     )
     if found is None:

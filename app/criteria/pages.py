@@ -1,26 +1,351 @@
-"""History, import and export of the criteria. The tree itself, which shows label counts, stands in
-`app.versions.pages`, the room above criteria and labels.
-"""
+"""The expert's workplace: the tree with its counts, editing, undoing, history, import and export."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, File, Query, UploadFile
+from fastapi import APIRouter, Depends, File, Query, UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from app.accounts.access import CurrentPerson
 from app.criteria import loading, reading
+from app.criteria.editing import add_dimension
 from app.criteria.exporting import export_text
-from app.criteria.history import find_changes
-from app.errors import AppError, Conflict, Invalid
+from app.criteria.forms import DimensionForm, NodeForm, PairForm, UndoForm
+from app.criteria.history import find_changes, texts_at
+from app.criteria.models import Node
+from app.errors import AppError, Conflict, Invalid, Stale
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.projects.models import Project
+from app.versions import editing
+from app.versions.arranging import arrange, pairs_below, path_to
+from app.versions.counting import LabelCounts, count_labels
+from app.versions.undoing import undo
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
+from app.web.forms import Form, submitted
 from taxonomy.formats.data import MAX_BYTES
-from taxonomy.tree import counts
+from taxonomy.tree import Attribute, counts
 
 router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=False)
 PAGE = 50
+CHANGES_IN_PANEL = 6
+
+
+# The tree and its panel ----------------------------------------------------------------------
+
+
+def _panel(
+    db: Db,
+    project: Project,
+    nodes: list[Node],
+    node: Node | None,
+    *,
+    mode: str = "view",
+    form: Form[Any] | None = None,
+    is_stale: bool = False,
+    adding: str = "pair",
+) -> dict[str, Any]:
+    """What the panel shows: the node with its history, a form to edit it, or forms to add below."""
+    changes = list(find_changes(db, project, node=node, limit=CHANGES_IN_PANEL)) if node else []
+    labels = LabelCounts()
+    if node is not None:
+        for each in count_labels(db, pairs_below(node, nodes)).values():
+            labels.add(each)
+    return {
+        "node": node,
+        "title": reading.title(node) if node else "",
+        "above": path_to(node, nodes) if node else [],
+        "labels": labels,
+        "changes": changes,
+        "mode": mode,
+        "form": form or Form(),
+        "is_stale": is_stale,
+        "adding": adding,
+    }
+
+
+def _show(
+    db: Db,
+    answer: Answer,
+    project: Project,
+    key: str | None = None,
+    *,
+    status: int = 200,
+    fragment: str = "criteria/_panel.html",
+    **panel: Any,
+) -> Response:
+    """The tree page with the panel of one node, or for htmx the panel alone."""
+    nodes = list(reading.find_nodes(db, project))
+    node = next((each for each in nodes if each.key == key), None)
+    if key is not None and node is None:
+        node = reading.get_node(db, project, key)
+    context = _panel(db, project, nodes, node, **panel)
+    if not answer.wants_fragment:
+        context |= _tree(
+            db, project, nodes, {each.id for each in [*context["above"], node] if each}
+        )
+    return answer.show("criteria/tree.html", fragment=fragment, status=status, **context)
+
+
+def _tree(db: Db, project: Project, nodes: list[Node], opened: set[int]) -> dict[str, Any]:
+    row = reading.get_criteria(db, project)
+    last = reading.current_version(db, project)
+    return {
+        "criteria": row,
+        "branches": arrange(nodes, count_labels(db, [each.id for each in nodes]), opened=opened),
+        "size": counts(reading.build_tree(row, nodes)),
+        "last": last,
+        "num_unpublished": row.revision - (last.working_revision if last else 0),
+    }
+
+
+@router.get("")
+def show_criteria(
+    db: Db, answer: Answering, project: AnnotatorProject, node: str | None = None
+) -> Response:
+    """The working criteria, with the panel of the chosen node."""
+    return _show(db, answer, project, node)
+
+
+@router.get("/nodes/{key}/row")
+def show_node_row(key: str, db: Db, answer: Answering, project: AnnotatorProject) -> Response:
+    """One line of the tree, as it stands; without htmx the tree."""
+    if not answer.wants_fragment:
+        here = answer.path("show_criteria", project=project.slug)
+        return RedirectResponse(f"{here}?node={key}", 303)
+    node = reading.get_node(db, project, key)
+    return answer.show("criteria/_row.html", node=node, is_chosen=True)
+
+
+# Editing -------------------------------------------------------------------------------------
+
+
+class _Outcome:
+    """Which status a form is shown again with."""
+
+    status = 422
+
+
+@contextmanager
+def _attempt(form: Form[Any]) -> Iterator[_Outcome]:
+    outcome = _Outcome()
+    with form.attempt():
+        try:
+            yield outcome
+        except Stale:
+            outcome.status = 412
+            raise
+
+
+@router.get("/nodes/{key}/rename")
+def show_rename(key: str, db: Db, answer: Answering, project: ExpertProject) -> Response:
+    """A form for the name or names in the line of the tree; without htmx the form of the panel."""
+    if answer.wants_fragment:
+        node = reading.get_node(db, project, key)
+        return answer.show(
+            "criteria/_rename.html", node=node, form=Form[NodeForm](), is_stale=False
+        )
+    return _show(db, answer, project, key, mode="edit")
+
+
+@router.post("/nodes/{key}/rename")
+def submit_rename(
+    key: str,
+    db: Db,
+    answer: Answering,
+    project: ExpertProject,
+    person: CurrentPerson,
+    form: Annotated[Form[NodeForm], Depends(submitted(NodeForm))],
+) -> Response:
+    """Rename a dimension, or the sides of a pair."""
+    return _save(db, answer, project, person, key, form, again="criteria/_rename.html")
+
+
+@router.get("/nodes/{key}/edit")
+def show_edit(key: str, db: Db, answer: Answering, project: ExpertProject) -> Response:
+    """A form for names and definitions."""
+    return _show(db, answer, project, key, mode="edit")
+
+
+@router.post("/nodes/{key}/edit")
+def submit_edit(
+    key: str,
+    db: Db,
+    answer: Answering,
+    project: ExpertProject,
+    person: CurrentPerson,
+    form: Annotated[Form[NodeForm], Depends(submitted(NodeForm))],
+) -> Response:
+    """Change names and definitions together."""
+    return _save(db, answer, project, person, key, form, again="criteria/_panel.html")
+
+
+def _save(
+    db: Db,
+    answer: Answer,
+    project: Project,
+    person: CurrentPerson,
+    key: str,
+    form: Form[NodeForm],
+    *,
+    again: str,
+) -> Response:
+    status = 422
+    if not form.errors:
+        texts = form.values.model_dump(exclude={"based_on", "names_moved"}, exclude_none=True)
+        with _attempt(form) as outcome:
+            based_on = form.values.based_on
+            editing.revise(
+                db,
+                project,
+                key,
+                based_on=based_on,
+                by=person,
+                texts=texts,
+                names_moved=form.values.names_moved,
+            )
+        status = outcome.status
+    if not form.errors:
+        return _saved(db, answer, project, key, again)
+    if status == 412:
+        _follow_what_was_not_touched(db, project, key, form)
+    return _show(
+        db,
+        answer,
+        project,
+        key,
+        status=status,
+        fragment=again,
+        mode="edit",
+        form=form,
+        is_stale=status == 412,
+    )
+
+
+def _saved(db: Db, answer: Answer, project: Project, key: str, form_was: str) -> Response:
+    nodes = list(reading.find_nodes(db, project))
+    node = next(each for each in nodes if each.key == key)
+    row, panel = "criteria/_row.html", "criteria/_panel.html"
+    first, also = (row, panel) if form_was == "criteria/_rename.html" else (panel, row)
+    return answer.done(
+        go_to=f"{answer.path('show_criteria', project=project.slug)}?node={key}",
+        fragment=first,
+        also=(also,),
+        is_chosen=True,
+        **_panel(db, project, nodes, node),
+    )
+
+
+def _follow_what_was_not_touched(db: Db, project: Project, key: str, form: Form[NodeForm]) -> None:
+    """Where the person left a text as they saw it, show what stands there now: saving again must
+    not take back a change that has nothing to do with theirs.
+    """
+    node = reading.get_node(db, project, key)
+    for field, seen in texts_at(db, node, form.values.based_on).items():
+        typed = str(form.typed.get(field, "")).replace("\r\n", "\n").strip()
+        if field in form.typed and typed == (seen or ""):
+            form.typed[field] = getattr(node, field) or ""
+
+
+@router.get("/add")
+def show_add(
+    db: Db, answer: Answering, project: ExpertProject, parent: str | None = None
+) -> Response:
+    """Forms for a new pair or dimension below `parent`, or for a root dimension."""
+    return _show(db, answer, project, parent, mode="add")
+
+
+@router.post("/dimensions")
+def submit_dimension(
+    db: Db,
+    answer: Answering,
+    project: ExpertProject,
+    person: CurrentPerson,
+    form: Annotated[Form[DimensionForm], Depends(submitted(DimensionForm))],
+) -> Response:
+    """Add a dimension."""
+    if not form.errors:
+        with _attempt(form):
+            values = form.values
+            node = add_dimension(
+                db,
+                project,
+                parent=values.parent or None,
+                name=values.name,
+                definition=values.definition,
+                exclusive=values.exclusive,
+                by=person,
+            )
+            return _go_to(answer, project, node.key)
+    return _add_again(db, answer, project, form, "dimension")
+
+
+@router.post("/pairs")
+def submit_pair(
+    db: Db,
+    answer: Answering,
+    project: ExpertProject,
+    person: CurrentPerson,
+    form: Annotated[Form[PairForm], Depends(submitted(PairForm))],
+) -> Response:
+    """Add an attribute pair."""
+    if not form.errors:
+        with _attempt(form):
+            values = form.values
+            node = editing.add_pair(
+                db,
+                project,
+                parent=values.parent,
+                relation=values.relation,
+                positive=Attribute(values.positive_name, values.positive_definition),
+                negative=Attribute(values.negative_name, values.negative_definition),
+                by=person,
+                names_moved=values.names_moved,
+            )
+            return _go_to(answer, project, node.key)
+    return _add_again(db, answer, project, form, "pair")
+
+
+def _add_again(db: Db, answer: Answer, project: Project, form: Form[Any], adding: str) -> Response:
+    parent = str(form.typed.get("parent") or "") or None
+    return _show(db, answer, project, parent, status=422, mode="add", form=form, adding=adding)
+
+
+def _go_to(answer: Answer, project: Project, key: str | None) -> Response:
+    here = answer.path("show_criteria", project=project.slug)
+    return answer.done(go_to=f"{here}?node={key}" if key else here)
+
+
+@router.post("/changes/{revision}/undo")
+def submit_undo(
+    revision: int,
+    db: Db,
+    answer: Answering,
+    project: ExpertProject,
+    person: CurrentPerson,
+    form: Annotated[Form[UndoForm], Depends(submitted(UndoForm))],
+) -> Response:
+    """Take one recorded change back."""
+    choice = None if form.errors else form.values.names_moved
+    try:
+        change = undo(db, project, revision, by=person, names_moved=choice)
+    except (Conflict, Stale) as error:
+        found = find_changes(db, project, limit=PAGE + 1)
+        return answer.show(
+            "criteria/history.html",
+            fragment="_error.html",
+            status=error.status,
+            error=error,
+            undoing=revision,
+            changes=found[:PAGE],
+            next=found[PAGE - 1].revision if len(found) > PAGE else None,
+        )
+    node = db.get_one(Node, change.node_id)
+    return _go_to(answer, project, None if node.removed else node.key)
+
+
+# History, import and export -------------------------------------------------------------------
 
 
 @router.get("/history")

@@ -1,8 +1,6 @@
 """Taking one recorded change back, as a change of its own."""
 
-from collections.abc import Callable
-
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -18,6 +16,7 @@ from app.criteria.reading import title
 from app.criteria.recording import content, record
 from app.database import Json
 from app.errors import Conflict, NotFound
+from app.labels.models import Label
 from app.projects.models import Project
 
 # Recorded with a node that was added, but a place among siblings is nobody's statement.
@@ -30,20 +29,18 @@ def undo(
     revision: int,
     *,
     by: Person,
-    is_used: Callable[[Session, Node], bool],
 ) -> NodeChange:
     """Take back the change that made the working criteria's `revision`; returns the new change.
 
-    `is_used` tells whether labels name a node (labels live above this room). Raises NotFound, Stale
-    where something it changed was changed again, and Conflict where it cannot be taken back: done
-    already, published, used, or in the way of another node.
+    Raises NotFound, Stale where something it changed was changed again, and Conflict where it cannot be
+    taken back: done already, published, named by labels, or in the way of another node.
     """
     working = open_working(db, project)
     change = _open_change(db, project, revision)
     assert change.node_id is not None
     node = working.by_id[change.node_id]
     if change.before is None:
-        _remove(db, project, working, change, node, is_used)
+        _remove(db, project, working, change, node)
         before, after = content(node), None
     elif change.after is None:
         _restore(working, node)
@@ -112,7 +109,6 @@ def _remove(
     working: Working,
     change: NodeChange,
     node: Node,
-    is_used: Callable[[Session, Node], bool],
 ) -> None:
     assert change.after is not None
     _refuse_changed(db, node, change.after)
@@ -127,7 +123,7 @@ def _remove(
     )
     if published is not None:
         raise Conflict(f"“{name}” was published in version {published}, so it stays.")
-    if is_used(db, node):
+    if db.scalar(select(exists().where(Label.node_id == node.id))):
         raise Conflict(f"“{name}” is on labels already, so it stays.")
     node.removed = True
 

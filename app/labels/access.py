@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import Cookie, Depends, Request
-from sqlalchemy import column, select, table
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.criteria.models import Node
@@ -14,9 +14,6 @@ from app.images.finding import BIGGEST, get_image
 from app.projects.models import Project
 from taxonomy.names import is_key
 from taxonomy.tree import POLARITIES, Criteria, Pair
-
-# Agent runs live in a room above this one; labels name their run and may read who it was.
-agent_run = table("agent_run", column("id"), column("project_id"), column("agent"))
 
 COOKIE = "morelli_suggestions"
 Kept = Annotated[Literal["show", "hide"], Cookie(alias=COOKIE, include_in_schema=False)]

@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from app.agents.models import AgentRun
 from app.criteria.models import CriteriaVersion, Node
 from app.errors import Invalid, NotFound
 from app.images.inclusion import left_out
 from app.images.models import Image
-from app.labels.access import agent_run
 from app.labels.finishing import bring_back
 from app.labels.models import Label
 from app.projects.models import Project
@@ -158,9 +158,7 @@ def _refuse_foreign(
     version_id: int,
     findings: Sequence[Proposed],
 ) -> None:
-    own = select(agent_run.c.id).where(
-        agent_run.c.id == agent_run_id, agent_run.c.project_id == project.id
-    )
+    own = select(AgentRun.id).where(AgentRun.id == agent_run_id, AgentRun.project_id == project.id)
     if db.scalar(own) is None:
         raise NotFound(f"There is no agent run {agent_run_id} in this project.")
     published = select(CriteriaVersion.id).where(

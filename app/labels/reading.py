@@ -9,13 +9,14 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
+from app.agents.models import AgentRun
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.searching import version_index
 from app.images import finding
 from app.images.inclusion import left_out
 from app.images.models import Image
 from app.labels import queueing
-from app.labels.access import InForce, agent_run, find_in_force
+from app.labels.access import InForce, find_in_force
 from app.labels.history import find_history as find_history
 from app.labels.models import Label
 from app.projects.models import Project
@@ -206,11 +207,11 @@ def find_contradictions_of(
 
 def _find(db: Session, image: Image) -> list[_Found]:
     rows = db.execute(
-        select(Label, Node, Person.name, CriteriaVersion.number, agent_run.c.agent)
+        select(Label, Node, Person.name, CriteriaVersion.number, AgentRun.agent)
         .join(Node, Node.id == Label.node_id)
         .join(CriteriaVersion, CriteriaVersion.id == Label.version_id)
         .outerjoin(Person, Person.id == Label.decided_by)
-        .outerjoin(agent_run, agent_run.c.id == Label.agent_run_id)
+        .outerjoin(AgentRun, AgentRun.id == Label.agent_run_id)
         .where(Label.image_id == image.id)
         .execution_options(populate_existing=True)
     )

@@ -1,7 +1,6 @@
-"""The working criteria with their counts, editing, undoing, and published versions as JSON."""
+"""Publishing the criteria, and published versions, as JSON."""
 
 import json
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -10,23 +9,8 @@ from sqlalchemy.orm import Session
 from app.accounts.access import CurrentPerson
 from app.accounts.models import Person
 from app.criteria import reading
-from app.criteria.editing import add_dimension
-from app.criteria.history import find_changes
-from app.criteria.models import CriteriaVersion, Node
-from app.criteria.schemas import (
-    ChangeOut,
-    CriteriaOut,
-    NamesMoved,
-    NodeIn,
-    NodeOut,
-    NodePatch,
-    PairIn,
-    node_out,
-)
+from app.criteria.models import CriteriaVersion
 from app.projects.access import AnnotatorProject, ExpertProject
-from app.versions import editing
-from app.versions.arranging import Branch, arrange
-from app.versions.counting import LabelCounts, count_labels
 from app.versions.moving import Moved
 from app.versions.publishing import preview, publish
 from app.versions.schemas import (
@@ -41,117 +25,9 @@ from app.versions.schemas import (
     VersionOut,
     VersionsOut,
 )
-from app.versions.undoing import undo
 from app.web.dependencies import Db
-from taxonomy.tree import Attribute
 
 router = APIRouter(prefix="/api/v1/projects/{project}/criteria", tags=["criteria"])
-
-
-@router.get("", response_model=CriteriaOut)
-def api_get_criteria(db: Db, project: AnnotatorProject) -> CriteriaOut:
-    """The working criteria, in tree order, with label counts."""
-    row = reading.get_criteria(db, project)
-    last = reading.current_version(db, project)
-    nodes = reading.find_nodes(db, project)
-    labels = count_labels(db, [node.id for node in nodes])
-    branches = arrange(nodes, labels)
-    return CriteriaOut(
-        name=row.name,
-        language=row.language,
-        max_levels=row.max_levels,
-        revision=row.revision,
-        version=last.number if last else None,
-        nodes=[node for branch in branches for node in _nodes(branch, None, labels)],
-    )
-
-
-def _nodes(branch: Branch, parent: str | None, labels: dict[int, LabelCounts]) -> Iterator[NodeOut]:
-    key = branch.node.key
-    yield node_out(branch.node, parent, num_pairs=branch.num_pairs, labels=branch.labels.standing)
-    for inner in branch.branches:
-        yield from _nodes(inner, key, labels)
-    for pair in branch.pairs:
-        found = labels.get(pair.id)
-        yield node_out(pair, key, labels=found.standing if found else 0)
-
-
-def _node(db: Db, node: Node) -> NodeOut:
-    above = db.get(Node, node.parent_id) if node.parent_id is not None else None
-    return node_out(node, above.key if above else None)
-
-
-@router.post("/nodes", status_code=201, response_model=NodeOut)
-def api_add_node(body: NodeIn, db: Db, project: ExpertProject, person: CurrentPerson) -> NodeOut:
-    """Add a dimension or an attribute pair.
-
-    409 where a name is taken, or was another pair's when labels were made for it (see the PATCH).
-    """
-    if isinstance(body, PairIn):
-        node = editing.add_pair(
-            db,
-            project,
-            parent=body.parent,
-            relation=body.relation,
-            positive=Attribute(body.positive.name, body.positive.definition),
-            negative=Attribute(body.negative.name, body.negative.definition),
-            by=person,
-            names_moved=body.names_moved,
-        )
-    else:
-        node = add_dimension(
-            db,
-            project,
-            parent=body.parent,
-            name=body.name,
-            definition=body.definition,
-            exclusive=body.exclusive,
-            by=person,
-        )
-    return _node(db, node)
-
-
-@router.patch("/nodes/{key}", response_model=NodeOut)
-def api_revise_node(
-    key: str, body: NodePatch, db: Db, project: ExpertProject, person: CurrentPerson
-) -> NodeOut:
-    """Change names and definitions of a node, all or none.
-
-    412 where someone changed the node since `based_on`: `theirs` and `yours` hold both values.
-    409 where a name or definition goes to another attribute and labels were made for it: `moved` and
-    `choices` hold the question that `names_moved` answers.
-    """
-    node = editing.revise(
-        db,
-        project,
-        key,
-        based_on=body.based_on,
-        by=person,
-        texts=body.texts(),
-        names_moved=body.names_moved,
-    )
-    return _node(db, node)
-
-
-@router.post("/changes/{revision}/undo", response_model=ChangeOut)
-def api_undo_criteria_change(
-    revision: int,
-    db: Db,
-    project: ExpertProject,
-    person: CurrentPerson,
-    names_moved: NamesMoved | None = None,
-) -> ChangeOut:
-    """Take one recorded change back; answers the change that does so.
-
-    412 where something it changed was changed again, 409 where it cannot be taken back or takes a name
-    to another attribute while labels stand and `names_moved` does not say what becomes of them.
-    """
-    change = undo(db, project, revision, by=person, names_moved=names_moved)
-    made = find_changes(db, project, before=change.revision + 1, limit=1)[0]
-    return ChangeOut.model_validate(made)
-
-
-# Versions ------------------------------------------------------------------------------------
 
 
 def _version(version: CriteriaVersion, by: str | None) -> dict[str, Any]:

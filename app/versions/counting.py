@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ARRAY, BigInteger, any_, exists, func, literal, select
+from sqlalchemy import ARRAY, BigInteger, any_, func, literal, select
 from sqlalchemy.orm import Session
 
-from app.criteria.models import Node
 from app.images.inclusion import left_out
 from app.labels.models import Label
 
@@ -60,8 +59,3 @@ def count_labels(db: Session, node_ids: Iterable[int]) -> dict[int, LabelCounts]
         if state != "rejected":
             setattr(found, polarity, getattr(found, polarity) + number)
     return counts
-
-
-def has_labels(db: Session, node: Node) -> bool:
-    """Whether any label, in any state, names the node."""
-    return bool(db.scalar(select(exists().where(Label.node_id == node.id))))

@@ -6,7 +6,6 @@ from app.accounts.models import Person
 from app.criteria import undoing
 from app.criteria.models import Node, NodeChange
 from app.projects.models import Project
-from app.versions.counting import has_labels
 from app.versions.moving import Choice, settle_edit
 
 
@@ -24,6 +23,6 @@ def undo(
     undoing an exchange of names exchanges them too.
     """
     with db.begin_nested():
-        change = undoing.undo(db, project, revision, by=by, is_used=has_labels)
+        change = undoing.undo(db, project, revision, by=by)
         settle_edit(db, project, db.get_one(Node, change.node_id), names_moved, by=by)
     return change

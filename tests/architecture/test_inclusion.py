@@ -40,7 +40,7 @@ ALL = {
     "app/labels/queueing.py:claim_next": "by is_open",
     "app/labels/undoing.py:_own_actions": "of one image, or of those that the caller chose",
     "app/labels/proposing.py:_refuse_foreign": "propose leaves out what was set aside",
-    "app/versions/counting.py:has_labels": "a node that labels name is in use, wherever they are",
+    "app/criteria/undoing.py:_remove": "a node that labels name is in use, wherever they are",
 }
 
 

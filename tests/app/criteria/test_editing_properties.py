@@ -50,7 +50,7 @@ def take(db: Session, project: Project, people: Cast, step: tuple[str, int, str,
         add_pair(db, project, parent=node.key, relation="flaw", by=by, **sides)
     else:
         last = get_criteria(db, project).revision
-        undo(db, project, 1 + number % last, by=by, is_used=lambda _db, _node: False)
+        undo(db, project, 1 + number % last, by=by)
 
 
 def replayed(db: Session, project: Project, start: dict[int, dict[str, Any]]) -> dict[int, Any]:
