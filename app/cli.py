@@ -290,6 +290,8 @@ def read_file(file: Path) -> str:
     """A text file's content. Raises AppError where it cannot be read."""
     try:
         return read_text(file.read_bytes()).text
+    except IsADirectoryError as error:
+        raise AppError(f"{file} is a folder; name a file in it.") from error
     except OSError as error:
         raise AppError(f"{file} cannot be read: {error.strerror}.") from error
     except UnreadableText as error:

@@ -64,6 +64,9 @@ MARKS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\0\x05\x16\x07", "a companion that macOS writes", ""),
     (0, b"bplist", "a companion that macOS writes", ""),
 )
+# Marks that are words of everyday texts, too.
+TWO_LETTERS = (b"BM", b"MZ", b"ID3", b"BZh", b"PAR1", b"OggS", b"GIF8")
+PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")
 BRANDS = {
     b"heic": "a HEIC picture",
     b"heix": "a HEIC picture",
@@ -92,6 +95,17 @@ def describe(data: bytes) -> tuple[str, str] | None:
         if data[at : at + len(mark)] == mark:
             return what, hint
     return _words(data)
+
+
+def describe_no_text(data: bytes) -> str | None:
+    """What a file is that was given in a text's place, or None where its first bytes could begin a text."""
+    could_be = data.startswith(TWO_LETTERS) and b"\0" not in data[:64]
+    found = None if could_be else describe(data)
+    if found is None and data.startswith(PICTURES):
+        return "a picture"
+    if found is None:
+        return None
+    return "a web page (HTML)" if "HTML" in found[0] else found[0]
 
 
 def _in_zip(data: bytes) -> tuple[str, str]:

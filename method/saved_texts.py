@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from method.foreign_files import describe_no_text
 from method.writings import Reading, readings
 
 MARKS = (
@@ -73,6 +74,9 @@ class SavedText:
 
 def read_text(data: bytes) -> SavedText:
     """The text of a file. Raises UnreadableText where it is none, or could be read in several ways."""
+    what = describe_no_text(data)
+    if what is not None:
+        raise UnreadableText(f"This is {what}, not a text. {HOW_TO_SAVE}")
     for mark, encoding in MARKS:
         if data.startswith(mark):
             return SavedText(_strictly(data, encoding).lstrip("\ufeff"), "utf-8")

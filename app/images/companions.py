@@ -26,7 +26,7 @@ class TextRefused(Exception):
 
 
 @dataclass(frozen=True)
-class _Said:
+class Said:
     """What a companion says of its picture."""
 
     prompt: str
@@ -46,7 +46,7 @@ def apply_companions(contents: Contents) -> None:
         if not found:
             lonely.append(name)
             continue
-        said = attempt(_say, (name, read), lambda each: each[0])
+        said = attempt(read_companion, (name, read), lambda each: each[0])
         if isinstance(said, Failed):
             contents.refuse(name, said.reason)
             continue
@@ -61,12 +61,13 @@ def _place(path: str) -> str:
     return unicodedata.normalize("NFC", path).casefold()
 
 
-def _with(entry: Entry, said: _Said) -> Entry:
+def _with(entry: Entry, said: Said) -> Entry:
     # A list was made for the whole and wins over the text of one picture.
     return replace(entry, prompt=entry.prompt or said.prompt, details=said.details | entry.details)
 
 
-def _say(companion: tuple[str, Callable[[], bytes]]) -> _Said:
+def read_companion(companion: tuple[str, Callable[[], bytes]]) -> Said:
+    """What a text says of its picture, by its name and what reads it. Raises TextRefused."""
     name, read = companion
     data = read()
     if len(data) > MAX_BYTES:
@@ -76,7 +77,7 @@ def _say(companion: tuple[str, Callable[[], bytes]]) -> _Said:
     except UnreadableText as error:
         raise TextRefused(error.reason) from error
     is_json = name.lower().endswith(".json")
-    said = _of_json(saved.text) if is_json else _Said(one_line(saved.text), {})
+    said = _of_json(saved.text) if is_json else Said(one_line(saved.text), {})
     for text in (said.prompt, *map(str, said.details.values())):
         fault = fault_in(text)
         if fault:
@@ -88,13 +89,13 @@ def _say(companion: tuple[str, Callable[[], bytes]]) -> _Said:
     return replace(said, note=saved.note)
 
 
-def _of_json(text: str) -> _Said:
+def _of_json(text: str) -> Said:
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise TextRefused("It is not JSON, so its prompt was not taken.") from error
     if isinstance(found, str):
-        return _Said(one_line(found), {})
+        return Said(one_line(found), {})
     if not isinstance(found, dict):
         raise TextRefused("It is no JSON object, so its prompt was not taken.")
     values = {
@@ -105,7 +106,7 @@ def _of_json(text: str) -> _Said:
     asked = next((name for name in PROMPT_KEYS if name in values), None)
     prompt = values.pop(asked) if asked else compose_prompt(values)
     kept = {name: value for name, value in values.items() if name and len(value) <= MAX_CELL}
-    return _Said(prompt, dict(list(kept.items())[:200]))
+    return Said(prompt, dict(list(kept.items())[:200]))
 
 
 def _in_words(value: object) -> str:

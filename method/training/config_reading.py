@@ -27,8 +27,11 @@ def load_config(path: Path | str) -> Config:
     try:
         path = expand(path)
         values = read_yaml(path)
+    except IsADirectoryError as error:
+        raise InvalidConfig(f"{path}: is a folder; name the YAML file in it") from error
     except (OSError, ValueError) as error:
-        raise InvalidConfig(f"{path}: cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InvalidConfig(f"{path}: cannot be read: {reason}") from error
     except InvalidConfig as error:
         raise InvalidConfig(f"{path}: {error}") from error
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from method.saved_texts import SavedText, UnreadableText, read_text
 from method.training.failures import InvalidConfig
 
 INT, FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
@@ -22,17 +23,21 @@ def read_yaml(path: Path) -> Any:
     """The plain values of a file. Raises InvalidConfig with the line and what to do, without the file's
     name; OSError where it cannot be read.
     """
-    # Bytes, so that a file that starts with a mark of its encoding is read by it.
-    content = path.read_bytes()
+    try:
+        text = read_text(path.read_bytes()).text
+    except UnreadableText as error:
+        raise InvalidConfig(f"cannot be read. {error.reason}") from error
     loader = None
     try:
-        loader = _Loader(content)
+        loader = _Loader(text)
         return loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         raise InvalidConfig(_words(error)) from error
     except yaml.reader.ReaderError as error:
+        line = len(SavedText(text[: error.position], "utf-8").lines())
         raise InvalidConfig(
-            f"is not YAML: {' '.join(str(error).split())}; save it as UTF-8"
+            f"line {line}: holds a character that no text has (U+{ord(text[error.position]):04X}); "
+            "take it out"
         ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # ValueError: a date or a number that looks like one and is none, such as 2024-02-30.

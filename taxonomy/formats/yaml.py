@@ -42,7 +42,7 @@ def read_yaml(text: str) -> Criteria:
         _refuse_dangers(text)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise InvalidCriteria([_syntax_problem(error)]) from error
+        raise InvalidCriteria([_syntax_problem(error, text)]) from error
     except UnicodeEncodeError as error:
         raise InvalidCriteria(["The text holds a broken character; save it as UTF-8."]) from error
     if root is None:
@@ -140,12 +140,16 @@ def _scalar(node: yaml.ScalarNode) -> object:
     return value
 
 
-def _syntax_problem(error: yaml.YAMLError) -> str:
+def _syntax_problem(error: yaml.YAMLError, text: str) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         context = f" {error.context}" if error.context else ""
         where = f"line {mark.line + 1}, column {mark.column + 1}"
         return f"{where}: this is not YAML{context}: {error.problem}."
+    if isinstance(error, yaml.reader.ReaderError) and isinstance(error.character, int):
+        # The parsers count bytes or characters; the first one of its kind is what they met.
+        line = text.count("\n", 0, text.find(chr(error.character))) + 1
+        return f"line {line}: holds a character that no text has (U+{error.character:04X}); take it out."
     first_line = str(error).partition("\n")[0]
     return f"This is not YAML: {first_line}."
 

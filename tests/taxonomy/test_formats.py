@@ -175,7 +175,7 @@ REFUSED = [
     (HEAD + "dimensions: !!python/object:os.system []", "the tag"),
     (HEAD + "dimensions: []\n---\na: b", "more than one document"),
     (HEAD + "dimensions: " + "[" * 50_000, "nested more than 100 deep"),
-    (HEAD + "dimensions: []\nlanguage: \x00", "not YAML"),
+    (HEAD + "dimensions: []\nlanguage: \x00", "line 4: holds a character that no text has"),
     (HEAD + 'dimensions: []\nlanguage: "\\0"', "control character (U+0000)"),
     ("\ud800", "broken character"),
     (HEAD + "definition: " + "x" * 5_000_000, "larger than 5 MB"),

@@ -18,6 +18,7 @@ from typing import Any
 from PIL import Image
 
 from method.items import Failed, attempt
+from method.saved_texts import UnreadableText, read_text
 from taxonomy.formats.json import read_json
 from taxonomy.tree import InvalidCriteria
 from worker.agents.measured import VERSION, label_image
@@ -141,8 +142,8 @@ def measured_judge(criteria_file: Path | None = None) -> tuple[Judge, dict[str, 
     if criteria_file is not None:
         content = read_content(criteria_file)
         try:
-            criteria = read_json(content.decode("utf-8"))
-        except (UnicodeDecodeError, InvalidCriteria) as error:
+            criteria = read_json(read_text(content).text)
+        except (UnreadableText, InvalidCriteria) as error:
             reason = " ".join(str(error).split())
             raise CannotBuild(f"{criteria_file}: cannot be read as criteria: {reason}") from error
         decided &= {pair.key for pair in criteria.active_pairs()}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from method.foreign_files import describe_no_text
 from method.saved_texts import UnreadableText, fault_in, read_text
 from worker.pairs.building import CannotBuild
 
@@ -24,6 +25,8 @@ def read_content(path: Path) -> bytes:
     """A file's bytes. Raises CannotBuild."""
     try:
         return path.read_bytes()
+    except IsADirectoryError as error:
+        raise CannotBuild(f"{path}: is a folder; name a file in it") from error
     except OSError as error:
         raise CannotBuild(f"{path}: cannot be read: {error.strerror or error}") from error
 
@@ -53,6 +56,8 @@ def _lines(path: Path) -> list[str]:
     try:
         return read_text(content).lines()
     except UnreadableText as error:
+        if describe_no_text(content) is not None:
+            raise CannotBuild(f"{path}: {error.reason}") from error
         lines = [each.decode("utf-8", "replace") for each in content.split(b"\n")]
         # One damaged line is that line's; a file that is all in another encoding is refused.
         if sum("\ufffd" in each for each in lines) > max(1, len(lines) // 10):
