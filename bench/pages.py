@@ -46,6 +46,7 @@ def pages(first: int, middle: int, audit: int | None) -> dict[str, str]:
         "audits": f"{root}/audits",
         "new audit": f"{root}/audits/new",
         "datasets": f"{root}/datasets",
+        "what would be frozen": f"{root}/datasets/survey?with_unfinished=true",
         "training runs": f"{root}/runs",
         "launch form": f"{root}/runs/new",
         "jobs": f"{root}/jobs",
@@ -54,6 +55,7 @@ def pages(first: int, middle: int, audit: int | None) -> dict[str, str]:
         "API: images": f"/api/v1{root}/images",
         "API: labels of an image": f"/api/v1{root}/images/{middle}/labels",
         "API: criteria": f"/api/v1{root}/criteria",
+        "API: what would be frozen": f"/api/v1{root}/datasets/survey?only_done=false",
         "API: overview": f"/api/v1{root}/overview",
     }
     if audit is not None:

@@ -27,6 +27,7 @@ from app.criteria.loading import load_criteria, painting_criteria
 from app.criteria.models import Node
 from app.database import engine, unit_of_work
 from app.images import storage
+from app.images.pictures import compare_pictures
 from app.projects.founding import create_project, set_role
 from app.projects.models import Project
 from app.up import installation
@@ -44,6 +45,14 @@ def pixels(number: int) -> bytes:
     return out.getvalue()
 
 
+def looks(images: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """How as many pictures look: soft forms, every tenth of them near the one before."""
+    rng = np.random.default_rng(1)
+    forms = rng.normal(128, 40, (images, 6, 6))
+    forms[9::10] = forms[8::10][: len(forms[9::10])] + rng.normal(0, 2, (6, 6))
+    return np.kron(forms, np.ones((1, 4, 4))).clip(0, 255).astype(np.uint8)
+
+
 def seed(images: int, labels: int, *, say: Any = print) -> str:
     """Make the project; returns its address. The database is the one of the settings."""
     began = time.monotonic()
@@ -59,6 +68,9 @@ def seed(images: int, labels: int, *, say: Any = print) -> str:
         _images(db, project, images)
         made = _labels(db, project, images, labels, version.id, run.id, lead.id)
         run.images, run.labels = images, made
+        project_id = project.id
+    # What an import does at its end.
+    compare_pictures(unit_of_work, project_id)
     # What autovacuum does within a minute of such an import.
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
@@ -87,7 +99,7 @@ def _images(db: Session, project: Project, images: int) -> None:
     shown = pixels(0)
 
     def rows() -> Any:
-        for number in range(images):
+        for number, seen in enumerate(looks(images)):
             sha256 = hashlib.sha256(f"{number}".encode()).hexdigest()
             if number < 200:  # what the walls and pages of the measurement show
                 for kind in ("display", "thumb", "original"):
@@ -102,9 +114,11 @@ def _images(db: Session, project: Project, images: int) -> None:
                 250_000,
                 f"A harbor at dusk with {number} boats, oil painting",
                 1,
+                hashlib.sha256(seen.tobytes()).hexdigest(),
+                seen.tobytes(),
             )
 
-    columns = "project_id, sha256, name, format, width, height, bytes, prompt, label_revision"
+    columns = "project_id, sha256, name, format, width, height, bytes, prompt, label_revision, pixels, looks"
     _copy(db, f"COPY image ({columns}) FROM STDIN", rows())
 
 

@@ -30,17 +30,40 @@ def contradictions(
     Only pairs in use count. Both attributes of an opposed pair; a flaw without the positive attribute
     that it qualifies; two positive attributes below an exclusive dimension, however deep.
     """
-    if not held:
-        return ()
-    found: list[Contradiction] = []
-    for entry in criteria.walk():
-        if entry.retired:
-            continue
-        if isinstance(entry.node, Pair):
-            found += _within_pair(entry.node, held)
-        elif entry.node.exclusive:
-            found += _within_exclusive(entry.node, held)
-    return tuple(found)
+    return Rules(criteria).among(held) if held else ()
+
+
+class Rules:
+    """What cannot hold together in one tree, looked up once, so that many images can be asked."""
+
+    def __init__(self, criteria: Criteria) -> None:
+        self._pairs: dict[str, tuple[int, Pair]] = {}
+        self._exclusive: dict[str, list[tuple[int, Dimension]]] = {}
+        for place, entry in enumerate(criteria.walk()):
+            if entry.retired:
+                continue
+            if isinstance(entry.node, Pair):
+                self._pairs[entry.node.key] = (place, entry.node)
+            elif entry.node.exclusive:
+                for pair in _pairs_below(entry.node):
+                    self._exclusive.setdefault(pair.key, []).append((place, entry.node))
+
+    def among(self, held: Collection[tuple[str, str]]) -> tuple[Contradiction, ...]:
+        """The contradictions among the attributes of one image, in tree order."""
+        found: list[tuple[int, Contradiction]] = []
+        seen: dict[int, Dimension] = {}
+        twice: dict[int, Dimension] = {}
+        for key, polarity in held:
+            if polarity == "positive":
+                for place, dimension in self._exclusive.get(key, ()):
+                    (twice if place in seen else seen)[place] = dimension
+            # Both kinds of contradiction within a pair have its negative attribute in them.
+            elif key in self._pairs:
+                place, pair = self._pairs[key]
+                found += [(place, each) for each in _within_pair(pair, held)]
+        for place, dimension in twice.items():
+            found += [(place, each) for each in _within_exclusive(dimension, held)]
+        return tuple(each for _, each in sorted(found, key=lambda one: one[0]))
 
 
 def _within_pair(pair: Pair, held: Collection[tuple[str, str]]) -> list[Contradiction]:

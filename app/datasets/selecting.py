@@ -8,25 +8,26 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from datetime import datetime
+from typing import Literal, NamedTuple, TypeAlias
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
+from app.criteria.models import Node
 from app.database import Json
 from app.errors import Invalid
-from app.images.grouping import group_alike
 from app.images.inclusion import in_use
 from app.images.models import Image
+from app.images.pictures import find_pictures
 from app.labels.models import Label
-from app.labels.reading import find_effective_labels
 from app.projects.models import Project
-from taxonomy.contradictions import Contradiction, Held, contradictions
-from taxonomy.tree import Criteria
+from taxonomy.contradictions import Contradiction, Held, Rules, contradictions
+from taxonomy.tree import Criteria, Polarity
 
 FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 DEFAULT_SALT = "morelli"
-BATCH = 500
+BATCH = 5000
 
 Rule: TypeAlias = Literal["keep", "leave_out_labels", "leave_out_images"]
 RULES: dict[Rule, str] = {
@@ -63,14 +64,24 @@ class Choice:
         )
 
 
-@dataclass(frozen=True)
+class Seen(NamedTuple):
+    """An image as far as choosing needs it."""
+
+    id: int
+    sha256: str
+    name: str
+    prompt: str
+    done_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """One image of the snapshot with its effective labels, as keys in tree order.
 
     `contradictions` are those among its confirmed labels as they stand, before any rule.
     """
 
-    image: Image
+    image: Seen
     positive: tuple[str, ...]
     negative: tuple[str, ...]
     num_undecided: int = 0
@@ -99,7 +110,7 @@ def check_choice(choice: Choice) -> None:
 def split_of(salt: str, image_sha256: str) -> str:
     """The split an image belongs to: by the hash of salt and image alone, so that adding images
     moves none of the others, and the same image never changes sides between datasets. Of files of one
-    picture that of the first imported one decides (`find_pictures`).
+    picture that of the first imported one decides (`app.images.pictures`).
     """
     digest = hashlib.sha256(f"{salt}:{image_sha256}".encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64
@@ -108,21 +119,6 @@ def split_of(salt: str, image_sha256: str) -> str:
             return name
         place -= fraction
     return "test"
-
-
-def find_pictures(db: Session, project: Project) -> dict[int, str]:
-    """For each image of the project the hash of the first imported file of the same picture.
-
-    All images count, not only those of a dataset: else an image that is finished later would take
-    others to another split. Images whose looks are not known yet stand for themselves.
-    """
-    rows = db.execute(
-        select(Image.id, Image.sha256, Image.pixels, Image.looks)
-        .where(Image.project_id == project.id)
-        .order_by(Image.id)
-    ).all()
-    leaders = group_alike([row.pixels or "" for row in rows], [row.looks or b"" for row in rows])
-    return {row.id: rows[leader].sha256 for row, leader in zip(rows, leaders, strict=True)}
 
 
 def read_examples(db: Session, project: Project, criteria: Criteria) -> Iterator[Example]:
@@ -136,41 +132,70 @@ def read_examples(db: Session, project: Project, criteria: Criteria) -> Iterator
         Image.project_id == project.id, in_use(), Image.done_at.is_not(None)
     )
     uses_marks = db.scalar(marked.limit(1)) is not None
+    keys, rules = _pairs_in_order(db, project, criteria), Rules(criteria)
     after = 0
     while images := _next_images(db, project, after):
-        ids = [each.id for each in images]
-        labels = find_effective_labels(db, ids, criteria=criteria)
-        undecided = _count_undecided(db, ids)
+        labels = _find_labels(db, project, images[0].id, images[-1].id)
         for image in images:
-            held = labels[image.id]
-            open_labels = undecided.get(image.id, 0)
+            confirmed, num_undecided = labels.get(image.id, ((), 0))
+            # By place in the tree, positive before negative.
+            held = sorted(keys[each] for each in confirmed if each in keys)
+            positive = tuple(key for _, key, polarity in held if polarity == "positive")
+            negative = tuple(key for _, key, polarity in held if polarity == "negative")
             yield Example(
                 image,
-                held.positive,
-                held.negative,
-                num_undecided=open_labels,
-                is_finished=image.done_at is not None if uses_marks else not open_labels,
-                contradictions=contradictions(_held(held.positive, held.negative), criteria),
+                positive,
+                negative,
+                num_undecided=num_undecided,
+                is_finished=image.done_at is not None if uses_marks else not num_undecided,
+                contradictions=rules.among(_held(positive, negative)),
             )
         after = images[-1].id
 
 
-def _next_images(db: Session, project: Project, after: int) -> Sequence[Image]:
-    return db.scalars(
-        select(Image)
+def _next_images(db: Session, project: Project, after: int) -> list[Seen]:
+    rows = db.execute(
+        select(Image.id, Image.sha256, Image.name, Image.prompt, Image.done_at)
         .where(Image.project_id == project.id, in_use(), Image.id > after)
         .order_by(Image.id)
         .limit(BATCH)
-    ).all()
+    )
+    return [Seen(*row) for row in rows]
 
 
-def _count_undecided(db: Session, image_ids: Sequence[int]) -> dict[int, int]:
+def _pairs_in_order(
+    db: Session, project: Project, criteria: Criteria
+) -> dict[int, tuple[int, str, Polarity]]:
+    """Place in the tree, key and polarity of each attribute in use, by its code."""
+    rows = db.execute(select(Node.key, Node.id).where(Node.project_id == project.id))
+    ids: dict[str, int] = {row.key: row.id for row in rows}
+    found: dict[int, tuple[int, str, Polarity]] = {}
+    for place, pair in enumerate(criteria.active_pairs()):
+        if pair.key in ids:
+            found[2 * ids[pair.key]] = (place, pair.key, "positive")
+            found[2 * ids[pair.key] + 1] = (place, pair.key, "negative")
+    return found
+
+
+def _find_labels(
+    db: Session, project: Project, first: int, last: int
+) -> dict[int, tuple[Sequence[int], int]]:
+    """The codes of the confirmed labels of images from one to another, and how many are undecided.
+
+    A code is twice the node's id, and one more for the negative attribute: numbers in one row for each image
+    come several times faster than a row for each label.
+    """
+    code = Label.node_id * 2 + case((Label.polarity == "negative", 1), else_=0)
     rows = db.execute(
-        select(Label.image_id, func.count())
-        .where(Label.image_id == func.any(list(image_ids)), Label.state == "proposed")
+        select(
+            Label.image_id,
+            func.array_agg(code).filter(Label.state == "confirmed"),
+            func.count().filter(Label.state == "proposed"),
+        )
+        .where(Label.project_id == project.id, Label.image_id.between(first, last))
         .group_by(Label.image_id)
     )
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: (row[1] or (), row[2]) for row in rows}
 
 
 def _held(positive: Iterable[str], negative: Iterable[str]) -> set[Held]:

@@ -5,7 +5,7 @@ the coarse correlation leaves it open, in blocks so that memory stays small, and
 that are in one group already: many pictures that are all alike cost one comparison each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -70,13 +70,17 @@ class _Groups:
 
 
 def group_alike(
-    pixels: Sequence[str], looks: Sequence[bytes], known: Sequence[int | None] | None = None
+    pixels: Sequence[str],
+    looks: Sequence[bytes],
+    known: Sequence[int | None] | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> list[int]:
     """For each picture the index of the first one of its group: itself, where it is like no earlier one.
 
     In one group are pictures of equal pixels, pictures that are near the same, and what these join. An
     empty `pixels` or `looks` is like nothing. `known` names the groups of those that were compared with
-    one another before, by any numbers; they are not compared again.
+    one another before, by any numbers; they are not compared again. `check` is called now and then, and
+    may raise to stop.
     """
     groups = _Groups(len(pixels))
     looks = _comparable(looks)
@@ -88,7 +92,7 @@ def group_alike(
         fresh[:] = [each is None for each in known]
     places = _different(looks, fresh)
     if len(places) > 1 and fresh[places].any():
-        _Comparison(groups, places, [looks[place] for place in places]).run(fresh[places])
+        _Comparison(groups, places, [looks[place] for place in places], check).run(fresh[places])
     return [int(each) for each in groups.leader]
 
 
@@ -114,8 +118,14 @@ class _Comparison:
     pictures each is.
     """
 
-    def __init__(self, groups: _Groups, places: Numbers, looks: Sequence[bytes]) -> None:
-        self.groups, self.places, self.looks = groups, places, looks
+    def __init__(
+        self,
+        groups: _Groups,
+        places: Numbers,
+        looks: Sequence[bytes],
+        check: Callable[[], None],
+    ) -> None:
+        self.groups, self.places, self.looks, self.check = groups, places, looks, check
         self.greys = greys_of(looks)
         self.coarse = self._wholes(FEW_CELLS)
         self.fine = self._wholes(CELLS)
@@ -151,6 +161,7 @@ class _Comparison:
     def _look_coarsely(self, rows: Numbers, columns: Numbers) -> None:
         """Find whom a coarse window onto each row is like, among the columns."""
         for at in range(0, len(rows), BLOCK):
+            self.check()
             block = rows[at : at + BLOCK]
             views = views_of(self.greys[block], FEW_CELLS, FEW_CUTS).astype(np.float32)
             middle, least = _cones(views)
@@ -184,6 +195,7 @@ class _Comparison:
         owners, others = owners[order], others[order]
         starts = np.flatnonzero(np.diff(owners, prepend=-1))
         for owner, own in zip(owners[starts].tolist(), np.split(others, starts[1:]), strict=True):
+            self.check()
             own = self._apart(owner, own)
             if len(own):
                 views = views_of(self.greys[owner : owner + 1], CELLS, CUTS)[0]

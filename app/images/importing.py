@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager
 from functools import lru_cache, partial
 from itertools import islice
 from typing import Protocol, TypeVar
@@ -22,6 +21,7 @@ from app.images.contents import Contents, Entry, tidy_name
 from app.images.finding import find_problems
 from app.images.knowing import Wishes, find_erased
 from app.images.models import ImageImport
+from app.images.pictures import Transaction, compare_pictures
 from app.images.recording import Outcome, find_known, record_outcomes
 from app.images.removing import cancel_removals
 from app.images.sources import Source, open_source, path_source, with_wishes
@@ -42,7 +42,6 @@ SHOWN_PROBLEMS = 1000
 TELL_SECONDS = 2.0
 
 R = TypeVar("R")
-Transaction = Callable[[], AbstractContextManager[Session]]
 
 
 class Report(Protocol):
@@ -125,6 +124,9 @@ def run_import(
             _Taking(import_id, transaction, report, check, wishes).all_of(contents)
         if token is not None:
             uploads.finish_upload(token)
+    with transaction() as db:
+        project_id = db.get_one(ImageImport, import_id).project_id
+    compare_pictures(transaction, project_id, check)
     with transaction() as db:
         row = db.get_one(ImageImport, import_id)
         counts = {name: getattr(row, name) for name in COUNTS}

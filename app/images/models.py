@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -87,6 +87,27 @@ class Image(Model):
     came_back_at: Mapped[datetime | None]
     import_id: Mapped[int | None] = mapped_column(ForeignKey("image_import.id"), index=True)
     created_at: Mapped[Created]
+
+
+class PictureGroups(Model):
+    """Which images of a project showed one picture when they were last compared (`app.images.pictures`):
+    for each of `image_ids` the first one of its group, and a mark of what it showed then.
+    """
+
+    __tablename__ = "picture_groups"
+    __table_args__ = (
+        CheckConstraint(
+            "cardinality(image_ids) = cardinality(leaders)"
+            " AND cardinality(image_ids) = cardinality(marks)",
+            name="as_many_of_each",
+        ),
+    )
+
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"), primary_key=True)
+    way: Mapped[int]
+    image_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    leaders: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    marks: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
 
 
 class ImageEvent(Model):

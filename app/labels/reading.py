@@ -118,14 +118,6 @@ class ImageLabels:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class EffectiveLabels:
-    """A_pos and A_neg of one image: pair keys in tree order."""
-
-    positive: tuple[str, ...] = ()
-    negative: tuple[str, ...] = ()
-
-
 @dataclass(slots=True)
 class _Found:
     label: Label
@@ -304,36 +296,6 @@ def count_by_state(db: Session, project: Project) -> dict[str, int]:
         .group_by(Label.state)
     )
     return {"proposed": 0, "confirmed": 0, "rejected": 0} | {row[0]: row[1] for row in rows}
-
-
-def find_effective_labels(
-    db: Session, image_ids: Sequence[int], *, criteria: Criteria, include_proposed: bool = False
-) -> dict[int, EffectiveLabels]:
-    """A_pos and A_neg of many images in one query, each in the tree order of `criteria`.
-
-    Confirmed labels count, and proposed ones where asked for. Pairs that are retired or not in
-    `criteria` are left out. Every image id asked for is in the answer.
-    """
-    states = ["confirmed", "proposed"] if include_proposed else ["confirmed"]
-    order = {pair.key: place for place, pair in enumerate(criteria.active_pairs())}
-    rows = db.execute(
-        select(Label.image_id, Node.key, Label.polarity)
-        .join(Node, Node.id == Label.node_id)
-        .where(Label.image_id == func.any(list(image_ids)), Label.state.in_(states))
-    )
-    held: dict[int, dict[str, list[str]]] = {}
-    for image_id, key, polarity in rows:
-        if key in order:
-            held.setdefault(image_id, {}).setdefault(polarity, []).append(key)
-    return {
-        image_id: EffectiveLabels(
-            *(
-                tuple(sorted(held.get(image_id, {}).get(polarity, ()), key=order.__getitem__))
-                for polarity in ("positive", "negative")
-            )
-        )
-        for image_id in image_ids
-    }
 
 
 def find_neighbours(db: Session, project: Project, image_id: int) -> tuple[int | None, int | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image as Pictures
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.criteria.models import CriteriaVersion
@@ -25,7 +25,6 @@ from app.datasets.selecting import (
     Tally,
     choose,
     count,
-    find_pictures,
     read_examples,
     split_of,
 )
@@ -33,6 +32,8 @@ from app.errors import Unavailable
 from app.images import storage
 from app.images.decoding import decode
 from app.images.looking import find_unseen, look_at, record_looks
+from app.images.models import Image
+from app.images.pictures import compare_pictures, find_pictures
 from app.projects.models import Project
 from app.settings import settings
 from method.items import Failed, Failures, attempt
@@ -64,16 +65,20 @@ ABOUT_FORM = {
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is to be written: the images, which picture each shows, and what was counted on the way."""
+    """What is to be written: the images, which picture each shows and what was written about it, and
+    what was counted on the way.
+    """
 
     examples: list[Example]
     pictures: dict[int, str]
+    details: dict[int, Json]
     tally: Tally
 
 
 def run(work: Work) -> Json:
     """Build the dataset's folder; a rerun after a kill starts from an empty one."""
     _look_at_all(work)
+    _compare_all(work)
     with unit_of_work() as db:
         # One state of all labels, however long the reading takes.
         db.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
@@ -86,6 +91,7 @@ def run(work: Work) -> Json:
         choice, tally = Choice.of(dataset.options), Tally()
         examples = list(choose(read_examples(db, project, criteria), choice, criteria, tally))
         pictures = find_pictures(db, project)
+        details = _find_details(db, examples)
         facts = _facts(project, dataset, version)
     if not examples:
         raise JobFailed("data", _nothing_left(tally))
@@ -96,7 +102,7 @@ def run(work: Work) -> Json:
         shutil.rmtree(left)
     making.mkdir(parents=True)
     try:
-        manifest = _write(work, making, Chosen(examples, pictures, tally), criteria, facts)
+        manifest = _write(work, making, Chosen(examples, pictures, details, tally), criteria, facts)
         _publish(work, making, home / name, manifest, [each.image.id for each in examples])
         number = manifest["counts"]["images"]
         work.report(done=number, total=number, message=_words(manifest["counts"]))
@@ -131,6 +137,21 @@ def _look_at_all(work: Work) -> None:
                 record_looks(db, image_id, pixels, looks)
         done += len(seen)
         work.report(done=done, total=None, message="looking for files of one picture")
+
+
+def _compare_all(work: Work) -> None:
+    """Find files of one picture before the snapshot is read, and keep what was found."""
+    with unit_of_work() as db:
+        project_id = db.get_one(Dataset, work.spec["dataset_id"]).project_id
+    work.report(done=0, total=None, message="comparing pictures")
+    compare_pictures(work.transaction, project_id, work.check)
+
+
+def _find_details(db: Session, examples: list[Example]) -> dict[int, Json]:
+    """What the listings said of the images, by id."""
+    ids = [each.image.id for each in examples]
+    rows = db.execute(select(Image.id, Image.details).where(Image.id == func.any(ids)))
+    return {row.id: row.details for row in rows}
 
 
 def _nothing_left(tally: Tally) -> str:
@@ -254,7 +275,9 @@ def _write_images(
         folders.write_file(making / split / f"{sha256}.{ending}", data)
         written = hashlib.sha256(data).hexdigest()
         row = _row(example, criteria, f"{sha256}.{ending}", written)
-        return split, row | {"picture_sha256": picture}
+        details = chosen.details[example.image.id]
+        about = {key: value for key, value in details.items() if key != "file"}
+        return split, row | {"metadata": about, "picture_sha256": picture}
 
     with ThreadPoolExecutor(max_workers=4) as pool:
         for start in range(0, len(examples), BATCH):
@@ -283,7 +306,6 @@ def _row(example: Example, criteria: Criteria, file_name: str, sha256: str) -> d
         "negative_keys": list(example.negative),
         "text": prompt.conditions(example.image.prompt, positive, negative).all,
         "name": example.image.name,
-        "metadata": {key: value for key, value in example.image.details.items() if key != "file"},
         "is_finished": example.is_finished,
         "undecided": example.num_undecided,
         "contradictions": [each.message for each in example.contradictions],

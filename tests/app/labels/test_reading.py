@@ -3,18 +3,15 @@
 import pytest
 
 from app.labels.reading import (
-    EffectiveLabels,
     Stated,
     contradictions,
     count_by_state,
-    find_effective_labels,
     find_history,
     find_labels,
     find_neighbours,
     find_next_undone,
 )
 from app.labels.saving import set_done
-from taxonomy.formats.json import read_json
 from taxonomy.tree import Attribute, Criteria, Dimension, Pair
 from tests.app.labels.conftest import Bench
 
@@ -148,36 +145,15 @@ def test_counts_are_of_this_project(bench: Bench) -> None:
     assert set(count_by_state(bench.db, bench.make.project("other")).values()) == {0}
 
 
-def test_effective_labels_are_the_confirmed_ones_in_tree_order(bench: Bench) -> None:
-    other = bench.make.image(bench.project)
-    bench.propose(("circle", "positive"), ("bright", "positive"), ("bright", "negative"))
-    bench.save("circle", "confirmed")
-    bench.save("bright", "confirmed")
-    bench.save("dark", "confirmed", "negative")
-    criteria = read_json(bench.version.content)
-    ids = [bench.image.id, other.id]
-
-    assert find_effective_labels(bench.db, ids, criteria=criteria) == {
-        bench.image.id: EffectiveLabels(("bright", "circle"), ("dark",)),
-        other.id: EffectiveLabels(),
-    }
-    bench.save("circle", "rejected")
-    with_proposed = find_effective_labels(bench.db, ids, criteria=criteria, include_proposed=True)
-    assert with_proposed[bench.image.id] == EffectiveLabels(("bright",), ("bright", "dark"))
-
-
-def test_retired_pairs_are_shown_but_stay_out_of_datasets(bench: Bench) -> None:
+def test_retired_pairs_are_shown_and_do_not_count(bench: Bench) -> None:
     bench.save("bright", "confirmed")
     bench.nodes["bright"].retired = True
     bench.db.commit()
-    second = bench.make.version(bench.project)
-    criteria = read_json(second.content)
+    bench.make.version(bench.project)
     labels = find_labels(bench.db, bench.project, bench.image)
 
     assert [(row.key, row.retired) for row in labels.rows] == [("bright", True)]
     assert labels.named("positive") == ()
-    held = find_effective_labels(bench.db, [bench.image.id], criteria=criteria)
-    assert held[bench.image.id] == EffectiveLabels()
 
 
 def test_the_next_undone_image_starts_over_at_the_first(bench: Bench) -> None:
