@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.database import Json, unit_of_work
-from app.datasets import freezing, pairing
+from app.datasets import erasures, freezing, pairing
 from app.datasets.models import Dataset, PairDataset
 from app.projects.models import Project
 from app.runs import base_models, launching
@@ -179,8 +179,9 @@ def _publish(work: Work, made: Path, final: Path) -> dict[str, Any]:
     """
     manifest: dict[str, Any] = json.loads((made / "manifest.json").read_text(encoding="utf-8"))
     with work.transaction() as db:
+        pairs = db.get_one(PairDataset, work.spec["pair_dataset_id"])
         pairing.close_pair_dataset(
-            db.get_one(PairDataset, work.spec["pair_dataset_id"]),
+            pairs,
             folder=final.name,
             manifest_sha256=manifest["sha256"],
             counts=manifest["counts"],
@@ -190,6 +191,7 @@ def _publish(work: Work, made: Path, final: Path) -> dict[str, Any]:
             shutil.rmtree(final)
         made.rename(final)
         force_folder(final.parent)
+        erasures.mark_pairs_if_erased(db, pairs)
     number = manifest["counts"]["pairs"]
     work.report(done=number, total=number, message=f"{number} pairs")
     return manifest

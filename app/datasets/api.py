@@ -68,7 +68,7 @@ def api_list_datasets(
     """Datasets, newest first."""
     found = freezing.find_datasets(db, project, before=before, limit=limit + 1)
     gone = erasures.find_erased(db, [row[0] for row in found[:limit]])
-    items = [_out(*row, gone.get(row[0].id, [])) for row in found[:limit]]
+    items = [_out(*row, gone.get(row[0], [])) for row in found[:limit]]
     return DatasetsOut(items=items, next=items[-1].id if len(found) > limit else None)
 
 
@@ -116,8 +116,7 @@ def api_survey_dataset(
 def _loaded(db: Session, project: Project, dataset: Dataset) -> DatasetOut:
     version = db.get_one(CriteriaVersion, dataset.version_id)
     job = get_job(db, project, dataset.job_id) if dataset.job_id else None
-    gone = erasures.find_erased(db, [dataset])
-    return _out(dataset, version, job, gone.get(dataset.id, []))
+    return _out(dataset, version, job, erasures.erased_in(db, dataset))
 
 
 # Pairs --------------------------------------------------------------------------------------------
@@ -132,7 +131,8 @@ def api_list_pair_datasets(
 ) -> PairDatasetsOut:
     """Pair datasets, newest first."""
     found = pairing.find_pair_datasets(db, project, before=before, limit=limit + 1)
-    items = [PairDatasetOut.of(pairs, job) for pairs, _, job in found[:limit]]
+    gone = erasures.find_erased(db, [row[0] for row in found[:limit]])
+    items = [PairDatasetOut.of(pairs, job, gone.get(pairs, [])) for pairs, _, job in found[:limit]]
     return PairDatasetsOut(items=items, next=items[-1].id if len(found) > limit else None)
 
 
@@ -188,7 +188,8 @@ def api_get_pair_picture(
 
 def _loaded_pairs(db: Session, project: Project, pairs: PairDataset) -> PairDatasetOut:
     db.refresh(pairs)
-    return PairDatasetOut.of(pairs, get_job(db, project, pairs.job_id) if pairs.job_id else None)
+    job = get_job(db, project, pairs.job_id) if pairs.job_id else None
+    return PairDatasetOut.of(pairs, job, erasures.erased_in(db, pairs))
 
 
 # One dataset --------------------------------------------------------------------------------------

@@ -77,3 +77,13 @@ class PairDataset(Model):
     manifest_sha256: Mapped[str | None]
     created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     created_at: Mapped[Created]
+
+
+class PairDatasetErasure(Model):
+    """An image that a frozen pair dataset holds and that was erased since."""
+
+    __tablename__ = "pair_dataset_erasure"
+
+    pair_dataset_id: Mapped[int] = mapped_column(ForeignKey("pair_dataset.id"), primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), primary_key=True)
+    at: Mapped[Created]

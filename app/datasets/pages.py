@@ -115,7 +115,7 @@ def _list_pairs(
     imported: Form[ImportPairsForm] | None = None,
 ) -> Response:
     found = pairing.find_pair_datasets(db, project, before=before, limit=PAGE + 1)
-    rows = found[:PAGE]
+    rows, datasets = found[:PAGE], freezing.find_ready(db, project)
     return answer.show(
         "datasets/pairs.html",
         fragment="datasets/_pairs_table.html",
@@ -123,7 +123,8 @@ def _list_pairs(
         rows=rows,
         next=rows[-1][0].id if len(found) > PAGE else None,
         is_live=before is None and any(job and job.state in OPEN_STATES for _, _, job in rows),
-        datasets=freezing.find_ready(db, project),
+        datasets=datasets,
+        erased=erasures.find_erased(db, datasets),
         sources=pairing.SOURCES,
         folders=[str(each) for each in settings().import_folders],
         by_labels=by_labels or Form(),
@@ -207,6 +208,7 @@ def show_pair_dataset(
         job=job,
         is_live=job is not None and job.state in OPEN_STATES,
         folder=pairing.folder_of(pairs) if pairs.folder else None,
+        erased=erasures.erased_in(db, pairs),
         sources=pairing.SOURCES,
         splits=list(selecting.FRACTIONS),
         split=split,
@@ -256,6 +258,6 @@ def show_dataset(dataset_id: int, db: Db, answer: Answering, project: AnnotatorP
         job=job,
         is_live=job is not None and job.state in OPEN_STATES,
         folder=freezing.folder_of(dataset) if dataset.folder else None,
-        erased=erasures.find_erased(db, [dataset]).get(dataset.id, []),
+        erased=erasures.erased_in(db, dataset),
         splits=list(selecting.FRACTIONS),
     )

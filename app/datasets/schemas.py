@@ -125,10 +125,13 @@ class PairDatasetOut(BaseModel):
     bytes: int
     folder: str | None
     sha256: str | None
+    erased_images: list[int] = Field(
+        description="Images that this pair dataset holds and that were erased from the project since."
+    )
     created_at: datetime
 
     @classmethod
-    def of(cls, pairs: PairDataset, job: Job | None) -> "PairDatasetOut":
+    def of(cls, pairs: PairDataset, job: Job | None, erased: list[int]) -> "PairDatasetOut":
         """A row as JSON."""
         return cls(
             id=pairs.id,
@@ -143,6 +146,7 @@ class PairDatasetOut(BaseModel):
             bytes=pairs.bytes,
             folder=str(pairing.folder_of(pairs)) if pairs.folder else None,
             sha256=pairs.manifest_sha256,
+            erased_images=erased,
             created_at=pairs.created_at,
         )
 

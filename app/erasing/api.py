@@ -26,7 +26,7 @@ def api_erase_image(
 ) -> ErasedOut:
     """Erase an image for good: its file, its texts and its labels. A trace of who and when stays.
 
-    `datasets` are the numbers of frozen datasets that hold a copy; they are marked. To leave an image
+    `datasets` and `pair_datasets` are the numbers of those that hold a copy; they are marked. To leave an image
     out and keep it, set it aside.
     """
     response.headers.update(FORGET_PICTURES)

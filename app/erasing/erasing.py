@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.datasets import erasures
-from app.datasets.models import Dataset
+from app.datasets.models import Dataset, PairDataset
 from app.images.finding import get_image
 from app.images.models import Image
 from app.images.removing import erase_image
@@ -17,15 +17,27 @@ from app.projects.models import Project
 
 @dataclass(frozen=True)
 class Erased:
-    """What was erased: the trace, how many labels went with it, and the datasets that hold a copy."""
+    """What was erased: the trace, how many labels went with it, and the datasets and pair datasets that
+    hold a copy.
+    """
 
     image: Image
     num_labels: int
-    datasets: Sequence[Dataset]
+    holding: Sequence[erasures.Frozen]
+
+    @property
+    def datasets(self) -> list[Dataset]:
+        """The datasets among them."""
+        return [each for each in self.holding if isinstance(each, Dataset)]
+
+    @property
+    def pair_datasets(self) -> list[PairDataset]:
+        """The pair datasets among them."""
+        return [each for each in self.holding if isinstance(each, PairDataset)]
 
 
-def find_datasets_of(db: Session, project: Project, image: Image) -> Sequence[Dataset]:
-    """The frozen datasets that hold a copy of an image, to be known before it is erased."""
+def find_holding(db: Session, project: Project, image: Image) -> Sequence[erasures.Frozen]:
+    """The frozen datasets and pair datasets that hold a copy of an image, to be known before it is erased."""
     return erasures.find_holding(db, project, image)
 
 

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
-from app.erasing.erasing import erase, find_datasets_of
+from app.datasets.models import Dataset, PairDataset
+from app.erasing.erasing import erase, find_holding
 from app.erasing.forms import EraseForm
 from app.images.access import FORGET_PICTURES, PathKey
 from app.images.finding import count_labels, get_image
@@ -24,12 +25,14 @@ def _page(
     db: Db, answer: Answer, project: Project, image_id: int, form: Form[EraseForm]
 ) -> Response:
     image = get_image(db, project, image_id)
+    holding = find_holding(db, project, image)
     return answer.show(
         "erasing/erase.html",
         status=422 if form.errors else 200,
         image=image,
         labels=count_labels(db, [image])[image.id],
-        datasets=find_datasets_of(db, project, image),
+        datasets=[each for each in holding if isinstance(each, Dataset)],
+        pair_datasets=[each for each in holding if isinstance(each, PairDataset)],
         form=form,
     )
 

@@ -8,7 +8,9 @@ from app.erasing.erasing import Erased
 
 
 class ErasedOut(BaseModel):
-    """What stays of an erased image, and the frozen datasets that hold a copy of it."""
+    """What stays of an erased image, and the numbers of the frozen datasets and pair datasets that hold a
+    copy of it.
+    """
 
     id: int
     sha256: str
@@ -16,6 +18,7 @@ class ErasedOut(BaseModel):
     reason: str
     labels: int
     datasets: list[int]
+    pair_datasets: list[int]
 
     @classmethod
     def of(cls, erased: Erased) -> "ErasedOut":
@@ -27,4 +30,5 @@ class ErasedOut(BaseModel):
             reason=erased.image.state_reason,
             labels=erased.num_labels,
             datasets=[each.number for each in erased.datasets],
+            pair_datasets=[each.number for each in erased.pair_datasets],
         )

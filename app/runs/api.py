@@ -140,7 +140,7 @@ def api_generate_pairs(
         db, project, name=body.name, dataset_id=body.dataset_id, generation=generation, by=person
     )
     db.refresh(pairs)
-    return PairDatasetOut.of(pairs, queueing.get_job(db, project, pairs.job_id or 0))
+    return PairDatasetOut.of(pairs, queueing.get_job(db, project, pairs.job_id or 0), [])
 
 
 @router.get("/runs/{run_id}")

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.datasets import erasures
 from app.projects.models import Project
 from app.runs import launching
 from app.runs import options as _options
@@ -104,21 +105,22 @@ def estimate(
         memory=memory_of(config, size),
         size=size,
         processes=config["scale"]["processes"],
-        warnings=_find_doubts(config, per_step),
+        warnings=_find_doubts(config, per_step, erasures.doubt(db, sources.data)),
     )
 
 
-def _find_doubts(config: Mapping[str, Any], per_step: int) -> list[str]:
-    """What a config may do that nobody wants, in sentences."""
+def _find_doubts(config: Mapping[str, Any], per_step: int, of_data: str | None) -> list[str]:
+    """What a run may do that nobody wants, in sentences."""
+    found = [of_data] if of_data else []
     wanted = config["optimization"]
     rate = wanted["learning_rate"] * (per_step if wanted["scale_lr"] else 1)
     if rate >= LEAST_RATE:
-        return []
+        return found
     sentence = (
         f"At a learning rate of {rate:g} no weight moves by more than about {rate:g} in a step: expect no "
         "visible change. Diffusion-DPO's 1e-8 is multiplied by an effective batch of 2048."
     )
-    return [sentence]
+    return [*found, sentence]
 
 
 def _find_like(db: Session, project: Project, config: Mapping[str, Any]) -> Run | None:

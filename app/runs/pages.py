@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 
 from app.accounts.access import CurrentPerson
 from app.database import Json
-from app.datasets import freezing, pairing
+from app.datasets import erasures, freezing, pairing
 from app.errors import AppError, Unavailable
 from app.jobs import queueing
 from app.jobs.models import OPEN_STATES
@@ -80,6 +80,8 @@ def _show_form(
     kind = str(form.typed_or("kind", "sft"))
     kind = kind if kind in launching.KINDS else "sft"
     models = base_models.find_base_models()
+    datasets = freezing.find_ready(db, project)
+    pair_datasets = pairing.find_ready(db, project)
     return answer.show(
         "runs/launch.html",
         fragment="runs/_form.html",
@@ -90,8 +92,9 @@ def _show_form(
         is_taught=kind in options.TAUGHT,
         is_paired=kind in options.PAIRED,
         presets=options.presets(),
-        datasets=freezing.find_ready(db, project),
-        pair_datasets=pairing.find_ready(db, project),
+        datasets=datasets,
+        pair_datasets=pair_datasets,
+        erased=erasures.find_erased(db, [*datasets, *pair_datasets]),
         experts=reading.find_experts(db, project),
         starts=launching.find_finished(db, project),
         negatives=launching.find_finished(db, project, kind="npo"),
@@ -223,11 +226,13 @@ def make_tiny_model(
 def _show_generate(
     db: Db, answer: Answering, project: Project, form: Form[GenerateForm]
 ) -> Response:
+    datasets = freezing.find_ready(db, project)
     return answer.show(
         "datasets/generate.html",
         status=422 if form.errors else 200,
         form=form,
-        datasets=freezing.find_ready(db, project),
+        datasets=datasets,
+        erased=erasures.find_erased(db, datasets),
         models=base_models.find_base_models(),
         runs=launching.find_finished(db, project),
         usual=pairing.Generation(""),

@@ -13,9 +13,10 @@ from PIL import Image
 from sqlalchemy.orm import Session
 
 from app.database import unit_of_work
-from app.datasets import freezing, pairing
+from app.datasets import erasures, freezing, pairing
 from app.datasets.models import Dataset, PairDataset
 from app.datasets.pairing import Generation
+from app.erasing.erasing import erase
 from app.images import storage
 from app.jobs import queueing
 from app.jobs.models import Job
@@ -69,6 +70,13 @@ def by_labels(gallery: Gallery, dataset: Dataset, **values: Any) -> PairDataset:
         return pairing.pair_by_labels(
             db, gallery.project, name="Pairs", dataset_id=dataset.id, by=None, **values
         )
+
+
+def sides(pairs: PairDataset) -> set[int]:
+    """The images that stand in a pair dataset made from labels."""
+    lines = pairing.folder_of(pairs).glob("*/pairs.jsonl")
+    rows = [json.loads(line) for path in lines for line in path.read_text().splitlines()]
+    return {int(row[side]) for row in rows for side in ("winner_id", "loser_id")}
 
 
 def left_in(home: Path) -> list[str]:
@@ -247,3 +255,41 @@ def test_generates_with_a_model_and_goes_on_where_it_was_killed(
     path.write_text(json.dumps(request | {"resolution": 63}))
     assert pair_images.main([str(path)]) == 2
     assert "multiple of" in capsys.readouterr().err
+
+
+def test_pairs_that_hold_an_erased_image_are_marked(gallery: Gallery, dataset: Dataset) -> None:
+    """Whether it was erased after they were made, before, or while they were: the folder holds it."""
+    first, _ = work(by_labels(gallery, dataset, max_pairs_per_image=1))
+    held = sides(first)
+    image = next(each for each in gallery.images if each.id in held)
+    with unit_of_work() as db:
+        erased = erase(db, gallery.project, image.id, reason="asked for", by=gallery.people.lea)
+        assert erased.holding == [
+            db.get_one(Dataset, dataset.id),
+            db.get_one(PairDataset, first.id),
+        ]
+    # The dataset holds it still, so whatever is made from it later does, too.
+    second, _ = work(by_labels(gallery, dataset, max_pairs_per_image=1))
+    assert image.id in sides(second)
+    with unit_of_work() as db:
+        for each in (first, second):
+            assert erasures.erased_in(db, db.get_one(PairDataset, each.id)) == [image.id]
+        assert "image that was erased" in (
+            erasures.doubt(db, db.get_one(Dataset, dataset.id)) or ""
+        )
+    other = next(each for each in gallery.images if each.id in held and each.id != image.id)
+    with unit_of_work() as db:
+        erase(db, gallery.project, other.id, reason="asked for", by=gallery.people.lea)
+        gone = erasures.find_erased(
+            db, [db.get_one(PairDataset, first.id), db.get_one(Dataset, dataset.id)]
+        )
+        assert list(gone.values()) == [sorted((image.id, other.id))] * 2
+
+
+def test_pairs_without_the_erased_image_are_not_marked(gallery: Gallery, dataset: Dataset) -> None:
+    lonely = gallery.hang(encoded(picture(99, BLUE)), name="late.png")
+    pairs, _ = work(by_labels(gallery, dataset, max_pairs_per_image=1))
+    with unit_of_work() as db:
+        erased = erase(db, gallery.project, lonely.id, reason="asked for", by=gallery.people.lea)
+        assert erased.holding == []
+        assert erasures.erased_in(db, db.get_one(PairDataset, pairs.id)) == []

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
-from app.datasets.models import Dataset
+from app.datasets.models import Dataset, PairDataset
 from app.erasing.erasing import erase
 from app.errors import Invalid, NotFound, Unavailable
 from app.images import finding, removing, storage
@@ -164,6 +164,62 @@ def test_datasets_that_hold_it_are_named_and_marked(
     assert {each["number"]: each["erased_images"] for each in items} == {1: [], 2: [image.id]}
     page = lea.get(f"/projects/paintings/datasets/{made[1].id}").text
     assert "erased from the project since" in page
+
+
+def test_pair_datasets_that_hold_it_are_named_and_marked(
+    api: TestClient, browser: TestClient, db: Session, make: Make, people: Cast,
+    sign_in: SignIn, token_for: Headers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """By the image's id where pairs were made by labels, by its file where they were imported."""
+    image = full_image(db, make, people)
+    monkeypatch.setattr(settings(), "home", tmp_path)
+    of_labels = dataset(db, people, 1, "0" * 64)
+    lines = [
+        ("labels", {"winner_id": str(image.id), "loser_id": "0"}),
+        ("labels", {"winner_id": f"{image.id}0", "loser_id": "0", "reason": f'"{image.id}"'}),
+        ("import", {"winner_id": str(image.id), "loser_id": "0"}),
+        ("import", {"winner_id": "a", "loser_id": "b", "loser": f"{image.sha256}.jpg"}),
+    ]
+    made = [
+        pair_dataset(db, people, number, source, of_labels.id, line)
+        for number, (source, line) in enumerate(lines, 1)
+    ]
+    lea = sign_in(browser, people.lea)
+    page = lea.get(f"{PAGE}/{image.id}/erase").text
+    assert "2 pair datasets hold a copy" in page and "1 Pairs 1" in page and "4 Pairs 4" in page
+    answer = api.delete(f"{API}/{image.id}", headers=token_for(people.lea)).json()
+    assert (answer["datasets"], answer["pair_datasets"]) == ([], [1, 4])
+    here = "/api/v1/projects/paintings/datasets/pairs"
+    items = api.get(here, headers=token_for(people.ben)).json()["items"]
+    marked = {each["number"]: each["erased_images"] for each in items}
+    assert marked == {1: [image.id], 2: [], 3: [], 4: [image.id]}
+    one = api.get(f"{here}/{made[3].id}", headers=token_for(people.ben)).json()
+    assert one["erased_images"] == [image.id]
+    text = lea.get(f"/projects/paintings/datasets/pairs/{made[0].id}").text
+    assert "1 image of this pair dataset was erased from the project since" in text
+    untouched = lea.get(f"/projects/paintings/datasets/pairs/{made[1].id}").text
+    assert "erased from the project since" not in untouched
+    # Told before anything learns from it.
+    form = lea.get("/projects/paintings/runs/new?kind=dpo").text
+    assert form.count(", holds 1 erased</option>") == 2
+
+
+def pair_dataset(
+    db: Session, people: Cast, number: int, source: str, dataset_id: int, line: dict[str, str]
+) -> PairDataset:
+    folder = settings().pairs_folder / f"pairs-{number}"
+    (folder / "train").mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    (folder / "train" / "pairs.jsonl").write_text(f"{json.dumps(line)}\n")
+    made = PairDataset(
+        project_id=people.project.id, number=number, name=f"Pairs {number}", folder=folder.name,
+        manifest_sha256="a" * 64, source=source,
+        dataset_id=dataset_id if source == "labels" else None,
+        counts=dict.fromkeys(("pairs", "train", "validation", "test", "images", "candidates"), 0),
+    )  # fmt: skip
+    db.add(made)
+    db.commit()
+    return made
 
 
 def dataset(db: Session, people: Cast, number: int, image_hash: str) -> Dataset:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from app.datasets import freezing
+from app.datasets import erasures, freezing
 from app.datasets.models import Dataset, PairDataset
 from app.runs import estimating, launching, options
 from app.runs.estimating import Estimate
@@ -265,3 +265,32 @@ def test_a_model_whose_files_are_damaged_is_estimated_like_its_family(
     (tmp_path / "unet" / "other.safetensors").mkdir()
     found = size_of(str(tmp_path))
     assert (found.network, found.is_counted) == (SDXL.network, False)
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+def test_says_that_the_data_hold_an_image_that_was_erased(
+    db: Session, make: Make, kind: str
+) -> None:
+    project = make.project()
+    image = make.image(project)
+    ready: dict[str, Any] = {
+        "project_id": project.id,
+        "number": 1,
+        "name": "Spring",
+        "folder": "spring",
+        "manifest_sha256": "a" * 64,
+        "counts": {"train": 8, "images": 10},
+    }
+    data: Dataset | PairDataset = (
+        Dataset(version_id=make.version(project, number=1).id, **ready)
+        if kind == "sft"
+        else PairDataset(source="import", **ready)
+    )
+    db.add(data)
+    db.flush()
+    sources = Sources(dataset=data) if isinstance(data, Dataset) else Sources(pairs=data)
+    config = config_of(kind, "sdxl")
+    assert estimating.estimate(db, project, sources, config).warnings == []
+    erasures.mark(db, [data], image)
+    (sentence,) = estimating.estimate(db, project, sources, config).warnings
+    assert f"holds 1 image that was erased from the project since: image {image.id}." in sentence
