@@ -40,7 +40,8 @@ MEANINGS = {
 }
 ALWAYS = (400, 405, 408, 429, 500, 503)
 WHERE_SIGNED_IN = (401, 403)
-WHERE_IN_ADDRESS = (404,)
+# What an address names may not be there, or not be far enough yet to be read.
+WHERE_IN_ADDRESS = (404, 409)
 WHERE_CHANGED = (401, 403, 404, 409, 412, 413, 415, 422, 507)
 WAITS = (429, 503)
 

@@ -71,6 +71,20 @@ def test_every_route_of_the_api_is_described(document: dict[str, Any]) -> None:
             assert route.path_format in document["paths"]
 
 
+def test_what_cannot_be_read_yet_is_documented_where_it_is_read(
+    api: TestClient,
+    make: Make,
+    token_for: Callable[[Person], dict[str, str]],
+    document: dict[str, Any],
+) -> None:
+    people = cast(make)
+    root = "/api/v1/projects/{project}/labels/attributes"
+    path = root.format(project=people.project.slug)
+    answer = api.get(path, headers=token_for(people.lea))
+    assert answer.status_code == 409, "no version of the criteria is published"
+    assert "409" in document["paths"][root]["get"]["responses"]
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/sign-in", "/api/v1/openapi.json", "/nothing/here"])
 def test_head_gets_the_headers_of_get(api: TestClient, path: str) -> None:
     asked, head = api.get(path), api.head(path)
