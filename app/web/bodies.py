@@ -43,7 +43,9 @@ IN_MEMORY_BYTES = 256 * KIB
 # A body may take this long, and one second more for each so many bytes that have come.
 PATIENCE_SECONDS = 30.0
 SLOWEST_BYTES = 16 * KIB
-# Bodies that are taken in at the same time: of anyone, and of people who are signed in.
+# So much of a body needs no place: an ordinary form fits, and many that drip keep nobody waiting.
+PLACELESS_BYTES = 4 * KIB
+# Larger bodies that are taken in at the same time: of anyone, and of people who are signed in.
 ANYONES_BODIES = 256
 KNOWN_BODIES = 128
 WAITING_BODIES = 4000
@@ -202,12 +204,15 @@ class Bodies:
 
     async def _keep(self, incoming: Incoming, kept: IO[bytes], allowance: Allowance) -> None:
         place = Turn(self.reading[allowance.needs_person])
-        await place.take()
+        has_place = False
         try:
             while not incoming.is_whole:
                 message = await incoming()
                 if message["type"] == "http.disconnect":
                     raise Gone
+                if incoming.received > PLACELESS_BYTES and not has_place:
+                    await place.take()
+                    has_place = True
                 if incoming.received <= IN_MEMORY_BYTES:
                     kept.write(message.get("body", b""))
                 else:

@@ -178,6 +178,29 @@ def test_a_body_that_drips_is_given_up(cookie: str, monkeypatch: pytest.MonkeyPa
         assert heard.status == 408
 
 
+def test_many_forms_that_drip_keep_nobody_from_signing_in(clean_database: None) -> None:
+    kind = {"content-type": "application/x-www-form-urlencoded", "content-length": "100"}
+
+    async def go() -> int:
+        slow = [
+            asyncio.ensure_future(
+                ask(app, "/sign-in", method="POST", headers=kind, body=iter([b"email=", b""]))
+            )
+            for _ in range(bodies.ANYONES_BODIES + 10)
+        ]
+        await asyncio.sleep(0.5)
+        assert not any(each.done() for each in slow)
+        form = iter([b"email=a@example.org&password=wrong"])
+        asked = ask(app, "/sign-in", method="POST", headers=kind, body=form)
+        heard = await asyncio.wait_for(asked, 5)
+        for each in slow:
+            each.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        return heard.status
+
+    assert asyncio.run(go()) == 422
+
+
 def test_who_drips_an_upload_leaves_the_turn_to_others(
     cookie: str, people: Cast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
