@@ -7,6 +7,7 @@ import uvicorn
 
 from app.closing import close_what_we_write
 from app.settings import settings
+from app.web.patience import Patient
 
 # Connections that have come and are not looked at yet wait in the system; it allows 4096 at most.
 LISTEN_QUEUE = 4096
@@ -39,6 +40,7 @@ def main() -> None:
         server_header=False,
         log_level="warning",
         ws="none",
+        http=Patient,
     )
 
 

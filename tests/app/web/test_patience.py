@@ -1,0 +1,121 @@
+"""Connections that stand still are closed, and those that are slow are not; against a real server."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from app.web import patience
+from app.web.patience import Patient
+
+BIG = 32 * 1024 * 1024
+HEAD = b"GET / HTTP/1.1\r\nHost: here\r\n"
+
+
+async def answers(scope: Scope, receive: Receive, send: Send) -> None:
+    """`/` at once, `/big` with much, `/late` after a while."""
+    if scope["path"] == "/late":
+        await asyncio.sleep(1.2)
+    body = bytes(BIG) if scope["path"] == "/big" else b"well"
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    monkeypatch.setattr(patience, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(patience, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(patience, "LOOK_SECONDS", 0.05)
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(answers, http=Patient, log_level="error", lifespan="off")
+    server = uvicorn.Server(config)
+    running = threading.Thread(target=server.run, args=([listening],))
+    running.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield listening.getsockname()[1]
+    server.should_exit = True
+    running.join()
+    listening.close()
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=10)
+
+
+def seconds_until_closed(to: socket.socket, drop: bytes) -> float:
+    """Send a drop again and again until the other side is gone."""
+    began = time.monotonic()
+    to.settimeout(0.1)
+    while time.monotonic() - began < 5:
+        try:
+            if drop:
+                to.sendall(drop)
+            if to.recv(4096) == b"":
+                break
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("said", "drop"), [(b"", b""), (HEAD, b"x"), (b"G", b""), (HEAD + b"\r\n" + HEAD, b"x")]
+)
+def test_who_drips_or_forgets_a_head_is_let_go(port: int, said: bytes, drop: bytes) -> None:
+    with connect(port) as to:
+        to.sendall(said)
+        assert 0.4 < seconds_until_closed(to, drop) < 3
+
+
+def test_who_never_reads_is_let_go(port: int) -> None:
+    with connect(port) as to:
+        to.sendall(b"GET /big HTTP/1.1\r\nHost: here\r\n\r\n")
+        began = time.monotonic()
+        while time.monotonic() - began < 5:
+            try:
+                to.sendall(b"\r\n")
+            except OSError:
+                break
+            time.sleep(0.05)
+        assert 0.4 < time.monotonic() - began < 3
+
+
+def test_who_reads_slowly_gets_everything(port: int) -> None:
+    with connect(port) as to:
+        to.sendall(b"GET /big HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n")
+        began, taken = time.monotonic(), 0
+        while piece := to.recv(1024 * 1024):
+            taken += len(piece)
+            time.sleep(0.05)
+        assert taken > BIG
+        assert time.monotonic() - began > 1
+
+
+def test_an_answer_may_take_its_time_and_the_next_question_comes_later(port: int) -> None:
+    with connect(port) as to:
+        for _ in range(2):
+            to.sendall(b"GET /late HTTP/1.1\r\nHost: here\r\n\r\n")
+            heard = b""
+            while not heard.endswith(b"well"):
+                piece = to.recv(4096)
+                assert piece, "closed while it was waited for"
+                heard += piece
+            time.sleep(0.8)
+
+
+def test_one_connection_too_many_is_closed_and_the_others_go_on(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "most_connections", lambda: 1)
+    with connect(port) as first, connect(port) as second:
+        assert seconds_until_closed(second, b"") < 0.4
+        first.sendall(HEAD + b"\r\n")
+        assert b"200" in first.recv(4096)
