@@ -39,6 +39,21 @@ def fold_email(email: str) -> str:
     return unicodedata.normalize("NFKC", email).strip().strip(UNSEEN).lower()
 
 
+def add_person(
+    db: Session,
+    *,
+    email: str,
+    name: str,
+    password_hash: str | None = None,
+    is_operator: bool = False,
+) -> Person:
+    """A new account; its texts are tidied already. One without a password is entered by links alone."""
+    person = Person(email=email, name=name, password_hash=password_hash, is_operator=is_operator)
+    db.add(person)
+    db.flush()
+    return person
+
+
 def find_by_email(db: Session, email: str) -> Person | None:
     """The account with this e-mail address."""
     # Earlier releases stored addresses without the normal form of accents.

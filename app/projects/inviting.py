@@ -9,15 +9,10 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.accounts.links import get_link, make_link, revoke, use_up
 from app.accounts.models import OneTimeLink, Person
 from app.accounts.passwords import hash_password
-from app.accounts.signing_in import (
-    find_by_email,
-    new_token,
-    tidy_email,
-    tidy_person_name,
-    token_hash,
-)
+from app.accounts.signing_in import add_person, find_by_email, tidy_email, tidy_person_name
 from app.errors import Invalid, NotFound
 from app.projects.founding import set_role
 from app.projects.models import ROLES, Membership, Project
@@ -29,15 +24,7 @@ FIRST_LEAD_LIFETIME = timedelta(days=1)
 
 def create_first_lead_link(db: Session) -> str:
     """A token that signs the first lead in once, for the person who started the installation."""
-    token = new_token()
-    db.add(
-        OneTimeLink(
-            kind="first_lead",
-            token_hash=token_hash(token),
-            expires_at=datetime.now(UTC) + FIRST_LEAD_LIFETIME,
-        )
-    )
-    return token
+    return make_link(db, "first_lead", FIRST_LEAD_LIFETIME)[1]
 
 
 def create_invitation(
@@ -51,19 +38,8 @@ def create_invitation(
         raise Invalid(
             f"A note has up to {MAX_NOTE} characters; this has {len(note)}.", field="note"
         )
-    token = new_token()
-    link = OneTimeLink(
-        kind="invitation",
-        token_hash=token_hash(token),
-        project_id=project.id,
-        role=role,
-        note=note,
-        created_by=by.id if by else None,
-        expires_at=datetime.now(UTC) + INVITATION_LIFETIME,
-    )
-    db.add(link)
-    db.flush()
-    return link, token
+    about = {"project_id": project.id, "role": role, "note": note}
+    return make_link(db, "invitation", INVITATION_LIFETIME, by=by, **about)
 
 
 def find_invitations(db: Session, project: Project) -> Sequence[OneTimeLink]:
@@ -88,33 +64,7 @@ def revoke_invitation(db: Session, project: Project, link_id: int) -> None:
     )
     if link is None:
         raise NotFound("There is no such invitation.")
-    link.revoked_at = link.revoked_at or datetime.now(UTC)
-
-
-def get_link(db: Session, token: str, kind: str, *, lock: bool = False) -> OneTimeLink:
-    """The link of this token, if it can still be used. Raises NotFound with the same words else."""
-    query = select(OneTimeLink).where(
-        OneTimeLink.token_hash == token_hash(token), OneTimeLink.kind == kind
-    )
-    link = db.scalar(query.with_for_update() if lock else query)
-    stands = (
-        link is not None
-        and link.used_at is None
-        and link.revoked_at is None
-        and link.expires_at > datetime.now(UTC)
-    )
-    if link is None or not stands:
-        raise link_is_dead()
-    return link
-
-
-def link_is_dead() -> NotFound:
-    """What is said of a link that opens nothing, whatever the reason."""
-    return NotFound(
-        "This link has been used, revoked, or is too old.",
-        hint="Ask for a new one: a lead of your project or the operator makes it. Who runs this "
-        "installation finds a new sign-in link in the output of morelli up at each start.",
-    )
+    revoke(link)
 
 
 def take_first_lead_link(db: Session, token: str) -> Person:
@@ -127,12 +77,10 @@ def take_first_lead_link(db: Session, token: str) -> Person:
         .limit(1)
     )
     if person is None:
-        person = Person(email="lead@morelli.localhost", name="First lead", is_operator=True)
-        db.add(person)
-        db.flush()
+        person = add_person(db, email="lead@morelli.localhost", name="First lead", is_operator=True)
         for project in db.scalars(select(Project)):
             set_role(db, project, person, "lead")
-    link.used_at, link.used_by = datetime.now(UTC), person.id
+    use_up(link, person)
     return person
 
 
@@ -159,11 +107,9 @@ def take_invitation(
                 hint="Sign in with it first, then open this link again. If you forgot the password, ask a "
                 "lead of your project for a link that sets a new one.",
             )
-        person = Person(
-            email=email, name=tidy_person_name(name), password_hash=hash_password(password)
+        person = add_person(
+            db, email=email, name=tidy_person_name(name), password_hash=hash_password(password)
         )
-        db.add(person)
-        db.flush()
     project = db.get_one(Project, link.project_id)
     role = link.role or ROLES[0]
     held = db.scalar(
@@ -173,7 +119,7 @@ def take_invitation(
     )
     if held is None or ROLES.index(held) < ROLES.index(role):
         set_role(db, project, person, role)
-    link.used_at, link.used_by = datetime.now(UTC), person.id
+    use_up(link, person)
     return person, project
 
 

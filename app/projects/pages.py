@@ -7,6 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.accounts import signing_in
 from app.accounts.access import CurrentPerson, Public, Visitor, set_cookie
+from app.accounts.links import get_link
 from app.accounts.models import Person
 from app.errors import AppError, Invalid, NotAllowed
 from app.projects import founding, inviting, recovering
@@ -182,7 +183,7 @@ def show_welcome(token: str, db: Db, answer: Answering) -> Response:
     """The link that `morelli up` prints. Opening it uses nothing up: mail scanners, previews and browsers
     that load addresses ahead open links, too.
     """
-    inviting.get_link(db, token, "first_lead")
+    get_link(db, token, "first_lead")
     return answer.show("projects/welcome.html", token=token)
 
 
@@ -222,7 +223,7 @@ def submit_recovery(
 @router.get("/invitations/{token}")
 def show_invitation(token: str, db: Db, answer: Answering, visitor: Visitor) -> Response:
     """What one is invited to, and how to join."""
-    link = inviting.get_link(db, token, "invitation")
+    link = get_link(db, token, "invitation")
     return answer.show(
         "projects/invitation.html",
         link=link,
@@ -259,7 +260,7 @@ def submit_invitation_answer(
             )
             go_to = answer.path("show_dashboard", project=joined.slug)
             return _sign_in(request, db, person, go_to)
-    link = inviting.get_link(db, token, "invitation")
+    link = get_link(db, token, "invitation")
     return answer.show(
         "projects/invitation.html",
         status=422,

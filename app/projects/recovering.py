@@ -4,15 +4,15 @@ A link gives its holder the whole account, so nobody may make one for an account
 they may themselves; and that is asked again when it is used, because roles change.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
+from app.accounts.links import get_link, link_is_dead, make_link, revoke_account_links, use_up
 from app.accounts.models import OneTimeLink, Person
-from app.accounts.signing_in import find_by_email, new_token, replace_password, token_hash
+from app.accounts.signing_in import find_by_email, replace_password
 from app.errors import NotAllowed, NotFound
-from app.projects.inviting import get_link, link_is_dead
 from app.projects.models import Membership
 
 ACCOUNT_LIFETIME = timedelta(days=1)
@@ -30,23 +30,8 @@ def create_account_link(
         _refuse_greater(db, person, by)
     if person.disabled_at is not None:
         raise NotAllowed("This account is disabled, so nobody can sign in with it.")
-    earlier = update(OneTimeLink).where(
-        OneTimeLink.person_id == person.id,
-        OneTimeLink.used_at.is_(None),
-        OneTimeLink.revoked_at.is_(None),
-    )
-    db.execute(earlier.values(revoked_at=datetime.now(UTC)))
-    token = new_token()
-    link = OneTimeLink(
-        kind="account",
-        token_hash=token_hash(token),
-        person_id=person.id,
-        created_by=by.id if by else None,
-        expires_at=datetime.now(UTC) + ACCOUNT_LIFETIME,
-    )
-    db.add(link)
-    db.flush()
-    return link, token
+    revoke_account_links(db, person)
+    return make_link(db, "account", ACCOUNT_LIFETIME, by=by, person_id=person.id)
 
 
 def find_account(db: Session, token: str, *, lock: bool = False) -> tuple[OneTimeLink, Person]:
@@ -68,7 +53,7 @@ def take_account_link(db: Session, token: str, password: str) -> Person:
     """Use a link: set the password and end every session. Raises NotFound, or Invalid for the password."""
     link, person = find_account(db, token, lock=True)
     replace_password(db, person, password)
-    link.used_at, link.used_by = datetime.now(UTC), person.id
+    use_up(link, person)
     return person
 
 
