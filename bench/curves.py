@@ -31,12 +31,14 @@ from app.jobs.models import Job
 from app.projects.founding import create_project
 from app.projects.inviting import create_first_lead_link
 from app.projects.models import Project
-from app.runs import options
 from app.runs.models import Run
 from app.settings import settings
 from app.up import everything, installation
 from bench import machine
 from bench.pages import measure
+from method.training.config_fields import changed
+from method.training.config_reading import to_dict
+from method.training.presets import PRESETS
 from tests.browser.install_chromium import find_chromium
 
 SLUG = "long-runs"
@@ -95,9 +97,7 @@ def _add_run(
     job.state, job.started_at, job.finished_at = "succeeded", now, now
     db.add(job)
     db.flush()
-    config = options.preset_config("tiny", kind)
-    options.put(config, "model.path", "tiny-sdxl")
-    options.put(config, "seed", number)
+    config = to_dict(changed(PRESETS["tiny"].config(kind), {"seed": number}))
     run = Run(
         project_id=project.id,
         number=number,

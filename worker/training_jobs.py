@@ -22,7 +22,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import extras
@@ -33,6 +32,9 @@ from app.runs.launching import config_to_run, folder_of
 from app.runs.models import Run
 from app.runs.reading import BIGGEST
 from app.settings import settings
+from method.training import failures
+from method.training.config import Config
+from method.training.config_reading import write_yaml
 from worker.ledger import JobFailed, Stopped, Work
 
 log = logging.getLogger("morelli.worker")
@@ -40,9 +42,14 @@ log = logging.getLogger("morelli.worker")
 POLL_SECONDS = 0.5
 STOP_SECONDS = 60.0
 LOCK_SECONDS = 120.0
-STOPPED = 75
-# Exit codes of `python -m worker.training`, as the ledger's classes of failures.
-FAILURES = {2: "user_config", 3: "data", 4: "nan", 5: "oom_gpu"}
+# Why the trainer ends, as the ledger's classes of failures.
+FAILURES = {
+    failures.InvalidConfig.exit_code: "user_config",
+    failures.InvalidDataset.exit_code: "data",
+    failures.NonFinite.exit_code: "nan",
+    failures.OutOfMemory.exit_code: "oom_gpu",
+}
+STOPPED = failures.Stopped.exit_code
 ROOT = Path(__file__).resolve().parent.parent
 # Training needs no secret, so it is given none.
 SECRET = re.compile(
@@ -65,7 +72,7 @@ def run(work: Work) -> Json:
         (folder / "progress.json").unlink(missing_ok=True)
         # A name of its own: config.yaml is the trainer's, which compares the two.
         path = folder / "asked.yaml"
-        path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+        path.write_text(write_yaml(config), encoding="utf-8")
         with child(command_of(config, path), folder) as process:
             watch(work, process, mirror)
         judge(work, process.returncode, folder)
@@ -77,15 +84,15 @@ def run(work: Work) -> Json:
     return {name: result.get(name) for name in ("steps", "adapter", "sha256", "images")}
 
 
-def command_of(config: Json, path: Path) -> list[str]:
+def command_of(config: Config, path: Path) -> list[str]:
     """The module that trains by a config, with its arguments: alone, or under accelerate's launcher."""
-    scale = config["scale"]
+    scale = config.scale
     trainer = ["worker.training", str(path)]
-    if scale["accelerate_config"]:
-        options = ["--config_file", str(scale["accelerate_config"])]
-    elif scale["processes"] > 1:
+    if scale.accelerate_config:
+        options = ["--config_file", str(scale.accelerate_config)]
+    elif scale.processes > 1:
         options = [
-            *("--num_processes", str(scale["processes"]), "--num_machines", "1"),
+            *("--num_processes", str(scale.processes), "--num_machines", "1"),
             # Everything is said, so that no config file of somebody's home decides. The trainer does its
             # own arithmetic and sharding, several runs of one machine need different ports, and
             # accelerate has no word for several processes on CPUs: this one starts them.

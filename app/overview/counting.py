@@ -16,6 +16,7 @@ from app.jobs.models import Job
 from app.labels.models import Label
 from app.projects.models import Project
 from app.runs.models import Run
+from method.objectives import OBJECTIVES
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ def count(db: Session, project: Project) -> Counts:
         audits=audits,
         judgements=judgements,
         datasets=datasets,
-        sft_runs=runs.get("sft", 0),
-        cpo_runs=runs.get("cpo", 0) + runs.get("cpo_s", 0),
+        sft_runs=sum(n for kind, n in runs.items() if OBJECTIVES[kind].makes_expert),
+        cpo_runs=sum(n for kind, n in runs.items() if OBJECTIVES[kind].needs_expert),
     )
 
 

@@ -18,7 +18,6 @@ from app.runs import (
     comparing,
     estimating,
     launching,
-    options,
     reading,
     watching,
 )
@@ -47,6 +46,7 @@ from app.runs.schemas import (
 )
 from app.web.dependencies import Db
 from app.web.describing import Responses
+from method.training.config_fields import in_order
 
 PNG: Responses = {200: {"content": {"image/png": {}}}}
 WEIGHTS: Responses = {200: {"content": {"application/octet-stream": {}, "application/zip": {}}}}
@@ -72,7 +72,7 @@ def _out(row: reading.RunRow) -> RunOut:
         progress=job.progress,
         error=job.error,
         last=dict(row.last),
-        config=options.in_order(run.config),
+        config=in_order(run.config),
         result=run.result,
         folder=str(launching.folder_of(run)),
         created_at=run.created_at,

@@ -4,20 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.runs.options import in_order
+from app.runs.options import FILLED_IN
 from app.runs.reading import RunRow
-
-# Where an installation keeps things says nothing about a run. What lies there is compared by its name.
-PLACES = {
-    "run_folder",
-    "dataset_folder",
-    "pairs_folder",
-    "expert",
-    "data.cache_folder",
-    "teacher.cache_folder",
-    "theta.init_path",
-    "samples.negative",
-}
+from method.training.config_fields import in_order
 
 
 @dataclass(frozen=True)
@@ -54,13 +43,15 @@ def _origins(row: RunRow) -> dict[str, str | None]:
 
 
 def compare_configs(this: Mapping[str, Any], other: Mapping[str, Any]) -> list[Difference]:
-    """The options in which two configs differ. Places are no differences."""
+    """The options in which two configs differ, which earlier releases may have written. Places say nothing about
+    a run: what lies there is compared by its name.
+    """
     mine, theirs = dict(_options(in_order(this))), dict(_options(in_order(other)))
     paths = [*mine, *(path for path in theirs if path not in mine)]
     return [
         Difference(path, mine.get(path), theirs.get(path))
         for path in paths
-        if path not in PLACES and mine.get(path) != theirs.get(path)
+        if path not in FILLED_IN and mine.get(path) != theirs.get(path)
     ]
 
 

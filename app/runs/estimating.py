@@ -7,9 +7,7 @@ estimates, and say so.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -17,11 +15,10 @@ from sqlalchemy.orm import Session
 from app.datasets import erasures
 from app.projects.models import Project
 from app.runs import launching
-from app.runs import options as _options
 from app.runs.launching import Sources
 from app.runs.model_sizes import GIB, Size, size_of
 from app.runs.models import Run
-from app.runs.options import PAIRED, TAUGHT
+from method.training.config import Config, Spo
 
 # Sustained 10^12 operations a second that are assumed where no run tells: a GPU for data centres, which
 # measured inference of SDXL reaches (148 to 276), in fp32 a quarter of it; and two CPU cores.
@@ -81,17 +78,15 @@ class Estimate:
     warnings: list[str]
 
 
-def estimate(
-    db: Session, project: Project, sources: Sources, config: Mapping[str, Any]
-) -> Estimate:
+def estimate(db: Session, project: Project, sources: Sources, config: Config) -> Estimate:
     """What a config takes on its data. Only the data of the sources is looked at."""
-    wanted, model = config["optimization"], config["model"]
+    wanted, model = config.optimization, config.model
     examples = launching.count_examples(sources, config)
-    size = size_of(model["path"], variant=model["variant"], targets=config["lora"]["targets"])
-    per_step = wanted["batch_size"] * wanted["gradient_accumulation"] * config["scale"]["processes"]
-    steps = wanted["max_steps"] or wanted["epochs"] * math.ceil(examples / per_step)
+    size = size_of(model.path, variant=model.variant, targets=config.lora.targets)
+    per_step = config.images_per_step
+    steps = wanted.max_steps or wanted.epochs * math.ceil(examples / per_step)
     like = _find_like(db, project, config)
-    rate = _options.get(like.result or {}, "final.images_per_second") if like else None
+    rate = ((like.result or {}).get("final") or {}).get("images_per_second") if like else None
     seen = steps * min(per_step, max(examples, 1))
     return Estimate(
         unit="pairs" if sources.pairs else "images",
@@ -104,16 +99,15 @@ def estimate(
         assumed_tflops=assumed_tflops(config),
         memory=memory_of(config, size),
         size=size,
-        processes=config["scale"]["processes"],
-        warnings=_find_doubts(config, per_step, erasures.doubt(db, sources.data)),
+        processes=config.scale.processes,
+        warnings=_find_doubts(config, erasures.doubt(db, sources.data)),
     )
 
 
-def _find_doubts(config: Mapping[str, Any], per_step: int, of_data: str | None) -> list[str]:
+def _find_doubts(config: Config, of_data: str | None) -> list[str]:
     """What a run may do that nobody wants, in sentences."""
     found = [of_data] if of_data else []
-    wanted = config["optimization"]
-    rate = wanted["learning_rate"] * (per_step if wanted["scale_lr"] else 1)
+    rate = config.effective_learning_rate
     if rate >= LEAST_RATE:
         return found
     sentence = (
@@ -123,20 +117,19 @@ def _find_doubts(config: Mapping[str, Any], per_step: int, of_data: str | None) 
     return [*found, sentence]
 
 
-def _find_like(db: Session, project: Project, config: Mapping[str, Any]) -> Run | None:
+def _find_like(db: Session, project: Project, config: Config) -> Run | None:
     """The newest finished run whose steps take as long."""
-    alike = ("model.path", "precision", "theta.mode", "scale.processes", "objective.kind")
-    same = [
-        Run.config[tuple(path.split("."))].as_string() == str(_options.get(config, path))
-        for path in alike
-    ]
     return db.scalar(
         select(Run)
         .where(
             Run.project_id == project.id,
             Run.result.is_not(None),
-            Run.config["data"]["resolution"].as_integer() == config["data"]["resolution"],
-            *same,
+            Run.kind == config.objective.kind,
+            Run.config["model"]["path"].as_string() == config.model.path,
+            Run.config["precision"].as_string() == config.precision,
+            Run.config["theta"]["mode"].as_string() == config.theta.mode,
+            Run.config["scale"]["processes"].as_integer() == config.scale.processes,
+            Run.config["data"]["resolution"].as_integer() == config.data.resolution,
         )
         .order_by(Run.id.desc())
         .limit(1)
@@ -146,92 +139,91 @@ def _find_like(db: Session, project: Project, config: Mapping[str, Any]) -> Run 
 # Time ---------------------------------------------------------------------------------------------
 
 
-def assumed_tflops(config: Mapping[str, Any]) -> float:
+def assumed_tflops(config: Config) -> float:
     """Operations a second of one process, in 10^12."""
-    return CPU_TFLOPS if config["device"] == "cpu" else GPU_TFLOPS[config["precision"]]
+    return CPU_TFLOPS if config.device == "cpu" else GPU_TFLOPS[config.precision]
 
 
-def example_tflop(config: Mapping[str, Any], size: Size) -> float:
+def example_tflop(config: Config, size: Size) -> float:
     """Operations for one image (or pair) in one step, in 10^12, with nothing in the teacher cache."""
-    objective = config["objective"]
-    kind = objective["kind"]
-    forward = size.scale * size.family.forward_tflop(config["data"]["resolution"])
+    objective, facts = config.objective, config.objective.facts
+    forward = size.scale * size.family.forward_tflop(config.data.resolution)
     trained = size.family.costs[_way(config)].passes
-    if kind in TAUGHT:
+    if facts.needs_expert:
         # Guidance of 1 leaves one of the expert's four conditions without weight.
-        expert = 4 - (objective["omega_w"] == 1) - (objective["omega_l"] == 1)
+        expert = 4 - (objective.omega_w == 1) - (objective.omega_l == 1)
         return float(forward * (expert + 1 + trained))
-    if kind in PAIRED:
+    if facts.reads_pairs:
         return forward * 2 * (1 + trained)
-    if kind == "spo":
+    if facts.samples_itself:
         return _spo_tflop(config, size, trained)
     return forward * trained
 
 
-def _spo_tflop(config: Mapping[str, Any], size: Size, trained: float) -> float:
+def _spo_tflop(config: Config, size: Size, trained: float) -> float:
     """A trajectory with a prediction for each candidate, the decoding of those that are judged, and the
     steps that are learned from; guidance takes each prediction twice.
     """
-    spo = config["spo"]
-    judged = spo["candidates"] * max(spo["steps"] - 1 - spo["first"], 0)
-    predicted = 1 + spo["first"] + judged
-    learned = spo["train_steps"] * (1 + trained)
-    resolution = config["data"]["resolution"]
+    spo = config.spo
+    judged = spo.candidates * max(spo.steps - 1 - spo.first, 0)
+    predicted = 1 + spo.first + judged
+    learned = spo.train_steps * (1 + trained)
+    resolution = config.data.resolution
     decode = VAE_TFLOP[1] * (resolution / 1024) ** 2
     forward = size.family.forward_tflop(resolution) * _sides(spo)
     return float(size.scale * (forward * (predicted + learned) + judged * decode))
 
 
-def _sides(spo: Mapping[str, Any]) -> int:
-    return 1 if spo["guidance"] == 1 else 2
+def _sides(spo: Spo) -> int:
+    return 1 if spo.guidance == 1 else 2
 
 
-def _seconds(config: Mapping[str, Any], size: Size, steps: int, seen: int, examples: int) -> float:
-    pixels = (config["data"]["resolution"] / 1024) ** 2
-    encode = VAE_TFLOP[0] * pixels * examples * (2 if config["objective"]["kind"] in PAIRED else 1)
+def _seconds(config: Config, size: Size, steps: int, seen: int, examples: int) -> float:
+    pixels = (config.data.resolution / 1024) ** 2
+    encode = VAE_TFLOP[0] * pixels * examples * (2 if config.objective.facts.reads_pairs else 1)
     tflop = (
         seen * example_tflop(config, size) + size.scale * encode + _sampling(config, size, steps)
     )
-    device = "cpu" if config["device"] == "cpu" else "gpu"
-    passes = steps * config["optimization"]["gradient_accumulation"]
-    rate = assumed_tflops(config) * config["scale"]["processes"]
+    device = "cpu" if config.device == "cpu" else "gpu"
+    passes = steps * config.optimization.gradient_accumulation
+    rate = assumed_tflops(config) * config.scale.processes
     return float(START_SECONDS[device] + tflop / rate + passes * STEP_SECONDS[device])
 
 
-def _sampling(config: Mapping[str, Any], size: Size, steps: int) -> float:
+def _sampling(config: Config, size: Size, steps: int) -> float:
     """Operations for all sample pictures, in 10^12."""
-    wanted = config["samples"]
-    rounds = 2 + (steps // wanted["every"] if wanted["every"] else 0)
-    pictures = rounds * len(wanted["prompts"]) * len(wanted["seeds"])
-    forward = size.scale * size.family.forward_tflop(config["data"]["resolution"])
-    return float(pictures * wanted["steps"] * 2 * forward)
+    wanted = config.samples
+    rounds = 2 + (steps // wanted.every if wanted.every else 0)
+    pictures = rounds * len(wanted.prompts) * len(wanted.seeds)
+    forward = size.scale * size.family.forward_tflop(config.data.resolution)
+    return float(pictures * wanted.steps * 2 * forward)
 
 
-def _way(config: Mapping[str, Any]) -> tuple[str, bool]:
-    return config["theta"]["mode"], config["optimization"]["gradient_checkpointing"]
+def _way(config: Config) -> tuple[str, bool]:
+    return config.theta.mode, config.optimization.gradient_checkpointing
 
 
 # Memory -------------------------------------------------------------------------------------------
 
 
-def memory_of(config: Mapping[str, Any], size: Size) -> Memory:
+def memory_of(config: Config, size: Size) -> Memory:
     """Bytes on each GPU: every weight, gradient and state once, and what the backward pass needs."""
-    wanted = config["optimization"]
-    width = 2 if config["precision"] == "bf16" else 4
-    is_full = config["theta"]["mode"] == "full"
-    adapter = size.adapter * config["lora"]["rank"]
+    wanted = config.optimization
+    width = 2 if config.precision == "bf16" else 4
+    is_full = config.theta.mode == "full"
+    adapter = size.adapter * config.lora.rank
     trained = size.network if is_full else adapter
     # Trained weights and gradients are fp32; in bf16 a whole network is kept once more as computed with.
-    each = 8 + STATE_BYTES[wanted["optimizer"]] + (4 if wanted["ema_decay"] is not None else 0)
+    each = 8 + STATE_BYTES[wanted.optimizer] + (4 if wanted.ema_decay is not None else 0)
     copy = size.network * 2 if is_full and width == 2 else 0
-    expert = adapter * 4 if _options.needs_expert(config, config["objective"]["kind"]) else 0
+    expert = adapter * 4 if config.needs_expert else 0
     fixed, growing = size.family.costs[_way(config)].kept_gib
-    pixels = (config["data"]["resolution"] / 1024) ** 2
-    shared = config["scale"]["processes"] if config["scale"]["sharding"] == "fsdp" else 1
+    pixels = (config.data.resolution / 1024) ** 2
+    shared = config.scale.processes if config.scale.sharding == "fsdp" else 1
     return Memory(
         weights=(size.network * width + expert) / shared,
         trained=(trained * each + copy) / shared,
-        activations=wanted["batch_size"]
+        activations=wanted.batch_size
         * _pictures(config)
         * (fixed + growing * pixels)
         * size.scale
@@ -239,13 +231,13 @@ def memory_of(config: Mapping[str, Any], size: Size) -> Memory:
         * width
         / 2,
         encoders=size.encoders * width,
-        reserve=LIBRARY_BYTES if config["device"] == "cpu" else CUDA_BYTES,
+        reserve=LIBRARY_BYTES if config.device == "cpu" else CUDA_BYTES,
     )
 
 
-def _pictures(config: Mapping[str, Any]) -> int:
+def _pictures(config: Config) -> int:
     """How many predictions of theta for one example are kept for the backward pass."""
-    kind, spo = config["objective"]["kind"], config["spo"]
-    if kind == "spo":
-        return int(spo["train_steps"] * _sides(spo))
-    return 2 if kind in PAIRED else 1
+    facts, spo = config.objective.facts, config.spo
+    if facts.samples_itself:
+        return spo.train_steps * _sides(spo)
+    return 2 if facts.reads_pairs else 1

@@ -1,4 +1,4 @@
-"""The launch form, whose options' fields come from the schema and are named by their dotted paths; and
+"""The launch form, whose options' fields are those of the config and are named by their dotted paths; and
 the form of generated pairs.
 """
 
@@ -24,7 +24,7 @@ class Choices(Fields):
     preset: str = ""
 
 
-# What is typed into an option's field is read by the schema, not here.
+# What is typed into an option's field is read by the option, not here.
 _OPTIONS: dict[str, Any] = {
     f"option_{number}": (str, Field(default="", alias=path))
     for number, path in enumerate(options.options())

@@ -1,8 +1,8 @@
 """Launching a run: everything is checked before the job exists, so that no job starts to fail."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.database import Json
 from app.datasets import freezing, pairing
 from app.datasets.models import Dataset, PairDataset
 from app.datasets.pairing import Generation
@@ -19,20 +18,18 @@ from app.jobs.models import Job
 from app.jobs.queueing import submit
 from app.projects.models import Project
 from app.runs import base_models, places
-from app.runs import options as _options
 from app.runs.models import Run
-from app.runs.options import PAIRED, TAUGHT
+from app.runs.options import TEACHER_CACHE, check_options, checking, starting_config
 from app.settings import settings
+from method.objectives import OBJECTIVES, Facts
+from method.training.config import Config
+from method.training.config_checks import refuse_unread
+from method.training.config_fields import all_fields, changed
+from method.training.config_reading import read_saved, to_dict
 
-KINDS = {
-    "sft": "SFT: stage 1, makes the expert",
-    "cpo_s": "CPO-S: stage 2, stabilised",
-    "cpo": "CPO: stage 2, as in Eq. 12",
-    "dpo": "Diffusion-DPO: from pairs of images",
-    "npo": "NPO: from swapped pairs, for the negative branch",
-    "spo": "SPO: candidates judged while sampling",
-}
 NUM_PROMPTS = 4
+# Stand for what is only known when the sources are.
+EXPERT, START = "expert", "start"
 
 
 @dataclass(frozen=True)
@@ -90,43 +87,53 @@ def launch_run(
     if not 1 <= len(name) <= 120:
         raise Invalid("Please give a name of up to 120 characters.", field="name")
     chosen = Chosen(dataset_id, pair_dataset_id, expert_run_id, start_run_id, negative_run_id)
-    _check_kind(kind)
     data = find_data(db, project, kind, chosen)
     config = compose_config(kind=kind, base_model=base_model, chosen=options or {}, preset=preset)
     sources = _add_runs(db, project, data, chosen, config)
     if count_examples(sources, config) < 1:
-        raise _nothing_to_learn(kind)
-    if "samples.prompts" not in (options or {}) and not config["samples"]["prompts"]:
-        config["samples"]["prompts"] = find_prompts(sources)
-    return _write_run(db, project, sources, kind=kind, name=name, config=config, by=by)
+        raise _nothing_to_learn(facts_of(kind))
+    if "samples.prompts" not in (options or {}) and not config.samples.prompts:
+        config = changed(config, {"samples.prompts": tuple(find_prompts(sources))})
+    with checking():
+        config = _with_places(config, sources)
+        refuse_unread(config)
+    return _write_run(db, project, sources, name=name, config=config, by=by)
 
 
 def compose_config(
     *, kind: str, base_model: str, chosen: Mapping[str, object], preset: str | None = None
-) -> Json:
-    """The config of a run without its places, checked. Raises Invalid.
+) -> Config:
+    """The config of a run, checked. Raises Invalid.
 
-    `teacher.cache_folder` is the cache of this installation where it is asked for; the other places
-    are filled in when the run is written, and again when it starts.
+    `teacher.cache_folder` is the cache of this installation where it is asked for; the places of data and
+    other runs are placeholders, filled in when they are found, and again when the run starts.
     """
-    _check_kind(kind)
-    config = _options.preset_config(preset, kind) if preset else _options.defaults()
-    values = _options.check_options(chosen)
-    keeps = values.pop(_options.TEACHER_CACHE, False)
-    for path, value in values.items():
-        _options.put(config, path, value)
-    config["objective"]["kind"] = kind
-    config["data"]["cache_folder"] = None
-    config["teacher"]["cache_folder"] = str(settings().training_cache_folder) if keeps else None
-    config["theta"]["init_path"] = config["samples"]["negative"] = None
-    config["model"]["path"] = base_models.model_path(base_model)
-    _options.check_together(config, kind)
-    return config
+    facts_of(kind)
+    values = check_options(chosen)
+    keeps = values.pop(TEACHER_CACHE, False)
+    start = starting_config(preset, kind)
+    init = values.get("theta.init", start.theta.init)
+    wants = init, values.get("objective.reference", start.objective.reference)
+    takes_expert = OBJECTIVES[kind].needs_expert or (
+        "sft" in wants and not OBJECTIVES[kind].makes_expert
+    )
+    values |= {
+        "data.cache_folder": None,
+        "teacher.cache_folder": str(settings().training_cache_folder) if keeps else None,
+        "theta.init_path": START if init == "path" else None,
+        "samples.negative": None,
+        "expert": EXPERT if takes_expert else None,
+        "model.path": base_models.model_path(base_model),
+    }
+    with checking():
+        return changed(start, values)
 
 
-def _check_kind(kind: str) -> None:
-    if kind not in KINDS:
-        raise Invalid(f"There is no kind “{kind}”; there is {', '.join(KINDS)}.", field="kind")
+def facts_of(kind: str) -> Facts:
+    """What a kind of run is. Raises Invalid for one that is not there."""
+    if kind not in OBJECTIVES:
+        raise Invalid(f"There is no kind “{kind}”; there is {', '.join(OBJECTIVES)}.", field="kind")
+    return OBJECTIVES[kind]
 
 
 # What it is made from -----------------------------------------------------------------------------
@@ -134,7 +141,7 @@ def _check_kind(kind: str) -> None:
 
 def find_data(db: Session, project: Project, kind: str, chosen: Chosen) -> Sources:
     """The dataset or pair dataset that a kind of run learns from. Raises Invalid."""
-    if kind in PAIRED:
+    if facts_of(kind).reads_pairs:
         if chosen.dataset_id is not None:
             raise Invalid(
                 f"{kind.upper()} learns from a pair dataset and takes no dataset.",
@@ -149,78 +156,72 @@ def find_data(db: Session, project: Project, kind: str, chosen: Chosen) -> Sourc
 
 
 def _add_runs(
-    db: Session, project: Project, data: Sources, chosen: Chosen, config: Json
+    db: Session, project: Project, data: Sources, chosen: Chosen, config: Config
 ) -> Sources:
     """Sources with the runs whose weights the config takes. Raises Invalid."""
-    kind = config["objective"]["kind"]
     return Sources(
         dataset=data.dataset,
         pairs=data.pairs,
-        expert=_find_expert(db, project, kind, chosen.expert_run_id, config),
+        expert=_find_expert(db, project, chosen.expert_run_id, config),
         start=_find_start(db, project, chosen.start_run_id, config),
-        negative=_find_negative(db, project, kind, chosen.negative_run_id, config),
+        negative=_find_negative(db, project, chosen.negative_run_id, config),
     )
 
 
-def _find_expert(
-    db: Session, project: Project, kind: str, run_id: int | None, config: Json
-) -> Run | None:
+def _find_expert(db: Session, project: Project, run_id: int | None, config: Config) -> Run | None:
     field = "expert_run_id"
-    if not _options.needs_expert(config, kind):
+    if not config.needs_expert:
         if run_id is None:
             return None
         raise Invalid(
             "SFT makes the expert and takes none."
-            if kind == "sft"
+            if config.objective.facts.makes_expert
             else "This run takes no expert: neither its reference nor its start is one.",
             field=field,
         )
     if run_id is None:
         raise Invalid("This needs a finished SFT run as its expert.", field=field)
     run = _finished_run(db, project, run_id, field)
-    if run.kind != "sft":
+    if not OBJECTIVES[run.kind].makes_expert:
         raise Invalid("The expert has to be an SFT run.", field=field)
     is_whole = mode_of(run) == "full"
-    if is_whole and config["theta"]["init"] == "sft" and config["theta"]["mode"] == "lora":
+    if is_whole and config.theta.init == "sft" and config.theta.mode == "lora":
         raise Invalid(
             "This expert is a whole network, and an adapter cannot start as one.",
             field=field,
             hint="Choose theta.mode full, or another start.",
         )
-    _check_base_model(run, config, "The expert")
+    _check_base_model(run, config.model.path, "The expert")
     return run
 
 
-def _find_start(db: Session, project: Project, run_id: int | None, config: Json) -> Run | None:
+def _find_start(db: Session, project: Project, run_id: int | None, config: Config) -> Run | None:
     field = "start_run_id"
-    if config["theta"]["init"] != "path":
+    if config.theta.init != "path":
         if run_id is None:
             return None
         raise Invalid("Set theta.init to path to start from another run.", field=field)
     if run_id is None:
         raise Invalid("Please choose the finished run to start from.", field=field)
     run = _finished_run(db, project, run_id, field)
-    mode = config["theta"]["mode"]
-    if mode_of(run) != mode:
-        raise Invalid(f"Theta is {mode} here; this run did not train that.", field=field)
-    _check_base_model(run, config, "The run to start from")
+    if mode_of(run) != config.theta.mode:
+        raise Invalid(
+            f"Theta is {config.theta.mode} here; this run did not train that.", field=field
+        )
+    _check_base_model(run, config.model.path, "The run to start from")
     return run
 
 
-def _find_negative(
-    db: Session, project: Project, kind: str, run_id: int | None, config: Json
-) -> Run | None:
+def _find_negative(db: Session, project: Project, run_id: int | None, config: Config) -> Run | None:
     field = "negative_run_id"
     if run_id is None:
         return None
-    if kind == "npo":
+    if config.objective.facts.makes_negative:
         raise Invalid("NPO makes the negative branch and takes none.", field=field)
-    if config["theta"]["mode"] == "full" and config["scale"]["sharding"] == "fsdp":
-        raise Invalid("Full fine-tuning with sharding cannot take a negative branch.", field=field)
     run = _finished_run(db, project, run_id, field)
-    if run.kind != "npo":
+    if not OBJECTIVES[run.kind].makes_negative:
         raise Invalid("The negative branch has to be an NPO run.", field=field)
-    _check_base_model(run, config, "The NPO run")
+    _check_base_model(run, config.model.path, "The NPO run")
     return run
 
 
@@ -242,17 +243,21 @@ def _finished_run(db: Session, project: Project, run_id: int, field: str) -> Run
 
 
 def find_finished(
-    db: Session, project: Project, *, kind: str | None = None, limit: int = 50
+    db: Session, project: Project, *, of: Callable[[Facts], bool] = lambda _: True, limit: int = 50
 ) -> Sequence[Run]:
-    """Finished runs, newest first: what others can take the weights of."""
-    query = (
+    """Finished runs of such objectives, newest first: what others can take the weights of."""
+    return db.scalars(
         select(Run)
         .join(Job, Job.id == Run.job_id)
-        .where(Run.project_id == project.id, Run.result.is_not(None), Job.state == "succeeded")
+        .where(
+            Run.project_id == project.id,
+            Run.kind.in_([kind for kind, facts in OBJECTIVES.items() if of(facts)]),
+            Run.result.is_not(None),
+            Job.state == "succeeded",
+        )
         .order_by(Run.id.desc())
         .limit(limit)
-    )
-    return db.scalars(query.where(Run.kind == kind) if kind else query).all()
+    ).all()
 
 
 def compose_generation(
@@ -265,14 +270,14 @@ def compose_generation(
     path = base_models.model_path(base_model)
     if run_id is not None:
         run = _finished_run(db, project, run_id, "run_id")
-        _check_base_model(run, {"model": {"path": path}}, "The run that is to generate")
+        _check_base_model(run, path, "The run that is to generate")
     return Generation(base_model=path, run_id=run_id, **numbers)
 
 
-def _check_base_model(run: Run, config: Json, what: str) -> None:
-    if run.config["model"]["path"] != config["model"]["path"]:
+def _check_base_model(run: Run, path: str, what: str) -> None:
+    if model_of(run) != path:
         raise Invalid(
-            f"{what} adapts {base_models.model_name(run.config['model']['path'])}; "
+            f"{what} adapts {base_models.model_name(model_of(run))}; "
             "this run needs the same base model.",
             field="base_model",
         )
@@ -301,9 +306,8 @@ def _write_run(
     project: Project,
     sources: Sources,
     *,
-    kind: str,
     name: str,
-    config: Json,
+    config: Config,
     by: Person | None,
 ) -> Run:
     # Numbers are counted under a lock on the project, so that two leads get different ones.
@@ -314,7 +318,7 @@ def _write_run(
         project_id=project.id,
         number=(last or 0) + 1,
         name=name,
-        kind=kind,
+        kind=config.objective.kind,
         job_id=job.id,
         dataset_id=sources.dataset.id if sources.dataset else None,
         pair_dataset_id=sources.pairs.id if sources.pairs else None,
@@ -329,25 +333,26 @@ def _write_run(
     db.flush()
     job.spec = {"run_id": run.id}
     run.folder = f"{project.slug}-{run.number:04d}-{run.id}"
-    run.config = _with_places(config, run, sources)
+    run.config = to_dict(replace(config, run_folder=str(folder_of(run))))
     db.flush()
     return run
 
 
-def _with_places(config: Json, run: Run, sources: Sources) -> Json:
+def _with_places(config: Config, sources: Sources) -> Config:
+    """The config with the places of what it is made from. Raises InvalidConfig where they do not go together."""
     cache = str(settings().training_cache_folder)
-    config = _options.completed(config) | {
-        "run_folder": str(folder_of(run)),
-        "dataset_folder": str(freezing.folder_of(sources.dataset)) if sources.dataset else None,
-        "pairs_folder": str(pairing.folder_of(sources.pairs)) if sources.pairs else None,
-        "expert": weights_of(sources.expert) if sources.expert else None,
-    }
-    config["data"]["cache_folder"] = cache
-    is_kept = _options.get(config, "teacher.cache_folder")
-    config["teacher"]["cache_folder"] = cache if is_kept else None
-    config["theta"]["init_path"] = weights_of(sources.start) if sources.start else None
-    config["samples"]["negative"] = weights_of(sources.negative) if sources.negative else None
-    return _options.in_order(config)
+    return changed(
+        config,
+        {
+            "dataset_folder": str(freezing.folder_of(sources.dataset)) if sources.dataset else None,
+            "pairs_folder": str(pairing.folder_of(sources.pairs)) if sources.pairs else None,
+            "expert": weights_of(sources.expert) if sources.expert else None,
+            "data.cache_folder": cache,
+            "teacher.cache_folder": cache if config.teacher.cache_folder else None,
+            "theta.init_path": weights_of(sources.start) if sources.start else None,
+            "samples.negative": weights_of(sources.negative) if sources.negative else None,
+        },
+    )
 
 
 def weights_of(run: Run) -> str:
@@ -358,7 +363,12 @@ def weights_of(run: Run) -> str:
 
 def mode_of(run: Run) -> str:
     """What a run has trained: lora or full. Configs of the first release do not say it."""
-    return str(_options.get(run.config, "theta.mode", "lora"))
+    return str(run.config.get("theta", {}).get("mode", "lora"))
+
+
+def model_of(run: Run) -> str:
+    """The base model of a run: its folder, or its hub id."""
+    return str(run.config["model"]["path"])
 
 
 def folder_of(run: Run) -> Path:
@@ -366,49 +376,57 @@ def folder_of(run: Run) -> Path:
     return settings().runs_folder / run.folder
 
 
-def config_to_run(db: Session, run: Run) -> Json:
+def config_of(run: Run) -> Config:
+    """The config that a run was launched with. Raises InvalidOptions where it cannot be taken any more."""
+    with checking():
+        return read_saved(run.config)
+
+
+def config_to_run(db: Session, run: Run) -> Config:
     """A run's config with the places as they are now: the installation may have moved meanwhile.
 
-    Raises Invalid where the operator no longer names a place that the run was launched with.
+    Raises Invalid where it cannot be taken any more, or the operator no longer names a place that the run was
+    launched with.
     """
-    config = _with_places(run.config, run, sources_of(db, run))
-    for path in places.PLACES:
-        if name := _options.get(config, path):
-            _options.put(config, path, places.place_of(path, str(name)))
-    return config
+    config = config_of(run)
+    named = {path: all_fields()[path].of(config) for path in places.PLACES}
+    found = {path: places.place_of(path, name) for path, name in named.items() if name}
+    with checking():
+        config = _with_places(config, sources_of(db, run))
+        return changed(config, found | {"run_folder": str(folder_of(run))})
 
 
 # What there is to learn from ----------------------------------------------------------------------
 
 
-def count_examples(sources: Sources, config: Mapping[str, Any]) -> int:
+def count_examples(sources: Sources, config: Config) -> int:
     """How many images or pairs a run can learn from: of its split, with something to learn from, and
     of those the share it asks for. For stage 2 an estimate, because images without a negative attribute
     are counted over all splits.
     """
     usable = count_in_split(sources, config) - count_skipped(sources, config)
-    return max(1, round(usable * config["data"]["share"])) if usable else 0
+    return max(1, round(usable * config.data.share)) if usable else 0
 
 
-def count_in_split(sources: Sources, config: Mapping[str, Any]) -> int:
+def count_in_split(sources: Sources, config: Config) -> int:
     """How many images or pairs there are in the split."""
-    split = config["data"]["split"]
+    split: str = config.data.split
     if split == "all":
         split = "pairs" if sources.pairs else "images"
     return int(sources.data.counts.get(split, 0))
 
 
-def count_skipped(sources: Sources, config: Mapping[str, Any]) -> int:
+def count_skipped(sources: Sources, config: Config) -> int:
     """How many images of the split stage 2 skips, because they have no negative attribute."""
-    if config["objective"]["kind"] not in TAUGHT or config["text"]["empty_neg"] != "skip":
+    if not config.objective.facts.needs_expert or config.text.empty_neg != "skip":
         return 0
     counts = sources.data.counts
     share = counts.get("without_negative", 0) / max(counts.get("images", 0), 1)
     return round(float(count_in_split(sources, config) * share))
 
 
-def _nothing_to_learn(kind: str) -> Invalid:
-    if kind in PAIRED:
+def _nothing_to_learn(facts: Facts) -> Invalid:
+    if facts.reads_pairs:
         return Invalid(
             "This pair dataset has no pair to learn from.",
             field="pair_dataset_id",
@@ -418,7 +436,7 @@ def _nothing_to_learn(kind: str) -> Invalid:
         "This dataset has no image to learn from.",
         field="dataset_id",
         hint="Stage 2 learns from training images with a negative attribute."
-        if kind in TAUGHT
+        if facts.needs_expert
         else "All its images are validation or test images.",
     )
 

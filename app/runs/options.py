@@ -1,66 +1,39 @@
 """The options of a training run as the launch form and the API take them.
 
-What they are, their ranges and their meaning stand in `training_schema.json`, which is written from the
-config classes of `worker.training`; the presets stand beside it. `python -m worker.presets` writes both.
+What they are, their ranges, their meaning and what goes together stand in the config itself, which
+`method.training` holds; here stands how people are shown them and what they may not choose.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from functools import cache
 from typing import Any
 
-from app.database import Json
 from app.errors import Invalid
 from app.runs import places
-from app.runs.option_values import read_value
+from app.runs.option_values import from_text
+from method.objectives import OBJECTIVES
+from method.training import config_fields
+from method.training.config import Config
+from method.training.config_checks import is_read
+from method.training.config_fields import Field, all_fields
+from method.training.failures import InvalidConfig
+from method.training.presets import PRESETS, plain
 
-HERE = Path(__file__).resolve().parent
-
-# Decided by what is chosen (data, other runs, base model, kind) or by where this installation keeps things.
-DECIDED_ELSEWHERE = {
+# Places, which say nothing about a run: where this installation keeps its data, other runs and caches.
+FILLED_IN = {
     "run_folder",
     "dataset_folder",
     "pairs_folder",
     "expert",
-    "model.path",
-    "objective.kind",
     "data.cache_folder",
     "teacher.cache_folder",
     "theta.init_path",
     "samples.negative",
 }
-TAUGHT = ("cpo", "cpo_s")
-PAIRED = ("dpo", "npo")
-PREFERRING = (*TAUGHT, *PAIRED, "spo")
-LABELLED = ("sft", *TAUGHT)
-DENOISING = (*LABELLED, *PAIRED)
-# Options, and whole sections, that only some kinds of run read; all others concern every run.
-ONLY_FOR = {
-    "objective.omega_w": TAUGHT,
-    "objective.omega_l": TAUGHT,
-    "objective.beta": (*TAUGHT, "dpo", "npo"),
-    "objective.margin": ("cpo_s",),
-    "objective.norm_eps": ("cpo_s",),
-    "objective.reference": PREFERRING,
-    "objective.time_weight": DENOISING,
-    "objective.snr_gamma": DENOISING,
-    "objective.drop_all": ("sft",),
-    "objective.drop_to_neg": ("sft",),
-    "objective.drop_content": PREFERRING,
-    "text.polarity_markers": LABELLED,
-    "text.order": LABELLED,
-    "text.reducer": LABELLED,
-    "text.empty_neg": TAUGHT,
-    "text.generic_neg": TAUGHT,
-    "noise": DENOISING,
-    "spo": ("spo",),
-    "teacher": TAUGHT,
-    "samples.negative_merge": (*LABELLED, "dpo", "spo"),
-}
+DECIDED_ELSEWHERE = FILLED_IN | {"model.path", "objective.kind"}
 # Parts of names of files, which must not lead elsewhere.
 FILE_NAMES = {
     "model.variant": re.compile(r"\w[\w.-]*"),
@@ -69,13 +42,23 @@ FILE_NAMES = {
 # Not an option of the trainer: whether the run gets the folder of the teacher cache.
 TEACHER_CACHE = "teacher.cache"
 OWN = {
-    TEACHER_CACHE: {
-        "title": "Keep predictions",
-        "type": "boolean",
-        "default": False,
-        "description": "Keep what expert and reference predict for later runs, which then take about a "
-        "third of the computing: those that differ in guidance, beta, loss or share of the data only.",
-    }
+    TEACHER_CACHE: Field(
+        TEACHER_CACHE,
+        bool,
+        "Keep what expert and reference predict for later runs, which then take about a third of the computing: "
+        "those that differ in guidance, beta, loss or share of the data only.",
+        default=False,
+    )
+}
+# What the form calls that from which an option is filled in.
+CHOSEN_AS = {
+    "dataset_folder": "dataset_id",
+    "pairs_folder": "pair_dataset_id",
+    "expert": "expert_run_id",
+    "theta.init_path": "start_run_id",
+    "samples.negative": "negative_run_id",
+    "teacher.cache_folder": TEACHER_CACHE,
+    "objective.kind": "kind",
 }
 MAIN = (
     "optimization.epochs",
@@ -96,6 +79,7 @@ MAIN = (
 )
 # Titles that say enough without the section they stand in.
 TITLES = {
+    TEACHER_CACHE: "Keep predictions",
     "objective.omega_w": "ω of the winner",
     "objective.omega_l": "ω of the loser",
     "objective.drop_all": "Share with the empty prompt",
@@ -135,11 +119,8 @@ HINTS = {
     "MORELLI_ACCELERATE_CONFIGS.",
     "samples.prompts": "Prompts to sample. Empty: four of the validation and test images.",
     "theta.init": "Where it starts: as the pretrained model, as the expert, or as another run (path), "
-    "which is chosen above. Away from the reference the first loss is not log 2.",
+    "which is chosen above.",
 }
-
-
-_GONE = object()
 
 
 class InvalidOptions(Invalid):
@@ -155,54 +136,65 @@ class InvalidOptions(Invalid):
         self.errors = dict(errors)
 
 
+@contextmanager
+def checking() -> Iterator[None]:
+    """What the config itself refuses, as errors of the options. Raises InvalidOptions."""
+    try:
+        yield
+    except InvalidConfig as error:
+        problems = error.problems or {"config": str(error)}
+        raise InvalidOptions(
+            {CHOSEN_AS.get(path, path): sentence for path, sentence in problems.items()}
+        ) from error
+
+
 @dataclass(frozen=True)
 class Option:
-    """One option: its dotted path, and its part of the schema."""
+    """One option as the form shows it."""
 
-    path: str
-    schema: Mapping[str, Any]
+    field: Field
+
+    @property
+    def path(self) -> str:
+        """Its dotted path in the config."""
+        return self.field.path
 
     @property
     def title(self) -> str:
         """Its name for people."""
-        return TITLES.get(self.path) or str(self.schema["title"])
+        return TITLES.get(self.path) or self.field.name.replace("_", " ").capitalize()
 
     @property
     def hint(self) -> str:
         """What it does."""
-        return HINTS.get(self.path) or str(self.schema.get("description", ""))
-
-    @property
-    def kind(self) -> str:
-        """integer, number, boolean, string or array."""
-        found = self.schema["type"]
-        return str(found[0] if isinstance(found, list) else found)
-
-    @property
-    def may_be_empty(self) -> bool:
-        """Whether null is a value."""
-        return isinstance(self.schema["type"], list)
+        return HINTS.get(self.path) or self.field.help
 
     @property
     def choices(self) -> tuple[str, ...]:
         """The allowed words, where only some are; nothing stands for none."""
         if self.path in places.PLACES:
             return ("", *places.named(self.path))
-        return tuple(self.schema.get("enum", ()))
-
-    @property
-    def section(self) -> str:
-        """The part of the config it stands in; empty at the top."""
-        return self.path.rpartition(".")[0]
+        return self.field.choices
 
     def concerns(self, kind: str) -> bool:
         """Whether runs of this kind read it."""
-        return kind in ONLY_FOR.get(self.path, ONLY_FOR.get(self.section, (kind,)))
+        if self.path == "samples.negative_merge":
+            return not OBJECTIVES[kind].makes_negative
+        return is_read(self.path, kind)
+
+    def read(self, value: object) -> Any:
+        """The value of this option, given as JSON or as typed text. Raises InvalidConfig or Invalid."""
+        found = self.field.read(from_text(self.field, value) if isinstance(value, str) else value)
+        if found and self.path in places.PLACES:
+            places.place_of(self.path, found)
+        if found and self.path in FILE_NAMES and not FILE_NAMES[self.path].fullmatch(found):
+            raise InvalidConfig("has letters, digits, dots, dashes and underscores only")
+        return found
 
 
 @dataclass(frozen=True)
 class Section:
-    """Options that the form shows together, and what the schema says of them."""
+    """Options that the form shows together."""
 
     name: str
     title: str
@@ -216,47 +208,13 @@ class Section:
         )
 
 
-@lru_cache
-def schema() -> Json:
-    """The JSON Schema of a run's config."""
-    loaded: Json = json.loads((HERE / "training_schema.json").read_text(encoding="utf-8"))
-    return loaded
-
-
-@lru_cache
-def _presets() -> Json:
-    loaded: Json = json.loads((HERE / "training_presets.json").read_text(encoding="utf-8"))
-    return loaded
-
-
-def presets() -> dict[str, str]:
-    """The presets, as names with titles."""
-    return {name: preset["title"] for name, preset in _presets().items()}
-
-
-def preset_config(name: str, kind: str) -> Json:
-    """A preset's config for a kind of run, without places. Raises Invalid."""
-    preset = _presets().get(name)
-    if preset is None:
-        raise Invalid(
-            f"There is no preset “{name}”; there is {', '.join(_presets())}.", field="preset"
-        )
-    config: Json = deepcopy(preset["configs"][kind])
-    return config
-
-
-def preset_model(name: str) -> str:
-    """The base model that a preset is made for."""
-    return str(_presets()[name]["base_model"])
-
-
-@lru_cache
+@cache
 def options() -> dict[str, Option]:
     """Every option a person may choose, by dotted path, in the config's order."""
-    found = [*_walk(schema(), ""), *OWN.items()]
-    sections = list(schema()["properties"])
-    found.sort(key=lambda each: sections.index(each[0].split(".")[0]))
-    return {path: Option(path, part) for path, part in found}
+    fields = [*(each for each in all_fields().values() if each.path not in DECIDED_ELSEWHERE)]
+    order = [each.path.partition(".")[0] for each in all_fields().values()]
+    fields = sorted([*fields, *OWN.values()], key=lambda each: order.index(each.path.split(".")[0]))
+    return {field.path: Option(field) for field in fields}
 
 
 def main_options(kind: str) -> list[Option]:
@@ -269,102 +227,54 @@ def sections(kind: str) -> list[Section]:
     found: dict[str, list[Option]] = {}
     for path, option in options().items():
         if path not in MAIN and option.concerns(kind):
-            found.setdefault(option.section, []).append(option)
+            found.setdefault(option.field.section, []).append(option)
     own = found.pop("", [])
     return [
         Section(
             name=name,
             title=SECTIONS.get(name, name.capitalize()),
-            hint=str(schema()["properties"].get(name, {}).get("description", "")),
+            hint=config_fields.sections()[name] if name else "",
             options=each,
         )
         for name, each in (*found.items(), ("", own))
     ]
 
 
-def _walk(part: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for name, inner in part["properties"].items():
-        path = f"{prefix}{name}"
-        if inner["type"] == "object":
-            yield from _walk(inner, f"{path}.")
-        elif path not in DECIDED_ELSEWHERE:
-            yield path, inner
+def presets() -> dict[str, str]:
+    """The presets, as names with titles."""
+    return {name: preset.title for name, preset in PRESETS.items()}
 
 
-def defaults() -> Json:
-    """The config of the schema's defaults, without places."""
-    config: Json = {}
-    for path, part in _walk(schema(), ""):
-        put(config, path, deepcopy(part.get("default")))
-    return config
+def starting_config(preset: str | None, kind: str) -> Config:
+    """A preset's config for a kind of run, or else the defaults; its places are placeholders.
 
-
-def completed(config: Mapping[str, Any]) -> Json:
-    """A config that an older release may have written: options that are new take their defaults, and
-    those that are gone are left out.
+    Raises Invalid.
     """
-    whole = defaults()
-    for path in [*(each for each, _ in _walk(schema(), "")), *DECIDED_ELSEWHERE]:
-        found = get(config, path, _GONE)
-        if found is not _GONE:
-            put(whole, path, deepcopy(found))
-    return whole
+    if not preset:
+        return plain(kind)
+    if preset not in PRESETS:
+        raise Invalid(
+            f"There is no preset “{preset}”; there is {', '.join(PRESETS)}.", field="preset"
+        )
+    return PRESETS[preset].config(kind)
 
 
-def get(config: Mapping[str, Any], path: str, otherwise: Any = None) -> Any:
-    """The value at a dotted path."""
-    value: Any = config
-    for name in path.split("."):
-        if not isinstance(value, Mapping) or name not in value:
-            return otherwise
-        value = value[name]
-    return value
-
-
-def put(config: Json, path: str, value: Any) -> None:
-    """Set the value at a dotted path, making the parts on the way."""
-    *parts, last = path.split(".")
-    for name in parts:
-        config = config.setdefault(name, {})
-    config[last] = value
-
-
-def in_order(config: Mapping[str, Any]) -> Json:
-    """The config with its options in the schema's order: the database keeps none."""
-    return _in_order(config, schema())
-
-
-def _in_order(values: Mapping[str, Any], part: Mapping[str, Any]) -> Json:
-    known = part.get("properties", {})
-    names = [*(name for name in known if name in values), *sorted(values.keys() - known.keys())]
-    return {
-        name: _in_order(values[name], known.get(name, {}))
-        if isinstance(values[name], Mapping)
-        else values[name]
-        for name in names
-    }
-
-
-def check_options(given: Mapping[str, object]) -> Json:
+def check_options(given: Mapping[str, object]) -> dict[str, Any]:
     """Check options by dotted path, given as JSON values or as typed text; returns the typed values.
 
     Raises InvalidOptions with a sentence for every one that is wrong.
     """
-    values: Json = {}
+    values: dict[str, Any] = {}
     errors: dict[str, str] = {}
     for path, value in given.items():
         option = options().get(path)
         if option is None:
-            errors[path] = (
-                "This is chosen elsewhere."
-                if path in DECIDED_ELSEWHERE
-                else "There is no such option."
-            )
+            is_elsewhere = path in DECIDED_ELSEWHERE
+            errors[path] = "is chosen elsewhere" if is_elsewhere else "there is no such option"
             continue
         try:
-            values[path] = read_value(option.schema, value)
-            _check_name(path, values[path])
-        except ValueError as error:
+            values[path] = option.read(value)
+        except InvalidConfig as error:
             errors[path] = str(error)
         except Invalid as error:
             errors[path] = f"{error.message} {error.hint}"
@@ -373,88 +283,14 @@ def check_options(given: Mapping[str, object]) -> Json:
     return values
 
 
-def _check_name(path: str, value: object) -> None:
-    """What becomes part of a file's name, or names a place of the server."""
-    if path in places.PLACES and value:
-        places.place_of(path, str(value))
-    if path in FILE_NAMES and value and not FILE_NAMES[path].fullmatch(str(value)):
-        raise ValueError("This has letters, digits, dots, dashes and underscores.")
-
-
-def check_together(config: Mapping[str, Any], kind: str) -> None:
-    """What no single option can tell: the rules of the trainer's config that concern several.
-
-    Raises InvalidOptions.
+def typed_options(form: Mapping[str, Any], kind: str) -> dict[str, str]:
+    """The options of a submitted form: what is left empty takes its default, and what another kind reads,
+    which stays in the form when the kind is changed, is left out.
     """
-    errors = _check_training(config, kind) | _check_objective(config, kind)
-    if get(config, "scale.sharding") == "fsdp":
-        errors |= _check_sharding(config, kind)
-    if get(config, "validation.patience") is not None and not get(config, "validation.every"):
-        errors["validation.patience"] = "This needs validation: say every how many steps."
-    if errors:
-        raise InvalidOptions(errors)
-
-
-def _check_training(config: Mapping[str, Any], kind: str) -> dict[str, str]:
-    errors = {}
-    if get(config, "lora.alpha") is not None and get(config, "lora.scaling") is not None:
-        errors["lora.scaling"] = "Give alpha or scaling, not both."
-    is_adapter = get(config, "theta.mode") == "lora"
-    if is_adapter and get(config, "optimization.optimizer") == "adafactor":
-        errors["optimization.optimizer"] = (
-            "Adafactor is for full fine-tuning; an adapter is small enough for AdamW."
-        )
-    if kind == "sft" and get(config, "theta.init") == "sft":
-        errors["theta.init"] = "SFT makes the expert and cannot start from one."
-    return errors
-
-
-def _check_objective(config: Mapping[str, Any], kind: str) -> dict[str, str]:
-    errors = {}
-    dropped = get(config, "objective.drop_all", 0) + get(config, "objective.drop_to_neg", 0)
-    if kind == "sft" and dropped > 1:
-        errors["objective.drop_to_neg"] = "Together with drop all this is more than 1."
-    if kind == "sft" and get(config, "objective.reference") == "sft":
-        errors["objective.reference"] = "SFT makes the expert and has no reference."
-    is_null = get(config, "text.empty_neg") == "null"
-    if kind in TAUGHT and is_null and _omegas_are_equal(config):
-        errors["text.empty_neg"] = (
-            "With null and equal omegas these images give no gradient: skip them, or use generic."
-        )
-    if kind == "spo" and get(config, "spo.first") >= get(config, "spo.steps") - 1:
-        errors["spo.first"] = "This has to be before the last step of a trajectory."
-    return errors
-
-
-def _check_sharding(config: Mapping[str, Any], kind: str) -> dict[str, str]:
-    errors = {}
-    if get(config, "scale.processes") == 1:
-        errors["scale.sharding"] = (
-            "This deals the model out to several processes; there is only one."
-        )
-    elif kind == "spo":
-        errors["scale.sharding"] = "SPO cannot be sharded."
-    if get(config, "optimization.optimizer") != "adamw":
-        errors["optimization.optimizer"] = "With sharding only AdamW works."
-    if get(config, "teacher.cache_folder") is not None:
-        errors[TEACHER_CACHE] = "With sharding predictions cannot be kept."
-    return errors
-
-
-def _omegas_are_equal(config: Mapping[str, Any]) -> bool:
-    return bool(get(config, "objective.omega_w") == get(config, "objective.omega_l"))
-
-
-def needs_expert(config: Mapping[str, Any], kind: str) -> bool:
-    """Whether a run takes an expert: stage 2 always, others where they start from or compare with one."""
-    return kind in TAUGHT or "sft" in (
-        get(config, "objective.reference"),
-        get(config, "theta.init"),
-    )
-
-
-def typed_options(form: Mapping[str, Any]) -> Json:
-    """The options of a submitted form: what is left empty takes its default."""
     return {
-        path: text for path in options() if isinstance(text := form.get(path), str) and text.strip()
+        path: text
+        for path, option in options().items()
+        if isinstance(text := form.get(path), str)
+        and text.strip()
+        and (kind not in OBJECTIVES or option.concerns(kind))
     }

@@ -36,6 +36,8 @@ from app.runs.prefilling import IDS, prefill
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
+from method.objectives import OBJECTIVES
+from method.training.config_fields import in_order
 
 router = APIRouter(include_in_schema=False, prefix="/projects/{project}/runs")
 PAGE = 20
@@ -77,8 +79,8 @@ def _overlay(answer: Answer, project: Project, chosen: Sequence[int]) -> str:
 def _show_form(
     db: Db, answer: Answering, project: Project, form: Form[Choices], *, status: int = 200
 ) -> Response:
-    kind = str(form.typed_or("kind", "sft"))
-    kind = kind if kind in launching.KINDS else "sft"
+    kind = str(form.typed_or("kind"))
+    kind = kind if kind in OBJECTIVES else next(iter(OBJECTIVES))
     models = base_models.find_base_models()
     datasets = freezing.find_ready(db, project)
     pair_datasets = pairing.find_ready(db, project)
@@ -88,16 +90,15 @@ def _show_form(
         status=status,
         form=form,
         kind=kind,
-        kinds=launching.KINDS,
-        is_taught=kind in options.TAUGHT,
-        is_paired=kind in options.PAIRED,
+        objectives=OBJECTIVES,
+        facts=OBJECTIVES[kind],
         presets=options.presets(),
         datasets=datasets,
         pair_datasets=pair_datasets,
         erased=erasures.find_erased(db, [*datasets, *pair_datasets]),
-        experts=reading.find_experts(db, project),
+        experts=launching.find_finished(db, project, of=lambda facts: facts.makes_expert),
         starts=launching.find_finished(db, project),
-        negatives=launching.find_finished(db, project, kind="npo"),
+        negatives=launching.find_finished(db, project, of=lambda facts: facts.makes_negative),
         models=models,
         has_tiny=any(each.name == base_models.TINY for each in models),
         making=base_models.find_making(db),
@@ -130,14 +131,16 @@ def show_launch(
 
 def _choices_of(typed: dict[str, Any]) -> launching.Chosen:
     """What was chosen, of what the kind takes: choices stay in the form when the kind is changed."""
-    kind = typed.get("kind")
-    dropped = {"dataset_id" if kind in options.PAIRED else "pair_dataset_id"}
+    facts = OBJECTIVES.get(str(typed.get("kind")))
+    if facts is None:
+        return launching.Chosen()
+    dropped = {"dataset_id" if facts.reads_pairs else "pair_dataset_id"}
     wants_expert = "sft" in (typed.get("objective.reference"), typed.get("theta.init"))
-    if kind not in options.TAUGHT and not wants_expert:
+    if not facts.needs_expert and not wants_expert:
         dropped.add("expert_run_id")
     if typed.get("theta.init") != "path":
         dropped.add("start_run_id")
-    if kind == "npo":
+    if facts.makes_negative:
         dropped.add("negative_run_id")
     return launching.Chosen(
         **{field: _as_choice(str(typed.get(field, ""))) for field in IDS if field not in dropped}
@@ -157,7 +160,7 @@ def _estimate(db: Db, project: Project, typed: dict[str, Any]) -> estimating.Est
         config = launching.compose_config(
             kind=kind,
             base_model=str(typed.get("base_model", "")),
-            chosen=options.typed_options(typed),
+            chosen=options.typed_options(typed, kind),
         )
         return estimating.estimate(db, project, data, config)
     except AppError:
@@ -196,7 +199,7 @@ def submit_run(
                     kind=values.kind,
                     name=values.name,
                     base_model=values.base_model,
-                    options=options.typed_options(form.typed),
+                    options=options.typed_options(form.typed, values.kind),
                     by=person,
                     dataset_id=chosen.dataset_id,
                     pair_dataset_id=chosen.pair_dataset_id,
@@ -319,8 +322,8 @@ def show_run(
         other=with_other,
         differences=comparing.compare_runs(row, with_other) if with_other is not None else [],
         as_text=as_text,
-        kinds=launching.KINDS,
-        model=base_models.model_name(run.config["model"]["path"]),
+        objectives=OBJECTIVES,
+        model=base_models.model_name(launching.model_of(run)),
     )
 
 
@@ -330,7 +333,7 @@ def _with(runs: Sequence[Run], chosen: Sequence[Run]) -> list[Run]:
 
 
 def _yaml(config: Json) -> str:
-    return yaml.safe_dump(options.in_order(config), sort_keys=False, allow_unicode=True, width=100)
+    return yaml.safe_dump(in_order(config), sort_keys=False, allow_unicode=True, width=100)
 
 
 @router.get("/{run_id:int}/events")

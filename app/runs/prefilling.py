@@ -6,14 +6,15 @@ from contextlib import suppress
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.database import Json
 from app.datasets import freezing, pairing
 from app.errors import Invalid, NotFound
 from app.projects.models import Project
 from app.runs import base_models, launching, options, reading
 from app.runs.models import Run
 from app.runs.option_values import as_text
-from app.runs.options import PAIRED
+from method.objectives import OBJECTIVES, Facts
+from method.training.config import Config
+from method.training.presets import PRESETS
 
 # What the form chooses besides kind, preset, options, base model and name.
 IDS = ("dataset_id", "pair_dataset_id", "expert_run_id", "start_run_id", "negative_run_id")
@@ -35,15 +36,19 @@ def prefill(
     Raises NotFound for a run to clone that is not there.
     """
     origin = _origin(db, project, clone)
-    if kind not in launching.KINDS:
+    if kind not in OBJECTIVES:
         kind = origin.kind if origin else _kind_for(ids)
     if preset not in options.presets():
         preset = "" if origin else next(iter(options.presets()))
-    config = origin.config if origin and not preset else options.preset_config(preset, kind)
+    config = (
+        launching.config_of(origin)
+        if origin and not preset
+        else options.starting_config(preset, kind)
+    )
     chosen = {field: ids.get(field, "") for field in IDS}
     if origin is not None:
         chosen = {f: value or str(getattr(origin, f) or "") for f, value in chosen.items()}
-    _fill_in(db, project, kind, config, chosen)
+    _fill_in(db, project, config, chosen)
     return {
         **typed_values(config),
         **chosen,
@@ -55,13 +60,14 @@ def prefill(
     }
 
 
-def typed_values(config: Json) -> dict[str, object]:
+def typed_values(config: Config) -> dict[str, object]:
     """A config's options as text, by dotted path."""
     typed: dict[str, object] = {
-        path: as_text(options.get(config, path, option.schema.get("default")))
+        path: as_text(option.field.of(config))
         for path, option in options.options().items()
+        if path not in options.OWN
     }
-    is_kept = bool(options.get(config, "teacher.cache_folder"))
+    is_kept = config.teacher.cache_folder is not None
     return typed | {options.TEACHER_CACHE: as_text(is_kept)}
 
 
@@ -72,16 +78,19 @@ def _origin(db: Session, project: Project, clone: str) -> Run | None:
 
 
 def _kind_for(ids: Mapping[str, str]) -> str:
-    if ids.get("pair_dataset_id"):
-        return "dpo"
-    return "cpo_s" if ids.get("expert_run_id") else "sft"
+    """The first kind of run that takes what is chosen already."""
+
+    def takes(facts: Facts) -> bool:
+        if ids.get("pair_dataset_id"):
+            return facts.reads_pairs
+        return facts.needs_expert if ids.get("expert_run_id") else facts.makes_expert
+
+    return next(kind for kind, facts in OBJECTIVES.items() if takes(facts))
 
 
-def _fill_in(
-    db: Session, project: Project, kind: str, config: Json, chosen: dict[str, str]
-) -> None:
+def _fill_in(db: Session, project: Project, config: Config, chosen: dict[str, str]) -> None:
     """The newest of what the kind needs where nothing is chosen, and nothing of what it does not."""
-    if kind in PAIRED:
+    if config.objective.facts.reads_pairs:
         chosen["dataset_id"] = ""
         newest = [str(each.id) for each in pairing.find_ready(db, project, limit=1)]
         chosen["pair_dataset_id"] = chosen["pair_dataset_id"] or next(iter(newest), "")
@@ -89,10 +98,10 @@ def _fill_in(
         chosen["pair_dataset_id"] = ""
         newest = [str(each.id) for each in freezing.find_ready(db, project, limit=1)]
         chosen["dataset_id"] = chosen["dataset_id"] or next(iter(newest), "")
-    if not options.needs_expert(config, kind):
+    if not config.needs_expert:
         chosen["expert_run_id"] = ""
     elif not chosen["expert_run_id"]:
-        experts = reading.find_experts(db, project)
+        experts = launching.find_finished(db, project, of=lambda facts: facts.makes_expert)
         chosen["expert_run_id"] = next((str(run.id) for run in experts), "")
 
 
@@ -103,8 +112,8 @@ def _base_model(db: Session, project: Project, origin: Run | None, expert: str, 
         with suppress(NotFound):
             model = reading.get_run(db, project, reading.as_id(expert) or 0)
     if model is not None:
-        return base_models.model_name(model.config["model"]["path"])
-    fitting = options.preset_model(preset)
+        return base_models.model_name(launching.model_of(model))
+    fitting = PRESETS[preset].base_model
     try:
         base_models.model_path(fitting)
     except Invalid:

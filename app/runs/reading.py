@@ -165,22 +165,6 @@ def get_run_row(db: Session, project: Project, run_id: int) -> RunRow:
     return find_runs(db, project, only=run.id, limit=1)[0]
 
 
-def find_experts(db: Session, project: Project, *, limit: int = 50) -> Sequence[Run]:
-    """Finished SFT runs, newest first: what stage 2 can start from."""
-    return db.scalars(
-        select(Run)
-        .join(Job, Job.id == Run.job_id)
-        .where(
-            Run.project_id == project.id,
-            Run.kind == "sft",
-            Run.result.is_not(None),
-            Job.state == "succeeded",
-        )
-        .order_by(Run.id.desc())
-        .limit(limit)
-    ).all()
-
-
 def find_others(db: Session, run: Run, *, limit: int = 50) -> Sequence[Run]:
     """Other runs of the project, newest first: what this one can be compared with."""
     return db.scalars(

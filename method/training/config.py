@@ -1,16 +1,15 @@
 """The config of a training run: the one truth about its options, their ranges and their meaning.
 
-Needs no torch. `config_reading` reads and writes configs, `config_schema` makes the launch form's JSON
-Schema of these classes; a field's description is the docstring under it.
+`config_reading` reads and writes configs, `config_fields` lists every option for the launch form and the
+documentation, `config_checks` says what does not go together. An option's description is the docstring under it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from method.training.config_checks import PAIRED, TAUGHT, check
-from method.training.failures import InvalidConfig
-
-__all__ = ["PAIRED", "PLACE", "TAUGHT", "Config", "Kind", "Length", "Range"]
+from method.objectives import OBJECTIVES, Facts
+from method.training.config_checks import check
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +34,20 @@ class Place:
     """A file or folder: ~ and environment variables in it are put in where a config is read."""
 
 
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The allowed words, each with its meaning."""
+
+    meanings: Mapping[str, str]
+
+
 PLACE = Place()
 Folder = Annotated[str, PLACE]
 Positive = Range(0, open_low=True)
 Text = Annotated[str, Length(1, 4096)]
 Share = Annotated[float, Range(0, 1)]
 
-Kind = Literal["sft", "cpo", "cpo_s", "dpo", "npo", "spo"]
+Kind = Annotated[str, OneOf({name: facts.meaning for name, facts in OBJECTIVES.items()})]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,9 +126,7 @@ class Objective:
     """What is minimised."""
 
     kind: Kind = "cpo_s"
-    """sft: stage 1, makes the expert. cpo: stage 2 (Eq. 12). cpo_s: stage 2, stabilised (Eq. 13-14). dpo:
-    Diffusion-DPO on pairs of images (Eq. 9). npo: the same on swapped pairs, for the negative branch of
-    guidance. spo: step-aware preference optimisation, with candidates judged while sampling."""
+    """What is learned, and from what."""
     omega_w: Annotated[float, Range(1, 100)] = 2.0
     """Guidance of the winner target, from A_neg toward y and A_pos (Eq. 10)."""
     omega_l: Annotated[float, Range(1, 100)] = 2.0
@@ -147,6 +151,11 @@ class Objective:
     drop_content: Share = 0.0
     """Share of draws after stage 1 in which theta and reference see the empty prompt. Diffusion-DPO's
     own code: 0.2."""
+
+    @property
+    def facts(self) -> Facts:
+        """What an objective of this kind is."""
+        return OBJECTIVES[self.kind]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,10 +219,6 @@ class Lora:
     targets: Annotated[tuple[Text, ...], Length(0, 64)] = ()
     """Ends of the names of the layers that are adapted. Empty: the attention layers; for FLUX the feed
     forward layers too, as in diffusers' own scripts."""
-
-    def __post_init__(self) -> None:
-        if self.alpha is not None and self.scaling is not None:
-            raise InvalidConfig("alpha and scaling are both given; give one of them")
 
     @property
     def effective_alpha(self) -> float:
@@ -374,14 +379,14 @@ class Config:
     run_folder: Annotated[Text, PLACE]
     """Folder the run writes. Starting again with the same folder and config resumes the run."""
     dataset_folder: Folder | None = None
-    """Folder of a dataset: manifest.json, criteria.json, and a folder for each split. For sft, cpo,
-    cpo_s and spo."""
+    """Folder of a dataset: manifest.json, criteria.json, and a folder for each split. For all objectives
+    but those that learn from pairs."""
     pairs_folder: Folder | None = None
-    """Folder of a pair dataset. For dpo and npo."""
+    """Folder of a pair dataset. For objectives that learn from pairs of images (dpo, npo)."""
     model: Model
     objective: Objective = field(default_factory=Objective)
     expert: Folder | None = None
-    """Adapter folder (or run folder) of the stage 1 run. Needed for cpo and cpo_s."""
+    """Adapter folder (or run folder) of the stage 1 run. Needed in stage 2."""
     seed: Annotated[int, Range(0, 2**63 - 1)] = 0
     """Decides the adapter's start, the order of images, and every timestep and noise."""
     data: Data = field(default_factory=Data)
@@ -414,6 +419,12 @@ class Config:
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def needs_expert(self) -> bool:
+        """Whether it takes an expert: to be taught by, to compare with, or to start from."""
+        wanted = (self.objective.reference, self.theta.init)
+        return self.objective.facts.needs_expert or "sft" in wanted
 
     @property
     def images_per_step(self) -> int:

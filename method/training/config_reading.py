@@ -1,17 +1,17 @@
-"""Reads configs from YAML and plain values, and writes them. Needs no torch."""
+"""Reads configs from YAML and plain values, and writes them."""
 
 import math
 import re
 import types
-from collections.abc import Mapping
-from dataclasses import MISSING, asdict, fields, is_dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
 from method.places import expand, expand_text
-from method.training.config import PLACE, Config, Length, Range
+from method.training.config import PLACE, Config, Length, OneOf, Range
 from method.training.failures import InvalidConfig
 from method.training.strict_yaml import read_yaml
 
@@ -42,9 +42,35 @@ def load_config(path: Path | str) -> Config:
 
 def from_dict(values: object) -> Config:
     """Make a Config of plain values. Raises InvalidConfig naming the field, e.g. "lora.rank: ..."."""
-    config = _read(Config, values, "")
+    config = _expanded(_read_config(values), "")
     assert isinstance(config, Config)
     return config
+
+
+def read_saved(values: Mapping[str, Any]) -> Config:
+    """A config that was kept as plain values, maybe by an earlier version: options that are new take their
+    defaults, those that are gone are left out, and places stay as they are written.
+
+    Raises InvalidConfig.
+    """
+    return _read_config(_known(Config, values))
+
+
+def _read_config(values: object) -> Config:
+    config = read_value(Config, values)
+    assert isinstance(config, Config)
+    return config
+
+
+def _known(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {
+        name: _known(hints[name], value)
+        if is_dataclass(hints[name]) and isinstance(value, Mapping)
+        else value
+        for name, value in values.items()
+        if name in hints
+    }
 
 
 def to_dict(config: Config) -> dict[str, Any]:
@@ -82,30 +108,35 @@ def plain(value: Any) -> Any:
 
 
 def _at(place: str, message: str) -> InvalidConfig:
-    return InvalidConfig(f"{place}: {message}" if place else message)
+    return (
+        InvalidConfig(f"{place}: {message}", {place: message}) if place else InvalidConfig(message)
+    )
 
 
-def _read(kind: Any, value: object, place: str) -> Any:
-    """Check `value` against a type of this module and return it as that type."""
+def read_value(kind: Any, value: object, place: str = "") -> Any:
+    """Check `value` against the type of a config or an option and return it as that type.
+
+    Raises InvalidConfig, which names the place where one is given.
+    """
     if get_origin(kind) is Annotated:
         inner, *limits = get_args(kind)
-        value = _read(inner, value, place)
+        value = read_value(inner, value, place)
         for limit in limits:
             _check_limit(limit, value, place)
-        return _expanded(value, place) if PLACE in limits else value
+        return value
     if is_dataclass(kind):
         return _read_object(kind, value, place)
     if get_origin(kind) in (Union, types.UnionType):
-        return None if value is None else _read(without_none(kind), value, place)
+        return None if value is None else read_value(without_none(kind), value, place)
     if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            allowed = ", ".join(map(str, get_args(kind)))
-            raise _at(place, f"must be one of {allowed}; got {_shown(value)}")
-        return value
+        return _one_of(get_args(kind), value, place)
     if get_origin(kind) is tuple:
         if not isinstance(value, list | tuple):
             raise _at(place, f"must be a list; got {_shown(value)}")
-        return tuple(_read(get_args(kind)[0], v, f"{place}[{i}]") for i, v in enumerate(value))
+        return tuple(
+            read_value(get_args(kind)[0], each, f"{place}[{at}]" if place else f"item {at + 1}")
+            for at, each in enumerate(value)
+        )
     return _read_scalar(kind, value, place)
 
 
@@ -121,11 +152,14 @@ def _read_object(kind: Any, value: object, place: str) -> Any:
     for option in fields(kind):
         if option.name not in value and is_required(option):
             raise _at(f"{prefix}{option.name}", "is missing")
-    read = {key: _read(hints[key], value[key], f"{prefix}{key}") for key in value}
-    try:
-        return kind(**read)
-    except InvalidConfig as error:
-        raise _at(place, str(error)) from error
+    read = {key: read_value(hints[key], value[key], f"{prefix}{key}") for key in value}
+    return kind(**read)
+
+
+def _one_of(allowed: Iterable[object], value: object, place: str) -> object:
+    if value not in (known := tuple(allowed)):
+        raise _at(place, f"must be one of {', '.join(map(str, known))}; got {_shown(value)}")
+    return value
 
 
 def _read_scalar(kind: type, value: object, place: str) -> object:
@@ -150,12 +184,18 @@ def _read_scalar(kind: type, value: object, place: str) -> object:
     raise _at(place, f"must be {names[kind]}; got {_shown(value)}")
 
 
-def _expanded(value: Any, place: str) -> str:
-    """A place on this machine with its ~ and its variables put in."""
-    try:
-        return expand_text(value)
-    except ValueError as error:
-        raise _at(place, str(error)) from error
+def _expanded(part: Any, prefix: str) -> Any:
+    """The part of a config with ~ and variables put into its places on this machine."""
+    hints, new = get_type_hints(type(part), include_extras=True), {}
+    for name, value in ((each.name, getattr(part, each.name)) for each in fields(part)):
+        if is_dataclass(value):
+            new[name] = _expanded(value, f"{prefix}{name}.")
+        elif value is not None and PLACE in get_args(without_none(hints[name])):
+            try:
+                new[name] = expand_text(value)
+            except ValueError as error:
+                raise _at(f"{prefix}{name}", str(error)) from error
+    return replace(part, **new) if new else part
 
 
 def _is_plain(text: str) -> bool:
@@ -175,6 +215,8 @@ def _shown(value: object) -> str:
 
 def _check_limit(limit: object, value: Any, place: str) -> None:
     match limit:
+        case OneOf(meanings):
+            _one_of(meanings, value, place)
         case Range(low, high, open_low):
             if low is not None and (value <= low if open_low else value < low):
                 raise _at(
@@ -192,7 +234,9 @@ def _check_limit(limit: object, value: Any, place: str) -> None:
 
 
 def without_none(kind: Any) -> Any:
-    """The type of an option that may be empty, without the empty one."""
+    """The type of an option that may be empty, without the empty one; any other type as it is."""
+    if get_origin(kind) not in (Union, types.UnionType):
+        return kind
     (inner,) = (part for part in get_args(kind) if part is not types.NoneType)
     return inner
 

@@ -1,5 +1,7 @@
 """Why a run ended before its end, each with the exit code that a supervisor decides by."""
 
+from collections.abc import Mapping
+
 
 class Ended(Exception):
     """The run ended early; the message is one sentence for the person."""
@@ -14,9 +16,17 @@ class Stopped(Ended):
 
 
 class InvalidConfig(Ended):
-    """The config, or the model or expert it names, cannot be used. The message names the field."""
+    """The config, or the model or expert it names, cannot be used. The message names the field.
+
+    `problems` has a sentence for every field that is known to be wrong, by its dotted path; the message is
+    the first.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str, problems: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.problems = dict(problems or {})
 
 
 class InvalidDataset(Ended):

@@ -7,14 +7,12 @@ dataset for all other kinds. `expert` is the run folder of stage 1, for cpo and 
 from collections.abc import Sequence
 from typing import Any
 
+from method.objectives import OBJECTIVES
 from method.training.config import (
-    PAIRED,
-    TAUGHT,
     Checkpoints,
     Config,
     Data,
     Flow,
-    Kind,
     Lora,
     Model,
     Objective,
@@ -30,7 +28,7 @@ FLUX = "black-forest-labs/FLUX.1-dev"
 
 
 def tiny(
-    kind: Kind,
+    kind: str,
     run_folder: str,
     data_folder: str,
     model: str,
@@ -41,7 +39,7 @@ def tiny(
     """Any kind of run on the tiny model: about half a minute on two cores, spo a minute."""
     steps, rate = {"sft": (120, 2e-3), "spo": (15, 5e-4)}.get(kind, (60, 5e-4))
     return Config(
-        **_materials(kind, run_folder, data_folder, expert),
+        **materials(kind, run_folder, data_folder, expert),
         model=Model(path=model),
         objective=Objective(kind=kind),
         spo=Spo(steps=8, first=2, guidance=3.0, train_steps=2) if kind == "spo" else Spo(),
@@ -73,7 +71,7 @@ def tiny_cpo(
 
 
 def sd15_small(
-    kind: Kind,
+    kind: str,
     run_folder: str,
     data_folder: str,
     *,
@@ -83,7 +81,7 @@ def sd15_small(
 ) -> Config:
     """SD 1.5 at 512 px for a small GPU: adapters of rank 16, bf16, gradient checkpointing."""
     return Config(
-        **_materials(kind, run_folder, data_folder, expert),
+        **materials(kind, run_folder, data_folder, expert),
         model=Model(path=model),
         objective=Objective(kind=kind),
         spo=Spo(candidates=4) if kind == "spo" else Spo(),
@@ -104,7 +102,7 @@ def sd15_small(
 
 
 def sdxl(
-    kind: Kind,
+    kind: str,
     run_folder: str,
     data_folder: str,
     *,
@@ -119,7 +117,7 @@ def sdxl(
     DPO does, with an effective batch of 16; beta 5000 is Diffusion-DPO's.
     """
     return Config(
-        **_materials(kind, run_folder, data_folder, expert),
+        **materials(kind, run_folder, data_folder, expert),
         model=Model(path=model),
         objective=Objective(kind=kind),
         lora=Lora(rank=16),
@@ -140,7 +138,7 @@ def sdxl(
 
 
 def paper_sdxl(
-    kind: Kind,
+    kind: str,
     run_folder: str,
     data_folder: str,
     *,
@@ -164,7 +162,7 @@ def paper_sdxl(
     2000 steps (those of the published weights). spo: SPO's: rank 64, beta 10, learning rate 1e-5, 10 epochs.
     """
     return Config(
-        **_materials(kind, run_folder, data_folder, expert),
+        **materials(kind, run_folder, data_folder, expert),
         model=Model(path=model),
         precision="bf16",
         device="cuda",
@@ -175,7 +173,7 @@ def paper_sdxl(
     )
 
 
-def _paper_sdxl_parts(kind: Kind) -> dict[str, Any]:
+def _paper_sdxl_parts(kind: str) -> dict[str, Any]:
     """What the kinds of the paper's SDXL runs differ in."""
     if kind == "sft":
         return {
@@ -227,7 +225,7 @@ def _paper_sdxl_parts(kind: Kind) -> dict[str, Any]:
 
 
 def paper_flux(
-    kind: Kind,
+    kind: str,
     run_folder: str,
     data_folder: str,
     *,
@@ -251,7 +249,7 @@ def paper_flux(
         else Objective(kind=kind, beta=2000.0)
     )
     return Config(
-        **_materials(kind, run_folder, data_folder, expert),
+        **materials(kind, run_folder, data_folder, expert),
         model=Model(path=model),
         flow=Flow(train_guidance=1.0),
         objective=objective,
@@ -271,16 +269,17 @@ def paper_flux(
     )
 
 
-def _materials(kind: Kind, run_folder: str, data_folder: str, expert: str | None) -> dict[str, Any]:
+def materials(kind: str, run_folder: str, data_folder: str, expert: str | None) -> dict[str, Any]:
     """The places of a run, under the names that its kind reads."""
-    data = "pairs_folder" if kind in PAIRED else "dataset_folder"
+    facts = OBJECTIVES[kind]
+    data = "pairs_folder" if facts.reads_pairs else "dataset_folder"
     found: dict[str, Any] = {"run_folder": run_folder, data: data_folder}
-    return found | ({"expert": expert} if kind in TAUGHT else {})
+    return found | ({"expert": expert} if facts.needs_expert else {})
 
 
-def _adapter_rate(kind: Kind) -> float:
+def _adapter_rate(kind: str) -> float:
     return 1e-4 if kind == "sft" else 1e-5
 
 
-def _warmup(kind: Kind) -> int:
+def _warmup(kind: str) -> int:
     return 0 if kind == "sft" else 200

@@ -16,7 +16,7 @@ from playwright.sync_api import APIRequestContext, Page
 
 from app.demo.painter.painting import paint
 from app.main import routes
-from app.runs.launching import KINDS
+from method.objectives import OBJECTIVES
 from tests.browser.house import House
 from tests.browser.watching import Window
 from worker.training.tiny_model import make_tiny_sdxl
@@ -324,7 +324,7 @@ def test_every_page(house: House, open_one: Callable[[], Window]) -> None:
     faults = {"show_welcome": inspect(stranger, "show_welcome", house.link)}
     pages = addresses(furnish(found_project(lead, house)))
     # Each kind of run has a form of its own.
-    pages |= {f"show_launch-{kind}": f"{pages['show_launch']}?kind={kind}" for kind in KINDS}
+    pages |= {f"show_launch-{kind}": f"{pages['show_launch']}?kind={kind}" for kind in OBJECTIVES}
     faults |= {
         f"{name} {address}": inspect(
             stranger if name in STRANGERS | PARTICIPANTS else lead, name, address

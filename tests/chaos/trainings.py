@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,6 @@ def open_models(materials: Materials) -> None:
 
 def train_unbroken(materials: Materials, folder: Path) -> Outcome:
     """The same config in this process, from its beginning to its end."""
-    from method.training.config_reading import from_dict
     from worker.training.metrics import read_lines
     from worker.training.run import run
 
@@ -64,8 +63,7 @@ def train_unbroken(materials: Materials, folder: Path) -> Outcome:
     config = launching.compose_config(
         kind="sft", base_model=str(materials.model), chosen=OPTIONS, preset="tiny"
     )
-    places = {"run_folder": str(folder), "dataset_folder": str(materials.dataset)}
-    run(from_dict(config | places))
+    run(replace(config, run_folder=str(folder), dataset_folder=str(materials.dataset)))
     adapter = folder / "adapter" / "pytorch_lora_weights.safetensors"
     return Outcome(adapter.read_bytes(), _losses(read_lines(folder / "metrics.jsonl")))
 

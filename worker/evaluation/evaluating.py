@@ -83,7 +83,7 @@ def evaluate(
             *doubts_about_prompts(run, cases, num_prompts),
             *models.doubts,
             *([f"Left out: {failures.sentence('images')}"] if failures.number else []),
-            *([JUDGE_TAUGHT] if run.config.objective.kind == "spo" else []),
+            *([JUDGE_TAUGHT] if run.config.objective.facts.samples_itself else []),
             *_doubts_about_size(models.identity["weights"], len(cases)),
         ]
         results = {

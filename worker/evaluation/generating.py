@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from method.training.config import TAUGHT, Config, Objective, Optimization, Scale, Theta
+from method.training.config import Config, Objective, Optimization, Scale, Theta
 from method.training.config_reading import to_dict
 from method.training.failures import InvalidConfig
 from worker.evaluation.reading import Case, FinishedRun
@@ -149,7 +149,7 @@ def _finished_config(run: FinishedRun, negative: Path | None, expert: str | None
     return replace(
         config,
         objective=Objective(
-            kind="sft" if kind in TAUGHT and expert is None else kind,
+            kind="sft" if config.objective.facts.needs_expert and expert is None else kind,
             reference="base" if expert is None else "sft",
         ),
         expert=expert,
@@ -167,7 +167,7 @@ def _compared(config: Config, is_with_expert: bool, is_with_negative: bool) -> l
     if is_with_negative:
         found.append(Compared("base+npo", "reference", is_against_negative=True))
         # What an npo run made is a negative itself, and nothing to be guided against one.
-        if config.objective.kind != "npo":
+        if not config.objective.facts.makes_negative:
             found.append(Compared("target+npo", "theta", is_against_negative=True))
     return found
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from method.training.config import PAIRED, Config
+from method.training.config import Config
 from method.training.config_reading import load_config
 from method.training.failures import Ended, InvalidDataset
 from taxonomy.formats.json import read_json, sha256
@@ -41,7 +41,7 @@ class FinishedRun:
     @property
     def is_of_pairs(self) -> bool:
         """Whether it learned from a pair dataset, which has neither test prompts nor criteria."""
-        return self.config.objective.kind in PAIRED
+        return self.config.objective.facts.reads_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _doubt_about_training(run: FinishedRun, cases: tuple[Case, ...]) -> str | No
 def _trained_prompts(
     config: Config, result: Mapping[str, Any], dataset: Dataset
 ) -> frozenset[str] | None:
-    if config.objective.kind not in PAIRED:
+    if not config.objective.facts.reads_pairs:
         return frozenset(e.texts.content for e in dataset.examples if e.split == "train")
     try:
         pairs = read_pairs(Path(str(config.pairs_folder)), config.data.split)
@@ -174,11 +174,10 @@ def _read_result(folder: Path) -> dict[str, Any]:
 def _read_dataset(
     config: Config, result: Mapping[str, Any], run: Path, given: Path | None
 ) -> Dataset:
-    kind = config.objective.kind
-    if kind in PAIRED:
+    if config.objective.facts.reads_pairs:
         if given is None:
             raise CannotEvaluate(
-                f"{run}: this run of {kind} learned from pairs, which have no test prompts and no "
+                f"{run}: this run of {config.objective.kind} learned from pairs, which have no test prompts and no "
                 "criteria; name a dataset folder that has them with --dataset"
             )
         return read_dataset(given, "all", with_sizes=False)

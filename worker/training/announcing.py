@@ -27,7 +27,7 @@ def announce(
         num_weights,
         config.precision,
     )
-    if config.objective.kind not in ("sft", "spo"):
+    if config.objective.facts.pulls_by_beta:
         log.info("beta %g: %g on mean errors.", config.objective.beta, config.objective.beta / 2)
     notes = (*inputs.notes, *_about_options(config, plan))
     for note in notes:
@@ -57,7 +57,7 @@ def _about_options(config: Config, plan: Plan) -> list[str]:
         )
     if config.theta.mode == "full" and config.lora != Lora():
         notes.append("theta.mode is full: the options of lora are not read.")
-    if config.objective.kind != "sft" and config.theta.init != config.objective.reference:
+    if not config.objective.facts.makes_expert and config.theta.init != config.objective.reference:
         notes.append("Theta does not start as the reference, so the first loss is not log 2.")
     if config.data.split == "all":
         notes.append("The images learned from include the test images.")

@@ -5,18 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from method.training.config import PAIRED, Config
+from method.training.config import Config
 from method.training.config_reading import write_yaml
 
-OBJECTIVES = {
-    "sft": "stage 1, supervised fine-tuning on prompts with their attributes (the expert)",
-    "cpo": "stage 2, complex preference optimisation",
-    "cpo_s": "stage 2, complex preference optimisation, stabilised",
-    "dpo": "Diffusion-DPO on pairs of images",
-    "npo": "Diffusion-NPO, that is Diffusion-DPO on swapped pairs (a negative for guidance)",
-    "spo": "step-aware preference optimisation on the model's own denoising steps, judged by the "
-    "measured agent",
-}
 PIPELINES = {
     "sd15": "StableDiffusionPipeline",
     "sdxl": "StableDiffusionXLPipeline",
@@ -46,7 +37,7 @@ tags: [{", ".join(tags)}]
 
 # {what}: {result["dataset"]["name"]}, {config.objective.kind}
 
-Made by Morelli: {OBJECTIVES[config.objective.kind]}.
+Made by Morelli: {config.objective.facts.card}.
 
 {_usage(config, result)}
 {_facts(config, result)}
@@ -69,7 +60,7 @@ def _is_adapter(config: Config) -> bool:
 
 def _usage(config: Config, result: Mapping[str, Any]) -> str:
     parts = [f"```python\n{_code(config, result)}\n```\n"]
-    if config.objective.kind == "npo":
+    if config.objective.facts.makes_negative:
         parts.append(_about_negatives(config))
     if result["kohya"]:
         parts.append(
@@ -115,7 +106,7 @@ with this one's change added to it.
 
 def _facts(config: Config, result: Mapping[str, Any]) -> str:
     dataset, criteria, model = result["dataset"], result["criteria"], config.model
-    is_paired = config.objective.kind in PAIRED
+    is_paired = config.objective.facts.reads_pairs
     learned = f"{result['images']} learned from"
     if result["skipped_without_negative"]:
         learned += (

@@ -2,22 +2,14 @@
 
 import os
 import sys
-from collections.abc import Mapping
 
 import torch
 
-from method.training.config import Config, Kind
+from method.training.config import Config
 from worker.training.roles import Role
 
 MOST_THREADS = 8
 """More do not make a step faster."""
-AHEAD: Mapping[Kind, tuple[Role, ...]] = {
-    "cpo": ("expert",),
-    "cpo_s": ("expert",),
-    "dpo": ("reference",),
-    "npo": ("reference",),
-}
-"""Who has about as much to do as theta has with the rest of a step."""
 
 
 def set_threads(config: Config) -> None:
@@ -37,7 +29,7 @@ def roles_ahead(config: Config, device: torch.device) -> tuple[Role, ...]:
         and config.scale.sharding != "fsdp"
         and _cores() >= 2 * torch.get_num_threads()
     )
-    return AHEAD.get(config.objective.kind, ()) if is_possible else ()
+    return config.objective.facts.ahead if is_possible else ()
 
 
 def _cores() -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from method.training.config import PAIRED, Config
+from method.training.config import Config
 from method.training.failures import InvalidConfig, InvalidDataset
 from worker.training.buckets import Size, make_buckets, nearest_bucket
 from worker.training.cropping import about_crops, size_of
@@ -49,7 +49,7 @@ class Inputs:
 def read_source(config: Config) -> Source:
     """Read and check the dataset that the config names. Raises InvalidDataset."""
     data, wants_validation = config.data, config.validation.every > 0
-    if config.objective.kind in PAIRED:
+    if config.objective.facts.reads_pairs:
         folder = Path(str(config.pairs_folder))
         pairs = read_pairs(folder, data.split)
         chosen = share_of_ids([pair.pair_id for pair in pairs.pairs], data.share)
@@ -59,7 +59,7 @@ def read_source(config: Config) -> Source:
         )
         return Source(pairs.name, pairs.sha256, None, None, items, held_out)
     folder, words = Path(str(config.dataset_folder)), config.text
-    if config.objective.kind == "sft":
+    if config.objective.facts.makes_expert:
         # What stands for missing negatives is for stage 2: the expert must not learn it of flawless images.
         words = replace(words, empty_neg="skip")
     dataset = read_dataset(folder, data.split, words)
@@ -103,7 +103,7 @@ def choose_inputs(
         for item, shape in zip(usable, shapes, strict=True)
         for picture in objective.pictures(item)
     )
-    notes = () if config.objective.kind == "spo" else tuple(about_crops(cropped))
+    notes = () if config.objective.facts.samples_itself else tuple(about_crops(cropped))
     return Inputs(source, usable, shapes, num_skipped, num_chunked, notes)
 
 

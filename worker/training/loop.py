@@ -158,8 +158,8 @@ def _descend(trainee: Trainee, plan: Plan, step: int, config: Config, loss: Tens
     """One optimizer step, left out where the guard says so; returns the gradient's norm."""
     optimization = config.optimization
     norm = clip_norm(trainee.parameters.values(), optimization.max_grad_norm)
-    # Not for spo: its first candidates may all be equally good.
-    if step == 1 and config.objective.kind != "spo" and norm.item() == 0:
+    # Not of one that samples itself: its first candidates may all be equally good.
+    if step == 1 and not config.objective.facts.samples_itself and norm.item() == 0:
         raise Ended(
             f"The first gradient is zero, with a loss of {loss.item():.3g}: images and expert give no "
             "direction, or, where the loss is near 0, theta starts where objective.beta lets nothing "

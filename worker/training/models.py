@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from method.training.config import TAUGHT, Config, Samples
+from method.objectives import OBJECTIVES
+from method.training.config import Config, Samples
 from method.training.failures import InvalidConfig
 from worker.training.adapters import (
     Adapter,
@@ -189,7 +190,7 @@ def _load_expert(config: Config, backbone: Backbone, base: Origin) -> tuple[Play
     )
     origin = origin_of(folder, metadata)
     refuse_other_base(origin, base, "expert", folder)
-    if config.objective.kind in TAUGHT:
+    if config.objective.facts.needs_expert:
         refuse_other_words(origin, config, folder)
     if metadata is None:
         network = copy.deepcopy(backbone.network)
@@ -233,7 +234,7 @@ def _check_negative(backbone: Backbone, folder: Path, guidance: float) -> None:
         objective = json.loads(found.read_text(encoding="utf-8"))["objective"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidConfig(f"samples.negative: {found} is no result of a run: {error}") from error
-    if objective != "npo":
+    if objective not in OBJECTIVES or not OBJECTIVES[objective].makes_negative:
         raise InvalidConfig(
             f"samples.negative: {folder} is of a run of {objective}; the negative comes from npo"
         )

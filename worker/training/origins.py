@@ -62,7 +62,7 @@ def describe_words(config: Config) -> Origin:
         "reducer": text.reducer,
     }
     # An expert that was never shown the empty condition knows neither kind of it.
-    if config.objective.kind != "sft" or config.objective.drop_all > 0:
+    if not config.objective.facts.makes_expert or config.objective.drop_all > 0:
         words["null"] = text.null
     return words
 

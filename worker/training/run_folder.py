@@ -70,7 +70,7 @@ def computed(config: Config) -> dict[str, Any]:
     if config.teacher.cache_folder is None:
         # Without a cache predictions are as precise as they come.
         flat["teacher.dtype"] = "fp32"
-    if config.objective.kind != "spo":
+    if not config.objective.facts.samples_itself:
         flat = {name: value for name, value in flat.items() if not name.startswith("spo.")}
     return flat
 

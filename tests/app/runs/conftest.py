@@ -14,15 +14,17 @@ from sqlalchemy.orm import Session
 from app.datasets.models import Dataset, PairDataset
 from app.jobs.models import Job
 from app.projects.models import Project
-from app.runs import base_models, launching, options, recording
+from app.runs import base_models, launching, recording
 from app.runs.models import Run
 from app.settings import settings
+from method.objectives import OBJECTIVES
 from tests.factories import Make
 
 MakeDataset = Callable[..., Dataset]
 MakePairs = Callable[..., PairDataset]
 Launch = Callable[..., Run]
 Finish = Callable[..., Run]
+PAIRED = {kind for kind, facts in OBJECTIVES.items() if facts.reads_pairs}
 COUNTS = {
     "images": 10, "train": 8, "validation": 1, "test": 1, "without_negative": 2, "positive_labels": 9,
     "negative_labels": 8, "without_prompt": 0,
@@ -105,7 +107,7 @@ def launch(db: Session, make_dataset: MakeDataset, make_pairs: MakePairs, model:
     """Launches a run on the tiny preset; makes its dataset or pair dataset where none is given."""
 
     def do(project: Project, dataset: Dataset | PairDataset | None = None, **values: Any) -> Run:
-        is_paired = values.get("kind") in options.PAIRED and "dataset_id" not in values
+        is_paired = values.get("kind") in PAIRED and "dataset_id" not in values
         dataset = dataset or (make_pairs(project) if is_paired else make_dataset(project))
         field = "pair_dataset_id" if isinstance(dataset, PairDataset) else "dataset_id"
         wanted: dict[str, Any] = {

@@ -1,6 +1,6 @@
-"""Whatever the app composes, the trainer takes; and what the app refuses, the trainer refuses too."""
+"""Whatever the app composes, the trainer takes; and what the config refuses, the app refuses in its words."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -9,34 +9,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.runs import launching, options
+from app.runs.option_values import as_text
+from app.runs.places import PLACES
 from app.settings import settings as installation
-from method.training.config import PAIRED, TAUGHT
-from method.training.config_reading import from_dict
-from method.training.failures import InvalidConfig
+from method.objectives import OBJECTIVES
+from method.training.config_fields import all_fields, sections
+from method.training.config_reading import from_dict, to_dict
+from method.training.presets import PRESETS
+from tests.method.training.values import valid
 
-KINDS = st.sampled_from(list(launching.KINDS))
-PRESETS = st.sampled_from([None, *options.presets()])
+KINDS = st.sampled_from(list(OBJECTIVES))
+STARTS = st.sampled_from([None, *PRESETS])
+FREE = [
+    each.field
+    for path, each in options.options().items()
+    if path not in PLACES and path not in options.FILE_NAMES
+]
 by_examples = settings(deadline=None, max_examples=100)
-# Options that rules about several options speak of.
-CROSS: dict[str, st.SearchStrategy[Any]] = {
-    "lora.alpha": st.sampled_from([None, 1.0]),
-    "lora.scaling": st.sampled_from([None, 0.5]),
-    "objective.drop_all": st.sampled_from([0.0, 0.6]),
-    "objective.drop_to_neg": st.sampled_from([0.0, 0.4, 0.5]),
-    "objective.reference": st.sampled_from(["base", "sft"]),
-    "theta.init": st.sampled_from(["base", "sft"]),
-    "theta.mode": st.sampled_from(["lora", "full"]),
-    "optimization.optimizer": st.sampled_from(["adamw", "adamw_8bit", "adafactor"]),
-    "objective.omega_l": st.sampled_from([2.0, 1.5]),
-    "text.empty_neg": st.sampled_from(["skip", "null", "generic"]),
-    "spo.first": st.integers(0, 30),
-    "spo.steps": st.integers(3, 30),
-    "validation.every": st.sampled_from([0, 10]),
-    "validation.patience": st.sampled_from([None, 3]),
-    "scale.processes": st.sampled_from([1, 2]),
-    "scale.sharding": st.sampled_from(["none", "fsdp"]),
-    "teacher.cache_folder": st.sampled_from([None, "cache"]),
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,95 +35,86 @@ def _a_hub_model() -> Iterator[None]:
         yield
 
 
-def with_places(config: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """The config as a launch fills it in."""
-    wants = options.needs_expert(config, kind)
-    return {
-        **config,
-        "run_folder": "run",
-        "dataset_folder": None if kind in PAIRED else "data",
-        "pairs_folder": "pairs" if kind in PAIRED else None,
-        "expert": "expert" if wants else None,
-    }
-
-
-def one_of(option: options.Option) -> st.SearchStrategy[Any]:
-    """Values that the schema of an option allows, some of them as a form sends them."""
-    part = option.schema
-    found: st.SearchStrategy[Any]
-    if "enum" in part:
-        found = st.sampled_from(part["enum"])
-    elif option.kind == "boolean":
-        found = st.sampled_from([True, False, "true", "false"])
-    elif option.kind == "array":
-        found = st.lists(
-            st.text("ab", min_size=1) if part["items"]["type"] == "string" else st.integers(0, 9),
-            min_size=part.get("minItems", 0), max_size=3,
-        )  # fmt: skip
-    elif option.kind == "string":
-        found = st.text("abc/", min_size=1, max_size=9)
-    else:
-        found = numbers(part, is_whole=option.kind == "integer")
-    return st.one_of(st.none(), found) if option.may_be_empty else found
-
-
-def numbers(part: Mapping[str, Any], *, is_whole: bool) -> st.SearchStrategy[Any]:
-    low = part.get("minimum", part.get("exclusiveMinimum", -1000))
-    high = part.get("maximum", 1_000_000)
-    if is_whole:
-        return st.integers(low, high)
-    return st.floats(low, high, exclude_min="exclusiveMinimum" in part).map(
-        lambda value: value or high
-    )
-
-
 @by_examples
-@given(KINDS, PRESETS, st.data())
+@given(KINDS, STARTS, st.data())
 def test_the_trainer_takes_every_config_that_the_app_composes(
     kind: str, preset: str | None, data: st.DataObject
 ) -> None:
     known = options.options()
     paths = data.draw(st.sets(st.sampled_from(sorted(known)), max_size=6))
-    chosen = {path: data.draw(one_of(known[path]), label=path) for path in sorted(paths)}
+    chosen = {
+        path: data.draw(valid(known[path].field, st.sampled_from("abc/")), label=path)
+        for path in sorted(paths)
+    }
     with suppress(options.InvalidOptions):
         config = launching.compose_config(
             kind=kind, base_model="org/model", chosen=chosen, preset=preset
         )
-        if config["theta"]["init"] == "path":
-            config["theta"]["init_path"] = "run"
-        assert from_dict(with_places(config, kind)).objective.kind == kind
+        assert from_dict(to_dict(config)) == config
 
 
 @by_examples
-@given(KINDS, st.data())
-def test_app_and_trainer_refuse_the_same_combinations(kind: str, data: st.DataObject) -> None:
-    config = options.defaults()
-    for path, values in CROSS.items():
-        options.put(config, path, data.draw(values, label=path))
-    config["objective"]["kind"], config["model"]["path"] = kind, "org/model"
-
-    def accepts(check: Callable[[], object], error: type[Exception]) -> bool:
-        try:
-            check()
-        except error:
-            return False
-        return True
-
-    assert accepts(lambda: options.check_together(config, kind), options.InvalidOptions) == accepts(
-        lambda: from_dict(with_places(config, kind)), InvalidConfig
-    )
+@given(st.data())
+def test_what_the_form_shows_of_a_value_is_read_as_that_value(data: st.DataObject) -> None:
+    field = data.draw(st.sampled_from(FREE))
+    # A list's items stand one a line, and blanks around a text are not meant.
+    value = field.read(data.draw(valid(field, st.sampled_from("abc/-_"))))
+    text = as_text(value)
+    if text:
+        assert options.options()[field.path].read(text) == value
 
 
-@pytest.mark.parametrize("kind", launching.KINDS)
-@pytest.mark.parametrize("preset", options.presets())
+@pytest.mark.parametrize(
+    ("kind", "chosen", "errors"),
+    [
+        ("sft", {"lora.rank": "0"}, {"lora.rank": "must be at least 1; got 0"}),
+        ("sft", {"lora.rank": "x"}, {"lora.rank": "must be a whole number; got 'x'"}),
+        (
+            "sft",
+            {"samples.seeds": "1\n-1"},
+            {"samples.seeds": "item 2: must be at least 0; got -1"},
+        ),
+        (
+            "sft",
+            {"objective.reference": "sft"},
+            {"objective.reference": "sft makes the expert and has no reference"},
+        ),
+        (
+            "sft",
+            {"theta.init": "sft", "lora.alpha": 1, "lora.scaling": 1},
+            {
+                "theta.init": "sft makes the expert and cannot start from one",
+                "lora.scaling": "alpha and scaling are both given; give one of them",
+            },
+        ),
+        (
+            "cpo",
+            {"scale.sharding": "fsdp", "scale.processes": 2, "teacher.cache": True},
+            {
+                "teacher.cache": "each process's cache could hold other images, and with fsdp all make the "
+                "same passes; remove it, or choose scale.sharding none"
+            },
+        ),
+    ],
+)
+def test_all_that_is_wrong_is_said_in_the_words_of_the_config(
+    kind: str, chosen: dict[str, Any], errors: dict[str, str]
+) -> None:
+    with pytest.raises(options.InvalidOptions) as caught:
+        launching.compose_config(kind=kind, base_model="org/model", chosen=chosen)
+    assert caught.value.errors == errors
+
+
+@pytest.mark.parametrize("kind", OBJECTIVES)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_has_every_kind(preset: str, kind: str) -> None:
     config = launching.compose_config(kind=kind, base_model="org/model", chosen={}, preset=preset)
-    read = from_dict(with_places(config, kind))
-    assert (read.objective.kind, read.expert is not None) == (kind, kind in TAUGHT)
+    assert (config.objective.kind, config.needs_expert) == (kind, config.expert is not None)
+    assert config.needs_expert == OBJECTIVES[kind].needs_expert
 
 
 def test_the_form_shows_every_option_that_a_kind_reads_once() -> None:
-    for kind in launching.KINDS:
+    for kind in OBJECTIVES:
         shown = [*options.main_options(kind)]
         shown += [each for section in options.sections(kind) for each in section.options]
         paths = [each.path for each in shown]
@@ -145,11 +125,6 @@ def test_the_form_shows_every_option_that_a_kind_reads_once() -> None:
 
 
 def test_only_options_that_exist_are_spoken_of() -> None:
-    named = {*options.MAIN, *options.TITLES, *options.HINTS}
-    assert named <= options.options().keys()
-    sections = options.schema()["properties"]
-    assert {each.partition(".")[0] for each in options.ONLY_FOR} <= sections.keys()
-    alone = {each for each in options.ONLY_FOR if "." in each}
-    assert alone <= options.options().keys()
-    for section in (options.ONLY_FOR.keys() - alone) | set(options.SECTIONS) - {""}:
-        assert sections[section]["type"] == "object"
+    assert {*options.MAIN, *options.TITLES, *options.HINTS} <= options.options().keys()
+    assert options.DECIDED_ELSEWHERE | options.CHOSEN_AS.keys() <= all_fields().keys()
+    assert options.SECTIONS.keys() <= sections().keys()

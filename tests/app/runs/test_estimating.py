@@ -9,29 +9,29 @@ from sqlalchemy.orm import Session
 
 from app.datasets import erasures, freezing
 from app.datasets.models import Dataset, PairDataset
-from app.runs import estimating, launching, options
+from app.runs import estimating, launching
 from app.runs.estimating import Estimate
 from app.runs.launching import Sources
 from app.runs.model_sizes import FLUX, GIB, SD15, SDXL, size_of
+from method.training.config import Config
+from method.training.config_fields import changed
+from method.training.presets import PRESETS
 from tests.app.runs.conftest import COUNTS, Finish, Launch
 from tests.factories import Make
 
 SDXL_ID = "stabilityai/stable-diffusion-xl-base-1.0"
 
 
-def config_of(kind: str, preset: str, model: str = SDXL_ID, **changed: Any) -> dict[str, Any]:
-    config = options.preset_config(preset, kind)
-    config["model"]["path"] = model
-    for path, value in changed.items():
-        options.put(config, path.replace("__", "."), value)
-    return config
+def config_of(kind: str, preset: str, model: str = SDXL_ID, **values: Any) -> Config:
+    named = {path.replace("__", "."): value for path, value in values.items()}
+    return changed(PRESETS[preset].config(kind), named | {"model.path": model})
 
 
-def estimate(db: Session, make: Make, config: dict[str, Any], counts: dict[str, int]) -> Estimate:
-    kind = config["objective"]["kind"]
+def estimate(db: Session, make: Make, config: Config, counts: dict[str, int]) -> Estimate:
+    is_paired = config.objective.facts.reads_pairs
     data = Sources(
-        dataset=None if kind in options.PAIRED else Dataset(counts=counts),
-        pairs=PairDataset(counts=counts) if kind in options.PAIRED else None,
+        dataset=None if is_paired else Dataset(counts=counts),
+        pairs=PairDataset(counts=counts) if is_paired else None,
     )
     return estimating.estimate(db, make.project(), data, config)
 
@@ -42,38 +42,35 @@ def test_a_finished_run_like_it_tells_the_time(
     project = make.project()
     run = finish(launch(project))
     dataset = freezing.get_dataset(db, project, run.dataset_id or 0)
-    found = estimating.estimate(db, project, Sources(dataset), run.config)
+    config = launching.config_of(run)
+    found = estimating.estimate(db, project, Sources(dataset), config)
     assert (found.examples, found.steps, found.like) == (8, 120, run)
     assert found.seconds == pytest.approx(120 * 4 / 20)
-    longer = {**run.config["optimization"], "max_steps": None, "epochs": 3, "batch_size": 5}
-    assert (
-        estimating.estimate(
-            db, project, Sources(dataset), run.config | {"optimization": longer}
-        ).steps
-        == 6
-    )
-    slower = run.config | {"precision": "bf16"}
+    longer = {"max_steps": None, "epochs": 3, "batch_size": 5}
+    longer_config = changed(config, {f"optimization.{name}": n for name, n in longer.items()})
+    assert estimating.estimate(db, project, Sources(dataset), longer_config).steps == 6
+    slower = changed(config, {"precision": "bf16"})
     assert estimating.estimate(db, project, Sources(dataset), slower).like is None
 
 
 @pytest.mark.parametrize(
-    ("kind", "changed", "examples", "skipped"),
+    ("kind", "values", "examples", "skipped"),
     [
         ("sft", {}, 8, 0),
         ("sft", {"data__split": "all"}, 10, 0),
         ("sft", {"data__share": 0.5}, 4, 0),
         ("sft", {"data__share": 0.01}, 1, 0),
         ("cpo_s", {}, 6, 2),
-        ("cpo_s", {"text__empty_neg": "null"}, 8, 0),
+        ("cpo_s", {"text__empty_neg": "generic"}, 8, 0),
         ("cpo", {"data__share": 0.5}, 3, 2),
         ("spo", {}, 8, 0),
         ("dpo", {}, 8, 0),
     ],
 )
 def test_counts_what_there_is_to_learn_from(
-    db: Session, make: Make, kind: str, changed: dict[str, Any], examples: int, skipped: int
+    db: Session, make: Make, kind: str, values: dict[str, Any], examples: int, skipped: int
 ) -> None:
-    found = estimate(db, make, config_of(kind, "tiny", **changed), COUNTS)
+    found = estimate(db, make, config_of(kind, "tiny", **values), COUNTS)
     assert (found.examples, found.skipped) == (examples, skipped)
     assert found.unit == ("pairs" if kind == "dpo" else "images")
 
@@ -87,7 +84,7 @@ def test_a_step_takes_the_batches_of_all_processes(db: Session, make: Make) -> N
 
 
 @pytest.mark.parametrize(
-    ("kind", "preset", "changed", "tflop"),
+    ("kind", "preset", "values", "tflop"),
     [
         # The table of operations per step at 1024 px, batch 1, counted independently of this code.
         ("sft", "sdxl", {"optimization__gradient_checkpointing": False}, 14.2),
@@ -101,10 +98,10 @@ def test_a_step_takes_the_batches_of_all_processes(db: Session, make: Make) -> N
     ],
 )
 def test_counts_operations_as_the_literature_does(
-    kind: str, preset: str, changed: dict[str, Any], tflop: float
+    kind: str, preset: str, values: dict[str, Any], tflop: float
 ) -> None:
     model = "black-forest-labs/FLUX.1-dev" if preset == "paper-flux" else SDXL_ID
-    config = config_of(kind, preset, model, **changed)
+    config = config_of(kind, preset, model, **values)
     assert estimating.example_tflop(config, size_of(model)) == pytest.approx(tflop, rel=0.02)
 
 
@@ -140,7 +137,7 @@ def test_memory_by_its_parts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "part"),
+    ("values", "part"),
     [
         ({"optimization__batch_size": 8}, "activations"),
         ({"optimization__gradient_checkpointing": False}, "activations"),
@@ -150,10 +147,10 @@ def test_memory_by_its_parts() -> None:
         ({"optimization__ema_decay": 0.999}, "trained"),
     ],
 )
-def test_what_takes_more_memory(changed: dict[str, Any], part: str) -> None:
+def test_what_takes_more_memory(values: dict[str, Any], part: str) -> None:
     size = size_of(SDXL_ID)
     less = estimating.memory_of(config_of("dpo", "sdxl"), size)
-    more = estimating.memory_of(config_of("dpo", "sdxl", **changed), size)
+    more = estimating.memory_of(config_of("dpo", "sdxl", **values), size)
     assert getattr(more, part) > getattr(less, part)
     assert more.total > less.total
 
@@ -162,8 +159,8 @@ def test_sharding_divides_the_weights() -> None:
     size = size_of("black-forest-labs/FLUX.1-dev")
     config = config_of("cpo", "paper-flux", scale__processes=4)
     alone = estimating.memory_of(config, size)
-    config["scale"]["sharding"] = "fsdp"
-    assert estimating.memory_of(config, size).weights == alone.weights / 4
+    shared = changed(config, {"scale.sharding": "fsdp"})
+    assert estimating.memory_of(shared, size).weights == alone.weights / 4
 
 
 def test_says_that_a_literal_learning_rate_moves_nothing(db: Session, make: Make) -> None:
@@ -242,7 +239,7 @@ def test_a_hub_id_is_known_by_its_name(model: str, family: object) -> None:
 def test_what_a_run_is_counted_by_is_what_it_is_launched_by(make: Make, launch: Launch) -> None:
     run = launch(make.project())
     dataset = Dataset(counts=COUNTS)
-    assert launching.count_examples(Sources(dataset), run.config) == 8
+    assert launching.count_examples(Sources(dataset), launching.config_of(run)) == 8
 
 
 @pytest.mark.parametrize(

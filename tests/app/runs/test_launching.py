@@ -62,13 +62,35 @@ def test_pairs_stand_in_the_place_of_a_dataset(
     assert refused(db, launch, project, make_pairs(project, number=2, ready=False)).field
 
 
-def test_all_runs_share_the_caches_of_the_installation(make: Make, launch: Launch) -> None:
+def test_all_runs_share_the_caches_of_the_installation(
+    db: Session, make: Make, launch: Launch, finish: Finish
+) -> None:
     project = make.project()
-    plain = launch(project)
+    plain = finish(launch(project))
     assert plain.config["data"]["cache_folder"] == str(settings().training_cache_folder)
     assert plain.config["teacher"]["cache_folder"] is None
-    keeping = launch(make.project(), options={"teacher.cache": "true"})
+    dataset = freezing.get_dataset(db, project, plain.dataset_id or 0)
+    keeps = {"teacher.cache": "true"}
+    keeping = launch(project, dataset, kind="cpo", expert_run_id=plain.id, options=keeps)
     assert keeping.config["teacher"]["cache_folder"] == str(settings().training_cache_folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "field", "sentence"),
+    [
+        ({"objective.margin": "eq12"}, "objective.margin", "only cpo_s is stabilised"),
+        ({"text.generic_neg": "dull"}, "text.generic_neg", "it is for stage 2"),
+        ({"teacher.cache": True}, "teacher.cache", "sft has no teacher"),
+        ({"validation.images": 3}, "validation.images", "validation.every is 0"),
+    ],
+)
+def test_an_option_that_the_trainer_would_not_read_is_refused_before_there_is_a_job(
+    db: Session, make: Make, launch: Launch, values: dict[str, Any], field: str, sentence: str
+) -> None:
+    error = refused(db, launch, make.project(), options=values)
+    assert error.field == field
+    assert sentence in error.message
+    assert str(settings().training_cache_folder) not in error.message
 
 
 def test_places_of_the_server_are_chosen_by_the_operators_names(
@@ -80,8 +102,8 @@ def test_places_of_the_server_are_chosen_by_the_operators_names(
     run = launch(make.project(), options=options)
     assert "secret" not in str(run.config)
     started = launching.config_to_run(db, run)
-    assert started["tracking"]["mlflow"] == "http://ann:secret@lab.example"
-    assert started["scale"]["accelerate_config"] == str(tmp_path / "two.yaml")
+    assert started.tracking.mlflow == "http://ann:secret@lab.example"
+    assert started.scale.accelerate_config == str(tmp_path / "two.yaml")
     monkeypatch.setattr(settings(), "mlflow", {})
     with pytest.raises(Invalid) as refused:
         launching.config_to_run(db, run)
@@ -319,8 +341,8 @@ def test_a_moved_installation_finds_its_places_again(
     run: Run = launch(make.project())
     run.config = run.config | {"run_folder": "/old/runs/x", "dataset_folder": "/old/datasets/x"}
     moved = launching.config_to_run(db, run)
-    assert moved["run_folder"] == str(launching.folder_of(run))
-    assert moved["dataset_folder"].startswith(str(settings().datasets_folder))
+    assert moved.run_folder == str(launching.folder_of(run))
+    assert str(moved.dataset_folder).startswith(str(settings().datasets_folder))
 
 
 def test_a_run_of_the_first_release_can_still_start_and_be_an_expert(
@@ -344,7 +366,7 @@ def test_a_run_of_the_first_release_can_still_start_and_be_an_expert(
     old["objective"] = {"kind": "sft", "drop_all": 0.0, "drop_to_neg": 0.2, "empty_neg": "skip"}
     run.config = old
     db.commit()
-    started = from_dict(launching.config_to_run(db, run))
+    started = launching.config_to_run(db, run)
     assert (started.theta.mode, started.objective.drop_to_neg) == ("lora", 0.2)
     dataset = freezing.get_dataset(db, project, run.dataset_id or 0)
     cpo = launch(project, dataset, kind="cpo", expert_run_id=run.id)

@@ -3,7 +3,6 @@
 import asyncio
 import html
 import io
-import json
 import re
 import socket
 import threading
@@ -26,6 +25,9 @@ from app.jobs.models import Job
 from app.runs import base_models, launching, options, recording, watching
 from app.runs.models import Run, RunSample
 from app.runs.picturing import picture_samples
+from method.objectives import OBJECTIVES
+from method.training.config_fields import changed
+from method.training.presets import PRESETS
 from tests.app.runs.conftest import Finish, Launch, MakeDataset, forget_models, metric, set_state
 from tests.factories import Make
 from tests.people import Cast, cast
@@ -149,7 +151,7 @@ def test_runs_of_every_kind_have_a_page(
     data = (
         f"datasets/{run.dataset_id}" if kind == "spo" else f"datasets/pairs/{run.pair_dataset_id}"
     )
-    assert launching.KINDS[kind] in html.unescape(page.text)
+    assert OBJECTIVES[kind].title in html.unescape(page.text)
     assert f'"/projects/paintings/{data}"' in page.text
     assert f'"/projects/paintings/{data}"' in listed.text
     assert "expert <a" not in page.text
@@ -188,12 +190,18 @@ def test_the_form_launches_what_it_shows(
     done = lea.post(ROOT, data=typed | {"optimization.max_steps": "", "optimization.epochs": "3"})
     run = db.scalars(select(Run)).one()
     assert (done.status_code, done.headers["location"]) == (303, f"{ROOT}/{run.id}")
-    expected = options.preset_config("tiny", "sft")
-    expected["optimization"] |= {"max_steps": None, "epochs": 3}
-    expected["samples"]["prompts"] = ["house 0", "house 1", "house 2", "house 3"]
-    for path, option in options.options().items():
-        if option.concerns("sft"):
-            assert options.get(run.config, path) == options.get(expected, path), path
+    expected = changed(
+        PRESETS["tiny"].config("sft"),
+        {
+            "optimization.max_steps": None,
+            "optimization.epochs": 3,
+            "samples.prompts": ("house 0", "house 1", "house 2", "house 3"),
+        },
+    )
+    config = launching.config_of(run)
+    for option in options.options().values():
+        if option.concerns("sft") and option.path not in options.OWN:
+            assert option.field.of(config) == option.field.of(expected), option.path
     cloned = fields(lea.get(f"{ROOT}/new?clone={run.id}").text)
     assert cloned["optimization.max_steps"] == "" and cloned["optimization.epochs"] == "3"
     assert cloned["samples.prompts"].split() == [
@@ -448,8 +456,3 @@ def test_a_stream_without_redis_says_so(
     answer = lea.get(f"{ROOT}/{run.id}/events")
     assert answer.text == "event: unavailable\ndata: {}\n\n"
     watching.publish(run.id)
-
-
-def test_presets_hold_no_places() -> None:
-    text = json.dumps([options.preset_config(name, "sft") for name in options.presets()])
-    assert "run_folder" not in text and '"path"' not in text

@@ -1,16 +1,17 @@
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
+from method.objectives import OBJECTIVES
 from method.training import recipes
-from method.training.config import Config, Kind
-from method.training.config_reading import from_dict, load_config, to_dict, write_yaml
-from method.training.config_schema import json_schema
+from method.training.config import Config, Lora, Objective
+from method.training.config_fields import all_fields, changed, in_order, sections
+from method.training.config_reading import from_dict, load_config, read_saved, to_dict, write_yaml
 from method.training.failures import InvalidConfig
+from method.training.options_page import PAGE, options_page
 
-SCHEMA = Path(__file__).parents[3] / "app/runs/training_schema.json"
 LEAST: dict[str, Any] = {
     "run_folder": "run",
     "dataset_folder": "data",
@@ -29,7 +30,7 @@ LEAST: dict[str, Any] = {
         ({"lora": {"rank": 0}}, "lora.rank: must be at least 1; got 0"),
         ({"lora": {"rank": 1.5}}, "lora.rank: must be a whole number; got 1.5"),
         ({"lora": {"rank": True}}, "lora.rank: must be a whole number; got True"),
-        ({"lora": {"alpha": 1, "scaling": 1}}, "lora: alpha and scaling are both given"),
+        ({"lora": {"alpha": 1, "scaling": 1}}, "lora.scaling: alpha and scaling are both given"),
         ({"samples": {"seeds": []}}, "samples.seeds: must have at least 1 items; got 0"),
         ({"lora": {"targets": ["to_q", 3]}}, "lora.targets[1]: must be text; got 3"),
         ({"samples": {"seeds": [0, -1]}}, "samples.seeds[1]: must be at least 0; got -1"),
@@ -44,6 +45,18 @@ LEAST: dict[str, Any] = {
         ({"precision": "fp8"}, "precision: must be one of fp32, bf16; got 'fp8'"),
         ({"objective": {"kind": "cpo"}}, "expert: objective cpo needs the adapter folder"),
         ({"expert": "somewhere"}, "expert: sft makes the expert and takes none"),
+        (
+            {"objective": {"kind": "lcm"}},
+            "objective.kind: must be one of sft, cpo_s, cpo, dpo, npo, spo; got 'lcm'",
+        ),
+        (
+            {"objective": {"kind": "sft", "reference": "sft"}},
+            "objective.reference: sft makes the expert and has no reference",
+        ),
+        (
+            {"theta": {"init": "sft"}},
+            "theta.init: sft makes the expert and cannot start from one",
+        ),
         (
             {"objective": {"kind": "sft", "drop_all": 0.6, "drop_to_neg": 0.6}},
             "objective.drop_to_neg: drop_all + drop_to_neg is more than 1",
@@ -95,7 +108,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
                 recipes.paper_sdxl,
                 recipes.paper_flux,
             )
-            for kind in get_args(Kind)
+            for kind in OBJECTIVES
         ),
     ],
 )
@@ -118,28 +131,46 @@ def test_the_papers_recipes_say_what_the_paper_says() -> None:
     assert (flux.lora.rank, flux.lora.effective_alpha) == (8, 0.8)
 
 
-def test_the_schema_of_the_launch_form_is_fresh() -> None:
-    assert json.loads(SCHEMA.read_text()) == json_schema(), "run: python -m worker.presets"
+def test_all_that_does_not_go_together_is_known_at_once() -> None:
+    wrong = {"lora": {"alpha": 1, "scaling": 1}, "validation": {"patience": 2}, "expert": "there"}
+    with pytest.raises(InvalidConfig) as caught:
+        from_dict(LEAST | wrong)
+    assert list(caught.value.problems) == ["expert", "lora.scaling", "validation.patience"]
+    assert str(caught.value) == f"expert: {caught.value.problems['expert']}"
+
+
+def test_a_config_of_an_earlier_version_is_read_with_what_is_new_and_without_what_is_gone() -> None:
+    old = LEAST | {"gone": 1, "lora": {"rank": 4, "old": True}, "run_folder": "$NOWHERE/run"}
+    config = read_saved(old)
+    assert config.lora == Lora(rank=4)
+    assert config.run_folder == "$NOWHERE/run"  # as it was written
+    assert config.theta.mode == "lora"
+
+
+def test_values_are_changed_by_dotted_path_and_checked_together() -> None:
+    config = from_dict(LEAST)
+    values = {"seed": 3, "lora.rank": 2, "lora.alpha": 1.0, "objective.kind": "spo"}
+    new = changed(config, values)
+    assert (new.seed, new.lora, new.objective) == (3, Lora(rank=2, alpha=1), Objective(kind="spo"))
+    assert all(all_fields()[path].of(new) == value for path, value in values.items())
+    with pytest.raises(InvalidConfig, match=r"^pairs_folder: objective dpo needs this folder"):
+        changed(config, {"objective.kind": "dpo"})
+
+
+def test_plain_values_go_back_into_the_order_of_the_config() -> None:
+    values = to_dict(from_dict(LEAST))
+    mixed = {name: values[name] for name in sorted(values)}
+    mixed["lora"] = {"old": 1} | dict(sorted(values["lora"].items()))
+    found = in_order(mixed | {"gone": 2})
+    assert list(found) == [*values, "gone"]
+    assert list(found["lora"]) == [*values["lora"], "old"]
 
 
 def test_every_option_is_described() -> None:
-    def walk(schema: dict[str, Any], place: str) -> None:
-        assert schema.get("description"), place
-        for name, inner in schema.get("properties", {}).items():
-            walk(inner, f"{place}.{name}")
-
-    walk(json_schema(), "config")
+    assert all(field.help for field in all_fields().values())
+    assert all(sections().values())
 
 
 def test_the_documentation_lists_every_option() -> None:
-    text = (SCHEMA.parents[2] / "docs/training-options.md").read_text()
-
-    def walk(schema: dict[str, Any], prefix: str) -> None:
-        for name, inner in schema["properties"].items():
-            if inner["type"] == "object":
-                walk(inner, f"{prefix}{name}.")
-            else:
-                assert f"| `{prefix}{name}` |" in text
-                assert inner["description"] in text
-
-    walk(json_schema(), "")
+    assert PAGE.read_text() == options_page(), "run: python -m method.training.options_page"
+    assert "| `objective.beta` | number | 5000.0 | Strength of the pull" in PAGE.read_text()

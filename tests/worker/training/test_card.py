@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from method.training.config import PAIRED, Config, Data, Lora, Model, Objective, Theta
+from method.objectives import OBJECTIVES
+from method.training.config import Config, Data, Lora, Model, Objective, Theta
 from tests.worker.training.conftest import quick
 from tests.worker.training.datasets import write_dataset
 from tests.worker.training.pair_datasets import write_pair_dataset
@@ -38,7 +39,7 @@ def finished(home: Path, folder: Path, family: Kind, mode: str, kind: str) -> Co
     model = home / family
     if not model.exists():
         make_tiny_model(model, family, fit=False)
-    is_paired = kind in PAIRED
+    is_paired = OBJECTIVES[kind].reads_pairs
     options: dict[str, Any] = {
         "dataset_folder": None if is_paired else str(home / "images"),
         "pairs_folder": str(home / "pairs") if is_paired else None,
@@ -46,7 +47,7 @@ def finished(home: Path, folder: Path, family: Kind, mode: str, kind: str) -> Co
     config = Config(
         run_folder=str(folder),
         model=Model(path=str(model)),
-        objective=Objective(kind=kind),  # type: ignore[arg-type]
+        objective=Objective(kind=kind),
         theta=Theta(mode=mode),  # type: ignore[arg-type]
         data=Data(resolution=64),
         lora=Lora(rank=2),

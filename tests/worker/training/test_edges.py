@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -21,15 +21,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
+from method.objectives import OBJECTIVES
 from method.training.config import (
-    PAIRED,
-    TAUGHT,
     Checkpoints,
     Config,
     Data,
     Flow,
     Guard,
-    Kind,
     Lora,
     Model,
     Objective,
@@ -41,10 +39,11 @@ from method.training.config import (
     Validation,
     Words,
 )
+from method.training.config_fields import all_fields, sections
 from method.training.config_reading import from_dict, load_config, to_dict, write_yaml
-from method.training.config_schema import json_schema
 from method.training.failures import Ended, InvalidConfig, InvalidDataset, Stopped
 from taxonomy.prompt import conditions
+from tests.method.training.values import configs
 from tests.worker.training.datasets import seal, write_dataset, write_lines
 from tests.worker.training.pair_datasets import write_pair_dataset
 from worker.training.backbones.loading import load_backbone
@@ -79,7 +78,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_dataset(tmp_path_factory.mktemp("images") / "houses", 3, without_negative=0)
 
 
-def small(folder: Path, model: Path, kind: Kind = "sft", steps: int = 2, **more: Any) -> Config:
+def small(folder: Path, model: Path, kind: str = "sft", steps: int = 2, **more: Any) -> Config:
     options: dict[str, Any] = {
         "run_folder": str(folder),
         "model": Model(path=str(model)),
@@ -159,7 +158,7 @@ def test_a_resolution_that_does_not_fit_is_refused(
 
 
 @pytest.mark.parametrize("kind", ["sft", "spo", "cpo_s"])
-def test_images_without_negatives(models: Models, tmp_path: Path, kind: Kind) -> None:
+def test_images_without_negatives(models: Models, tmp_path: Path, kind: str) -> None:
     happy = write_dataset(tmp_path / "happy", 2, without_negative=2, validation=1)
     places: dict[str, Any] = {"dataset_folder": str(happy), "validation": Validation(every=1)}
     if kind == "cpo_s":
@@ -190,7 +189,7 @@ def test_a_share_of_pairs_is_a_share(models: Models, tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight:UserWarning")
 def test_a_whole_network_starts_at_log_2_in_bf16(
-    models: Models, images: Path, tmp_path: Path, family: Family, kind: Kind
+    models: Models, images: Path, tmp_path: Path, family: Family, kind: str
 ) -> None:
     """Theta's weights are float32 copies of the reference's bf16 ones, and have to compute the same."""
     model = _worn(models(family), tmp_path / "model")
@@ -576,16 +575,7 @@ LEAST: dict[str, Any] = {
 }
 
 
-def _places(schema: dict[str, Any], prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    found = []
-    for name, inner in schema["properties"].items():
-        found.append((*prefix, name))
-        if inner["type"] == "object":
-            found += _places(inner, (*prefix, name))
-    return found
-
-
-PLACES = _places(json_schema())
+PLACES = [*((name,) for name in sections() if name), *(tuple(p.split(".")) for p in all_fields())]
 
 
 def _with(values: dict[str, Any], place: tuple[str, ...], value: Any) -> dict[str, Any]:
@@ -634,52 +624,19 @@ def test_junk_for_a_config_is_invalid(values: Any) -> None:
         from_dict(values)
 
 
-def _valid(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Values that a field's schema allows."""
-    found: st.SearchStrategy[Any]
-    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    low, high = schema.get("minimum", schema.get("exclusiveMinimum")), schema.get("maximum")
-    match kinds[0]:
-        case "object":
-            names = schema["properties"]
-            return st.fixed_dictionaries({}, optional={n: _valid(s) for n, s in names.items()})
-        case "array":
-            fewest, most = schema.get("minItems", 0), min(3, schema.get("maxItems", 3))
-            found = st.lists(_valid(schema["items"]), min_size=fewest, max_size=most).map(list)
-        case "boolean":
-            found = st.booleans()
-        case "integer":
-            found = st.integers(low, high)
-        case "number":
-            found = st.floats(
-                low,
-                high,
-                exclude_min="exclusiveMinimum" in schema,
-                allow_nan=False,
-                allow_infinity=False,
-            )
-        case _:
-            found = (
-                st.sampled_from(schema["enum"])
-                if "enum" in schema
-                else st.text(min_size=schema.get("minLength", 0), max_size=30)
-            )
-    return found | st.none() if "null" in kinds else found
-
-
 @settings(max_examples=200, deadline=None)
-@given(values=_valid(json_schema()), kind=st.sampled_from(get_args(Kind)))
+@given(values=configs(), kind=st.sampled_from(list(OBJECTIVES)))
 def test_a_valid_config_survives_the_way_through_a_file(
-    values: dict[str, Any], kind: Kind, tmp_path_factory: pytest.TempPathFactory
+    values: dict[str, Any], kind: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    is_paired = kind in PAIRED
+    is_paired = OBJECTIVES[kind].reads_pairs
     values = values | {
         "run_folder": values.get("run_folder", "run"),
         "model": {"path": "model"} | values.get("model", {}),
         "objective": values.get("objective", {}) | {"kind": kind},
         "dataset_folder": None if is_paired else "data",
         "pairs_folder": "pairs" if is_paired else None,
-        "expert": "expert" if kind in TAUGHT else None,
+        "expert": "expert" if OBJECTIVES[kind].needs_expert else None,
     }
     try:
         config = from_dict(values)

@@ -57,7 +57,7 @@ def config(folder: Path, model: Path, pairs: Path, kind: str = "dpo", **more: An
         "run_folder": str(folder),
         "pairs_folder": str(pairs),
         "model": Model(path=str(model)),
-        "objective": Objective(kind=kind),  # type: ignore[arg-type]
+        "objective": Objective(kind=kind),
         "data": Data(resolution=64),
         "lora": Lora(rank=4),
         "device": "cpu",

@@ -45,7 +45,7 @@ def config(folder: Path, model: Path, kind: str, **more: Any) -> Config:
     options: dict[str, Any] = {
         "run_folder": str(folder),
         "model": Model(path=str(model)),
-        "objective": Objective(kind=kind, drop_all=0, drop_to_neg=0),  # type: ignore[arg-type]
+        "objective": Objective(kind=kind, drop_all=0, drop_to_neg=0),
         "data": Data(resolution=64),
         "lora": Lora(rank=4),
         "threads": 1,

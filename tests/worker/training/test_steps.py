@@ -49,7 +49,7 @@ def test_accumulation_gives_what_the_larger_batch_gives(
     folder = write_dataset(tmp_path / "mixed", 8, num_long=4)
     cpo = replace(cpo, dataset_folder=str(folder))
     data = replace(cpo.data, bucket_step=8)
-    objective = replace(cpo.objective, kind=kind)  # type: ignore[arg-type]  # they are kinds
+    objective = replace(cpo.objective, kind=kind)
     cpo = replace(cpo, data=data, objective=objective)
     large, small = (
         split(moved(cpo, tmp_path / name), *cut)

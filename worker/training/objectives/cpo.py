@@ -127,7 +127,7 @@ class Cpo:
             ),
             guided(taught.get("null", taught["all"]), taught["all"], objective.omega_l),
             scale=scale_of(parts, view),
-            stabilized=objective.kind == "cpo_s",
+            stabilized=objective.facts.is_stabilised,
             margin=objective.margin,
             norm_eps=objective.norm_eps,
         )
@@ -195,3 +195,6 @@ class Cpo:
             )
             predicted += self.parts.roles.predict("expert", asked).chunk(times)
         return dict(zip(self.conditions, predicted, strict=True))
+
+
+make = Cpo

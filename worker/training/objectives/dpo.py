@@ -32,7 +32,7 @@ class Dpo:
     def __init__(self, parts: Parts) -> None:
         """Take note of the parts."""
         self.parts = parts
-        self.is_swapped = parts.config.objective.kind == "npo"
+        self.is_swapped = parts.config.objective.facts.makes_negative
 
     def item_id(self, item: Pair) -> str:
         """The pair's id: its two pictures share timestep and noise."""
@@ -94,6 +94,9 @@ class Dpo:
 
     def _taught(self, batch: Batch) -> dict[str, Tensor]:
         return {"reference": self.parts.roles.predict("reference", _both(batch))}
+
+
+make = Dpo
 
 
 def _both(batch: Batch) -> Inputs:

@@ -1,5 +1,6 @@
 """From a config to its objective and what that is made of."""
 
+from importlib import import_module
 from pathlib import Path
 
 from method.training.config import Config
@@ -8,25 +9,15 @@ from worker.training.batches import Drawing
 from worker.training.encodings import Encodings, fingerprint_of
 from worker.training.models import Models
 from worker.training.objectives import Objective, Parts
-from worker.training.objectives.cpo import Cpo
-from worker.training.objectives.dpo import Dpo
-from worker.training.objectives.sft import Sft
-from worker.training.objectives.spo import Spo
 from worker.training.stopping import Between, go_on
 from worker.training.teacher import TeacherCache
 
 
 def make_objective(parts: Parts) -> Objective:
     """The objective that the config asks for."""
-    match parts.config.objective.kind:
-        case "sft":
-            return Sft(parts)
-        case "cpo" | "cpo_s":
-            return Cpo(parts)
-        case "dpo" | "npo":
-            return Dpo(parts)
-        case "spo":
-            return Spo(parts)
+    module = import_module(f"worker.training.objectives.{parts.config.objective.facts.module}")
+    made: Objective = module.make(parts)
+    return made
 
 
 def make_parts(

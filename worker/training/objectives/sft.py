@@ -66,3 +66,6 @@ class Sft:
         if share < objective.drop_all + objective.drop_to_neg and item.num_negative:
             return item.texts.negative
         return item.texts.all
+
+
+make = Sft

@@ -264,6 +264,9 @@ class Spo:
         return guided(sides[0], sides[-1], guidance)
 
 
+make = Spo
+
+
 def _diffusion_of(parts: Parts) -> Diffusion:
     schedule = parts.backbone.schedule
     if not isinstance(schedule, Diffusion):
