@@ -2,8 +2,8 @@
 
     python -m bench.slow_addresses [--rounds 5]
 
-Starts an installation of its own and three servers on loopback: one sends its header byte by byte, one its
-body, one an endless row of `103 Early Hints`. An import asks each of them; meanwhile an agent run is launched
+Starts an installation of its own and servers on loopback: one sends its header byte by byte, one its body, one
+an endless row of `103 Early Hints`, one nothing, and one is silent when asked for a TLS handshake. An import asks each of them; meanwhile an agent run is launched
 and timed until it starts, then the imports are cancelled and timed until they have ended. Exit code 1 where another job waited 2 s or more, or a cancel took 5 s or more.
 """
 
@@ -58,6 +58,12 @@ def endless_hints(to: socket.socket) -> None:
     while True:
         to.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
         time.sleep(0.05)
+
+
+def silent(to: socket.socket) -> None:
+    """Nothing, for ever."""
+    while to.recv(4096):
+        pass
 
 
 @contextmanager
@@ -157,8 +163,9 @@ def main() -> None:
         stack.enter_context(
             everything(quiet.append, with_web=True, with_worker=True, prepare=begin)
         )
-        kinds = (drip_header, drip_body, endless_hints)
+        kinds = (drip_header, drip_body, endless_hints, silent, silent)
         addresses = [stack.enter_context(serving(each)) for each in kinds]
+        addresses[-1] = addresses[-1].replace("http:", "https:")
         client = Client()
         measured = [measure(client, addresses) for _ in range(wanted.rounds)]
         started, ended = zip(*measured, strict=True)

@@ -12,6 +12,7 @@ the longest that one was kept. Exit code 1 where a request beside took 2 s or a 
 import argparse
 import asyncio
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -100,7 +101,11 @@ async def drip_form(asked: Asked) -> None:
 
 async def never_read(asked: Asked) -> None:
     """Ask for something big twenty times in one connection, and read nothing of it."""
-    _, writer = await asyncio.open_connection("127.0.0.1", asked.port, limit=1024)
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    narrow.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(narrow, ("127.0.0.1", asked.port))
+    _, writer = await asyncio.open_connection(sock=narrow, limit=1024)
     path = BIG[asked.number % len(BIG)]
     one = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{asked.port}\r\nCookie: {asked.cookie}\r\n\r\n"
     writer.write(one.encode() * 20)

@@ -15,7 +15,7 @@ import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -77,6 +77,8 @@ def parse_url(url: str) -> httpx2.URL:
         raise NotFetched("This is not a web address.") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise NotFetched("Only http:// and https:// addresses can be fetched.")
+    if parsed.port is not None and not 0 < parsed.port < 65536:
+        raise NotFetched("The port in this web address is none: ports are numbers up to 65535.")
     if parsed.userinfo:
         raise NotFetched("The address holds a user name or password; give one without.")
     return parsed
@@ -161,8 +163,6 @@ def _wait_for(work: Coroutine[None, None, T], check: Callable[[], None]) -> T:
 @lru_cache
 def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
-    # A name server that hangs holds a thread until it gives up; these are for nothing else.
-    loop.set_default_executor(ThreadPoolExecutor(EXCHANGES_AT_ONCE, "names"))
     threading.Thread(target=loop.run_forever, name="fetching", daemon=True).start()
     return loop
 
@@ -223,9 +223,9 @@ class _Exchange:
                     leads_to = answer.headers.get("location", "")
             except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
                 raise NotFetched(
-                    f"{asked.host[:100]} did not answer ({type(error).__name__})."
+                    f"{asked.host[:100]} did not answer: {_what_happened(error)}."
                 ) from error
-            asked = parse_url(str(asked.join(leads_to)))
+            asked = _joined(asked, leads_to)
         raise NotFetched(f"The address leads on more than {REDIRECTS} times.")
 
     async def _copy(self, answer: httpx2.Response) -> None:
@@ -240,6 +240,50 @@ class _Exchange:
             self.out.write(chunk)
 
 
+def _joined(asked: httpx2.URL, leads_to: str) -> httpx2.URL:
+    try:
+        return parse_url(str(asked.join(leads_to)))
+    except (httpx2.InvalidURL, ValueError) as error:
+        raise NotFetched("The address leads on to something that is no web address.") from error
+
+
+def _what_happened(error: Exception) -> str:
+    if isinstance(error, httpx2.ConnectError):
+        is_certificate = "CERTIFICATE" in str(error)
+        return "its certificate is not trusted" if is_certificate else "it cannot be reached"
+    if isinstance(error, httpx2.TimeoutException):
+        return "nothing came any more"
+    if isinstance(error, httpx2.NetworkError | httpx2.ProtocolError):
+        return "it broke off in the middle, or is no web server"
+    return f"what it sent cannot be read ({type(error).__name__})"
+
+
+async def _resolve(host: str, port: int) -> str:
+    """`resolve` in a thread of its own, which nobody waits for: a name server that hangs holds up
+    neither other names nor a worker that stops.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[str] = loop.create_future()
+
+    def tell(found: str | NotFetched) -> None:
+        if answer.done():
+            return
+        if isinstance(found, NotFetched):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
+
+    def ask() -> None:
+        try:
+            found: str | NotFetched = resolve(host, port)
+        except NotFetched as error:
+            found = error
+        loop.call_soon_threadsafe(tell, found)
+
+    threading.Thread(target=ask, name="name", daemon=True).start()
+    return await answer
+
+
 @asynccontextmanager
 async def _answer_of(url: httpx2.URL) -> AsyncIterator[httpx2.Response]:
     """The answer with its headers, which have to be there in time however they come."""
@@ -249,8 +293,7 @@ async def _answer_of(url: httpx2.URL) -> AsyncIterator[httpx2.Response]:
     async with httpx2.AsyncClient(timeout=timeout, trust_env=False, verify=_trust()) as client:
         try:
             async with asyncio.timeout(HEADER_SECONDS):
-                names = asyncio.get_running_loop()
-                address = await names.run_in_executor(None, resolve, url.host, port)
+                address = await _resolve(url.host, port)
                 answer = await client.send(
                     client.build_request(
                         "GET",
@@ -280,7 +323,7 @@ async def _answer_of(url: httpx2.URL) -> AsyncIterator[httpx2.Response]:
 def _pause_of(answer: httpx2.Response) -> float:
     """How long the server asks to wait, in seconds, as far as we do."""
     said = answer.headers.get("retry-after", "").strip()
-    if said.isdigit():
+    if said.isdecimal():
         seconds = float(said[:9])
     else:
         try:
@@ -292,9 +335,13 @@ def _pause_of(answer: httpx2.Response) -> float:
     if seconds > LONGEST_PAUSE_SECONDS:
         raise NotFetched(
             f"The server answered with status {answer.status_code} and asks to come back in "
-            f"{seconds / 60:.0f} minutes."
+            f"{_in_words(seconds)}."
         )
     return max(0.0, seconds)
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
 
 
 def _check(answer: httpx2.Response, limit_bytes: int) -> None:

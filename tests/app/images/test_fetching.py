@@ -6,6 +6,8 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
@@ -301,3 +303,128 @@ def test_one_deadline_ends_whatever_a_server_does(
     said = refusal(f"http://127.0.0.1:{server.server_address[1]}{path}")
     assert "given up" in said if path == "/body" else "did not answer within" in said
     server.shutdown()
+
+
+@contextmanager
+def speaking(monkeypatch: pytest.MonkeyPatch, *pieces: bytes, stays: bool = False) -> Iterator[str]:
+    """A server that says exactly this to whoever connects, whatever is asked; its host and port."""
+    _allow(monkeypatch, "127.0.0.0/8")
+    listening = socket.create_server(("127.0.0.1", 0))
+    held: list[socket.socket] = []
+
+    def go() -> None:
+        with suppress(OSError):
+            while True:
+                to, _ = listening.accept()
+                held.append(to)
+                for piece in pieces:
+                    to.recv(65536)
+                    to.sendall(piece)
+                if not stays:
+                    to.close()
+
+    threading.Thread(target=go, daemon=True).start()
+    yield f"127.0.0.1:{listening.getsockname()[1]}"
+    for each in [listening, *held]:
+        each.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_who_accepts_and_says_nothing_is_given_up(
+    servers: None, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """Over https it is the handshake that never comes."""
+    monkeypatch.setattr(fetching, "HEADER_SECONDS", 0.3)
+    with speaking(monkeypatch, stays=True) as host:
+        assert "did not answer within 0.3 seconds" in refusal(f"{scheme}://{host}/a.png")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort", "broke off in the middle"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "is no web server"),
+        (b"", "broke off in the middle"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nContent-Length: 8\r\n\r\n", "no web server"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "no web server"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300_000, "no web server"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://[::\r\n\r\n", "no web address"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:99999/\r\n\r\n", "up to 65535"),
+        (b"HTTP/1.1 302 Found\r\nLocation: gopher://x/\r\n\r\n", "Only http"),
+        (b"HTTP/1.1 302 Found\r\n\r\n", "more than 3 times"),
+        (b"HTTP/1.1 999 Odd\r\n\r\n", "status 999"),
+        (b"HTTP/1.1 429 Wait\r\nRetry-After: 100000\r\n\r\n", "come back in 28 hours"),
+    ],
+)
+def test_odd_answers_have_one_sentence(
+    servers: None, monkeypatch: pytest.MonkeyPatch, said: bytes, reason: str
+) -> None:
+    with speaking(monkeypatch, said) as host:
+        found = refusal(f"http://{host}/a.png")
+    assert reason in found
+    assert found.endswith(".")
+
+
+def test_a_pause_in_odd_digits_is_no_pause(servers: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = "HTTP/1.1 429 Wait\r\nRetry-After: \u00b2\r\nContent-Length: 0\r\n\r\n".encode("latin-1")
+    monkeypatch.setattr(fetching, "TRIES", 1)
+    with speaking(monkeypatch, odd) as host:
+        assert "status 429, 1 times" in refusal(f"http://{host}/a.png")
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_the_limit_is_the_last_byte_that_is_taken(
+    servers: None, monkeypatch: pytest.MonkeyPatch, declared: bool
+) -> None:
+    for size, is_taken in ((1000, True), (1001, False)):
+        length = f"Content-Length: {size}\r\n" if declared else ""
+        body = f"HTTP/1.1 200 OK\r\n{length}\r\n".encode() + b"x" * size
+        with speaking(monkeypatch, body) as host:
+            if is_taken:
+                assert fetch(f"http://{host}/", limit_bytes=1000) == b"x" * 1000
+            else:
+                assert "larger than" in refusal(f"http://{host}/", limit=1000)
+
+
+def test_less_declared_than_sent_is_what_was_declared(
+    servers: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with speaking(monkeypatch, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n1234") as host:
+        assert fetch(f"http://{host}/", limit_bytes=100) == b"12"
+
+
+class Stopped(Exception):
+    """Somebody cancelled."""
+
+
+def test_a_name_server_that_hangs_holds_up_nobody(
+    servers: None, busy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many lookups that never end: cancelling works, the deadline does, and others are fetched."""
+    monkeypatch.setattr(fetching, "HEADER_SECONDS", 1.0)
+    hanging, real = threading.Event(), socket.getaddrinfo
+
+    def look_up(host: str, *args: Any, **options: Any) -> object:
+        if str(host).endswith(".example"):
+            hanging.wait()
+        return real(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+    def cancel() -> None:
+        raise Stopped
+
+    began = time.monotonic()
+    with pytest.raises(Stopped):
+        fetch("http://one.example/", limit_bytes=10, check=cancel)
+    assert time.monotonic() - began < 0.9
+    many = [
+        threading.Thread(target=refusal, args=(f"http://{each}.example/",)) for each in range(80)
+    ]
+    for each in many:
+        each.start()
+    assert "did not answer within 1 seconds" in refusal("http://two.example/")
+    for each in many:
+        each.join()
+    assert fetch(f"{busy}/503/none/0", limit_bytes=100) == b"here"
+    hanging.set()
