@@ -29,6 +29,7 @@ from app.images import storage
 from app.images.access import Cursor, KnownTag
 from app.jobs.models import Job
 from app.jobs.queueing import get_job
+from app.labels.access import Sight
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.web.dependencies import Db
@@ -86,6 +87,7 @@ def api_freeze_dataset(
 def api_survey_dataset(
     db: Db,
     project: AnnotatorProject,
+    sight: Sight,
     options: Annotated[ChoiceIn, Query()],
     after: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
@@ -100,7 +102,7 @@ def api_survey_dataset(
             split=split,
             positive=len(each.positive),
             negative=len(each.negative),
-            undecided=each.num_undecided,
+            undecided=each.num_undecided if sight else None,
             is_finished=each.is_finished,
             contradictions=[contradiction.message for contradiction in each.contradictions],
         )

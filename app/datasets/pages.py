@@ -16,6 +16,7 @@ from app.errors import AppError, Invalid
 from app.images.access import Cursor, KnownTag
 from app.jobs.models import OPEN_STATES
 from app.jobs.queueing import get_job
+from app.labels.access import Sight
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.settings import settings
@@ -58,6 +59,7 @@ def show_survey(
     db: Db,
     answer: Answering,
     project: AnnotatorProject,
+    sight: Sight,
     asked: Annotated[SurveyForm, Query()],
 ) -> Response:
     """What freezing with these options would give now."""
@@ -72,6 +74,7 @@ def show_survey(
         survey=found,
         problem=problem,
         shown=SURVEYED,
+        sight=sight,
         splits=list(selecting.FRACTIONS),
     )
 

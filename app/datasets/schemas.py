@@ -66,7 +66,7 @@ class SurveyedOut(BaseModel):
     split: str
     positive: int
     negative: int
-    undecided: int
+    undecided: int | None = Field(description="Null for who has hidden suggestions.")
     is_finished: bool
     contradictions: list[str]
 

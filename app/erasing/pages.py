@@ -11,6 +11,7 @@ from app.erasing.erasing import erase, find_holding
 from app.erasing.forms import EraseForm
 from app.images.access import FORGET_PICTURES, PathKey
 from app.images.finding import count_labels, get_image
+from app.labels.access import Viewer, Viewing
 from app.projects.access import LeadProject
 from app.projects.models import Project
 from app.web.answer import Answer, Answering
@@ -22,7 +23,12 @@ ERASE = "/projects/{project}/images/{image_id:int}/erase"
 
 
 def _page(
-    db: Db, answer: Answer, project: Project, image_id: int, form: Form[EraseForm]
+    db: Db,
+    answer: Answer,
+    project: Project,
+    image_id: int,
+    viewer: Viewer,
+    form: Form[EraseForm],
 ) -> Response:
     image = get_image(db, project, image_id)
     holding = find_holding(db, project, image)
@@ -30,7 +36,7 @@ def _page(
         "erasing/erase.html",
         status=422 if form.errors else 200,
         image=image,
-        labels=count_labels(db, [image])[image.id],
+        labels=count_labels(db, [image])[image.id] if viewer.suggestions else None,
         datasets=[each for each in holding if isinstance(each, Dataset)],
         pair_datasets=[each for each in holding if isinstance(each, PairDataset)],
         form=form,
@@ -38,9 +44,11 @@ def _page(
 
 
 @router.get(ERASE)
-def show_erasing(project: LeadProject, image_id: PathKey, db: Db, answer: Answering) -> Response:
+def show_erasing(
+    project: LeadProject, image_id: PathKey, db: Db, answer: Answering, viewer: Viewing
+) -> Response:
     """What erasing this image takes away, and what it cannot take back."""
-    return _page(db, answer, project, image_id, Form())
+    return _page(db, answer, project, image_id, viewer, Form())
 
 
 @router.post(ERASE)
@@ -50,6 +58,7 @@ def submit_erasing(
     db: Db,
     person: CurrentPerson,
     answer: Answering,
+    viewer: Viewing,
     form: Annotated[Form[EraseForm], Depends(submitted(EraseForm))],
 ) -> Response:
     """Erase the image."""
@@ -59,7 +68,7 @@ def submit_erasing(
         with form.attempt():
             erase(db, project, image_id, reason=form.values.reason, by=person)
     if form.errors:
-        return _page(db, answer, project, image_id, form)
+        return _page(db, answer, project, image_id, viewer, form)
     response = answer.go(answer.path("show_image_changes", project=project.slug))
     response.headers.update(FORGET_PICTURES)
     return response

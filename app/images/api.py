@@ -44,6 +44,7 @@ from app.images.schemas import (
     ReplacementIn,
 )
 from app.images.sources import Source, folder_source, url_source, with_wishes
+from app.labels.access import Viewer, Viewing
 from app.projects.access import AnnotatorProject, LeadProject
 from app.settings import settings
 from app.web.dependencies import Db
@@ -76,6 +77,7 @@ BODY = {
 def api_list_images(
     project: AnnotatorProject,
     db: Db,
+    viewer: Viewing,
     show: Literal["all", "undone", "new", "done", "proposed", "aside"] = "all",
     q: Annotated[str, Query(max_length=200)] = "",
     after: Cursor = None,
@@ -84,8 +86,11 @@ def api_list_images(
     """Images in the order of their import; with `q` those found by words of name, metadata or prompt,
     best first.
     """
+    finding.check_filter(show, suggestions=viewer.suggestions)
     page = finding.find_images(db, project, after=after, limit=limit, show=show, text=q)
-    counts = finding.count_labels(db, page.images)
+    counts = finding.count_labels(
+        db, page.images, suggestions=viewer.suggestions, viewer_id=viewer.person_id
+    )
     items = [ImageOut.of(image, counts[image.id]) for image in page.images]
     return ImagePage(items=items, next=page.after)
 
@@ -171,19 +176,27 @@ def api_list_changes_of_images(
     return ImageChangesOut(items=[ImageChangeOut.of(each) for each in found], next=following)
 
 
-def _out(db: Db, image: Image) -> ImageOut:
-    return ImageOut.of(image, finding.count_labels(db, [image])[image.id])
+def _out(db: Db, image: Image, viewer: Viewer) -> ImageOut:
+    counts = finding.count_labels(
+        db, [image], suggestions=viewer.suggestions, viewer_id=viewer.person_id
+    )
+    return ImageOut.of(image, counts[image.id])
 
 
 @router.get("/{image_id:int}", response_model=ImageOut)
-def api_get_image(image: ProjectImage, db: Db) -> ImageOut:
+def api_get_image(image: ProjectImage, db: Db, viewer: Viewing) -> ImageOut:
     """One image; 404 says of one that was erased who did it and when."""
-    return _out(db, image)
+    return _out(db, image, viewer)
 
 
 @router.patch("/{image_id:int}", response_model=ImageOut)
 def api_correct_image(
-    project: AnnotatorProject, image_id: PathKey, body: ImagePatch, db: Db, person: CurrentPerson
+    project: AnnotatorProject,
+    image_id: PathKey,
+    body: ImagePatch,
+    db: Db,
+    person: CurrentPerson,
+    viewer: Viewing,
 ) -> ImageOut:
     """Correct the prompt or metadata of an image, all or none; a null value removes a key.
 
@@ -198,7 +211,7 @@ def api_correct_image(
         details=body.details,
         by=person,
     )
-    return _out(db, image)
+    return _out(db, image, viewer)
 
 
 @router.get("/{image_id:int}/changes", response_model=ImageChangesOut)
@@ -212,29 +225,39 @@ def api_list_image_changes(
 
 @router.post("/{image_id:int}/aside", response_model=ImageOut)
 def api_set_aside(
-    project: AnnotatorProject, image_id: PathKey, body: AsideIn, db: Db, person: CurrentPerson
+    project: AnnotatorProject,
+    image_id: PathKey,
+    body: AsideIn,
+    db: Db,
+    person: CurrentPerson,
+    viewer: Viewing,
 ) -> ImageOut:
     """Leave an image out of the queue, of agent runs, new audits, datasets and counts, until taken back."""
-    return _out(db, set_aside(db, project, image_id, reason=body.reason, by=person))
+    return _out(db, set_aside(db, project, image_id, reason=body.reason, by=person), viewer)
 
 
 @router.delete("/{image_id:int}/aside", response_model=ImageOut)
 def api_take_back(
-    project: AnnotatorProject, image_id: PathKey, db: Db, person: CurrentPerson
+    project: AnnotatorProject, image_id: PathKey, db: Db, person: CurrentPerson, viewer: Viewing
 ) -> ImageOut:
     """Take an image that was set aside back in."""
-    return _out(db, take_back(db, project, image_id, by=person))
+    return _out(db, take_back(db, project, image_id, by=person), viewer)
 
 
 @router.post("/{image_id:int}/replacement", response_model=ImageOut)
 def api_replace_image(
-    project: LeadProject, image_id: PathKey, body: ReplacementIn, db: Db, person: CurrentPerson
+    project: LeadProject,
+    image_id: PathKey,
+    body: ReplacementIn,
+    db: Db,
+    person: CurrentPerson,
+    viewer: Viewing,
 ) -> ImageOut:
     """Give an image the file of another one without labels, and keep its labels; it is open again.
 
     The other image keeps the earlier file, set aside.
     """
-    return _out(db, replace_file(db, project, image_id, with_id=body.image, by=person))
+    return _out(db, replace_file(db, project, image_id, with_id=body.image, by=person), viewer)
 
 
 WEBP: Responses = {200: {"content": {"image/webp": {}}}, **UNCHANGED}

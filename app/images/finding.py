@@ -23,7 +23,10 @@ PAGE = 60
 
 # Labels stand in a room above this one, so their table is named here and its model is not imported.
 # This room only ever reads it.
-_label = table("label", column("image_id"), column("polarity"), column("state"))
+_label = table(
+    "label",
+    *map(column, ("image_id", "polarity", "state", "source", "decided_by")),
+)
 
 
 def get_image(db: Session, project: Project, image_id: int, *, lock: bool = False) -> Image:
@@ -59,6 +62,21 @@ class Page:
     images: Sequence[Image]
     before: int | None
     after: int | None
+
+
+def filters(*, suggestions: bool = True) -> tuple[str, ...]:
+    """The filters that a person has. Who hides suggestions is not told which images have some."""
+    return FILTERS if suggestions else tuple(each for each in FILTERS if each != "proposed")
+
+
+def check_filter(show: str, *, suggestions: bool) -> None:
+    """Raise Invalid for a filter that would tell of suggestions that are hidden."""
+    if show in FILTERS and show not in filters(suggestions=suggestions):
+        raise Invalid(
+            "Which images have proposals is hidden with the suggestions.",
+            field="show",
+            hint="Show suggestions on the page of an image first.",
+        )
 
 
 def filtered(project: Project, show: str, text: str) -> list[ColumnElement[bool]]:
@@ -183,14 +201,27 @@ class LabelCounts:
         return self.of("positive", "confirmed") + self.of("negative", "confirmed")
 
 
-def count_labels(db: Session, images: Sequence[Image]) -> dict[int, LabelCounts]:
-    """The labels of each of these images, in one query."""
+def count_labels(
+    db: Session,
+    images: Sequence[Image],
+    *,
+    suggestions: bool = True,
+    viewer_id: int | None = None,
+) -> dict[int, LabelCounts]:
+    """The labels of each of these images, in one query. Without `suggestions` those that the viewer is
+    not shown (`app.labels.reading.find_labels`) are not counted either.
+    """
     counts = {image.id: LabelCounts() for image in images}
-    rows = db.execute(
+    statement = (
         select(_label.c.image_id, _label.c.polarity, _label.c.state, func.count())
         .where(_label.c.image_id.in_(list(counts)))
         .group_by(_label.c.image_id, _label.c.polarity, _label.c.state)
     )
+    if not suggestions:
+        of_others = _label.c.decided_by.is_distinct_from(viewer_id)
+        refused = (_label.c.state == "rejected") & (_label.c.source == "agent") & of_others
+        statement = statement.where(_label.c.state != "proposed", ~refused)
+    rows = db.execute(statement)
     for image_id, polarity, state, number in rows:
         counts[image_id].by_state[polarity, state] = number
     return counts

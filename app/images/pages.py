@@ -37,6 +37,7 @@ from app.images.removing import set_aside, take_back
 from app.images.sources import Source, folder_source, upload_source, url_source, with_wishes
 from app.images.uploads import join_parts
 from app.jobs.models import OPEN_STATES, Job
+from app.labels.access import Viewing
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.settings import settings
@@ -55,12 +56,14 @@ def show_images(
     project: AnnotatorProject,
     db: Db,
     answer: Answering,
+    viewer: Viewing,
     show: str = "all",
     q: Annotated[str, Query(max_length=200)] = "",
     after: Cursor = None,
     before: Cursor = None,
 ) -> Response:
     """The wall: a page of images with their label counts."""
+    finding.check_filter(show, suggestions=viewer.suggestions)
     page = finding.find_images(db, project, after=after, before=before, show=show, text=q)
     if not page.images and (after or before):
         page = finding.find_images(db, project, show=show, text=q)
@@ -68,9 +71,11 @@ def show_images(
         "images/wall.html",
         fragment="images/_wall.html",
         found=page,
-        counts=finding.count_labels(db, page.images),
+        counts=finding.count_labels(
+            db, page.images, suggestions=viewer.suggestions, viewer_id=viewer.person_id
+        ),
         total=finding.count_images(db, project, show=show, text=q),
-        filters=finding.FILTERS,
+        filters=finding.filters(suggestions=viewer.suggestions),
         show=show,
         q=q,
     )

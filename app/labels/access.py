@@ -7,6 +7,7 @@ from fastapi import Cookie, Depends, Request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.accounts.access import CurrentPerson
 from app.criteria.models import Node
 from app.criteria.reading import current_version, version_criteria
 from app.errors import Conflict, Invalid
@@ -26,11 +27,29 @@ def sees_suggestions(request: Request, kept: Kept = "show") -> bool:
 
 Sight = Annotated[bool, Depends(sees_suggestions)]
 
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who asks, and whether they are shown what agents propose."""
+
+    person_id: int
+    suggestions: bool
+
+
+def viewer(person: CurrentPerson, sight: Sight) -> Viewer:
+    """Policy: what is counted for a person is what they are shown."""
+    return Viewer(person.id, sight)
+
+
+Viewing = Annotated[Viewer, Depends(viewer)]
+
 __all__ = [
     "BIGGEST",
     "COOKIE",
     "InForce",
     "Sight",
+    "Viewer",
+    "Viewing",
     "find_in_force",
     "get_attribute",
     "get_image",

@@ -45,9 +45,11 @@ class Filter:
         return "?" + urlencode({"show": self.show, "words": self.words})
 
 
-def came_from(show: str = "all", words: Annotated[str, Query(max_length=200)] = "") -> Filter:
-    """The filter in whose order one goes on; what is no filter means all images."""
-    return Filter(show if show in finding.FILTERS else "all", words)
+def came_from(
+    sight: Sight, show: str = "all", words: Annotated[str, Query(max_length=200)] = ""
+) -> Filter:
+    """The filter in whose order one goes on; what is no filter of this person means all images."""
+    return Filter(show if show in finding.filters(suggestions=sight) else "all", words)
 
 
 Within = Annotated[Filter, Depends(came_from)]
