@@ -4,6 +4,7 @@ Counted are tries of one account from one place. A place is a network address, o
 person has signed in before: strangers who guess use up their own tries and never those of the person.
 """
 
+import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -19,6 +20,8 @@ FREE_TRIES = 5
 FIRST_WAIT = 10
 LONGEST_WAIT = 300
 TRIES_PER_ADDRESS = 60
+# Bits of an IPv6 address that tell connections apart.
+ONE_CONNECTION = 64
 # Of one account from all addresses together; browsers that the person knows are not among them.
 TRIES_PER_ACCOUNT = 200
 
@@ -37,10 +40,23 @@ def begin_try(email: str, *, address: str, browser_mark: str = "", field: str | 
     Raises TooMany, with the seconds to wait, where there were too many; such a try is not counted.
     """
     try:
-        return _counted(email, address, browser_mark)
+        return _counted(email, _place_of(address), browser_mark)
     except TooMany as error:
         error.field = field
         raise
+
+
+def _place_of(address: str) -> str:
+    """An address as it is counted: of IPv6 the network, since one connection has all its addresses."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((int(found), ONE_CONNECTION), strict=False))
 
 
 def _counted(email: str, address: str, browser_mark: str) -> Try:

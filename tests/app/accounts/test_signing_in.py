@@ -16,7 +16,8 @@ from app.accounts.models import Person, SignIn, SignInFailure
 from app.accounts.pages import local_path
 from app.accounts.passwords import hash_password
 from app.accounts.signing_in import check_password
-from app.errors import Invalid, TooMany
+from app.database import unit_of_work
+from app.errors import AppError, Invalid, TooMany
 from tests.factories import Make
 
 PASSWORD = "seven brushes in a jar"
@@ -121,6 +122,51 @@ def test_many_strangers_together_are_stopped_and_the_known_browser_is_not(
     with pytest.raises(TooMany):
         check_password(db, ada.email, PASSWORD, address="203.0.113.200")
     assert try_to(browser).status_code == 303
+
+
+def guess_at_once(tries: list[tuple[str, str]]) -> tuple[int, int]:
+    """How many of these tries (account and address), all in the same moment, were evaluated and refused."""
+
+    def guess(each: tuple[str, str]) -> type[AppError]:
+        with pytest.raises(AppError) as refused, unit_of_work() as db:
+            check_password(db, each[0], "guess", address=each[1])
+        return refused.type
+
+    with ThreadPoolExecutor(len(tries)) as pool:
+        found = list(pool.map(guess, tries))
+    return found.count(Invalid), found.count(TooMany)
+
+
+def test_a_crowd_of_addresses_at_one_account_is_counted_together(
+    browser: TestClient, ada: Person, db: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guessing, "TRIES_PER_ACCOUNT", 8)
+    assert try_to(browser).status_code == 303
+    browser.post("/sign-out")
+    crowd = [(ada.email, f"203.0.113.{each}") for each in range(24)]
+    assert guess_at_once(crowd) == (8, 16)
+    assert try_to(browser).status_code == 303, "the person's own browser is not locked out"
+    db.execute(update(SignInFailure).values(at=datetime.now(UTC) - guessing.WINDOW))
+    db.commit()
+    assert check_password(db, ada.email, PASSWORD, address="192.0.2.1").id == ada.id
+
+
+def test_a_crowd_of_accounts_from_one_address_is_counted_together(
+    ada: Person, db: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guessing, "TRIES_PER_ADDRESS", 8)
+    crowd = [(f"person{each}@example.org", "203.0.113.7") for each in range(24)]
+    assert guess_at_once(crowd) == (8, 16)
+    assert check_password(db, ada.email, PASSWORD, address="192.0.2.1") is ada
+
+
+def test_one_network_of_ipv6_is_one_place(ada: Person, db: Session) -> None:
+    crowd = [(ada.email, f"2001:db8:1:2:{each:x}::1") for each in range(12)]
+    assert guess_at_once(crowd) == (5, 7)
+    assert guess_at_once([(ada.email, "2001:db8:1:3::1")]) == (1, 0)
+    mapped = [(ada.email, each) for each in ["::ffff:192.0.2.9", "192.0.2.9"] * 6]
+    assert guess_at_once(mapped) == (5, 7)
+    assert check_password(db, ada.email, PASSWORD, address="2001:db8:9::1") is ada
 
 
 def test_the_old_password_is_not_guessed_in_an_open_browser(
