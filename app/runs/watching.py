@@ -19,9 +19,12 @@ from app.errors import Unavailable
 from app.settings import settings
 
 log = logging.getLogger("morelli.runs")
+_listening: set[int] = set()
 HEARTBEAT_SECONDS = 15.0
 # A stream ends after this; the browser opens it again, and with that the rights are checked again.
 STREAM_SECONDS = 600.0
+# Each of them is a connection to Redis, which jobs need too; who comes after them asks from time to time.
+MOST_LISTENING = 1000
 
 
 def channel_of(run_id: int) -> str:
@@ -52,11 +55,14 @@ def announce(db: Session, run_id: int) -> None:
 
 @asynccontextmanager
 async def listening(run_id: int) -> AsyncIterator["redis.asyncio.client.PubSub"]:
-    """A subscription to a run's changes. Raises Unavailable where Redis does not answer."""
+    """A subscription to a run's changes. Raises Unavailable where Redis does not answer, or too many listen."""
     url = settings().redis_url
     if url is None:
         raise Unavailable("There is no Redis, so changes cannot be followed live.")
+    if len(_listening) >= MOST_LISTENING:
+        raise Unavailable("Too many follow changes live.")
     client = redis.asyncio.Redis.from_url(url.get_secret_value(), socket_connect_timeout=2)
+    _listening.add(id(client))
     try:
         subscription = client.pubsub()
         try:
@@ -68,6 +74,7 @@ async def listening(run_id: int) -> AsyncIterator["redis.asyncio.client.PubSub"]
         finally:
             await subscription.aclose()  # type: ignore[no-untyped-call]
     finally:
+        _listening.discard(id(client))
         await client.aclose()
 
 

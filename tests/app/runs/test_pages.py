@@ -437,6 +437,21 @@ def test_events_arrive_when_something_is_recorded(
     assert rest.count("event: changed") == 1
 
 
+def test_so_many_listen_and_the_next_is_told_to_ask(
+    monkeypatch: pytest.MonkeyPatch, people: Cast, lea: TestClient, launch: Launch
+) -> None:
+    run = launch(people.project)
+    monkeypatch.setattr(watching, "MOST_LISTENING", 1)
+
+    async def listen() -> str:
+        async with watching.listening(run.id):
+            answer = await asyncio.to_thread(lea.get, f"{ROOT}/{run.id}/events")
+            return str(answer.text)
+
+    for _ in range(2):
+        assert asyncio.run(listen()) == "event: unavailable\ndata: {}\n\n"
+
+
 class Nowhere:
     redis_url = None
 
