@@ -228,7 +228,8 @@ def _open_parent(working: Working, key: str | None) -> Node | None:
     parent = _open_node(working, key)
     if parent.kind != "dimension":
         raise Invalid(
-            f"“{title(parent)}” is a pair; nothing can be added below it.", field="parent"
+            f"“{title(parent)}” is an attribute pair; nothing can be added below it.",
+            field="parent",
         )
     if not working.is_live(parent):
         raise Conflict(f"“{title(parent)}” is retired; nothing can be added below it.")

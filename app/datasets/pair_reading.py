@@ -39,7 +39,7 @@ class PairImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ImagePair:
     """Two pictures for one prompt, of which the winner is preferred.
 
     `other_prompt` is what the loser was made for where that is another, similar prompt, and
@@ -59,7 +59,7 @@ class Pair:
 class PairPage:
     """Some pairs in the order of the file. `before` and `after` lead on from here, where there is more."""
 
-    pairs: list[Pair]
+    pairs: list[ImagePair]
     before: int | None = None
     after: int | None = None
 
@@ -109,7 +109,9 @@ def _check_place(file: BinaryIO, place: int, size: int) -> None:
     if place:
         file.seek(min(place, size) - 1)
     if place > size or (place and file.read(1) != b"\n"):
-        raise Invalid("No pair begins there.", field="after", hint="Begin with the first page.")
+        raise Invalid(
+            "No image pair begins there.", field="after", hint="Begin with the first page."
+        )
 
 
 def _go_back(file: BinaryIO, end: int, limit: int) -> int:
@@ -124,17 +126,17 @@ def _go_back(file: BinaryIO, end: int, limit: int) -> int:
     return end - sum(map(len, lines[-limit:]))
 
 
-def _pair_of(line: bytes, place: str) -> Pair:
+def _pair_of(line: bytes, place: str) -> ImagePair:
     try:
         row = _Line.model_validate_json(line)
     except ValidationError as error:
         raise Invalid(
-            f"A pair in {place} cannot be read: the file was changed or is damaged.",
+            f"An image pair in {place} cannot be read: the file was changed or is damaged.",
             field="pairs",
             hint="Make another pair dataset.",
         ) from error
     other_prompt, similarity = _nearness(row.reason)
-    return Pair(
+    return ImagePair(
         pair_id=row.pair_id,
         prompt=row.prompt,
         winner=PairImage(row.winner_id, row.winner),

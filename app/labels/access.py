@@ -105,7 +105,7 @@ def get_attribute(
         raise Invalid(f"“{key}” is a dimension; labels name attribute pairs.", field="key")
     if entry is None or not isinstance(entry.node, Pair):
         raise Conflict(
-            f"The pair “{key}” is not in version {in_force.number} of the criteria yet.",
+            f"The attribute pair “{key}” is not in version {in_force.number} of the criteria yet.",
             field="key",
             hint="It can be used once the criteria are published again.",
         )

@@ -428,9 +428,9 @@ def count_skipped(sources: Sources, config: Config) -> int:
 def _nothing_to_learn(facts: Facts) -> Invalid:
     if facts.reads_pairs:
         return Invalid(
-            "This pair dataset has no pair to learn from.",
+            "This pair dataset has no image pair to learn from.",
             field="pair_dataset_id",
-            hint="All its pairs are for validation or test.",
+            hint="All its image pairs are for validation or test.",
         )
     return Invalid(
         "This dataset has no image to learn from.",

@@ -209,7 +209,7 @@ def write_criteria(loop: Loop) -> None:
     page.get_by_label("+ Positive definition").fill("Contours open where form turns into light.")
     page.get_by_label("− Negative name").fill("Edges like cut paper")
     page.get_by_label("− Negative definition").fill("Every contour is closed with one sharp line.")
-    page.get_by_role("button", name="Add pair").click()
+    page.get_by_role("button", name="Add attribute pair").click()
     expect(page.get_by_text("247 attribute pairs")).to_be_visible()
     expect(page.locator("#tree").get_by_text("Edges that breathe")).to_be_visible()
     loop.lead.look("2-tree")

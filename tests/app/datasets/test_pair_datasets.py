@@ -85,7 +85,7 @@ def test_a_lead_asks_for_pairs_by_labels(
 ) -> None:
     page = lea.get(PAGE)
     assert page.status_code == 200
-    assert "No pairs yet" in page.text and "3: Houses (10 images)" in page.text
+    assert "No image pairs yet" in page.text and "3: Houses (10 images)" in page.text
     form = {"name": " By  labels ", "dataset_id": str(dataset.id), "min_difference": "2"}
     answer = lea.post(f"{PAGE}/by-labels", data=form | {"max_pairs_per_image": "3"})
     assert (answer.status_code, answer.headers["location"]) == (303, PAGE)
@@ -264,7 +264,7 @@ def test_who_may_do_what(
     pairs = keep(db, people, make.job(people.project, kind="pair_dataset"))
     ben = sign_in(browser, people.ben)
     page = ben.get(PAGE)
-    assert page.status_code == 200 and "Make pairs" not in page.text
+    assert page.status_code == 200 and "Make image pairs" not in page.text
     assert ben.get(GENERATE).status_code == 403
     for address in (f"{PAGE}/by-labels", f"{PAGE}/imported", GENERATE):
         assert ben.post(address, data={"name": "X"}).status_code == 403

@@ -178,7 +178,7 @@ def test_api_pages_and_names_other_prompts(
     for after in (1, first["next"] - 1, 10**9):
         wrong = api.get(address, params={"after": after}, headers=ben)
         assert (wrong.status_code, wrong.json()["field"]) == (422, "after")
-        assert "No pair begins there" in wrong.json()["detail"]
+        assert "No image pair begins there" in wrong.json()["detail"]
     assert api.get(address, params={"split": "all"}, headers=ben).status_code == 422
 
 
@@ -200,7 +200,7 @@ def test_a_damaged_line_is_said_where_it_is_and_hides_nothing_before_it(
     first = ben.get(f"{PAGE}/{pairs.id}").text
     assert len(prompts_in(first)) == 12
     second = ben.get(link(first, "next") or "").text
-    assert "A pair in train/pairs.jsonl cannot be read" in second
+    assert "An image pair in train/pairs.jsonl cannot be read" in second
     assert "c" * 64 in second and prompts_in(second) == []
 
 
@@ -208,14 +208,14 @@ def test_states_without_pairs(
     ben: TestClient, api: TestClient, token_for: TokenFor, db: Session, people: Cast
 ) -> None:
     pairs = keep(db, people, [line(0)])
-    assert "No pairs in this split" in ben.get(f"{PAGE}/{pairs.id}?split=validation").text
-    assert "No pair begins there" in ben.get(f"{PAGE}/{pairs.id}?after=3").text
+    assert "No image pairs in this split" in ben.get(f"{PAGE}/{pairs.id}?split=validation").text
+    assert "No image pair begins there" in ben.get(f"{PAGE}/{pairs.id}?after=3").text
     (settings().pairs_folder / "pairs-1").rename(settings().pairs_folder / "elsewhere")
     gone = ben.get(f"{PAGE}/{pairs.id}").text
     assert "the folder of this pair dataset is gone" in gone and "c" * 64 in gone
     unready: dict[str, Any] = {"number": 2, "folder": None, "manifest_sha256": None, "counts": {}}
     waiting = keep(db, people, [], **unready)
-    assert "The pairs" not in ben.get(f"{PAGE}/{waiting.id}").text
+    assert "The image pairs" not in ben.get(f"{PAGE}/{waiting.id}").text
     headers = token_for(people.ben)
     answer = api.get(f"{API}/{waiting.id}/pairs", headers=headers)
     assert (answer.status_code, "not ready yet" in answer.json()["detail"]) == (409, True)

@@ -38,7 +38,7 @@ const act = (key, polarity, state, group = newId()) => {
   }));
 };
 
-const refuseRetired = () => say("This pair is retired; its labels are kept as they are.", "bad");
+const refuseRetired = () => say("This attribute pair is retired; its labels are kept as they are.", "bad");
 
 const decide = (row, state) => {
   if ("retired" in row.dataset) return refuseRetired();
