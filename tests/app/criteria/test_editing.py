@@ -173,7 +173,7 @@ def test_the_depth_limit_holds(db: Session, people: Cast) -> None:
 def test_nothing_is_added_where_nothing_can_be(db: Session, people: Cast) -> None:
     with pytest.raises(NotFound):
         add_dimension(db, people.project, parent="nowhere", name="New", by=people.ada)
-    with pytest.raises(Invalid, match="is a pair"):
+    with pytest.raises(Invalid, match="is an attribute pair"):
         add_dimension(db, people.project, parent="glow", name="New", by=people.ada)
     node(db, people, "light").retired = True
     db.commit()
