@@ -117,7 +117,7 @@ ONE_PLACE = {
     "news.js": r"new EventSource",
     "unsaved.js": r"\bbeforeunload\b",
     "kept.js": r"\b(localStorage|sessionStorage|indexedDB)\b",
-    "unsent.js": r"BroadcastChannel",
+    "tabs.js": r"BroadcastChannel",
 }
 
 

@@ -12,7 +12,7 @@ const afterwards = (does, milliseconds) => {
 
 // An action has an `id`, what it is `about`, and the `revision` of that which the person saw.
 //
-// `store` keeps the actions: see unsent.js. `send(op, basedOn)` resolves to what the server says, or rejects with
+// `store` keeps the actions: see tabs.js. `send(op, basedOn)` resolves to what the server says, or rejects with
 // Failed. `hears` is told what becomes of an action: saved(op, body), refused(op, failed), and stale(op, body) where
 // something else stands by now; there true has it sent again on top of that. changed(failed) follows each turn.
 export const makeQueue = ({ store, send, hears, later = afterwards }) => {

@@ -1,58 +1,12 @@
-// What one person did and the server has not acknowledged, in all tabs of this browser. Each tab keeps a list of
-// its own and sends it; what a closed or killed tab left behind, the next one sends.
+// What one person did on a page and the server has not acknowledged: the queue, kept in this browser.
 
-import { inBrowser, inTab } from "./kept.js";
-import { newId } from "./new_id.js";
 import { makeQueue } from "./queue.js";
+import { makeLists } from "./tabs.js";
 import { guard } from "./unsaved.js";
 
-const TAB = "morelli-tab";
-const ANSWER_MS = 250;
-
-const numbered = (number) => {
-  inTab.write(TAB, number);
-  return number;
-};
-
-// The lists of one owner. Tabs that live answer to a call, so that what others left behind can be told
-// from what they still send.
-export const makeStore = (owner) => {
-  const lists = `morelli-unsent/${owner}/`;
-  const line = globalThis.BroadcastChannel ? new BroadcastChannel(`morelli-tabs/${owner}`) : null;
-  const me = newId();
-  const alive = new Set();
-  let tab = inTab.read(TAB) ?? numbered(newId());
-
-  line?.addEventListener("message", ({ data }) => {
-    if (data.asks && data.asks !== me) line.postMessage({ tab, of: me });
-    if (data.tab && data.of !== me) alive.add(data.tab);
-  });
-
-  const listOf = (name) => inBrowser.read(name) ?? [];
-  const keep = (ops) => (ops.length ? inBrowser.write(lists + tab, ops) : inBrowser.remove(lists + tab));
-
-  return {
-    keep,
-    left: () => listOf(lists + tab),
-    // Sending one action twice is harmless: the server knows it by its id.
-    takeOver: async () => {
-      line?.postMessage({ asks: me });
-      await new Promise((resolve) => setTimeout(resolve, ANSWER_MS));
-      const isDouble = alive.has(tab);
-      if (isDouble) tab = numbered(newId());
-      const orphans = inBrowser.names(lists).filter((name) => name !== lists + tab && !alive.has(name.slice(lists.length)));
-      const taken = orphans.flatMap(listOf);
-      keep([...taken, ...(isDouble ? [] : listOf(lists + tab))]);
-      orphans.forEach(inBrowser.remove);
-      return { taken, isDouble };
-    },
-    close: () => line?.close(),
-  };
-};
-
-// A queue of this page: see queue.js for `send` and `hears`.
+// See queue.js for `send` and `hears`.
 export const openQueue = ({ owner, send, hears }) => {
-  const queue = makeQueue({ store: makeStore(owner), send, hears });
+  const queue = makeQueue({ store: makeLists(owner), send, hears });
   guard(() => queue.size() > 0);
   addEventListener("online", queue.pump);
   addEventListener("pageshow", queue.pump);
