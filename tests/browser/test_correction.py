@@ -101,6 +101,7 @@ def outlive_a_killed_tab(context: BrowserContext, api: Api, image_id: int) -> Pa
     """What a tab did not get to the server is sent by the next, in order and once."""
     page = context.new_page()
     open_image(page, image_id)
+    page.wait_for_load_state("networkidle")  # what is loaded ahead
     context.set_offline(True)
     decided = [here(page).get_attribute("id")]
     page.keyboard.press("y")
