@@ -32,7 +32,7 @@ from app.errors import (
 )
 from app.web.errors import show_error
 from app.web.outages import explain_outage
-from app.web.turns import Turn, Turns
+from app.web.turns import Turn, Turns, who_asks
 
 KIB, MIB = 1024, 1024 * 1024
 ANYONE_BYTES = 64 * KIB
@@ -195,7 +195,7 @@ class Bodies:
             raise refused
 
     async def _is_known(self, scope: Scope) -> bool:
-        turn = Turn(self.turns)
+        turn = Turn(self.turns, who_asks(scope))
         await turn.take()
         try:
             return await run_in_threadpool(self.is_signed_in, scope)

@@ -1,4 +1,4 @@
-"""Whose turn it is: so many requests at a time, first come first served, whoever asks.
+"""Whose turn it is: so many requests at a time, everyone's first before anyone's second, in order.
 
 A request that waits holds nothing that another one needs: no thread, no connection, no body. As no more
 requests are let in than there are threads and connections, none that is let in ever waits for
@@ -6,12 +6,15 @@ another one that waits for it.
 """
 
 import asyncio
+import heapq
+import itertools
 import threading
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,12 +29,21 @@ APART = ("/healthz", "/readyz", "/static/")
 class _Waiting:
     loop: asyncio.AbstractEventLoop
     called: "asyncio.Future[None]"
+    who: str
+    round: int
+    number: int
     is_called: bool = False
     has_left: bool = False
+
+    def __lt__(self, other: "_Waiting") -> bool:
+        return (self.round, self.number) < (other.round, other.number)
 
 
 class Turns:
     """A queue with `at_once` places before it; at most `most_waiting` stand in it.
+
+    It goes round among those who wait: who has five hundred requests in it holds up the one request of
+    somebody else by one of them. Those of one client come in order.
 
     It belongs to no event loop, so that several (those of the tests) may share one application.
     """
@@ -39,7 +51,10 @@ class Turns:
     def __init__(self, at_once: int, most_waiting: int) -> None:
         self._free = at_once
         self._most = most_waiting
-        self._queue: deque[_Waiting] = deque()
+        self._queue: list[_Waiting] = []
+        self._arrivals = itertools.count()
+        self._round = 0
+        self._last: dict[str, int] = {}
         self._number_waiting = 0
         self._lock = threading.Lock()
 
@@ -51,12 +66,12 @@ class Turns:
                 return True
             return False
 
-    async def enter(self) -> None:
-        """Take a place, after all who came before. Raises TooBusy where too many wait already."""
+    async def enter(self, who: str = "") -> None:
+        """Take a place when it is this client's turn. Raises TooBusy where too many wait already."""
         if self.enter_at_once():
             return
         loop = asyncio.get_running_loop()
-        mine = _Waiting(loop, loop.create_future())
+        called = loop.create_future()
         with self._lock:
             if self._free and not self._number_waiting:
                 self._free -= 1
@@ -66,13 +81,27 @@ class Turns:
                     "Too many requests are waiting at this moment.",
                     hint="Nothing was changed. Try again in a few seconds.",
                 )
-            self._queue.append(mine)
-            self._number_waiting += 1
+            mine = self._stand_in_line(_Waiting(loop, called, who, 0, next(self._arrivals)))
         try:
             await mine.called
         except asyncio.CancelledError:
             self._forget(mine)
             raise
+
+    def _stand_in_line(self, mine: _Waiting) -> _Waiting:
+        # Nobody joins a round that is under way, so each has an end and nobody waits for ever.
+        mine.round = max(self._round, self._last.get(mine.who, 0)) + 1
+        self._last[mine.who] = mine.round
+        heapq.heappush(self._queue, mine)
+        self._number_waiting += 1
+        return mine
+
+    def _first_in_line(self) -> _Waiting:
+        first = heapq.heappop(self._queue)
+        self._round = first.round
+        if self._last.get(first.who) == first.round:
+            del self._last[first.who]
+        return first
 
     def _forget(self, mine: _Waiting) -> None:
         with self._lock:
@@ -83,10 +112,10 @@ class Turns:
         self.leave()
 
     def leave(self) -> None:
-        """Give a place back: to who has waited longest."""
+        """Give a place back: to whose turn it is."""
         with self._lock:
             while self._queue:
-                first = self._queue.popleft()
+                first = self._first_in_line()
                 if first.has_left:
                     continue
                 self._number_waiting -= 1
@@ -98,6 +127,13 @@ class Turns:
             self._free += 1
 
 
+def who_asks(scope: Scope) -> str:
+    """Whose turn a request takes: that of a session or token, else of an address."""
+    headers = Headers(scope=scope)
+    client = scope.get("client")
+    return headers.get("authorization") or headers.get("cookie") or (client[0] if client else "")
+
+
 def _call(waiting: "asyncio.Future[None]") -> None:
     if not waiting.done():
         waiting.set_result(None)
@@ -106,8 +142,9 @@ def _call(waiting: "asyncio.Future[None]") -> None:
 class Turn:
     """One request's place, which it may leave for a while."""
 
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self, turns: Turns, who: str = "") -> None:
         self._turns = turns
+        self._who = who
         self._is_in = False
 
     def take_at_once(self) -> bool:
@@ -117,7 +154,7 @@ class Turn:
 
     async def take(self) -> None:
         """Wait for the place. Raises TooBusy."""
-        await self._turns.enter()
+        await self._turns.enter(self._who)
         self._is_in = True
 
     def end(self) -> None:
@@ -173,7 +210,7 @@ class InTurn:
         if scope["type"] != "http" or scope["path"].startswith(APART):
             await self.app(scope, receive, send)
             return
-        turn = Turn(self.turns)
+        turn = Turn(self.turns, who_asks(scope))
         ahead = _Ahead(receive)
 
         async def send_and_end(message: Message) -> None:

@@ -154,6 +154,47 @@ def test_first_come_first_served_and_never_more_than_places() -> None:
     assert gate.most == 2
 
 
+def test_who_asks_for_much_waits_for_himself_and_not_the_others() -> None:
+    async def go() -> Gate:
+        gate = Gate()
+        app = InTurn(gate, turns=Turns(1, 100))
+        asked = [asyncio.ensure_future(ask(app, f"/{each}", "one=1")) for each in range(20)]
+        await asyncio.sleep(0.02)
+        for who in ("two=2", "three=3"):
+            asked += [asyncio.ensure_future(ask(app, f"/{who[:3]}{each}", who)) for each in (1, 2)]
+        await asyncio.sleep(0.02)
+        gate.open.set()
+        assert {each.status for each in await asyncio.gather(*asked)} == {200}
+        return gate
+
+    order = asyncio.run(go()).order
+    others = [path for path in order if not path[1:].isdecimal()]
+    assert others == ["/two1", "/thr1", "/two2", "/thr2"]
+    assert order.index("/thr2") <= 7, (
+        "each of the others' requests waited for one or two of the many"
+    )
+    assert [path for path in order if path[1:].isdecimal()] == [f"/{each}" for each in range(20)]
+
+
+def test_who_asks_for_much_is_not_put_off_for_ever_by_others() -> None:
+    async def go() -> int:
+        turns = Turns(1, 1000)
+        await turns.enter("somebody")
+        many = [asyncio.ensure_future(turns.enter("many")) for _ in range(5)]
+        await asyncio.sleep(0)
+        others = []
+        for served in range(100):
+            others += [asyncio.ensure_future(turns.enter(f"{served} {each}")) for each in "ab"]
+            await asyncio.sleep(0.001)
+            turns.leave()
+            await asyncio.sleep(0.001)
+            if all(each.done() for each in many):
+                return served
+        return 100
+
+    assert asyncio.run(go()) < 100
+
+
 def test_who_goes_away_while_waiting_is_let_go() -> None:
     async def go() -> list[str]:
         gate = Gate()
