@@ -7,7 +7,14 @@ from fastapi import APIRouter, Query
 
 from app.accounts.access import CurrentPerson
 from app.agents import launching
-from app.agents.schemas import AgentRunIn, AgentRunOut, AgentRunsOut, OutcomeOut, OutcomesOut
+from app.agents.schemas import (
+    AgentRunIn,
+    AgentRunOut,
+    AgentRunsOut,
+    LaterVersionOut,
+    OutcomeOut,
+    OutcomesOut,
+)
 from app.criteria import reading
 from app.projects.access import AnnotatorProject, LeadProject
 from app.web.dependencies import Db
@@ -23,6 +30,9 @@ def _out(row: launching.RunRow) -> AgentRunOut:
         agent=row.run.agent,
         agent_version=row.run.agent_version,
         criteria_version=row.version.number,
+        later_versions=[
+            LaterVersionOut.model_validate(each) for each in launching.later_versions(row.run)
+        ],
         images=row.images,
         labels=row.labels,
         problems=row.problems,

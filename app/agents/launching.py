@@ -1,7 +1,7 @@
 """Agent runs: asking for one, keeping how far it is, looking at what it did."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -148,10 +148,27 @@ def find_waiting_images(db: Session, run: AgentRun, *, limit: int) -> tuple[Sequ
     return db.scalars(waiting.order_by(Image.id).limit(limit)).all(), left
 
 
+@dataclass(frozen=True)
+class LaterVersion:
+    """A criteria version that was published while a run was under way, and the first image that the
+    run looked at under it.
+    """
+
+    version_id: int
+    number: int
+    first_image: int
+
+
+def later_versions(run: AgentRun) -> list[LaterVersion]:
+    """The versions that a run went on under, oldest first."""
+    return [LaterVersion(**each) for each in run.config.get("later_versions", [])]
+
+
 def record_batch(
     db: Session,
     run: AgentRun,
     *,
+    under: LaterVersion,
     agent_version: str,
     after: int,
     images: int,
@@ -160,7 +177,11 @@ def record_batch(
 ) -> None:
     """Keep how far a run is, in the transaction that holds its labels: a killed run goes on there."""
     run.agent_version = agent_version
-    run.config = {**run.config, "after": after}
+    later = later_versions(run)
+    if under.version_id not in (run.version_id, *(each.version_id for each in later)):
+        later.append(under)
+    went_on = {"later_versions": [asdict(each) for each in later]} if later else {}
+    run.config = {**run.config, "after": after, **went_on}
     run.images += images
     run.labels += labels
     if problems:

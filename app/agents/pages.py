@@ -10,6 +10,7 @@ from app.accounts.access import CurrentPerson
 from app.agents import launching
 from app.agents.forms import AgentRunForm
 from app.criteria import reading
+from app.criteria.models import CriteriaVersion
 from app.jobs.models import OPEN_STATES
 from app.jobs.queueing import get_job
 from app.projects.access import AnnotatorProject, LeadProject
@@ -89,6 +90,8 @@ def show_agent_run(
     return answer.show(
         "agents/run.html",
         run=run,
+        version=db.get_one(CriteriaVersion, run.version_id),
+        later=launching.later_versions(run),
         job=get_job(db, project, run.job_id) if run.job_id else None,
         rows=sorted(rows, key=lambda row: -row[3]),
         problems=problems[:100],

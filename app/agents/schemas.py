@@ -14,8 +14,19 @@ class AgentRunIn(BaseModel):
     agent: str = "measured"
 
 
+class LaterVersionOut(BaseModel):
+    """A criteria version that came into force while a run was under way, from which image on."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    number: int
+    first_image: int
+
+
 class AgentRunOut(BaseModel):
-    """One pass of an agent over the images."""
+    """One pass of an agent over the images. It begins under `criteria_version`, and goes on under those
+    that are published meanwhile.
+    """
 
     id: int
     job_id: int | None
@@ -23,6 +34,7 @@ class AgentRunOut(BaseModel):
     agent: str
     agent_version: str
     criteria_version: int
+    later_versions: list[LaterVersionOut]
     images: int
     labels: int
     problems: int

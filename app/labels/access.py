@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.accounts.access import CurrentPerson
+from app.criteria.models import Criteria as CriteriaRow
 from app.criteria.models import Node
 from app.criteria.reading import current_version, version_criteria
 from app.errors import Conflict, Invalid
@@ -54,6 +55,7 @@ __all__ = [
     "get_attribute",
     "get_image",
     "get_in_force",
+    "hold_in_force",
 ]
 
 
@@ -72,6 +74,19 @@ def find_in_force(db: Session, project: Project) -> InForce | None:
     if version is None:
         return None
     return InForce(version.id, version.number, version_criteria(version))
+
+
+def hold_in_force(db: Session, project: Project, version_id: int) -> bool:
+    """Whether this version is in force. If it is, publications wait until this transaction ends: what
+    is written now is written under it.
+    """
+    db.execute(
+        select(CriteriaRow.project_id)
+        .where(CriteriaRow.project_id == project.id)
+        .with_for_update(read=True)
+    )
+    version = current_version(db, project)
+    return version is not None and version.id == version_id
 
 
 def get_in_force(db: Session, project: Project) -> InForce:

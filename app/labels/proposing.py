@@ -16,9 +16,10 @@ from sqlalchemy.orm import Session
 
 from app.agents.models import AgentRun
 from app.criteria.models import CriteriaVersion, Node
-from app.errors import Invalid, NotFound
+from app.errors import Conflict, Invalid, NotFound
 from app.images.inclusion import left_out
 from app.images.models import Image
+from app.labels.access import hold_in_force
 from app.labels.finishing import bring_back
 from app.labels.models import Label
 from app.projects.models import Project
@@ -97,12 +98,19 @@ def propose(
     proposal is new. Storing the same findings of the same run
     again changes nothing, so a killed run may start over; a run older than the one that made a
     proposal does not replace it. Raises NotFound for a run, version, image or pair of another
-    project and Invalid for findings that make no sense; then nothing is stored.
+    project, Conflict for a version that is not in force (any more), and Invalid for findings that make
+    no sense; then nothing is stored.
     """
     if not findings:
         return 0
     _refuse_nonsense(findings)
     _refuse_foreign(db, project, agent_run_id, version_id, findings)
+    if not hold_in_force(db, project, version_id):
+        raise Conflict(
+            "Another version of the criteria is in force by now.",
+            field="version_id",
+            hint="Look at the images again under that version.",
+        )
     image_ids = sorted({each.image_id for each in findings})
     # Locked in the order of their ids, so that two runs wait for one another and never block.
     db.execute(select(Image.id).where(Image.id.in_(image_ids)).order_by(Image.id).with_for_update())

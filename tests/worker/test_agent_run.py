@@ -1,6 +1,6 @@
 """Agent runs through the ledger: proposals with evidence, resumed without doubling."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -10,9 +10,13 @@ import pytest
 from PIL import Image as Pictures
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
 
+from app.accounts.models import Person
 from app.agents import launching
 from app.agents.models import AgentRunProblem
+from app.criteria.reading import get_node
+from app.database import unit_of_work
 from app.errors import Unavailable
 from app.images import keeping, storage
 from app.jobs import claiming
@@ -20,10 +24,14 @@ from app.jobs.models import Job
 from app.jobs.queueing import resume
 from app.labels.models import LabelEvent
 from app.settings import settings
+from app.versions.editing import revise
+from app.versions.publishing import publish
 from tests.app.datasets.gallery import BLUE, HANDLERS, Gallery, Killed, open_gallery
 from tests.factories import Make
 from worker import ledger
 from worker.agents import measured, running
+
+SignIn = Callable[[TestClient, Person], TestClient]
 
 
 @pytest.fixture(autouse=True)
@@ -310,3 +318,87 @@ def test_a_run_of_another_project_is_not_found(gallery: Gallery) -> None:
     gallery.work(job)
     assert (job.state, job.error) == ("failed", "There is no such agent run in this project.")
     assert gallery.labels() == []
+
+
+def publish_while_looking(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, edit: Callable[[Session], None]
+) -> None:
+    """Have an expert edit the criteria and publish them while the agent looks at its second batch."""
+    real, seen = keeping.read_shown, []
+
+    def look(kind: str, sha256: str) -> bytes:
+        seen.append(sha256)
+        if len(seen) == 3:
+            with unit_of_work() as db:
+                edit(db)
+                publish(db, gallery.project, by=gallery.people.ada)
+        return real(kind, sha256)
+
+    monkeypatch.setattr(keeping, "read_shown", look)
+
+
+def stated(gallery: Gallery) -> set[tuple[int, str, str]]:
+    """Place of the image, key and polarity of each label."""
+    keys = {node.id: key for key, node in gallery.nodes.items()}
+    places = {image.id: place for place, image in enumerate(gallery.images)}
+    return {(places[each.image_id], keys[each.node_id], each.polarity) for each in gallery.labels()}
+
+
+def test_what_is_retired_while_a_run_is_under_way_is_proposed_no_more(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, browser: TestClient, sign_in: SignIn
+) -> None:
+    def retire(db: Session) -> None:
+        get_node(db, gallery.project, "warm-dominance").retired = True
+
+    run, job = gallery.launch()
+    publish_while_looking(gallery, monkeypatch, retire)
+    gallery.work(job)
+    assert (job.state, job.error) == ("succeeded", None)
+    warm = {place for place, key, _ in stated(gallery) if key == "warm-dominance"}
+    assert warm == {0, 1}  # all that was stored before; the third red picture came after
+    made = {each.image_id: each.version_id for each in gallery.labels()}
+    first, later = gallery.version.id, max(made.values())
+    assert [made.get(image.id, later) for image in gallery.images] == [first] * 2 + [later] * 3
+    assert later != first
+    assert (run.images, job.result["later_versions"]) == (5, [2])  # type: ignore[index]
+    page = sign_in(browser, gallery.people.ben).get(f"/projects/paintings/agent/{run.id}").text
+    assert f"went on under version 2 from image {gallery.images[2].id} on" in " ".join(page.split())
+
+
+def test_names_exchanged_while_a_run_is_under_way_turn_no_proposal_round(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was proposed before follows its name; what is proposed after says what the agent means."""
+
+    def exchange(db: Session) -> None:
+        for key, name in (
+            ("warm-dominance", "For a while"),
+            ("cool-dominance", "Warm dominance"),
+            ("warm-dominance", "Cool dominance"),
+        ):
+            revise(
+                db, gallery.project, key, based_on=get_node(db, gallery.project, key).revision,
+                by=gallery.people.ada, texts={"positive_name": name}, names_moved="follow",
+            )  # fmt: skip
+
+    _, job = gallery.launch()
+    publish_while_looking(gallery, monkeypatch, exchange)
+    gallery.work(job)
+    assert (job.state, job.error) == ("succeeded", None)
+    said = {
+        (place, key)
+        for place, key, polarity in stated(gallery)
+        if key.endswith("-dominance") and polarity == "positive"
+    }
+    # The pictures are red, red, red, blue, blue; the names were exchanged.
+    assert said == {(0, "cool-dominance"), (1, "cool-dominance"), (2, "cool-dominance"),
+                    (3, "warm-dominance"), (4, "warm-dominance")}  # fmt: skip
+
+
+def test_a_pair_below_a_retired_dimension_is_not_proposed(gallery: Gallery) -> None:
+    get_node(gallery.db, gallery.project, "color-relationship").retired = True
+    publish(gallery.db, gallery.project, by=gallery.people.ada)
+    gallery.db.commit()
+    _, job = gallery.launch()
+    gallery.work(job)
+    assert {key for _, key, _ in stated(gallery)} <= {"wide-tonal-range", "controlled-low-key"}
