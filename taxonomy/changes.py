@@ -16,6 +16,7 @@ ChangeKind: TypeAlias = Literal[
     "renamed",
     "described",
     "text-moved",
+    "name-moved",
     "relation-changed",
     "exclusive-changed",
     "retired",
@@ -32,7 +33,8 @@ class Change:
 
     `before` and `after` hold names (added, removed, renamed), definitions (described), keys of
     parents (moved; None at the top), keys of the children in order (reordered), `key polarity` of
-    where a text stood and stands (text-moved), or the value that changed. `part` says which side of a pair, or for reordered which kind of child. `sentence` is
+    where a text stood and stands (text-moved), keys of the dimensions that bore and bear a name
+    (name-moved), or the value that changed. `part` says which side of a pair, or for reordered which kind of child. `sentence` is
     for people.
     """
 
@@ -60,7 +62,8 @@ def difference(old: Criteria, new: Criteria) -> list[Change]:
             changes += _at_node(before, entry)
     changes += [_removed(entry) for entry in old.walk() if _same_node(new, entry) is None]
     moved = moved_texts(texts_of(old), texts_of(new))
-    return changes + [_text_moved(old, new, each) for each in moved]
+    changes += [_text_moved(old, new, each) for each in moved]
+    return changes + [_name_moved(each) for each in moved_dimensions(old, new)]
 
 
 # Texts that went to another attribute --------------------------------------------------------
@@ -175,6 +178,55 @@ def _text_moved(old: Criteria, new: Criteria, moved: MovedText) -> Change:
     return Change(
         "text-moved", source.key, " ".join(source), " ".join(target), sentence, source.polarity
     )
+
+
+# Names that went to another dimension --------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MovedDimension:
+    """A name that stood at one dimension and now stands at another: the attributes that were below the
+    first one have not come along.
+    """
+
+    name: str
+    source: str
+    target: str
+
+
+def moved_dimensions(old: Criteria, new: Criteria) -> list[MovedDimension]:
+    """The names that went to another dimension. One that two dimensions bear tells nobody where it went."""
+    was, now = _dimensions_by_name(old), _dimensions_by_name(new)
+    return [
+        MovedDimension(was[name].name, was[name].key, now[name].key)
+        for name in was
+        if name in now
+        and now[name].key != was[name].key
+        and not _is_called(new, was[name].key, name)
+        and not _is_called(old, now[name].key, name)
+    ]
+
+
+def _dimensions_by_name(criteria: Criteria) -> dict[str, Dimension]:
+    bearers: dict[str, list[Dimension]] = {}
+    for entry in criteria.walk():
+        if isinstance(entry.node, Dimension) and not entry.retired:
+            bearers.setdefault(_folded(entry.node.name), []).append(entry.node)
+    return {name: each[0] for name, each in bearers.items() if name and len(each) == 1}
+
+
+def _is_called(criteria: Criteria, key: str, name: str) -> bool:
+    found = criteria.find(key)
+    node = found.node if found is not None else None
+    return isinstance(node, Dimension) and _folded(node.name) == name
+
+
+def _name_moved(moved: MovedDimension) -> Change:
+    sentence = (
+        f"The name “{moved.name}” of the dimension {moved.source} now stands at the dimension "
+        f"{moved.target}; the attributes stayed where they were."
+    )
+    return Change("name-moved", moved.source, moved.source, moved.target, sentence)
 
 
 def _same_node(criteria: Criteria, entry: Entry) -> Entry | None:

@@ -15,6 +15,7 @@ from app.versions.moving import Moved
 from app.versions.publishing import preview, publish
 from app.versions.schemas import (
     ChangedOut,
+    DimensionMovedOut,
     MovedOut,
     PreviewOut,
     ProblemOut,
@@ -67,6 +68,9 @@ def api_preview_publication(db: Db, project: AnnotatorProject) -> PreviewOut:
             for each in found.touched
         ],
         moved=[_moved(each) for each in found.moved],
+        dimensions_moved=[
+            DimensionMovedOut.model_validate(each) for each in found.dimensions_moved
+        ],
     )
 
 

@@ -21,6 +21,11 @@ from app.labels.finishing import list_again
 from app.projects.models import Project
 from app.versions.counting import LabelCounts, count_labels
 from app.versions.moving import Choice, Moved, carry_out, find_moved, settle_publication
+from app.versions.moving_dimensions import (
+    DimensionMoved,
+    find_moved_dimensions,
+    refuse_unasked,
+)
 from taxonomy.changes import Change, difference
 from taxonomy.checks import Problem, check, has_errors
 from taxonomy.tree import Criteria, Pair
@@ -35,6 +40,7 @@ EFFECTS = {
     "reordered": "kept as they are",
     "renamed": "kept as they are",
     "text-moved": "asked: they stay and change their meaning, or follow the name",
+    "name-moved": "asked: they stay with their attributes, which are found under another name",
     "described": "kept as they are",
     "relation-changed": "kept; contradictions are counted anew",
     "exclusive-changed": "kept; contradictions are counted anew",
@@ -66,6 +72,7 @@ class Preview:
     changes: list[Change]
     touched: list[Touched]
     moved: list[Moved]
+    dimensions_moved: list[DimensionMoved]
 
     @property
     def errors(self) -> list[Problem]:
@@ -106,6 +113,7 @@ def preview(db: Session, project: Project) -> Preview:
         changes=changes,
         touched=_touched(db, old, criteria, changes, ids),
         moved=find_moved(db, project),
+        dimensions_moved=find_moved_dimensions(db, project),
     )
 
 
@@ -148,6 +156,7 @@ def publish(
                 {"code": each.code, "key": each.key, "message": each.message} for each in errors
             ],
         )
+    refuse_unasked(find_moved_dimensions(db, project), names_moved)
     with db.begin_nested():
         moved = settle_publication(db, project, names_moved, by=by)
         version = freeze_version(db, project, note=note, by=by)

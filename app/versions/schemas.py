@@ -98,6 +98,16 @@ class MovedOut(BaseModel):
     sentence: str
 
 
+class DimensionMovedOut(_Out):
+    """A name that stands at another dimension than in the last version, with labels below the first one."""
+
+    name: str
+    source: str = Field(serialization_alias="from")
+    target: str = Field(serialization_alias="to")
+    num_labels: int = Field(serialization_alias="labels")
+    sentence: str
+
+
 class PreviewOut(BaseModel):
     """What publishing the working criteria would mean."""
 
@@ -107,3 +117,4 @@ class PreviewOut(BaseModel):
     changes: list[ChangedOut]
     touched: list[TouchedOut]
     moved: list[MovedOut]
+    dimensions_moved: list[DimensionMovedOut]

@@ -27,6 +27,7 @@ BY_ID = {
 ALL = {
     "app/audits/sampling.py:_draw": "draws from _annotated, which leaves them out",
     "app/versions/moving.py:_with_labels": "labels of images set aside move with their names",
+    "app/versions/moving_dimensions.py:find_moved_dimensions": "labels of images set aside stand below as well",
     "app/versions/moving.py:_follow": "labels of images set aside move with their names",
     "app/images/finding.py:find_images": "by filtered",
     "app/images/finding.py:count_images": "by filtered",

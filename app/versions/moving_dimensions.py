@@ -1,0 +1,111 @@
+"""Names that go to another dimension while labels stand below: finding them, and asking.
+
+A label names an attribute, whose own name stays, so no label is turned round. But attributes do not go
+with the name of their dimension: what was labelled below the one is found below the other from then on,
+and an agent or a person who goes down the tree is told another context. So it is asked whether that is meant.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.criteria.reading import (
+    build_tree,
+    current_version,
+    find_nodes,
+    get_criteria,
+    version_criteria,
+)
+from app.errors import Conflict
+from app.labels.models import Label
+from app.projects.models import Project
+from taxonomy.changes import moved_dimensions
+from taxonomy.tree import Criteria, Pair
+
+
+@dataclass(frozen=True, slots=True)
+class DimensionMoved:
+    """A name that went to another dimension since the last version, with the labels below the first one."""
+
+    name: str
+    source: str
+    target: str
+    num_labels: int
+
+    @property
+    def sentence(self) -> str:
+        """What happened and what it means, for people."""
+        labels = "1 label stands" if self.num_labels == 1 else f"{self.num_labels} labels stand"
+        return (
+            f"“{self.name}” was the name of the dimension {self.source} and is now that of {self.target}. "
+            f"{labels} on attributes below {self.source}, which stay there."
+        )
+
+
+def find_moved_dimensions(db: Session, project: Project) -> list[DimensionMoved]:
+    """Every name that stands at another dimension than in the last version, where labels stand below."""
+    last = current_version(db, project)
+    if last is None:
+        return []
+    nodes = find_nodes(db, project)
+    old = version_criteria(last)
+    found = moved_dimensions(old, build_tree(get_criteria(db, project), nodes))
+    if not found:
+        return []
+    ids = {node.key: node.id for node in nodes}
+    below = {each.source: _pairs_below(old, each.source) for each in found}
+    wanted = {ids[key] for keys in below.values() for key in keys if key in ids}
+    rows = db.execute(
+        select(Label.node_id, func.count()).where(Label.node_id.in_(wanted)).group_by(Label.node_id)
+    )
+    numbers: dict[int, int] = {row[0]: row[1] for row in rows}
+    counted = [
+        DimensionMoved(
+            each.name,
+            each.source,
+            each.target,
+            sum(numbers.get(ids.get(key, 0), 0) for key in below[each.source]),
+        )
+        for each in found
+    ]
+    return [each for each in counted if each.num_labels]
+
+
+def _pairs_below(criteria: Criteria, key: str) -> set[str]:
+    return {
+        entry.node.key
+        for entry in criteria.walk()
+        if key in entry.path and isinstance(entry.node, Pair)
+    }
+
+
+def refuse_unasked(moved: Sequence[DimensionMoved], choice: str | None) -> None:
+    """Raise Conflict with the question, unless the answer is to keep all where it is."""
+    if not moved or choice == "keep":
+        return
+    more = f" (and {len(moved) - 1} more)" if len(moved) > 1 else ""
+    raise Conflict(
+        f"{moved[0].sentence}{more} Nothing was changed yet.",
+        field="names_moved",
+        hint="Is each dimension to get another meaning, say “keep”. Were only the names to be exchanged, "
+        "take the renaming back: attributes cannot follow the name of their dimension.",
+        choices={
+            "keep": "The attributes and their labels stay where they are, under the new name."
+        },
+        moved=[as_json(each) for each in moved],
+    )
+
+
+def as_json(moved: DimensionMoved) -> dict[str, Any]:
+    """A moved name for programs."""
+    return {
+        "part": "dimension",
+        "text": moved.name,
+        "from": {"key": moved.source},
+        "to": {"key": moved.target},
+        "labels": moved.num_labels,
+        "sentence": moved.sentence,
+    }
