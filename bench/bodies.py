@@ -215,8 +215,9 @@ def watched(web: int, folder: Path, row: Row) -> Iterator[None]:
 def measure(port: int, web: int, folder: Path, at_once: int) -> bool:
     """Every way, one row each; returns whether all was well."""
     well = True
-    # What the first requests of a process load is no cost of bodies.
+    # What a process loads after its start and for its first requests is no cost of bodies.
     asyncio.run(send_all(port, WAYS[2], Row(), at_once))
+    _settle(web)
     print(
         f"{'way':<36}{'requests':>9}  {'slowest':>8}  {'sent':>8}  {'memory':>8}  {'disk':>8}  statuses"
     )
@@ -232,6 +233,18 @@ def measure(port: int, web: int, folder: Path, at_once: int) -> bool:
         if row.slowest >= ANSWER_BAR:
             print(f"{'':<36}slowest: {row.slowest_at}")
     return well
+
+
+def _settle(web: int) -> None:
+    """Wait until the web server's memory stands still."""
+    last, still = memory_of(web), 0
+    for _ in range(60):
+        time.sleep(1)
+        now = memory_of(web)
+        still = still + 1 if abs(now - last) < 10**6 else 0
+        last = now
+        if still == 5:
+            return
 
 
 def _mb(number: int) -> str:
