@@ -21,9 +21,9 @@ from torch.nn.functional import logsigmoid, mse_loss
 from torch.utils.data import DataLoader
 
 from bench.training_counting import Watch
+from method.pair_folder import Pair, read_pairs
 from worker.training.backbones.sdxl import SDXL
 from worker.training.examples import read_picture
-from worker.training.pairs import Pair, read_pairs
 
 BETA = 5000.0
 VAE_BATCH = 8

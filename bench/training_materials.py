@@ -28,12 +28,12 @@ from PIL import Image
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from method.manifests import hash_manifest
 from method.training.config import Lora
 from taxonomy.prompt import SEPARATOR, TEMPLATE_ID, conditions
 from worker.training.adapters import adapter_metadata, adapter_weights, attach_theta
 from worker.training.backbones.adapter_files import write_adapter
 from worker.training.backbones.sdxl import SDXL
-from worker.training.examples import manifest_hash
 from worker.training.tiny_model import BETAS, make_tiny_sdxl
 from worker.training.tiny_vocabulary import END, START, clip_tokenizer, learn_vocabulary
 
@@ -268,7 +268,7 @@ def _seal(folder: Path, values: dict[str, Any]) -> None:
         if path.is_file()
     ]
     manifest = {"name": "bench", "counts": {}, "files": files, **values}
-    manifest["sha256"] = manifest_hash(manifest)
+    manifest["sha256"] = hash_manifest(manifest)
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
 

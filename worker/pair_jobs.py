@@ -17,8 +17,10 @@ from app.projects.models import Project
 from app.runs import base_models, launching
 from app.runs.models import Run
 from app.settings import settings
-from method.saved_texts import fault_in
-from worker.datasets.folders import force_folder
+from method import dataset_folder
+from method.files import sync
+from method.manifests import MANIFEST
+from method.run_folder import ERRORS
 from worker.ledger import JobFailed, Stopped, Work
 from worker.training_jobs import child, judge, last_line, watch
 
@@ -101,39 +103,25 @@ def _generate(work: Work, asked: Asked, making: Path, images: Path) -> None:
     path.write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
     work.report(done=0, total=None, message="loading the model")
     with child(["worker.pair_images", str(path)], making) as process:
-        watch(work, process, None, making / "errors.txt")
+        watch(work, process, None, making / ERRORS)
     judge(work, process.returncode, making)
 
 
 def _find_prompts(dataset: Path, limit: int) -> Iterator[str]:
-    """The first different content prompts of the training images: pairs are learned from. A line that was
-    damaged has none.
-    """
+    """The first different content prompts of the training images: pairs are learned from."""
     seen: set[str] = set()
-    path = dataset / "train" / "examples.jsonl"
     try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                prompt = _prompt_in(line)
-                if prompt and prompt not in seen:
-                    seen.add(prompt)
-                    yield prompt
-                    if len(seen) == limit:
-                        return
+        for prompt in dataset_folder.prompts(dataset, "train"):
+            if prompt not in seen:
+                seen.add(prompt)
+                yield prompt
+                if len(seen) == limit:
+                    return
     except OSError as error:
         said = (
             f"The dataset cannot be read ({error.strerror}). Restore its folder, or freeze another."
         )
         raise JobFailed("data", said) from error
-
-
-def _prompt_in(line: str) -> str:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return ""
-    prompt = row.get("prompt") if isinstance(row, dict) else None
-    return prompt.strip() if isinstance(prompt, str) and fault_in(prompt) is None else ""
 
 
 # Building -----------------------------------------------------------------------------------------
@@ -143,14 +131,14 @@ def _build(work: Work, asked: Asked, making: Path, images: Path) -> None:
     work.report(done=0, total=None, message="choosing pairs")
     command = ["worker.pairs", *_arguments(asked, images), str(making / "pairs")]
     with child([*command, "--name", asked.name], making) as process:
-        watch(work, process, None, making / "errors.txt")
+        watch(work, process, None, making / ERRORS)
     code = process.returncode
     if code == 0:
         return
     reason = work.stop_reason
     if reason is not None and (code < 0 or code in STOPPED_BY_HAND):
         raise Stopped(reason)
-    said = last_line(making / "errors.txt")
+    said = last_line(making / ERRORS)
     if code == 1:
         raise JobFailed("data", said or "No pairs could be built.")
     raise JobFailed("unexpected", said or f"Building ended with code {code}.", again=True)
@@ -163,7 +151,12 @@ def _arguments(asked: Asked, images: Path) -> list[str]:
         return ["pick-a-pic", str(options["path"])]
     assert asked.dataset is not None
     if asked.source == "generated":
-        return ["generated", "--criteria", str(asked.dataset / "criteria.json"), str(images)]
+        return [
+            "generated",
+            "--criteria",
+            str(asked.dataset / dataset_folder.CRITERIA),
+            str(images),
+        ]
     numbers = [
         word
         for name in ("min_difference", "nearest", "max_pairs_per_image")
@@ -177,7 +170,7 @@ def _publish(work: Work, made: Path, final: Path) -> dict[str, Any]:
     """Rename the folder into place and close the row; whichever of the two a kill prevents, a rerun
     makes both again.
     """
-    manifest: dict[str, Any] = json.loads((made / "manifest.json").read_text(encoding="utf-8"))
+    manifest: dict[str, Any] = json.loads((made / MANIFEST).read_text(encoding="utf-8"))
     with work.transaction() as db:
         pairs = db.get_one(PairDataset, work.spec["pair_dataset_id"])
         pairing.close_pair_dataset(
@@ -190,7 +183,7 @@ def _publish(work: Work, made: Path, final: Path) -> dict[str, Any]:
         if final.exists():
             shutil.rmtree(final)
         made.rename(final)
-        force_folder(final.parent)
+        sync(final.parent)
         erasures.mark_pairs_if_erased(db, pairs)
     number = manifest["counts"]["pairs"]
     work.report(done=number, total=number, message=f"{number} pairs")

@@ -32,6 +32,19 @@ from app.runs.launching import config_to_run, folder_of
 from app.runs.models import Run
 from app.runs.reading import BIGGEST
 from app.settings import settings
+from method.run_folder import (
+    ASKED,
+    CHECKPOINTS,
+    ERRORS,
+    LOCK,
+    METRICS,
+    OUTPUT,
+    PROGRESS,
+    RESULT,
+    SAMPLE_LINES,
+    checkpoint_folders,
+    is_complete,
+)
 from method.training import failures
 from method.training.config import Config
 from method.training.config_reading import write_yaml
@@ -66,18 +79,18 @@ def run(work: Work) -> Json:
     folder.mkdir(parents=True, exist_ok=True)
     mirror = Mirror(work, folder)
     work.report(done=0, total=None, message="starting the trainer")
-    if not (folder / "result.json").exists():
+    if not (folder / RESULT).exists():
         wait_for_folder(work, folder)
         # What an earlier attempt said last would be taken for what this one says first.
-        (folder / "progress.json").unlink(missing_ok=True)
+        (folder / PROGRESS).unlink(missing_ok=True)
         # A name of its own: config.yaml is the trainer's, which compares the two.
-        path = folder / "asked.yaml"
+        path = folder / ASKED
         path.write_text(write_yaml(config), encoding="utf-8")
         with child(command_of(config, path), folder) as process:
             watch(work, process, mirror)
         judge(work, process.returncode, folder)
     mirror.finish()
-    result: Json = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    result: Json = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     with work.transaction() as db:
         recording.record_result(db, db.get_one(Run, work.spec["run_id"]), result)
         watching.announce(db, work.spec["run_id"])
@@ -120,7 +133,7 @@ def make_base_model(work: Work) -> Json:
     logs.mkdir(exist_ok=True)
     command = ["worker.training.tiny_model", str(home / name), "--seed", str(seed)]
     with child(command, logs) as process:
-        watch(work, process, None, logs / "errors.txt")
+        watch(work, process, None, logs / ERRORS)
     # Another process that was thought dead may have been first: the model is the same.
     if not (home / name / base_models.INDEX).is_file():
         judge(work, process.returncode, logs)
@@ -173,7 +186,7 @@ def child(command: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[byt
     """A Python module as a process in a session of its own, which does not survive the block."""
 
     def spawn() -> subprocess.Popen[bytes]:
-        with (folder / "output.txt").open("wb") as out, (folder / "errors.txt").open("wb") as err:
+        with (folder / OUTPUT).open("wb") as out, (folder / ERRORS).open("wb") as err:
             return subprocess.Popen(
                 [sys.executable, "-m", *command],
                 stdin=subprocess.DEVNULL,
@@ -205,7 +218,7 @@ def wait_for_folder(work: Work, folder: Path) -> None:
     Raises Stopped, or JobFailed where it stays.
     """
     ends = time.monotonic() + LOCK_SECONDS
-    with (folder / ".lock").open("w") as file:
+    with (folder / LOCK).open("w") as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -275,7 +288,7 @@ def judge(work: Work, code: int, folder: Path) -> None:
     reason = work.stop_reason
     if reason is not None and (code == STOPPED or code < 0):
         raise Stopped(reason)
-    said = last_line(folder / "errors.txt")
+    said = last_line(folder / ERRORS)
     if code in FAILURES:
         raise JobFailed(FAILURES[code], said or f"Training ended with code {code}.")
     if code < 0:
@@ -359,8 +372,8 @@ class Mirror:
         self.work = work
         self.run_id = int(work.spec["run_id"])
         self.folder = folder
-        self.metrics = Tail(folder / "metrics.jsonl")
-        self.samples = Tail(folder / "samples" / "samples.jsonl")
+        self.metrics = Tail(folder / METRICS)
+        self.samples = Tail(folder / SAMPLE_LINES)
         self.checkpoints: dict[int, int] | None = None
         self.shown: tuple[object, ...] = ()
 
@@ -409,7 +422,7 @@ class Mirror:
         self.checkpoints = checkpoints
 
     def _report(self) -> None:
-        progress = _read_json(self.folder / "progress.json")
+        progress = _read_json(self.folder / PROGRESS)
         if progress is None:
             return
         more = {
@@ -450,11 +463,10 @@ def _is_sample(row: Json) -> bool:
 def find_checkpoints(folder: Path) -> dict[int, int]:
     """The complete checkpoints of a run folder: bytes by step."""
     found = {}
-    for place in (folder / "checkpoints").glob("step-*"):
-        number = place.name.removeprefix("step-")
+    for step, place in checkpoint_folders(folder / CHECKPOINTS):
         try:
-            if number.isdigit() and (place / "manifest.json").is_file():
-                found[int(number)] = sum(each.stat().st_size for each in place.iterdir())
+            if is_complete(place):
+                found[step] = sum(each.stat().st_size for each in place.iterdir())
         except OSError:  # removed while we looked: the trainer keeps only the newest
             continue
     return found

@@ -34,6 +34,7 @@ from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.web.dependencies import Db
 from app.web.describing import UNCHANGED, Responses
+from method.manifests import Split
 
 router = APIRouter(prefix="/api/v1/projects/{project}/datasets", tags=["datasets"])
 
@@ -165,7 +166,7 @@ def api_get_pair_dataset(pairs: ProjectPairs, db: Db, project: AnnotatorProject)
 @router.get("/pairs/{pair_dataset_id}/pairs")
 def api_list_pairs(
     pairs: ProjectPairs,
-    split: pair_reading.Split = "train",
+    split: Split = "train",
     after: Cursor = None,
     limit: Annotated[int, Query(ge=1, le=100)] = pair_reading.PAGE,
 ) -> PairPageOut:

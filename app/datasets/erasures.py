@@ -18,6 +18,8 @@ from app.datasets.models import Dataset, DatasetErasure, PairDataset, PairDatase
 from app.images.inclusion import erased
 from app.images.models import Image
 from app.projects.models import Project
+from method.dataset_folder import EXAMPLES
+from method.pair_folder import PAIRS
 
 Frozen: TypeAlias = Dataset | PairDataset
 
@@ -42,12 +44,12 @@ def find_holding(db: Session, project: Project, image: Image) -> list[Frozen]:
 def _holds(frozen: Frozen, image: Image) -> bool:
     """Whether the lines of a dataset or pair dataset name an image."""
     if isinstance(frozen, Dataset):
-        return _say(freezing.folder_of(frozen), "*/examples.jsonl", [image.sha256])
+        return _say(freezing.folder_of(frozen), f"*/{EXAMPLES}", [image.sha256])
     words = [image.sha256]
     if frozen.source == "labels":
         # Pairs by labels name images by id; their files may have been written anew.
         words += [f'"{side}_id": "{image.id}"' for side in ("winner", "loser")]
-    return _say(pairing.folder_of(frozen), "*/pairs.jsonl", words)
+    return _say(pairing.folder_of(frozen), f"*/{PAIRS}", words)
 
 
 def _say(folder: Path, lines: str, words: Sequence[str]) -> bool:

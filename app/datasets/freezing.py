@@ -19,6 +19,7 @@ from app.jobs.queueing import submit
 from app.labels.models import Label
 from app.projects.models import Project
 from app.settings import settings
+from method.manifests import MANIFEST
 
 DEFAULT = Choice()
 
@@ -139,7 +140,7 @@ def ready_dataset(db: Session, project: Project, dataset_id: int | None) -> Data
         raise Invalid(error.message, field="dataset_id") from error
     if dataset.manifest_sha256 is None:
         raise Invalid("This dataset is not ready yet.", field="dataset_id")
-    if not (folder_of(dataset) / "manifest.json").is_file():
+    if not (folder_of(dataset) / MANIFEST).is_file():
         raise Invalid(
             "The folder of this dataset is gone.", field="dataset_id", hint="Freeze another one."
         )

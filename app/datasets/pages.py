@@ -23,6 +23,7 @@ from app.settings import settings
 from app.web.answer import Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
+from method.manifests import SPLITS, Split
 
 router = APIRouter(include_in_schema=False, prefix="/projects/{project}/datasets")
 PAGE = 20
@@ -195,7 +196,7 @@ def show_pair_dataset(
     db: Db,
     answer: Answering,
     project: AnnotatorProject,
-    split: pair_reading.Split | None = None,
+    split: Split | None = None,
     after: Cursor = None,
     before: Cursor = None,
 ) -> Response:
@@ -220,12 +221,12 @@ def show_pair_dataset(
     )
 
 
-def _first_split(pairs: PairDataset) -> pair_reading.Split:
-    return next((each for each in pair_reading.SPLITS if pairs.counts.get(each)), "train")
+def _first_split(pairs: PairDataset) -> Split:
+    return next((each for each in SPLITS if pairs.counts.get(each)), "train")
 
 
 def _read_pairs(
-    pairs: PairDataset, split: pair_reading.Split, after: int | None, before: int | None
+    pairs: PairDataset, split: Split, after: int | None, before: int | None
 ) -> tuple[pair_reading.PairPage, AppError | None]:
     """A page of pairs, or why there is none: what else is known of the pair dataset is shown anyway."""
     nothing = pair_reading.PairPage([])

@@ -9,7 +9,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal, get_args
+from typing import Annotated, Any, BinaryIO, Literal
 
 from pydantic import BaseModel, StringConstraints, ValidationError
 
@@ -18,6 +18,8 @@ from app.datasets.pairing import folder_of
 from app.errors import Invalid, NotFound
 from app.images import storage
 from app.images.decoding import ImageRefused, decode, derivatives
+from method.manifests import MANIFEST, Split
+from method.pair_folder import IMAGES, PAIRS
 
 PAGE = 12
 PICTURE = r"^[0-9a-f]{64}\.(jpg|png|webp)$"
@@ -25,8 +27,6 @@ MAX_LINE_BYTES = 1024 * 1024
 BLOCK_BYTES = 256 * 1024
 
 Kind = Literal["thumb", "display"]
-Split = Literal["train", "validation", "test"]
-SPLITS: tuple[Split, ...] = get_args(Split)
 File = Annotated[str, StringConstraints(pattern=PICTURE)]
 
 
@@ -90,7 +90,7 @@ def read_page(
     folder = folder_of(pairs)
     if not pairs.counts.get(split):
         return PairPage([])
-    with _inside(folder, split, "pairs.jsonl").open("rb") as file:
+    with _inside(folder, split, PAIRS).open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         given = before if before is not None else after or 0
         _check_place(file, given, size)
@@ -99,7 +99,7 @@ def read_page(
         lines = [line for _ in range(limit) if (line := file.readline(MAX_LINE_BYTES))]
         end = file.tell()
     return PairPage(
-        [_pair_of(line, f"{split}/pairs.jsonl") for line in lines],
+        [_pair_of(line, f"{split}/{PAIRS}") for line in lines],
         before=start or None,
         after=end if end < size else None,
     )
@@ -185,16 +185,16 @@ def find_picture(pairs: PairDataset, file: str) -> Path:
     # The pattern comes first: nothing else of a stranger's text ever becomes part of a path.
     if not re.fullmatch(PICTURE, file) or not _is_listed(folder, file):
         raise NotFound("There is no such picture in this pair dataset.")
-    return _inside(folder, "images", file)
+    return _inside(folder, IMAGES, file)
 
 
 def _is_listed(folder: Path, file: str) -> bool:
     """Whether the manifest names a picture. Looked up as text: parsing the lines of a million pictures
     for each one that a page shows would take seconds.
     """
-    wanted = f'"images/{file}"'.encode()
+    wanted = f'"{IMAGES}/{file}"'.encode()
     kept = b""
-    with _inside(folder, "manifest.json").open("rb") as manifest:
+    with _inside(folder, MANIFEST).open("rb") as manifest:
         while block := manifest.read(BLOCK_BYTES):
             if wanted in kept + block:
                 return True

@@ -16,6 +16,7 @@ from app.jobs.models import Job
 from app.jobs.queueing import submit
 from app.projects.models import Project
 from app.settings import settings
+from method.manifests import MANIFEST
 from method.places import find_existing
 
 SOURCES = {
@@ -227,7 +228,7 @@ def ready_pair_dataset(db: Session, project: Project, pair_dataset_id: int | Non
         raise Invalid(error.message, field="pair_dataset_id") from error
     if pairs.manifest_sha256 is None:
         raise Invalid("This pair dataset is not ready yet.", field="pair_dataset_id")
-    if not (folder_of(pairs) / "manifest.json").is_file():
+    if not (folder_of(pairs) / MANIFEST).is_file():
         raise Invalid(
             "The folder of this pair dataset is gone.",
             field="pair_dataset_id",

@@ -1,7 +1,6 @@
 """Launching a run: everything is checked before the job exists, so that no job starts to fail."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,17 @@ from app.runs import base_models, places
 from app.runs.models import Run
 from app.runs.options import TEACHER_CACHE, check_options, checking, starting_config
 from app.settings import settings
+from method import dataset_folder, pair_folder
 from method.objectives import OBJECTIVES, Facts
+from method.run_folder import weights_place
 from method.training.config import Config
 from method.training.config_checks import refuse_unread
 from method.training.config_fields import all_fields, changed
 from method.training.config_reading import read_saved, to_dict
 
 NUM_PROMPTS = 4
+# Longer ones are no sample prompts for the trainer.
+LONGEST_PROMPT = 4096
 # Stand for what is only known when the sources are.
 EXPERT, START = "expert", "start"
 
@@ -357,8 +360,7 @@ def _with_places(config: Config, sources: Sources) -> Config:
 
 def weights_of(run: Run) -> str:
     """Where the trainer reads the weights of a finished run: its adapter's folder, or the run's own."""
-    is_adapter = mode_of(run) == "lora"
-    return str(folder_of(run) / "adapter" if is_adapter else folder_of(run))
+    return str(weights_place(folder_of(run), mode_of(run)))
 
 
 def mode_of(run: Run) -> str:
@@ -445,23 +447,14 @@ def find_prompts(sources: Sources, limit: int = NUM_PROMPTS) -> list[str]:
     """The first content prompts of the validation images or pairs, else of test and training."""
     data = sources.data
     if isinstance(data, PairDataset):
-        folder, name = pairing.folder_of(data), "pairs.jsonl"
+        folder, read = pairing.folder_of(data), pair_folder.prompts
     else:
-        folder, name = freezing.folder_of(data), "examples.jsonl"
+        folder, read = freezing.folder_of(data), dataset_folder.prompts
     found: dict[str, None] = {}
     for split in ("validation", "test", "train"):
-        for prompt in _prompts(folder / split / name):
-            found[prompt] = None
+        for prompt in read(folder, split):
+            if len(prompt) <= LONGEST_PROMPT:
+                found[prompt] = None
             if len(found) == limit:
                 return list(found)
     return list(found)
-
-
-def _prompts(path: Path) -> Iterator[str]:
-    if not path.is_file():
-        return
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            prompt = json.loads(line).get("prompt")
-            if prompt and len(prompt) <= 4096:
-                yield prompt

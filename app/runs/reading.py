@@ -17,6 +17,7 @@ from app.jobs.models import OPEN_STATES, Job
 from app.projects.models import Project
 from app.runs.launching import folder_of
 from app.runs.models import Run, RunCheckpoint, RunMetric, RunSample
+from method.run_folder import ERRORS, LOG
 
 BIGGEST = 2**63 - 1
 POINTS = 1500
@@ -353,7 +354,7 @@ def open_adapter_zip(run: Run) -> IO[bytes]:
 def read_log(run: Run, *, lines: int = 200) -> str:
     """The end of a run's log, and what its last attempt wrote beside it."""
     folder = folder_of(run)
-    parts = [_tail(folder / name, lines) for name in ("log.txt", "errors.txt")]
+    parts = [_tail(folder / name, lines) for name in (LOG, ERRORS)]
     return "\n".join(part for part in parts if part)
 
 

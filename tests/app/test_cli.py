@@ -26,10 +26,10 @@ from app.jobs import claiming
 from app.jobs.models import Job
 from app.labels.models import Label
 from app.settings import settings
+from method.manifests import verify
 from taxonomy.formats.json import read_json
 from tests.app.datasets.gallery import BLUE, Gallery, encoded, open_gallery, picture
 from tests.factories import Make
-from worker.datasets import folders
 
 PAINTING = Path(cli.__file__).parents[1] / "taxonomy" / "painting.yaml"
 COMMANDS = [
@@ -316,7 +316,7 @@ def test_imports_labels_and_exports(gallery: Gallery, morelli: Morelli, tmp_path
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["folder"], told["images"]) == (str(folder), 3)
-    assert folders.verify(folder) == []
+    assert verify(folder) == []
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     assert (manifest["name"], manifest["sha256"]) == ("Spring", told["sha256"])
     assert [each.name for each in folder.parent.iterdir()] == ["spring"]

@@ -6,8 +6,8 @@ import torch
 
 from bench.training_contender import Job, measure_baseline, measure_trainer
 from bench.training_materials import full_parts, make_expert, make_model, write_dataset, write_pairs
+from method.pair_folder import read_pairs
 from worker.training.examples import read_dataset, read_picture
-from worker.training.pairs import read_pairs
 
 # diffusers' schedulers read tensors in a way that NumPy 2 will drop; nothing we could change.
 pytestmark = pytest.mark.filterwarnings(

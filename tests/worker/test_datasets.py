@@ -34,6 +34,7 @@ from app.jobs.queueing import resume
 from app.labels.proposing import Proposed, propose
 from app.labels.saving import set_done
 from app.settings import settings
+from method import manifests
 from taxonomy.formats.json import read_json
 from taxonomy.formats.json import sha256 as criteria_hash
 from taxonomy.prompt import TEMPLATE_ID
@@ -49,7 +50,7 @@ from tests.app.datasets.gallery import (
 from tests.app.images import corpus
 from tests.factories import Make
 from worker import ledger
-from worker.datasets import building, folders
+from worker.datasets import building
 
 SPLITS = ("train", "validation", "test")
 
@@ -150,7 +151,7 @@ def test_the_folder_is_what_the_contract_says(filled: Gallery) -> None:
     }
     assert sum(dataset.counts[split] for split in SPLITS) == 6
     assert dataset.bytes == sum(each["bytes"] for each in manifest["files"])
-    assert dataset.manifest_sha256 == manifest["sha256"] == folders.hash_manifest(manifest)
+    assert dataset.manifest_sha256 == manifest["sha256"] == manifests.hash_manifest(manifest)
     assert left_behind() == [folder.name]
 
 
@@ -391,7 +392,7 @@ def test_plain_images_are_copied_and_others_made_plain(gallery: Gallery) -> None
     with Pictures.open(swapped["path"] / swapped["file_name"]) as shown:
         pixels = np.asarray(shown).astype(int)
         assert pixels[..., 1].mean() > pixels[..., 0].mean() + 50  # its red is sRGB's green
-    assert folders.verify(folder) == []
+    assert manifests.verify(folder) == []
 
 
 def test_training_reads_what_is_written(gallery: Gallery) -> None:
@@ -440,9 +441,9 @@ def add_file(folder: Path) -> None:
 )
 def test_damage_is_found(filled: Gallery, damage: Callable[[Path], object], words: str) -> None:
     _, folder = build(filled)
-    assert folders.verify(folder) == []
+    assert manifests.verify(folder) == []
     damage(folder)
-    problems = folders.verify(folder)
+    problems = manifests.verify(folder)
     assert len(problems) == 1
     assert words in problems[0]
 
@@ -453,7 +454,7 @@ def test_one_changed_bit_of_an_image_is_found(filled: Gallery) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    assert folders.verify(folder) == [f"{path.relative_to(folder).as_posix()}: changed"]
+    assert manifests.verify(folder) == [f"{path.relative_to(folder).as_posix()}: changed"]
 
 
 def test_adding_images_moves_none_of_the_others(filled: Gallery) -> None:
@@ -502,7 +503,10 @@ def release(db: Session, job: Job) -> None:
     db.commit()
 
 
-@pytest.mark.parametrize("place", ["write_file", "write_lines", "list_files", "force_folder"])
+@pytest.mark.parametrize(
+    "place",
+    ["building.write_file", "building.write_lines", "manifests.list_files", "building.sync"],
+)
 @pytest.mark.parametrize("error", [Killed(), OSError(28, "No space left on device")])
 def test_a_build_that_stops_leaves_nothing_and_a_rerun_succeeds(
     filled: Gallery, monkeypatch: pytest.MonkeyPatch, place: str, error: BaseException
@@ -513,7 +517,8 @@ def test_a_build_that_stops_leaves_nothing_and_a_rerun_succeeds(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(folders, place, stop)
+        module, name = place.split(".")
+        patch.setattr({"building": building, "manifests": manifests}[module], name, stop)
         if isinstance(error, Killed):
             with pytest.raises(Killed):
                 ledger.run(job.id, HANDLERS)
@@ -529,7 +534,7 @@ def test_a_build_that_stops_leaves_nothing_and_a_rerun_succeeds(
     filled.work(job)
     assert (job.state, job.attempt) == ("succeeded", 2)
     assert left_behind() == [dataset.folder]
-    assert folders.verify(freezing.folder_of(dataset)) == []
+    assert manifests.verify(freezing.folder_of(dataset)) == []
 
 
 def test_a_worker_killed_by_the_system_leaves_no_dataset(filled: Gallery) -> None:
@@ -537,8 +542,9 @@ def test_a_worker_killed_by_the_system_leaves_no_dataset(filled: Gallery) -> Non
     code = (
         "import os, signal\n"
         "from worker import ledger\n"
-        "from worker.datasets import building, folders\n"
-        "folders.list_files = lambda folder: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "from method import manifests\n"
+        "from worker.datasets import building\n"
+        "manifests.list_files = lambda folder: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"ledger.run({job.id}, {{'dataset': building.run}})\n"
     )
     variables = {**os.environ, "MORELLI_HOME": str(settings().home)}
@@ -552,20 +558,20 @@ def test_a_worker_killed_by_the_system_leaves_no_dataset(filled: Gallery) -> Non
     filled.work(job)
     assert job.state == "succeeded"
     assert left_behind() == [dataset.folder]
-    assert folders.verify(freezing.folder_of(dataset)) == []
+    assert manifests.verify(freezing.folder_of(dataset)) == []
 
 
 def test_a_cancelled_build_leaves_nothing(filled: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, job = filled.freeze()
-    real = folders.write_lines
+    real = building._write_lines
 
     def cancel(*args: Any) -> None:
         raise ledger.Stopped("cancelled")
 
-    monkeypatch.setattr(folders, "write_lines", cancel)
+    monkeypatch.setattr(building, "_write_lines", cancel)
     filled.work(job)
     assert (job.state, dataset.folder, left_behind()) == ("cancelled", None, [])
-    monkeypatch.setattr(folders, "write_lines", real)
+    monkeypatch.setattr(building, "_write_lines", real)
     resume(filled.db, filled.project, job.id)
     filled.db.commit()
     filled.work(job)
@@ -576,20 +582,20 @@ def test_a_stale_worker_does_not_replace_what_the_present_one_makes(
     filled: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset, job = filled.freeze()
-    real = folders.list_files
+    real = manifests.list_files
 
     def overtaken(folder: Path) -> list[dict[str, Any]]:
-        monkeypatch.setattr(folders, "list_files", real)
+        monkeypatch.setattr(manifests, "list_files", real)
         release(filled.db, job)
         assert ledger.run(job.id, HANDLERS)  # another worker does it all meanwhile
         (folder / "train").mkdir(parents=True, exist_ok=True)
         return []
 
-    monkeypatch.setattr(folders, "list_files", overtaken)
+    monkeypatch.setattr(manifests, "list_files", overtaken)
     filled.work(job)
     assert (job.state, job.attempt) == ("succeeded", 2)
     assert left_behind() == [dataset.folder]
-    assert folders.verify(freezing.folder_of(dataset)) == []
+    assert manifests.verify(freezing.folder_of(dataset)) == []
 
 
 def test_a_ready_dataset_never_changes(filled: Gallery) -> None:
@@ -647,7 +653,7 @@ def test_an_image_without_bytes_is_named_and_the_others_go_in(filled: Gallery) -
     assert dataset.counts["images_left_out"] == {"unreadable": 1}
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     assert [each["name"] for each in manifest["problems"]] == ["2.png"]
-    assert folders.verify(folder) == []
+    assert manifests.verify(folder) == []
 
 
 def test_a_damaged_original_never_comes_into_a_dataset(filled: Gallery) -> None:

@@ -1,7 +1,6 @@
 """The job of a dataset: reads one snapshot, writes images and lines, renames the whole into place."""
 
 import hashlib
-import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,11 +35,14 @@ from app.images.models import Image
 from app.images.pictures import compare_pictures, find_pictures
 from app.projects.models import Project
 from app.settings import settings
+from method import dataset_folder
+from method.files import sync, write_file, write_lines
 from method.items import Failed, Failures, attempt
+from method.manifests import seal
 from taxonomy import prompt
 from taxonomy.formats.json import write_json
 from taxonomy.tree import Criteria, Polarity
-from worker.datasets import folders
+from worker.datasets.tables import write_table
 from worker.ledger import JobFailed, Work
 
 BATCH = 16
@@ -187,23 +189,18 @@ def _write(
     if not written:
         raise JobFailed("data", failures.sentence("images"))
     _write_lines(making, rows)
-    folders.write_file(making / "criteria.json", write_json(criteria).encode())
+    write_file(making / dataset_folder.CRITERIA, write_json(criteria).encode())
     if failures.number:
         chosen.tally.left_out["unreadable"] = failures.number
         facts |= {"problems": failures.as_result()["problems"]}
     read = [each for each in chosen.examples if each.image.id in written]
     counts = count(read, chosen.pictures, salt, chosen.tally)
-    manifest = facts | {"counts": counts, "files": folders.list_files(making)}
-    manifest["sha256"] = folders.hash_manifest(manifest)
-    folders.write_file(
-        making / "manifest.json", json.dumps(manifest, ensure_ascii=False, indent=1).encode()
-    )
-    return manifest
+    return seal(making, facts | {"counts": counts})
 
 
 def _facts(project: Project, dataset: Dataset, version: CriteriaVersion) -> dict[str, Any]:
     return {
-        "format": folders.FORMAT,
+        "format": dataset_folder.FORMAT,
         "name": dataset.name,
         "project": project.slug,
         "number": dataset.number,
@@ -272,7 +269,7 @@ def _write_images(
         if isinstance(read, Failed):
             return read
         ending, data = read
-        folders.write_file(making / split / f"{sha256}.{ending}", data)
+        write_file(making / split / f"{sha256}.{ending}", data)
         written = hashlib.sha256(data).hexdigest()
         row = _row(example, criteria, f"{sha256}.{ending}", written)
         details = chosen.details[example.image.id]
@@ -315,8 +312,8 @@ def _row(example: Example, criteria: Criteria, file_name: str, sha256: str) -> d
 def _write_lines(making: Path, rows: dict[str, list[dict[str, Any]]]) -> None:
     for split, each in rows.items():
         if each:
-            folders.write_lines(making / split / "examples.jsonl", each)
-            folders.write_table(making / split / "metadata.parquet", each)
+            write_lines(making / split / dataset_folder.EXAMPLES, each)
+            write_table(making / split / dataset_folder.TABLE, each)
 
 
 def _publish(
@@ -332,7 +329,7 @@ def _publish(
         if final.exists():
             shutil.rmtree(final)
         making.rename(final)
-        folders.force_folder(final.parent)
+        sync(final.parent)
 
 
 def _close(db: Session, work: Work, folder: str, manifest: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 
 from method.places import argument
+from method.run_folder import CONFIG
 from method.training.failures import Ended
 from worker.stopping import STOPPED, stoppable
 
@@ -81,7 +82,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         parser.error(f"--prompts must be from 1 to {MOST_PROMPTS}; got {asked.prompts}")
     if not 0 <= asked.seed <= LARGEST_SEED:
         parser.error(f"--seed must be from 0 to {LARGEST_SEED}; got {asked.seed}")
-    if not (asked.run_folder / "config.yaml").is_file():
+    if not (asked.run_folder / CONFIG).is_file():
         parser.error(f"{asked.run_folder} is not a run folder: it holds no config.yaml")
     return asked
 

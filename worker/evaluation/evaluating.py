@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from method.files import sync
 from method.items import Failed, Failures, attempt
+from method.manifests import SPLITS
 from taxonomy.tree import POLARITIES, Criteria, Polarity
 from worker.agents.measured import VERSION, label_image
 from worker.agents.rules import RULES, ties_of
@@ -37,8 +39,7 @@ from worker.evaluation.reading import (
     doubts_about_prompts,
     read_run,
 )
-from worker.training.examples import SPLITS
-from worker.training.files import replace_file, sync
+from worker.training.files import replace_file
 
 FORMAT = "morelli-evaluation/1"
 # The smallest published text-to-image networks that draw anything have hundreds of millions of weights.

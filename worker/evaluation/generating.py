@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from method.files import hash_file
 from method.training.config import Config, Objective, Optimization, Scale, Theta
 from method.training.config_reading import to_dict
 from method.training.failures import InvalidConfig
@@ -20,7 +21,6 @@ from worker.training.backbones.weights import base_weights, hash_weights
 from worker.training.cores import set_threads
 from worker.training.encodings import Encodings
 from worker.training.engine import Engine
-from worker.training.files import file_hash
 from worker.training.guidance import against_negative
 from worker.training.roles import Player, Role, Roles
 
@@ -115,7 +115,7 @@ def generate(
                 say(f"Generating {compared.name}: {case.index + 1} of {len(cases)}.")
                 path = folder / f"{compared.name}-{case.index:04d}.png"
                 _save_image(models, network, config, case, path)
-                made.append(Generated(compared.name, case.index, path.name, file_hash(path)))
+                made.append(Generated(compared.name, case.index, path.name, hash_file(path)))
     return made
 
 

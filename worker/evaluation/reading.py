@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from method.files import hash_file
+from method.manifests import SPLITS
+from method.pair_folder import read_pairs
+from method.run_folder import CONFIG, RESULT
 from method.training.config import Config
 from method.training.config_reading import load_config
 from method.training.failures import Ended, InvalidDataset
 from taxonomy.formats.json import read_json, sha256
 from taxonomy.tree import Criteria, InvalidCriteria
-from worker.training.examples import SPLITS, Dataset, read_dataset
-from worker.training.files import file_hash
-from worker.training.pairs import read_pairs
+from worker.training.examples import Dataset, read_dataset
 
 TRAINED = ", on which the model was trained: the scores may flatter it."
 
@@ -61,12 +63,12 @@ def read_run(folder: Path, dataset_folder: Path | None = None) -> FinishedRun:
     `dataset_folder` is where the run's dataset lies now; a run that learned from pairs has none and needs
     one for prompts and criteria. Raises CannotEvaluate, or what reading its config or dataset raises.
     """
-    config = load_config(folder / "config.yaml")
+    config = load_config(folder / CONFIG)
     result = _read_result(folder)
     weights = folder / result["adapter"]
     if not weights.is_file():
         raise CannotEvaluate(f"{weights}: is gone; the run's result.json names it")
-    if file_hash(weights) != result["sha256"]:
+    if hash_file(weights) != result["sha256"]:
         raise CannotEvaluate(f"{weights}: was changed after the run finished: its hash differs")
     dataset = _read_dataset(config, result, folder, dataset_folder)
     criteria = _read_criteria(dataset)
@@ -156,7 +158,7 @@ def _trained_prompts(
 
 
 def _read_result(folder: Path) -> dict[str, Any]:
-    path = folder / "result.json"
+    path = folder / RESULT
     if not path.is_file():
         raise CannotEvaluate(
             f"{folder}: this run has not finished: result.json is not there; start it again to go on"

@@ -9,9 +9,10 @@ import json
 import sys
 import traceback
 
+from method.manifests import SPLITS
 from method.places import argument
 from method.training.failures import Ended
-from worker.pairs.building import SPLITS, Built
+from worker.pairs.building import Built
 from worker.stopping import STOPPED, stoppable
 from worker.training.disk import ended_by
 

@@ -2,7 +2,6 @@
 
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -15,20 +14,13 @@ from typing import Any, Literal
 
 from PIL import Image
 
+from method.files import canonical, sync, write_file, write_lines
 from method.items import NAMED
+from method.manifests import SPLITS, seal
+from method.pair_folder import FORMAT, PAIRS
 from method.pictures import ImageRefused, TooManyPixels, decode
 from method.training.failures import Ended
-from worker.datasets.folders import (
-    canonical,
-    force_folder,
-    hash_manifest,
-    list_files,
-    write_file,
-    write_lines,
-)
 
-FORMAT = "morelli-pairs/1"
-SPLITS = ("train", "validation", "test")
 MAX_IMAGE_BYTES = 100 * 1024 * 1024
 # What a file is, and how it is named.
 ENDINGS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
@@ -179,9 +171,9 @@ def _is_ours(handle: int, making: Path) -> bool:
 def keep(making: Path, out: Path) -> None:
     """Bring a whole folder to the disk under its name."""
     for folder in (*(each for each in making.iterdir() if each.is_dir()), making):
-        force_folder(folder)
+        sync(folder)
     making.rename(out)
-    force_folder(out.parent)
+    sync(out.parent)
 
 
 def finish(
@@ -219,18 +211,15 @@ def finish(
         **counts,
         "dropped": dropped,
     }
-    manifest = {
+    facts = {
         "format": FORMAT,
         "name": name,
         "source": source,
         "made_from": dict(made_from),
         "counts": counts,
         **({"problems": _without_folders(problems)} if problems else {}),
-        "files": list_files(making),
     }
-    manifest["sha256"] = hash_manifest(manifest)
-    text = json.dumps(manifest, ensure_ascii=False, indent=1)
-    write_file(making / "manifest.json", text.encode())
+    manifest = seal(making, facts)
     return Built(out, str(manifest["sha256"]), counts, tuple(problems))
 
 
@@ -245,7 +234,7 @@ def _write_lines(making: Path, pairs: Sequence[DecidedPair]) -> None:
         if not rows:
             continue
         try:
-            write_lines(making / split / "pairs.jsonl", rows)
+            write_lines(making / split / PAIRS, rows)
         except UnicodeEncodeError as error:
             text = error.object[max(error.start - 20, 0) : error.end]
             raise CannotBuild(f"A prompt or image id holds half a character: {text!r}") from error

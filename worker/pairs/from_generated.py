@@ -17,13 +17,13 @@ from typing import Any
 
 from PIL import Image
 
+from method.files import write_file
 from method.items import Failed, attempt
 from method.saved_texts import UnreadableText, read_text
 from taxonomy.formats.json import read_json
 from taxonomy.tree import InvalidCriteria
 from worker.agents.measured import VERSION, label_image
 from worker.agents.rules import RULES, SHIPPED, ties_of
-from worker.datasets.folders import write_file
 from worker.pairs.building import (
     BrokenImage,
     Built,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from method.items import Failures, attempt
+from method.manifests import SPLITS, read_bytes
 from method.training.failures import InvalidDataset
 from worker.pairs.building import (
     BrokenImage,
@@ -27,7 +28,7 @@ from worker.pairs.building import (
 )
 from worker.pairs.comparing import Counts, compare, describe
 from worker.pairs.nearest_prompts import MEASURE, find_nearest
-from worker.training.examples import SPLITS, Dataset, read_bytes, read_dataset
+from worker.training.examples import Dataset, read_dataset
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from worker.datasets.folders import hash_file
+from method.files import hash_file
 from worker.pairs.building import (
     BrokenImage,
     Built,

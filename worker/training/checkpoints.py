@@ -7,7 +7,6 @@ renamed, so a power cut leaves the checkpoints before it intact.
 
 import json
 import logging
-import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,9 +15,11 @@ from typing import Any
 
 import torch
 
+from method.files import hash_file, sync
+from method.manifests import MANIFEST
+from method.run_folder import checkpoint_folders, checkpoint_name
 from method.training.failures import Ended
 from worker.training.disk import writing
-from worker.training.files import file_hash, sync
 from worker.training.run_folder import refuse_different
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def save_checkpoint(
 
     Raises Ended where there is no room for it; the checkpoints before it stay.
     """
-    final = folder / f"step-{step:06d}"
+    final = folder / checkpoint_name(step)
     unfinished = folder / f".unfinished-{step:06d}"
     with writing(final, f"the checkpoint of step {step}"):
         try:
@@ -68,7 +69,7 @@ def save_checkpoint(
             shutil.rmtree(final)
         unfinished.rename(final)
         sync(folder)
-        for old in _folders(folder)[:-keep]:
+        for _, old in checkpoint_folders(folder)[:-keep]:
             shutil.rmtree(old)
     return final
 
@@ -91,12 +92,12 @@ def _fill(
         "step": step,
         "identity": dict(identity),
         "files": [
-            {"path": path.name, "sha256": file_hash(path), "bytes": path.stat().st_size}
+            {"path": path.name, "sha256": hash_file(path), "bytes": path.stat().st_size}
             for path in files
         ],
     }
-    (unfinished / "manifest.json").write_text(json.dumps(manifest, indent=2), encoding="utf-8")
-    for path in (*files, unfinished / "manifest.json", unfinished):
+    (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+    for path in (*files, unfinished / MANIFEST, unfinished):
         sync(path)
 
 
@@ -106,8 +107,8 @@ def newest_checkpoint(folder: Path, last: int | None = None) -> Checkpoint | Non
     """
     for unfinished in folder.glob(".unfinished-*"):
         shutil.rmtree(unfinished, ignore_errors=True)
-    for place in reversed(_folders(folder)):
-        if last is not None and int(place.name.removeprefix("step-")) > last:
+    for number, place in reversed(checkpoint_folders(folder)):
+        if last is not None and number > last:
             continue
         problem, manifest = _verify(place)
         if problem is None:
@@ -118,8 +119,8 @@ def newest_checkpoint(folder: Path, last: int | None = None) -> Checkpoint | Non
 
 def older_checkpoint(folder: Path, step: int) -> Checkpoint | None:
     """Remove the checkpoints from a step on, and return the newest complete one before it."""
-    for place in _folders(folder):
-        if int(place.name.removeprefix("step-")) >= step:
+    for number, place in checkpoint_folders(folder):
+        if number >= step:
             shutil.rmtree(place)
     return newest_checkpoint(folder)
 
@@ -139,23 +140,17 @@ def refuse_other(checkpoint: Checkpoint, identity: Mapping[str, Any]) -> None:
             )
 
 
-def _folders(folder: Path) -> list[Path]:
-    found = [p for p in folder.glob("step-*") if re.fullmatch(r"step-\d{6,}", p.name)]
-    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
-
-
 def _verify(folder: Path) -> tuple[str | None, dict[str, Any]]:
     """What is wrong with a checkpoint, and its manifest."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:
             return f"its format is {manifest['format']}", {}
         for entry in manifest["files"]:
-            if file_hash(folder / entry["path"]) != entry["sha256"]:
+            if hash_file(folder / entry["path"]) != entry["sha256"]:
                 return f"{entry['path']} was changed", {}
-        if (
-            not isinstance(manifest["identity"], dict)
-            or folder.name != f"step-{manifest['step']:06d}"
+        if not isinstance(manifest["identity"], dict) or folder.name != checkpoint_name(
+            manifest["step"]
         ):
             return "its manifest belongs elsewhere", {}
     except (OSError, ValueError, KeyError, TypeError) as error:

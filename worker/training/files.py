@@ -19,6 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from method import files
+from method.files import sync
 from worker.training.backbones.weights import open_to_readers, tensor_bytes
 from worker.training.disk import writing
 
@@ -35,19 +37,8 @@ def replace_file(path: Path, text: str, *, durable: bool = True) -> None:
 
     Raises Ended where it cannot be written; the old one stays then.
     """
-    unfinished = path.with_name(f".{path.name}.tmp")
     with writing(path):
-        try:
-            with unfinished.open("w", encoding="utf-8") as file:
-                file.write(text)
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            unfinished.replace(path)
-        except OSError:
-            with suppress(OSError):
-                unfinished.unlink()
-            raise
+        files.replace_file(path, text, durable=durable)
 
 
 def overwrite(path: Path, text: str) -> None:
@@ -166,18 +157,3 @@ def replace_folder(folder: Path, fill: Callable[[Path], object]) -> None:
         unfinished.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
         sync(folder.parent)
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Bring a file's or folder's content to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from method.run_folder import CHECKPOINTS, CONFIG
 from method.training.failures import InvalidConfig, NonFinite
 from worker.training.checkpoints import Checkpoint, newest_checkpoint, older_checkpoint
 from worker.training.engine import Engine
@@ -18,12 +19,12 @@ def go_back(folder: Path, rollbacks: list[dict[str, int]], step: int, engine: En
     The file is written first: a run that is killed meanwhile takes up the same checkpoint with the same
     learning rate. Raises NonFinite where none is left.
     """
-    checkpoint = newest_checkpoint(folder / "checkpoints")
+    checkpoint = newest_checkpoint(folder / CHECKPOINTS)
     engine.wait()
     if checkpoint and rollbacks and rollbacks[-1]["to"] == checkpoint.step:
         # Nothing good has come of it: it was spoilt already when it was saved.
         with engine.main_first():
-            checkpoint = older_checkpoint(folder / "checkpoints", checkpoint.step)
+            checkpoint = older_checkpoint(folder / CHECKPOINTS, checkpoint.step)
     if checkpoint is None:
         raise NonFinite(
             "Gradients explode or are not numbers, and no checkpoint is left to go back to; lower "
@@ -39,7 +40,7 @@ def check_shared(folder: Path, step: int, engine: Engine) -> None:
     """Raise InvalidConfig where the processes, on several hosts, do not see one run folder."""
     mine = torch.tensor(float(step), device=engine.device)
     is_same = bool(engine.sum(mine) == mine * engine.processes)
-    if engine.any(not (is_same and (folder / "config.yaml").is_file())):
+    if engine.any(not (is_same and (folder / CONFIG).is_file())):
         raise InvalidConfig(
             f"run_folder: not all processes see the same {folder}; on several hosts it has to lie on storage "
             "that they share"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from method.pair_folder import read_pairs
 from method.training.config import Config
 from method.training.failures import InvalidConfig, InvalidDataset
 from worker.training.buckets import Size, make_buckets, nearest_bucket
@@ -13,7 +14,6 @@ from worker.training.cropping import about_crops, size_of
 from worker.training.encodings import Encodings
 from worker.training.examples import choose_share, read_dataset, share_of_ids
 from worker.training.objectives import Objective
-from worker.training.pairs import read_pairs
 from worker.training.plan import Shape
 
 log = logging.getLogger(__name__)

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from method.objectives import OBJECTIVES
+from method.run_folder import RESULT
 from method.training.config import Config, Samples
 from method.training.failures import InvalidConfig
 from worker.training.adapters import (
@@ -226,7 +227,7 @@ def _check_negative(backbone: Backbone, folder: Path, guidance: float) -> None:
         raise InvalidConfig(
             f"samples.negative: {folder} holds a whole network; give an npo run with theta.mode lora"
         )
-    results = (folder / "result.json", folder.parent / "result.json")
+    results = (folder / RESULT, folder.parent / RESULT)
     found = next((path for path in results if path.is_file()), None)
     if found is None:
         return  # an adapter folder on its own; attaching it shows whether it fits

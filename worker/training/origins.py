@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from method.run_folder import RESULT
 from method.training.config import Config
 from method.training.failures import InvalidConfig
 from taxonomy.prompt import SEPARATOR, TEMPLATE_ID
@@ -73,7 +74,7 @@ def origin_of(folder: Path, metadata: Mapping[str, Any] | None = None) -> Origin
         return dict(metadata["origin"])
     for place in (folder, folder.parent):
         try:
-            found = json.loads((place / "result.json").read_text(encoding="utf-8"))["origin"]
+            found = json.loads((place / RESULT).read_text(encoding="utf-8"))["origin"]
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if isinstance(found, dict):

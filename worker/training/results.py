@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from method.files import hash_file, sync
+from method.run_folder import RESULT
 from method.training.config import Config
 from method.training.config_reading import to_dict
 from method.training.failures import InvalidConfig
@@ -19,7 +21,7 @@ from worker.training.backbones.weights import hash_adapter, hash_weights
 from worker.training.card import write_card
 from worker.training.disk import writing
 from worker.training.exporting import about_base, save_kohya
-from worker.training.files import file_hash, replace_file, sync
+from worker.training.files import replace_file
 from worker.training.inputs import Inputs
 from worker.training.models import ADAPTER, NETWORK, save_theta
 from worker.training.roles import Roles
@@ -66,7 +68,7 @@ def write_results(
         "best_step": outcome.best_step,
         "final": outcome.final,
         "adapter": f"{place.name}/{file.name}",
-        "sha256": file_hash(file),
+        "sha256": hash_file(file),
         "weights_sha256": _hash(weights, roles),
         "kohya": f"{place.name}/{kohya.name}" if kohya else None,
         "objective": config.objective.kind,
@@ -82,7 +84,7 @@ def write_results(
         write_card(place / "README.md", config, result)
         for path in (*place.iterdir(), place):
             sync(path)
-    replace_file(folder / "result.json", json.dumps(result, indent=2, ensure_ascii=False))
+    replace_file(folder / RESULT, json.dumps(result, indent=2, ensure_ascii=False))
     sync(folder)
     log.info("Finished after %d steps; the weights are %s.", outcome.steps, file)
     return result

@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
+from method.files import sync
+from method.run_folder import CHECKPOINTS, CONFIG, LOG, METRICS, PROGRESS, SAMPLE_LINES
 from method.training.config import Config
 from method.training.config_checks import refuse_unread
 from method.training.config_reading import to_dict, write_yaml
@@ -24,7 +26,7 @@ from worker.training.checkpoints import (
 from worker.training.cores import roles_ahead, set_threads
 from worker.training.disk import ended_by
 from worker.training.engine import Engine
-from worker.training.files import replace_file, sync
+from worker.training.files import replace_file
 from worker.training.going_back import check_shared, go_back
 from worker.training.guarding import after_rollback, rate_factor
 from worker.training.inputs import choose_inputs, read_source, shapes_of
@@ -78,9 +80,9 @@ def run(config: Config, stop_asked: Callable[[], bool] = lambda: False) -> None:
         logging.getLogger("worker.training").setLevel(logging.WARNING)
     with (
         locked(folder) if engine.is_main else nullcontext(),
-        Progress(folder / "progress.json" if engine.is_main else None) as progress,
+        Progress(folder / PROGRESS if engine.is_main else None) as progress,
     ):
-        logging_to = log_to(folder / "log.txt") if engine.is_main else logging.NullHandler()
+        logging_to = log_to(folder / LOG) if engine.is_main else logging.NullHandler()
         try:
             result = read_result(folder)
             if result is not None:
@@ -153,7 +155,7 @@ class Run:
         self.sampler = Sampler(config, self.folder, self.encodings, self.roles)
         self.validator = self._make_validator()
         if engine.is_main:
-            replace_file(self.folder / "config.yaml", write_yaml(config))
+            replace_file(self.folder / CONFIG, write_yaml(config))
         engine.wait()
         self._resume()
         count = sum(p.numel() for p in self.trainee.parameters.values())
@@ -200,7 +202,7 @@ class Run:
 
     def _resume(self) -> None:
         rollbacks = read_rollbacks(self.folder)
-        checkpoint = newest_checkpoint(self.folder / "checkpoints")
+        checkpoint = newest_checkpoint(self.folder / CHECKPOINTS)
         if checkpoint is not None:
             state = self._take_up(checkpoint)
             if rollbacks is None:
@@ -233,7 +235,7 @@ class Run:
         """
         step, loss = self.validator.lost_step, self.validator.best_loss
         assert step is not None
-        folder = self.folder / "checkpoints"
+        folder = self.folder / CHECKPOINTS
         before = newest_checkpoint(folder, last=step)
         if before is None:
             log.warning(
@@ -257,8 +259,8 @@ class Run:
     def _forget_after(self, step: int) -> None:
         """Drop what was logged later: it is done again."""
         if self.engine.is_main:
-            cut_after(self.folder / "metrics.jsonl", step - self.owes_end)
-            cut_after(self.folder / "samples" / "samples.jsonl", step)
+            cut_after(self.folder / METRICS, step - self.owes_end)
+            cut_after(self.folder / SAMPLE_LINES, step)
 
     def _roll_back(self) -> None:
         """Go back to the newest checkpoint with half the learning rate. Raises NonFinite after too many."""
@@ -425,11 +427,11 @@ class Run:
         trainee.averages.gather(self.engine)
         weights, state = self._gather_weights(), trainee.state(keep=self.engine.is_main)
         if self.engine.is_main:
-            for name in ("metrics.jsonl", "samples/samples.jsonl"):
+            for name in (METRICS, SAMPLE_LINES):
                 if (self.folder / name).exists():
                     sync(self.folder / name)
             save_checkpoint(
-                self.folder / "checkpoints",
+                self.folder / CHECKPOINTS,
                 step,
                 self.identity,
                 state
@@ -486,7 +488,7 @@ class Run:
             steps=self.trainee.step,
             best_step=self.validator.best_step if has_best else None,
             expert_sha256=self.identity["expert"] or None,
-            final=(read_lines(self.folder / "metrics.jsonl") or [{}])[-1],
+            final=(read_lines(self.folder / METRICS) or [{}])[-1],
             rollbacks=len(self.rollbacks),
             origin=self.origin,
             notes=self.notes,

@@ -8,12 +8,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from method.files import hash_file
+from method.run_folder import CONFIG, LOCK, RESULT
 from method.training.config import Config
 from method.training.config_reading import from_dict, plain, to_dict
 from method.training.failures import Ended, InvalidConfig
 from method.training.strict_yaml import read_yaml
 from worker.training.disk import reason_of
-from worker.training.files import file_hash, read_json
+from worker.training.files import read_json
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +82,7 @@ def refuse_other_config(config: Config, folder: Path, *, is_finished: bool = Fal
 
     A config.yaml that is damaged is written anew: the checkpoints, too, say what they belong to.
     """
-    path = folder / "config.yaml"
+    path = folder / CONFIG
     if not path.exists():
         return
     try:
@@ -138,14 +140,14 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
     A run of which the result is damaged goes on from its last checkpoint, and writes it again.
     """
-    path = folder / "result.json"
+    path = folder / RESULT
     found = read_json(path, {"steps": int, "adapter": str, "sha256": str})
     if found is None:
         return None
     weights = folder / found["adapter"]
     problem = "gone"
     with suppress(OSError):
-        problem = "" if file_hash(weights) == found["sha256"] else "changed since"
+        problem = "" if hash_file(weights) == found["sha256"] else "changed since"
     if problem:
         log.warning("%s names weights that are %s: the run's end is done again.", path, problem)
         return None
@@ -172,7 +174,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the run folder; two processes in one would write over each other."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("w")
+        file = (folder / LOCK).open("w")
     except OSError as error:
         reason, way_out = reason_of(error) or (str(error), "name another folder")
         raise InvalidConfig(

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import Image
 from torch import nn
 
+from method.run_folder import SAMPLE_LINES
 from method.training.config import Config
 from worker.training.backbones import Text
 from worker.training.disk import writing
@@ -40,7 +41,7 @@ class Sampler:
         """Take note; nothing is made yet."""
         self.config, self.folder = config, folder
         self.encodings, self.roles = encodings, roles
-        self.path = folder / "samples" / "samples.jsonl"
+        self.path = folder / SAMPLE_LINES
         # Told of each sample: step, a name that stays the same over the steps, and the file.
         self.listener: Callable[[int, str, Path], None] | None = None
 

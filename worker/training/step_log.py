@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from method.run_folder import METRICS
 from method.training.config import Config
 from worker.training.engine import Engine
 from worker.training.guarding import rate_factor
@@ -61,7 +62,7 @@ class StepLog:
             "time": time.time(),
         }
         if self.engine.is_main:
-            append_line(self.folder / "metrics.jsonl", row)
+            append_line(self.folder / METRICS, row)
         if self.trackers is not None:
             self.trackers.log(step, row)
         shown = ", ".join(f"{name} {value:.4g}" for name, value in (means | dict(more)).items())

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from method.files import hash_file
 from method.training.config import Config
 from worker.training.batches import Batch, to_device
 from worker.training.engine import Engine
-from worker.training.files import file_hash, read_json, replace_folder
+from worker.training.files import read_json, replace_folder
 from worker.training.objectives import Losses
 from worker.training.plan import Pass, Plan
 from worker.training.stopping import Between, go_on
@@ -99,7 +100,7 @@ class Validator:
 
         def fill(folder: Path) -> None:
             save(folder, weights)
-            files = {path.name: file_hash(path) for path in sorted(folder.iterdir())}
+            files = {path.name: hash_file(path) for path in sorted(folder.iterdir())}
             facts = {"step": step, "validation_loss": loss, "files": files}
             (folder / FACTS).write_text(json.dumps(facts) + "\n", encoding="utf-8")
 
@@ -151,7 +152,7 @@ class Validator:
             return None
         files = found.get("files", {})
         try:
-            is_whole = all(file_hash(self.folder / name) == files[name] for name in files)
+            is_whole = all(hash_file(self.folder / name) == files[name] for name in files)
         except (OSError, TypeError):
             is_whole = False
         if not is_whole:

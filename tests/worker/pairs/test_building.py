@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from method.manifests import verify
+from method.pair_folder import read_pairs
 from tests.worker.pairs.pictures import name_of, png
-from worker.datasets.folders import verify
 from worker.pairs.building import (
     BrokenImage,
     Built,
@@ -24,7 +25,6 @@ from worker.pairs.building import (
     finish,
     unfinished,
 )
-from worker.training.pairs import read_pairs
 
 
 def build(out: Path, pairs: Sequence[tuple[str, int, int]], **changes: Any) -> Built:

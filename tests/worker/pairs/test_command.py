@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from method.pair_folder import read_pairs
 from tests.worker.pairs.pictures import Painting, png, write_labelled
 from worker.pairs.__main__ import main
-from worker.training.pairs import read_pairs
 
 Captured = pytest.CaptureFixture[str]
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from method.manifests import verify
+from method.pair_folder import read_pairs
 from taxonomy.formats.json import write_json
 from taxonomy.tree import Attribute, Criteria, Dimension, Pair
 from worker.agents.measured import VERSION, label_image
-from worker.datasets.folders import verify
 from worker.pairs.building import Built, CannotBuild
 from worker.pairs.from_generated import from_generated, generate_images, measured_judge
-from worker.training.pairs import read_pairs
 
 FAKE = {"agent": "colour of the corner"}
 

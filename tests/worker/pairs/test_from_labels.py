@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from method.manifests import SPLITS, verify
+from method.pair_folder import read_pairs
 from tests.spoiling import SPOILT, Spoil
 from tests.worker.pairs.pictures import Painting, name_of, png, write_labelled
-from worker.datasets.folders import verify
-from worker.pairs.building import SPLITS, Built, CannotBuild
+from worker.pairs.building import Built, CannotBuild
 from worker.pairs.from_labels import from_labels
-from worker.training.pairs import read_pairs
 
 PROMPTS = ("a red house", "a red boat", "the sea at night", "night", "!!", "")
 

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from method.manifests import verify
+from method.pair_folder import read_pairs
 from tests.worker.pairs.pictures import name_of, png
-from worker.datasets.folders import verify
 from worker.pairs.building import Built, CannotBuild
 from worker.pairs.from_pick_a_pic import from_pick_a_pic
-from worker.training.pairs import read_pairs
 
 
 def row(first: int, second: int, label: float | None = 1.0, **changes: Any) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from method.manifests import verify
+from method.pair_folder import read_pairs
 from tests.worker.pairs.pictures import png
-from worker.datasets.folders import verify
 from worker.pairs.building import Built, CannotBuild
 from worker.pairs.from_study import from_study
-from worker.training.pairs import read_pairs
 
 Answer = tuple[str, str]
 """Participant and choice."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from worker.training.examples import manifest_hash
+from method.manifests import hash_manifest
 
 
 def write_pair_dataset(folder: Path, *, train: int = 3, validation: int = 0) -> Path:
@@ -62,7 +62,7 @@ def seal_pairs(folder: Path, **changes: Any) -> None:
         "counts": {},
         "files": files,
     } | changes
-    manifest["sha256"] = manifest_hash(manifest)
+    manifest["sha256"] = hash_manifest(manifest)
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 

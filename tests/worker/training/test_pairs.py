@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from method.pair_folder import read_pairs
 from method.training.failures import InvalidDataset
 from tests.worker.training.pair_datasets import seal_pairs, write_pair_dataset, write_pairs
 from worker.training.examples import read_picture
-from worker.training.pairs import read_pairs
 
 
 @pytest.fixture

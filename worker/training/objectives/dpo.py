@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from method.pair_folder import Pair
 from worker.training.backbones import Text
 from worker.training.batches import Batch
 from worker.training.encodings import Stored
@@ -18,7 +19,6 @@ from worker.training.objectives import (
     scale_of,
     weights_of,
 )
-from worker.training.pairs import Pair
 from worker.training.plan import Pass, Shape
 from worker.training.roles import Inputs
 

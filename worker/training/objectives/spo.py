@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from method.dataset_folder import read_criteria, read_facts
 from method.training.failures import InvalidConfig
 from worker.agents.measured import label_image
 from worker.agents.rules import RULES, Ties, ties_of
@@ -18,7 +19,7 @@ from worker.training.backbones.diffusers_backbone import DiffusersBackbone
 from worker.training.batches import Batch, Noised
 from worker.training.denoising import Step, estimate_x0, plan_steps, transition
 from worker.training.encodings import Stored
-from worker.training.examples import Example, read_criteria
+from worker.training.examples import Example
 from worker.training.losses import gaussian_log_prob, guided, spo_loss
 from worker.training.noise import Diffusion, generator_for
 from worker.training.objectives import Losses, Parts, content_of, weights_of
@@ -296,7 +297,7 @@ def _plan_steps(parts: Parts, schedule: Diffusion) -> tuple[Step, ...]:
 
 def _judged_by(dataset: Path) -> tuple[frozenset[str], Ties]:
     """The attribute pairs that candidates are judged by, those of the criteria that the agent decides, and their ties."""
-    decided, criteria = frozenset(rule.key for rule in RULES), read_criteria(dataset)
+    decided, criteria = frozenset(rule.key for rule in RULES), read_criteria(read_facts(dataset))
     judged = decided & {pair.key for pair in criteria.active_pairs()}
     if any(rule.negative and rule.key in judged for rule in RULES):
         return judged, ties_of(criteria)

@@ -1,17 +1,32 @@
-"""Reads a pair dataset folder: which of two pictures is preferred for a prompt, checked."""
+"""A pair dataset's folder: its files, and which of two pictures is preferred for a prompt, read and checked.
 
-import hashlib
-import json
+    manifest.json
+    images/                      each picture once, named by its hash
+    train/, validation/, test/   pairs.jsonl with a line for each pair
+
+Format: docs/pairs.md.
+"""
+
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from method.manifests import (
+    MANIFEST,
+    check_types,
+    from_json,
+    prompts_of,
+    read_listed,
+    read_manifest,
+    splits_of,
+)
 from method.training.failures import InvalidDataset
-from worker.training.examples import SPLITS, check_types, manifest_hash, read_bytes
 
 FORMAT = "morelli-pairs/1"
+PAIRS = "pairs.jsonl"
+IMAGES = "images"
 SOURCES = ("labels", "generated", "study", "import")
 
 
@@ -53,13 +68,9 @@ def read_pairs(folder: Path, split: str, *, allow_empty: bool = False) -> PairDa
     Pictures are checked when their pixels are read. Raises InvalidDataset naming the file, and the
     line where there is one.
     """
-    manifest = _read_manifest(folder / "manifest.json")
+    manifest = _read_manifest(folder)
     listed = _listed_files(folder, manifest["files"])
-    placed = [
-        each
-        for name in (SPLITS if split == "all" else (split,))
-        for each in _read_split(folder, name, listed)
-    ]
+    placed = [each for name in splits_of(split) for each in _read_split(folder, name, listed)]
     if not placed and not allow_empty:
         raise InvalidDataset(f"{folder}: split {split} has no pairs")
     _refuse_repeats(placed)
@@ -72,25 +83,12 @@ def read_pairs(folder: Path, split: str, *, allow_empty: bool = False) -> PairDa
     )
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
-    manifest = _from_json(read_bytes(path), str(path))
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise InvalidDataset(f"{path}: its format is not {FORMAT}")
-    wanted = {
-        "name": str,
-        "source": str,
-        "made_from": dict,
-        "counts": dict,
-        "files": list,
-        "sha256": str,
-    }
-    check_types(manifest, wanted, str(path))
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    wanted = {"name": str, "source": str, "made_from": dict, "counts": dict}
+    manifest = read_manifest(folder, FORMAT, wanted)
     for index, entry in enumerate(manifest["files"]):
-        check_types(entry, {"path": str, "sha256": str, "bytes": int}, f"{path}: files[{index}]")
-    if manifest["sha256"] != manifest_hash(manifest):
-        raise InvalidDataset(
-            f"{path}: was changed after the pair dataset was made: its hash differs"
-        )
+        check_types(entry, {"bytes": int}, f"{path}: files[{index}]")
     if manifest["source"] not in SOURCES:
         raise InvalidDataset(
             f"{path}: source is {manifest['source']!r}; it must be one of {', '.join(SOURCES)}"
@@ -102,11 +100,11 @@ def _listed_files(folder: Path, entries: list[dict[str, Any]]) -> dict[str, str]
     """The hash of every file by its path; the folder must hold these files and no others."""
     listed = {entry["path"]: entry["sha256"] for entry in entries}
     if len(listed) < len(entries):
-        raise InvalidDataset(f"{folder / 'manifest.json'}: lists a file twice")
+        raise InvalidDataset(f"{folder / MANIFEST}: lists a file twice")
     found = {path.relative_to(folder) for path in folder.rglob("*") if path.is_file()}
     # Hidden files are what desktops and network drives leave behind; nothing reads them.
     names = {path.as_posix() for path in found if not any(p.startswith(".") for p in path.parts)}
-    names.discard("manifest.json")
+    names.discard(MANIFEST)
     for name in sorted(listed.keys() - names):
         raise InvalidDataset(f"{folder / name}: is in the manifest but not in the folder")
     for name in sorted(names - listed.keys()):
@@ -116,15 +114,11 @@ def _listed_files(folder: Path, entries: list[dict[str, Any]]) -> dict[str, str]
 
 def _read_split(folder: Path, split: str, listed: Mapping[str, str]) -> list[tuple[str, Pair]]:
     """The pairs of a split, each with its place in the file for messages."""
-    name = f"{split}/pairs.jsonl"
+    name = f"{split}/{PAIRS}"
     if name not in listed:
         return []
     path = folder / name
-    content = read_bytes(path)
-    if hashlib.sha256(content).hexdigest() != listed[name]:
-        raise InvalidDataset(
-            f"{path}: was changed after the pair dataset was made: its hash differs"
-        )
+    content = read_listed(path, listed[name])
     return [
         (place, _read_line(line, folder, listed, place))
         for number, line in enumerate(content.split(b"\n"), 1)
@@ -134,7 +128,7 @@ def _read_split(folder: Path, split: str, listed: Mapping[str, str]) -> list[tup
 
 
 def _read_line(line: bytes, folder: Path, listed: Mapping[str, str], place: str) -> Pair:
-    row = _from_json(line, place)
+    row = from_json(line, place)
     texts = ("pair_id", "prompt", "winner", "loser", "winner_id", "loser_id")
     check_types(row, dict.fromkeys(texts, str), place)
     for key in texts:
@@ -156,12 +150,12 @@ def _side(
         raise InvalidDataset(
             f"{place}: {side} {name!r} is not a picture's file name: a SHA-256 and an ending"
         )
-    sha256 = listed.get(f"images/{name}")
+    sha256 = listed.get(f"{IMAGES}/{name}")
     if sha256 is None:
         raise InvalidDataset(f"{place}: images/{name} is not in the manifest")
     if not name.startswith(f"{sha256}."):
         raise InvalidDataset(f"{place}: images/{name} does not bear its own hash, {sha256}")
-    return PairImage(row[f"{side}_id"], sha256, folder / "images" / name)
+    return PairImage(row[f"{side}_id"], sha256, folder / IMAGES / name)
 
 
 def _refuse_repeats(placed: list[tuple[str, Pair]]) -> None:
@@ -183,8 +177,6 @@ def _refuse_repeats(placed: list[tuple[str, Pair]]) -> None:
                 raise InvalidDataset(f"{place}: image_id {image.image_id} names two pictures")
 
 
-def _from_json(content: bytes, place: str) -> Any:
-    try:
-        return json.loads(content.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise InvalidDataset(f"{place}: is not JSON: {error}") from error
+def prompts(folder: Path, split: str) -> Iterator[str]:
+    """The prompts of a split, unchecked; none where the split is empty."""
+    return prompts_of(folder, split, PAIRS)
