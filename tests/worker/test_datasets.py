@@ -528,7 +528,7 @@ def test_a_build_that_stops_leaves_nothing_and_a_rerun_succeeds(
     assert (dataset.folder, dataset.manifest_sha256) == (None, None)
     with pytest.raises(Conflict, match="not ready"):
         freezing.folder_of(dataset)
-    if place != "force_folder":  # there the folder has its name already, and no row names it
+    if place != "building.sync":  # there the folder has its name already, and no row names it
         assert left_behind() == []
     release(filled.db, job)
     filled.work(job)
