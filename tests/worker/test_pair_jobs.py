@@ -126,7 +126,7 @@ def test_a_killed_publication_is_made_again(
 
     asked = by_labels(gallery, dataset)
     with monkeypatch.context() as patch:
-        patch.setattr(pair_jobs, "force_folder", die)
+        patch.setattr(pair_jobs, "sync", die)
         with pytest.raises(Killed):
             ledger.run(asked.job_id or 0, HANDLERS)
     with unit_of_work() as db:
