@@ -1,7 +1,7 @@
 """Whole configs as functions. Derive your own with dataclasses.replace, or write its YAML and edit.
 
-Each takes the kind of run, the run folder, and the folder of the data: a pair dataset for dpo and npo, a
-dataset for all other kinds. `expert` is the run folder of stage 1, for cpo and cpo_s.
+Each takes the kind of run, the run folder, and the folder of the data: a pair dataset where the kind learns
+from pairs, a dataset else. `expert` is the run folder of stage 1, for stage 2.
 """
 
 from collections.abc import Sequence
@@ -88,7 +88,7 @@ def sd15_small(
         lora=Lora(rank=16),
         data=Data(resolution=512),
         optimization=Optimization(
-            epochs=2 if kind == "sft" else 1,
+            epochs=2 if _is_first(kind) else 1,
             batch_size=4,
             learning_rate=_adapter_rate(kind),
             warmup_steps=_warmup(kind),
@@ -123,9 +123,9 @@ def sdxl(
         lora=Lora(rank=16),
         data=Data(resolution=1024),
         optimization=Optimization(
-            epochs=2 if kind == "sft" else 1,
-            batch_size=1 if kind == "sft" else 4,
-            gradient_accumulation=1 if kind == "sft" else 4,
+            epochs=2 if _is_first(kind) else 1,
+            batch_size=1 if _is_first(kind) else 4,
+            gradient_accumulation=1 if _is_first(kind) else 4,
             learning_rate=_adapter_rate(kind),
             warmup_steps=_warmup(kind),
             gradient_checkpointing=True,
@@ -175,7 +175,7 @@ def paper_sdxl(
 
 def _paper_sdxl_parts(kind: str) -> dict[str, Any]:
     """What the kinds of the paper's SDXL runs differ in."""
-    if kind == "sft":
+    if _is_first(kind):
         return {
             "objective": Objective(kind=kind, drop_all=0.0, drop_to_neg=0.0),
             "lora": Lora(rank=16),
@@ -240,7 +240,7 @@ def paper_flux(
     others report spikes at 500; guidance embedding 1 while training and 3.5 in samples. The paper has no
     NPO or SPO on FLUX: those kinds are stage 2's numbers on their own data.
     """
-    is_sft = kind == "sft"
+    is_sft = _is_first(kind)
     objective = (
         Objective(kind=kind, drop_all=0.0, drop_to_neg=0.0)
         if is_sft
@@ -277,9 +277,14 @@ def materials(kind: str, run_folder: str, data_folder: str, expert: str | None) 
     return found | ({"expert": expert} if facts.needs_expert else {})
 
 
+def _is_first(kind: str) -> bool:
+    """Whether it is stage 1."""
+    return OBJECTIVES[kind].makes_expert
+
+
 def _adapter_rate(kind: str) -> float:
-    return 1e-4 if kind == "sft" else 1e-5
+    return 1e-4 if _is_first(kind) else 1e-5
 
 
 def _warmup(kind: str) -> int:
-    return 0 if kind == "sft" else 200
+    return 0 if _is_first(kind) else 200
