@@ -4,14 +4,15 @@ documentation are made from. The meaning is the docstring under the field.
 
 import ast
 import inspect
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from itertools import pairwise
+from typing import Annotated, Any, Literal, get_args, get_origin
 
+from method.training import config as config_module
 from method.training.config import Config, OneOf
-from method.training.config_reading import is_required, read_value, without_none
+from method.training.config_reading import hints_of, is_required, read_value, without_none
 
 WORDS = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
@@ -85,7 +86,7 @@ def all_fields() -> Mapping[str, Field]:
 @cache
 def sections() -> Mapping[str, str]:
     """What each part of a config is about; the empty name is the run itself."""
-    hints = get_type_hints(Config)
+    hints = hints_of(Config)
     found = {"": _doc(Config)}
     return found | {
         each.name: _doc(hints[each.name])
@@ -126,7 +127,7 @@ def _top(path: str) -> str:
 
 
 def _walk(kind: Any, prefix: str) -> Iterator[Field]:
-    hints, docs = get_type_hints(kind, include_extras=True), _field_docs(kind)
+    hints, docs = hints_of(kind), _field_docs().get(kind.__name__, {})
     for each in fields(kind):
         hint = hints[each.name]
         if is_dataclass(hint):
@@ -153,16 +154,20 @@ def _doc(kind: Any) -> str:
     return " ".join((kind.__doc__ or "").split())
 
 
-def _field_docs(kind: type) -> dict[str, str]:
-    """The docstring under each field of a dataclass."""
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-    assert isinstance(tree, ast.ClassDef)
-    docs: dict[str, str] = {}
-    for statement, following in zip(tree.body, tree.body[1:], strict=False):
-        match statement, following:
-            case (
-                ast.AnnAssign(target=ast.Name(id=name)),
-                ast.Expr(value=ast.Constant(value=str(text))),
-            ):
-                docs[name] = " ".join(text.split())
+@cache
+def _field_docs() -> Mapping[str, Mapping[str, str]]:
+    """The docstring under each field, by class and field."""
+    # The whole file is read once: to find the source of one class takes as long.
+    tree = ast.parse(inspect.getsource(config_module))
+    docs: dict[str, dict[str, str]] = {}
+    for kind in tree.body:
+        if not isinstance(kind, ast.ClassDef):
+            continue
+        for statement, following in pairwise(kind.body):
+            match statement, following:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    docs.setdefault(kind.name, {})[name] = " ".join(text.split())
     return docs

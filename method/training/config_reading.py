@@ -5,6 +5,7 @@ import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -63,7 +64,7 @@ def _read_config(values: object) -> Config:
 
 
 def _known(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    hints = get_type_hints(kind)
+    hints = hints_of(kind)
     return {
         name: _known(hints[name], value)
         if is_dataclass(hints[name]) and isinstance(value, Mapping)
@@ -143,7 +144,7 @@ def read_value(kind: Any, value: object, place: str = "") -> Any:
 def _read_object(kind: Any, value: object, place: str) -> Any:
     if not isinstance(value, Mapping):
         raise _at(place, f"must be a mapping of options; got {_shown(value)}")
-    hints = get_type_hints(kind, include_extras=True)
+    hints = hints_of(kind)
     prefix = f"{place}." if place else ""
     for key in value:
         if key not in hints:
@@ -186,7 +187,8 @@ def _read_scalar(kind: type, value: object, place: str) -> object:
 
 def _expanded(part: Any, prefix: str) -> Any:
     """The part of a config with ~ and variables put into its places on this machine."""
-    hints, new = get_type_hints(type(part), include_extras=True), {}
+    kind: Any = type(part)
+    hints, new = hints_of(kind), {}
     for name, value in ((each.name, getattr(part, each.name)) for each in fields(part)):
         if is_dataclass(value):
             new[name] = _expanded(value, f"{prefix}{name}.")
@@ -231,6 +233,12 @@ def _check_limit(limit: object, value: Any, place: str) -> None:
                 raise _at(place, f"must have at least {low} {unit}; got {len(value)}")
             if high is not None and len(value) > high:
                 raise _at(place, f"must have at most {high} {unit}; got {len(value)}")
+
+
+@cache
+def hints_of(kind: Any) -> Mapping[str, Any]:
+    """The types of a class's fields, with their bounds."""
+    return get_type_hints(kind, include_extras=True)
 
 
 def without_none(kind: Any) -> Any:
