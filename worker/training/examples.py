@@ -12,7 +12,7 @@ from torch import Tensor
 
 from method import pictures
 from method.dataset_folder import Facts, Line, read_criteria, read_facts, read_lines
-from method.manifests import check_types, read_bytes, splits_of
+from method.manifests import check_types, hash_manifest, read_bytes, splits_of
 from method.training.config import Words
 from method.training.failures import InvalidDataset
 from taxonomy.prompt import Conditions, Style, conditions
@@ -25,6 +25,9 @@ from worker.training.reducing import (
     median_score,
     scalar_labels,
 )
+
+# Scripts that make dataset folders of their own sign them by this name.
+manifest_hash = hash_manifest
 
 AS_WRITTEN = Words()
 
