@@ -19,6 +19,7 @@ from psycopg import pq, sql
 from app.embedded import processes
 from app.embedded.home import POSTGRES_PORT, Home, Passwords, make_passwords, read_passwords
 from app.embedded.processes import Identity, Report, ServersError
+from method.files import sync
 
 DATABASE = "morelli"
 ROLE = "morelli"
@@ -151,17 +152,8 @@ def create_data(home: Home, program: Program, identity: Identity, *, durable: bo
         raise ServersError(f"PostgreSQL could not make its data directory:\n{printed}")
     growing.rename(home.postgres)
     if durable:
-        _keep_name(home.servers)
+        sync(home.servers)
     return passwords
-
-
-def _keep_name(folder: Path) -> None:
-    """Force a rename in `folder` to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _initdb(program: Program, data: str, *, durable: bool) -> list[str]:

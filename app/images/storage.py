@@ -4,7 +4,6 @@ Every key is made here from a SHA-256; no file name of a person ever becomes par
 """
 
 import hashlib
-import os
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -15,6 +14,7 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, S3Store
 
 from app.errors import Invalid, NotFound, Unavailable, disk_full, is_disk_full
 from app.settings import settings
+from method.files import sync
 
 KINDS = {
     "original": "originals/{}/{}",
@@ -110,11 +110,7 @@ def put(key: str, data: bytes) -> None:
 def _make_durable(path: Path) -> None:
     # The store renames but does not fsync: after a power cut a committed row could name an empty file.
     for each in (path, path.parent):
-        handle = os.open(each, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(each)
 
 
 def get(key: str) -> bytes:
