@@ -22,6 +22,7 @@ from app.settings import settings
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
+from app.web.unstorable import DIGITS, INTEGER
 
 router = APIRouter(include_in_schema=False)
 PAGE = 20
@@ -106,8 +107,8 @@ def _population(
 
 
 def _whole(text: str) -> int | None:
-    """The number that is typed, where it is one that a column holds."""
-    return int(text) if text.isdecimal() and len(text) < 10 else None
+    """The number that is typed; beyond what columns hold it is as large as any of them."""
+    return min(int(text), INTEGER) if text.isdecimal() and len(text) <= DIGITS else None
 
 
 @router.get(ROOM + "/new")

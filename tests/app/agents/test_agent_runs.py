@@ -121,7 +121,7 @@ def test_wrong_launches_are_refused_in_words(
         ({"agent": ""}, "Please fill this in."),
         ({}, "Please fill this in."),
         ({"agent": "measured", "more": "1"}, "This field is not known here."),
-        ({"agent": "m\x00"}, "There is no agent"),
+        ({"agent": "m\x00"}, "cannot be kept"),
     ],
 )
 def test_a_wrong_form_is_shown_again(
