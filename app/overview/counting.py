@@ -132,14 +132,14 @@ def loop(counts: Counts, version: CriteriaVersion | None) -> list[Step]:
             "Agent",
             "Have the agent propose positive and negative attributes.",
             "show_agent_runs",
-            _many(counts.agent_labels, "label"),
+            _many(counts.agent_runs, "run"),
             counts.agent_labels > 0,
         ),
         Step(
             "Correction",
             "Confirm, reject and add labels, image by image, by keyboard.",
             "show_next_image",
-            f"{counts.images_done:,} of {_many(counts.images, 'image')} done"
+            f"{_grouped(counts.images_done)} of {_many(counts.images, 'image')} done"
             if counts.images_done or counts.decided
             else "",
             0 < counts.images == counts.images_done,
@@ -178,8 +178,12 @@ def loop(counts: Counts, version: CriteriaVersion | None) -> list[Step]:
 
 
 def _many(number: int, what: str) -> str:
-    """`3,006 labels`; empty for none."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}" if number else ""
+    """`3 006 labels`; empty for none."""
+    return f"{_grouped(number)} {what}{'' if number == 1 else 's'}" if number else ""
+
+
+def _grouped(number: int) -> str:
+    return f"{number:,}".replace(",", "\u202f")
 
 
 def newest_images(db: Session, project: Project, limit: int = 12) -> list[Image]:

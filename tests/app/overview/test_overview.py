@@ -181,7 +181,7 @@ def test_the_steps_turn_done_one_after_the_other(
     assert states == {
         "Criteria": "version 1",
         "Images": "3 images",
-        "Agent": "3 labels",
+        "Agent": "1 run",
         "Correction": "1 of 3 images done",
         "Audit": "1 judgement in 1 audit",
         "Dataset": "1 dataset",
