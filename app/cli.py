@@ -1,12 +1,9 @@
 """The `morelli` command. Exit codes: 0 done, 1 failed, 2 the command was used wrongly."""
 
-import json
 import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +11,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from app import extras
+from app.commands.images import images_cli
+from app.commands.telling import AsJson, ProjectSlug, database, say, show
 from app.errors import AppError
 from app.handing_on import run_worker_module
 from method.saved_texts import UnreadableText, read_text
@@ -40,28 +39,7 @@ account_cli = typer.Typer(
 cli.add_typer(account_cli, name="account")
 cli.add_typer(criteria_cli, name="criteria")
 cli.add_typer(agent_cli, name="agent")
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-ProjectSlug = Annotated[str, typer.Argument(help="The project's address, such as `paintings`.")]
-
-
-def say(text: str) -> None:
-    """Progress goes to stderr, so that stdout holds only data."""
-    typer.echo(text, err=True)
-
-
-def show(data: Any, *, as_json: bool, words: Callable[[], str]) -> None:
-    """Print data as JSON or in words."""
-    typer.echo(json.dumps(data, ensure_ascii=False, indent=2) if as_json else words())
-
-
-@contextmanager
-def database() -> Iterator[None]:
-    """The installation's database for one command."""
-    from app.up import installation
-
-    with installation(say):
-        yield
+cli.add_typer(images_cli, name="images")
 
 
 def _exit(code: int) -> None:

@@ -22,11 +22,12 @@ from app.projects.models import Project
 @dataclass(frozen=True)
 class Wishes:
     """What whoever imports asks for beside: pictures of the same name take the place of those that are
-    there; files that were erased come in again.
+    there; files that were erased come in again; the one picture takes the place of image `instead_of`.
     """
 
     replace: bool = False
     include_erased: bool = False
+    instead_of: int | None = None
 
 
 @dataclass(frozen=True)

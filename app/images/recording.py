@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.database import Json
+from app.images.finding import get_image
 from app.images.inclusion import is_there
 from app.images.keeping import Kept
 from app.images.knowing import Known, Wishes, beside, find_same_name
@@ -103,6 +104,12 @@ def _same_names(
 ) -> list[Json | None]:
     project = db.get_one(Project, project_id)
     said: list[Json | None] = []
+    if wishes.instead_of is not None:
+        for image in newer:
+            name, earlier = image.name, get_image(db, project, wishes.instead_of)
+            remark = known.replaced(project, earlier, image)
+            said.append(_problem(import_id, name, remark.kind, remark.reason, remark.image_id))
+        return said
     for image, others in find_same_name(db, project_id, newer).values():
         name = image.name
         if wishes.replace and len(others) == 1:

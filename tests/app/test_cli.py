@@ -45,6 +45,12 @@ COMMANDS = [
     "criteria diff",
     "agent",
     "agent run",
+    "images",
+    "images list",
+    "images aside",
+    "images restore",
+    "images replace",
+    "images erase",
     "train",
     "evaluate",
     "tiny-model",
@@ -152,7 +158,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path, own_home: Path) -> 
     assert_failed(missing, "missing.yaml cannot be read: No such file or directory.")
     # No server is started to look for a project of this name.
     assert_failed(run("criteria", "show", "missing.yaml", home=own_home), "cannot be read")
-    assert_failed(run("criteria", "diff", tmp_path, PAINTING, home=own_home), "Is a directory")
+    assert_failed(run("criteria", "diff", tmp_path, PAINTING, home=own_home), "is a folder")
     assert not own_home.exists()
 
 

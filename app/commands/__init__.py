@@ -1,0 +1,1 @@
+"""Groups of subcommands of `morelli` (`app.cli` puts them together)."""
