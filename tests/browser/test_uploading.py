@@ -92,3 +92,29 @@ def test_folders_come_in_whole_and_what_breaks_off_is_told(
     page.get_by_role("button", name="Upload and import").click()
     wait_for_import(page)
     expect(page.locator(".tally dd").first).to_have_text("3")
+
+
+def test_files_chosen_before_the_script_is_there_are_sent(
+    open_one: Callable[[], Window], house: House, tmp_path: Path
+) -> None:
+    lead = open_one()
+    found_project(lead, house)
+    page = lead.page
+    (tmp_path / "early.png").write_bytes(corpus.png(7, width=8, height=8))
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/upload*.js*", hold)
+    with page.expect_request("**/upload*.js*"):
+        page.goto(f"/projects/{SLUG}/images/import", wait_until="commit")
+    page.locator("#upload-files").set_input_files(tmp_path / "early.png")
+    expect(page.locator("#upload-said")).to_be_empty()
+    # The script is late: nothing has heard the choice.
+    for each in held:
+        each.continue_()
+    expect(page.locator("#upload-said")).to_contain_text("1 file")
+    page.get_by_role("button", name="Upload and import").click()
+    wait_for_import(page)
+    assert names_on_wall(page) == ["early.png"]

@@ -48,6 +48,7 @@ const choose = (files, skipped = 0) => {
 };
 
 const nameOf = (file) => (file.webkitRelativePath || file.name).normalize("NFC");
+const filesOf = (list) => [...list].map((file) => ({ file, name: nameOf(file) }));
 
 // Folders ---
 
@@ -87,7 +88,7 @@ const walk = async (entries) => {
 const drop = async (data) => {
   const entries = [...data.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
   if (!entries.length) {
-    choose([...data.files].map((file) => ({ file, name: nameOf(file) })));
+    choose(filesOf(data.files));
     return;
   }
   tell("Looking at what is there");
@@ -184,9 +185,11 @@ const submit = async () => {
 };
 
 for (const each of form.querySelectorAll("[data-needs-script]")) each.hidden = false;
-for (const field of form.querySelectorAll("input[type=file]")) {
-  field.addEventListener("change", () => choose([...field.files].map((file) => ({ file, name: nameOf(file) }))));
-}
+const fields = [...form.querySelectorAll("input[type=file]")];
+for (const field of fields) field.addEventListener("change", () => choose(filesOf(field.files)));
+// People choose before this script is there, and browsers put a choice back when a page is loaded again.
+const before = fields.flatMap((field) => filesOf(field.files));
+if (before.length) choose(before);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   submit();
