@@ -13,7 +13,7 @@ import typer
 from app import extras
 from app.commands.images import images_cli
 from app.commands.telling import AsJson, ProjectSlug, database, say, show
-from app.errors import AppError
+from app.errors import AppError, Invalid
 from app.handing_on import run_worker_module
 from method.saved_texts import UnreadableText, read_text
 
@@ -183,9 +183,14 @@ def export_dataset(
     with database():
         with unit_of_work() as db:
             here = get_project(db, project)
-            dataset = freezing.freeze_dataset(
-                db, here, name=name or "Export", by=None, choice=choice
-            )
+            try:
+                dataset = freezing.freeze_dataset(
+                    db, here, name=name or "Export", by=None, choice=choice
+                )
+            except Invalid as error:
+                if error.field == "only_done":
+                    error.hint = f"{error.hint} The option for that is --unfinished."
+                raise
             dataset_id, job_id = dataset.id, dataset.job_id
         job = finish_job(job_id)
         if job["state"] != "succeeded":

@@ -11,7 +11,7 @@ from app.criteria.models import CriteriaVersion
 from app.criteria.reading import current_version, version_criteria
 from app.database import Json
 from app.datasets.models import Dataset
-from app.datasets.selecting import Choice, Survey, check_choice, survey
+from app.datasets.selecting import Choice, Survey, check_choice, check_not_empty, survey
 from app.errors import Conflict, Invalid, NotFound
 from app.images.inclusion import left_out
 from app.jobs.models import Job
@@ -50,7 +50,8 @@ def freeze_dataset(
 ) -> Dataset:
     """Ask for a dataset of the confirmed labels as they are when the job begins.
 
-    Raises Invalid where nothing is published, no label is confirmed, or an option is none.
+    Raises Invalid where nothing is published, no label is confirmed, an option is none, or it leaves
+    nothing to freeze.
     """
     name = checked_name(name)
     check_choice(choice)
@@ -66,6 +67,7 @@ def freeze_dataset(
             field="labels",
             hint="A dataset freezes confirmed labels: correct some first.",
         )
+    check_not_empty(db, project, choice, version_criteria(version))
     # Numbers are counted under a lock on the project, so that two leads get different ones.
     db.execute(select(Project.id).where(Project.id == project.id).with_for_update())
     last = db.scalar(select(func.max(Dataset.number)).where(Dataset.project_id == project.id))

@@ -6,7 +6,7 @@ is frozen (unless labels change in between: the manifest counts again).
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, NamedTuple, TypeAlias
@@ -276,6 +276,11 @@ class Survey:
     splits: list[str]
 
     @property
+    def refusal(self) -> Invalid | None:
+        """Why nothing would be frozen, where that is so."""
+        return None if self.examples else why_empty(self.counts["images_left_out"])
+
+    @property
     def rows(self) -> list[tuple[Example, str]]:
         """The images with their splits, by id."""
         return list(zip(self.examples, self.splits, strict=True))
@@ -290,3 +295,31 @@ def survey(db: Session, project: Project, choice: Choice, criteria: Criteria) ->
     counts = count(chosen, pictures, choice.salt, tally)
     splits = [split_of(choice.salt, pictures[each.image.id]) for each in chosen]
     return Survey(counts, chosen, splits)
+
+
+def check_not_empty(db: Session, project: Project, choice: Choice, criteria: Criteria) -> None:
+    """Raise Invalid where nothing would be frozen; reads no further than the first image that would be."""
+    tally = Tally()
+    if next(choose(read_examples(db, project, criteria), choice, criteria, tally), None) is None:
+        raise why_empty(tally.left_out)
+
+
+def why_empty(left_out: Mapping[str, int]) -> Invalid:
+    """Why no image is left to freeze, by what was left out; survey, form, API and job say the same."""
+    if num := left_out.get("unfinished"):
+        return Invalid(
+            f"No image with confirmed labels is finished ({num:,} are not).",
+            field="only_done",
+            hint="Mark some as done, or include images that are not finished.",
+        )
+    if left_out.get("contradicting"):
+        return Invalid(
+            "Every image has labels that contradict one another, and the rule leaves such images out.",
+            field="contradictions",
+            hint="Choose another rule, or correct their labels.",
+        )
+    return Invalid(
+        "No image has a confirmed label of this criteria version.",
+        field="labels",
+        hint="A dataset freezes confirmed labels: correct some first.",
+    )

@@ -318,6 +318,10 @@ def test_imports_labels_and_exports(gallery: Gallery, morelli: Morelli, tmp_path
     assert not folder.exists()
     for image in gallery.db.scalars(select(Image)):
         gallery.decide(image, "cool-dominance")
+    refused = morelli("export", "paintings", folder)
+    assert_failed(refused, "No image with confirmed labels is finished (3 are not). Mark some")
+    assert "--unfinished" in refused.stderr
+    assert not gallery.db.scalars(select(Job).where(Job.kind == "dataset")).all()
     done = morelli("export", "paintings", folder, "--name", "Spring", "--unfinished", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

@@ -640,7 +640,10 @@ def test_nothing_that_counts_fails_in_words(gallery: Gallery) -> None:
     gallery.decide(image, "warm-dominance", "positive", "rejected")
     gallery.work(job)
     assert (job.state, job.error_class) == ("failed", "data")
-    assert job.error == "No image has a confirmed label of this criteria version."
+    assert job.error == (
+        "No image has a confirmed label of this criteria version. A dataset freezes confirmed labels: "
+        "correct some first."
+    )
     assert dataset.folder is None
 
 

@@ -26,6 +26,7 @@ from app.datasets.selecting import (
     count,
     read_examples,
     split_of,
+    why_empty,
 )
 from app.errors import Unavailable
 from app.images import storage
@@ -96,7 +97,8 @@ def run(work: Work) -> Json:
         details = _find_details(db, examples)
         facts = _facts(project, dataset, version)
     if not examples:
-        raise JobFailed("data", _nothing_left(tally))
+        refusal = why_empty(tally.left_out)
+        raise JobFailed("data", f"{refusal.message} {refusal.hint}")
     name = f"{project.slug}-{dataset.number:04d}-{dataset.id}"
     home = settings().datasets_folder
     making = home / f".{name}.attempt-{work.attempt}"
@@ -154,17 +156,6 @@ def _find_details(db: Session, examples: list[Example]) -> dict[int, Json]:
     ids = [each.image.id for each in examples]
     rows = db.execute(select(Image.id, Image.details).where(Image.id == func.any(ids)))
     return {row.id: row.details for row in rows}
-
-
-def _nothing_left(tally: Tally) -> str:
-    if num := tally.left_out["unfinished"]:
-        return (
-            f"No image with confirmed labels is finished ({num} are not). Mark some as done, or include "
-            "images that are not finished."
-        )
-    if tally.left_out["contradicting"]:
-        return "Every image has labels that contradict one another, and the rule leaves such images out."
-    return "No image has a confirmed label of this criteria version."
 
 
 def _words(counts: Json) -> str:

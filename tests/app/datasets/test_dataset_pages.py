@@ -18,6 +18,7 @@ from app.datasets.models import Dataset
 from app.datasets.selecting import FRACTIONS
 from app.images import storage
 from app.jobs.models import OPEN_STATES, Job
+from app.labels.saving import set_done
 from app.projects.founding import get_project
 from app.settings import settings
 from tests.app.datasets.gallery import Gallery, open_gallery
@@ -220,6 +221,47 @@ def test_nothing_published_and_nothing_confirmed_are_said(
     assert page.status_code == 422
     assert "No label is confirmed yet. A dataset freezes confirmed labels" in page.text
     assert db.scalars(select(Job)).all() == []
+
+
+def test_what_would_freeze_nothing_is_refused_at_once_in_the_words_of_the_survey(
+    db: Session,
+    browser: TestClient,
+    api: TestClient,
+    gallery: Gallery,
+    sign_in: SignInAt,
+    token_for: TokenFor,
+) -> None:
+    lea, (_, bare) = gallery.people.lea, gallery.images
+    set_done(db, gallery.project, bare.id, done=True, by=lea)
+    db.commit()
+    words = "No image with confirmed labels is finished (1 are not)."
+    hint = "Mark some as done, or include images that are not finished."
+    refused = api.post(API, json={"name": "Spring"}, headers=token_for(lea))
+    assert refused.status_code == 422
+    told = refused.json()
+    assert (told["detail"], told["field"], told["hint"]) == (words, "only_done", hint)
+    sign_in(browser, lea)
+    page = browser.post(PAGE, data={"name": "Spring"})
+    assert page.status_code == 422
+    assert f"{words} {hint}" in page.text
+    assert f"{words} {hint}" in browser.get(f"{PAGE}/survey").text
+    assert (db.scalars(select(Job)).all(), db.scalars(select(Dataset)).all()) == ([], [])
+    made = api.post(API, json={"name": "Spring", "only_done": False}, headers=token_for(lea))
+    assert made.status_code == 202
+
+
+def test_labels_that_all_contradict_are_refused_with_the_rule_that_leaves_them_out(
+    db: Session, api: TestClient, gallery: Gallery, token_for: TokenFor
+) -> None:
+    image, headers = gallery.images[0], token_for(gallery.people.lea)
+    gallery.decide(image, "wide-tonal-range")
+    gallery.decide(image, "wide-tonal-range", "negative")
+    body = {"name": "Spring", "only_done": False, "contradictions": "leave_out_images"}
+    refused = api.post(API, json=body, headers=headers)
+    assert (refused.status_code, refused.json().get("field")) == (422, "contradictions")
+    assert "Every image has labels that contradict" in refused.json()["detail"]
+    assert db.scalars(select(Job)).all() == []
+    assert api.post(API, json=body | {"contradictions": "keep"}, headers=headers).is_success
 
 
 def test_who_may_do_what(
