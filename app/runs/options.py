@@ -283,14 +283,10 @@ def check_options(given: Mapping[str, object]) -> dict[str, Any]:
     return values
 
 
-def typed_options(form: Mapping[str, Any], kind: str) -> dict[str, str]:
-    """The options of a submitted form: what is left empty takes its default, and what another kind reads,
-    which stays in the form when the kind is changed, is left out.
+def typed_options(form: Mapping[str, Any]) -> dict[str, str]:
+    """The options of a submitted form: what is left empty takes its default. What another kind reads stays
+    among them, so that the launch refuses it instead of dropping it without a word.
     """
     return {
-        path: text
-        for path, option in options().items()
-        if isinstance(text := form.get(path), str)
-        and text.strip()
-        and (kind not in OBJECTIVES or option.concerns(kind))
+        path: text for path in options() if isinstance(text := form.get(path), str) and text.strip()
     }

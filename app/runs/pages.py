@@ -160,7 +160,7 @@ def _estimate(db: Db, project: Project, typed: dict[str, Any]) -> estimating.Est
         config = launching.compose_config(
             kind=kind,
             base_model=str(typed.get("base_model", "")),
-            chosen=options.typed_options(typed, kind),
+            chosen=options.typed_options(typed),
         )
         return estimating.estimate(db, project, data, config)
     except AppError:
@@ -199,7 +199,7 @@ def submit_run(
                     kind=values.kind,
                     name=values.name,
                     base_model=values.base_model,
-                    options=options.typed_options(form.typed, values.kind),
+                    options=options.typed_options(form.typed),
                     by=person,
                     dataset_id=chosen.dataset_id,
                     pair_dataset_id=chosen.pair_dataset_id,
