@@ -84,7 +84,7 @@ def decode(
     """Decode a whole image file of one of `formats` (None: of any that Pillow knows).
 
     `most_pixels` is twice what Pillow calls a bomb unless it is said. Raises ImageRefused with a reason a
-    person understands.
+    person understands, and MemoryError where the machine, not the file, is at fault.
     """
     if not data:
         raise ImageRefused("The file is empty.")
@@ -115,6 +115,8 @@ def read_size(path: Path) -> tuple[int, int]:
             try:
                 with Image.open(file) as opened:
                     (width, height), orientation = opened.size, _orientation(opened)
+            except MemoryError:
+                raise
             # A decoder that reads hostile bytes raises anything.
             except Exception as error:
                 raise ImageRefused(_what_it_is(_start_of(path))) from error
@@ -158,6 +160,9 @@ def _open(
         opened = _open_seen(data, formats, notes)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise TooManyPixels(None, limit) from error
+    # A machine that is short of memory says nothing about the file.
+    except MemoryError:
+        raise
     # A decoder that reads hostile bytes raises anything; whatever it is, this file is refused.
     except Exception as error:
         raise ImageRefused(_what_it_is(data)) from error
@@ -258,6 +263,8 @@ def _finish(opened: ImageFile.ImageFile, notes: list[str]) -> Decoded:
         notes.append("animated: the first frame was taken")
     try:
         image = _as_seen(opened, notes, details)
+    except MemoryError:
+        raise
     # As in _open: a damaged file must not stop the others.
     except Exception as error:
         raise ImageRefused(
@@ -371,6 +378,8 @@ def _apply_profile(
             )
             assert converted is not None
             return converted
+        except MemoryError:
+            raise
         # LittleCMS and Pillow raise several kinds; the picture is shown as sRGB, and says so.
         except Exception:  # noqa: BLE001
             details.pop("profile", None)

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from app.errors import AppError, Invalid, NotSignedIn, disk_full, is_disk_full
+from app.errors import AppError, Invalid, NotSignedIn, Unavailable, disk_full, is_disk_full
 from app.web.answer import Answer
 from app.web.methods import allowed
 from app.web.outages import explain_outage
@@ -100,6 +100,17 @@ def _on_gone(_: Request, error: Exception) -> Response:
     return Response(status_code=HTTPStatus.BAD_REQUEST)
 
 
+def _on_memory(request: Request, _: Exception) -> Response:
+    log.error("there was not enough memory")
+    return show_error(
+        request,
+        Unavailable(
+            "There is not enough memory for this at the moment.",
+            hint="Nothing was changed. Please try again in a while.",
+        ),
+    )
+
+
 def install_error_pages(app: FastAPI) -> None:
     """Tell the application how to show errors."""
 
@@ -168,5 +179,6 @@ def install_error_pages(app: FastAPI) -> None:
     for outage in (OperationalError, InterfaceError, InternalError, PoolTimeout):
         app.add_exception_handler(outage, on_outage)
     app.add_exception_handler(OSError, on_system)
+    app.add_exception_handler(MemoryError, _on_memory)
     app.add_exception_handler(ClientDisconnect, _on_gone)
     app.add_exception_handler(Exception, on_anything)

@@ -3,6 +3,8 @@
 import io
 import resource
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -159,3 +161,35 @@ def test_a_long_strip_takes_little_memory(size: tuple[int, int]) -> None:
     found, _, _ = scale_to_cover(image, (1408, 704))
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
     assert found.getpixel((700, 300)) == (9, 99, 199)
+
+
+SHORT_OF_MEMORY = """
+import pathlib, resource, sys
+from method.pictures import decode
+
+large, small, more = sys.argv[1:]
+data = pathlib.Path(large).read_bytes()
+decode(pathlib.Path(small).read_bytes())
+pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
+limit = pages * resource.getpagesize() + int(more) * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    print(decode(data).details)
+except Exception as error:
+    print(repr(error))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory as Linux does")
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+@pytest.mark.parametrize("more", [20, 150])
+def test_a_machine_short_of_memory_blames_no_file(tmp_path: Path, form: str, more: int) -> None:
+    """With room for no pixels at all, and with room for them but not for their colours' conversion."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    large, small = tmp_path / "large", tmp_path / "small"
+    for path, side in ((large, 6000), (small, 8)):
+        image = Image.new("RGB", (side, side), "red")
+        path.write_bytes(encoded(image, form, icc_profile=profile))
+    program = [sys.executable, "-c", SHORT_OF_MEMORY, str(large), str(small), str(more)]
+    said = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "MemoryError()"

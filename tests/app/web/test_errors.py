@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from app import database
@@ -82,3 +83,19 @@ def test_numbers_the_database_cannot_hold_are_refused(
     answer = sign_in(browser, people.lea).get(f"/projects/paintings/jobs/{10**30}")
     assert answer.status_code == 422
     assert "too large" in answer.text
+
+
+def test_a_server_short_of_memory_says_so_and_asks_to_try_again() -> None:
+    from app.web.errors import install_error_pages
+
+    short = FastAPI()
+    install_error_pages(short)
+
+    @short.get("/api/v1/large")
+    def ask_for_more() -> None:
+        bytearray(2**62)
+
+    with TestClient(short, raise_server_exceptions=False) as client:
+        answer = client.get("/api/v1/large")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "not enough memory" in answer.json()["detail"]
