@@ -16,6 +16,7 @@ from app.datasets.schemas import (
     DatasetIn,
     DatasetOut,
     DatasetsOut,
+    GeneratedPairsIn,
     ImportPairsIn,
     LabelPairsIn,
     PairDatasetOut,
@@ -32,6 +33,7 @@ from app.jobs.queueing import get_job
 from app.labels.access import Sight
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
+from app.runs import launching
 from app.web.dependencies import Db
 from app.web.describing import UNCHANGED, Responses
 from method.manifests import Split
@@ -146,6 +148,20 @@ def api_pair_by_labels(
     """Pair a dataset's images by their labels; the job tells how far it is."""
     pairs = pairing.pair_by_labels(db, project, by=person, **body.model_dump())
     return _loaded_pairs(db, project, pairs)
+
+
+@router.post("/pairs/generated", status_code=202)
+def api_generate_pairs(
+    body: GeneratedPairsIn, db: Db, project: LeadProject, person: CurrentPerson
+) -> PairDatasetOut:
+    """Generate images, rank them and pair them; the job tells how far it is."""
+    values = body.model_dump(exclude={"name", "dataset_id"})
+    generation = launching.compose_generation(db, project, **values)
+    pairs = pairing.pair_generated(
+        db, project, name=body.name, dataset_id=body.dataset_id, generation=generation, by=person
+    )
+    db.refresh(pairs)
+    return PairDatasetOut.of(pairs, get_job(db, project, pairs.job_id or 0), [])
 
 
 @router.post("/pairs/imported", status_code=202)

@@ -62,3 +62,18 @@ class ImportPairsForm(Fields):
 
     name: str = Field(min_length=1, max_length=120)
     path: str = Field(min_length=1, max_length=4096)
+
+
+class GenerateForm(Fields):
+    """Images to generate, rank and pair."""
+
+    name: str = Field(min_length=1, max_length=120)
+    dataset_id: str = ""
+    base_model: str = Field(min_length=1, max_length=4096)
+    run_id: str = ""
+    images_per_prompt: int
+    max_prompts: int
+    resolution: int
+    steps: int
+    guidance: float
+    seed: int

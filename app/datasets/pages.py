@@ -10,7 +10,13 @@ from app.criteria.models import CriteriaVersion
 from app.criteria.reading import current_version
 from app.datasets import erasures, freezing, pair_reading, pairing, selecting
 from app.datasets.access import ProjectPairs, picture
-from app.datasets.forms import DatasetForm, ImportPairsForm, LabelPairsForm, SurveyForm
+from app.datasets.forms import (
+    DatasetForm,
+    GenerateForm,
+    ImportPairsForm,
+    LabelPairsForm,
+    SurveyForm,
+)
 from app.datasets.models import Dataset, PairDataset
 from app.errors import AppError, Invalid
 from app.images.access import Cursor, KnownTag
@@ -19,6 +25,7 @@ from app.jobs.queueing import get_job
 from app.labels.access import Sight
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
+from app.runs import base_models, launching, reading
 from app.settings import settings
 from app.web.answer import Answering
 from app.web.dependencies import Db
@@ -188,6 +195,62 @@ def submit_imported_pairs(
     if form.errors:
         return _list_pairs(db, answer, project, imported=form)
     return RedirectResponse(answer.path("show_pair_datasets", project=project.slug), 303)
+
+
+def _show_generate(
+    db: Db, answer: Answering, project: Project, form: Form[GenerateForm]
+) -> Response:
+    datasets = freezing.find_ready(db, project)
+    return answer.show(
+        "datasets/generate.html",
+        status=422 if form.errors else 200,
+        form=form,
+        datasets=datasets,
+        erased=erasures.find_erased(db, datasets),
+        models=base_models.find_base_models(),
+        runs=launching.find_finished(db, project),
+        usual=pairing.Generation(""),
+    )
+
+
+@router.get("/pairs/generated")
+def show_generate_pairs(db: Db, answer: Answering, project: LeadProject) -> Response:
+    """The form for images that are generated, ranked and paired."""
+    return _show_generate(db, answer, project, Form())
+
+
+@router.post("/pairs/generated")
+def submit_generated_pairs(
+    db: Db,
+    answer: Answering,
+    project: LeadProject,
+    person: CurrentPerson,
+    form: Annotated[Form[GenerateForm], Depends(submitted(GenerateForm))],
+) -> Response:
+    """Have images generated, ranked and paired."""
+    pairs = None
+    if not form.errors:
+        values = form.values
+        with form.attempt():
+            generation = launching.compose_generation(
+                db,
+                project,
+                base_model=values.base_model,
+                run_id=reading.as_choice(values.run_id),
+                **values.model_dump(include=set(pairing.BOUNDS)),
+            )
+            pairs = pairing.pair_generated(
+                db,
+                project,
+                name=values.name,
+                dataset_id=reading.as_choice(values.dataset_id),
+                generation=generation,
+                by=person,
+            )
+    if pairs is None:
+        return _show_generate(db, answer, project, form)
+    here = answer.path("show_pair_dataset", project=project.slug, pair_dataset_id=pairs.id)
+    return RedirectResponse(here, 303)
 
 
 @router.get("/pairs/{pair_dataset_id}")

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.datasets import pairing
 from app.datasets.models import PairDataset
 from app.datasets.selecting import DEFAULT_SALT, Choice, Rule
+from app.images.finding import BIGGEST
 from app.jobs.models import Job
 
 
@@ -189,3 +190,22 @@ class PairPageOut(BaseModel):
 
     items: list[PairOut]
     next: int | None
+
+
+class GeneratedPairsIn(BaseModel):
+    """Images to generate for a dataset's prompts, by a base model or a finished run on it, to be ranked
+    by the measured agent and paired.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=120)
+    dataset_id: int = Field(ge=1, le=BIGGEST)
+    base_model: str = Field(min_length=1, max_length=4096)
+    run_id: int | None = Field(default=None, ge=1, le=BIGGEST)
+    images_per_prompt: int = 4
+    max_prompts: int = 100
+    resolution: int = 1024
+    steps: int = 30
+    guidance: float = 5.0
+    seed: int = 0

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, column, exists, func, or_, select, table, tuple_
+from sqlalchemy import ColumnElement, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -13,6 +13,7 @@ from app.images.inclusion import in_use
 from app.images.models import Image, ImageImport, ImportProblem
 from app.images.searching import is_found, place_of
 from app.jobs.models import Job
+from app.labels.models import Label
 from app.projects.models import Project
 from taxonomy.folding import Query, read_query
 
@@ -20,13 +21,6 @@ FILTERS = ("all", "undone", "new", "done", "proposed", "aside")
 BIGGEST = 2**63 - 1
 """The largest id a table can hold; the database refuses to look for larger ones."""
 PAGE = 60
-
-# Labels stand in a room above this one, so their table is named here and its model is not imported.
-# This room only ever reads it.
-_label = table(
-    "label",
-    *map(column, ("image_id", "polarity", "state", "source", "decided_by")),
-)
 
 
 def get_image(db: Session, project: Project, image_id: int, *, lock: bool = False) -> Image:
@@ -92,7 +86,7 @@ def filtered(project: Project, show: str, text: str) -> list[ColumnElement[bool]
     if show == "done":
         found.append(Image.done_at.is_not(None))
     if show == "proposed":
-        found.append(exists().where(_label.c.image_id == Image.id, _label.c.state == "proposed"))
+        found.append(exists().where(Label.image_id == Image.id, Label.state == "proposed"))
     query = read_query(text)
     if query:
         found.append(is_found(query))
@@ -213,14 +207,14 @@ def count_labels(
     """
     counts = {image.id: LabelCounts() for image in images}
     statement = (
-        select(_label.c.image_id, _label.c.polarity, _label.c.state, func.count())
-        .where(_label.c.image_id.in_(list(counts)))
-        .group_by(_label.c.image_id, _label.c.polarity, _label.c.state)
+        select(Label.image_id, Label.polarity, Label.state, func.count())
+        .where(Label.image_id.in_(list(counts)))
+        .group_by(Label.image_id, Label.polarity, Label.state)
     )
     if not suggestions:
-        of_others = _label.c.decided_by.is_distinct_from(viewer_id)
-        refused = (_label.c.state == "rejected") & (_label.c.source == "agent") & of_others
-        statement = statement.where(_label.c.state != "proposed", ~refused)
+        of_others = Label.decided_by.is_distinct_from(viewer_id)
+        refused = (Label.state == "rejected") & (Label.source == "agent") & of_others
+        statement = statement.where(Label.state != "proposed", ~refused)
     rows = db.execute(statement)
     for image_id, polarity, state, number in rows:
         counts[image_id].by_state[polarity, state] = number

@@ -7,8 +7,6 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
-from app.datasets import pairing
-from app.datasets.schemas import PairDatasetOut
 from app.jobs import queueing
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
@@ -34,7 +32,6 @@ from app.runs.schemas import (
     DifferencesOut,
     EstimateIn,
     EstimateOut,
-    GeneratedPairsIn,
     LogOut,
     MemoryOut,
     MetricsOut,
@@ -127,20 +124,6 @@ def api_estimate_run(body: EstimateIn, db: Db, project: LeadProject) -> Estimate
         weights_counted=found.size.is_counted,
         warnings=found.warnings,
     )
-
-
-@router.post("/datasets/pairs/generated", status_code=202)
-def api_generate_pairs(
-    body: GeneratedPairsIn, db: Db, project: LeadProject, person: CurrentPerson
-) -> PairDatasetOut:
-    """Generate images, rank them and pair them; the job tells how far it is."""
-    values = body.model_dump(exclude={"name", "dataset_id"})
-    generation = launching.compose_generation(db, project, **values)
-    pairs = pairing.pair_generated(
-        db, project, name=body.name, dataset_id=body.dataset_id, generation=generation, by=person
-    )
-    db.refresh(pairs)
-    return PairDatasetOut.of(pairs, queueing.get_job(db, project, pairs.job_id or 0), [])
 
 
 @router.get("/runs/{run_id}")

@@ -1,6 +1,4 @@
-"""The launch form, whose options' fields are those of the config and are named by their dotted paths; and
-the form of generated pairs.
-"""
+"""The launch form, whose options' fields are those of the config and are named by their dotted paths."""
 
 from typing import Any
 
@@ -60,18 +58,3 @@ class LaunchStart(BaseModel):
             "start_run_id": self.start_run_id,
             "negative_run_id": self.negative_run_id,
         }
-
-
-class GenerateForm(Fields):
-    """Images to generate, rank and pair."""
-
-    name: str = Field(min_length=1, max_length=120)
-    dataset_id: str = ""
-    base_model: str = Field(min_length=1, max_length=4096)
-    run_id: str = ""
-    images_per_prompt: int
-    max_prompts: int
-    resolution: int
-    steps: int
-    guidance: float
-    seed: int

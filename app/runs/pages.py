@@ -28,7 +28,7 @@ from app.runs import (
     watching,
 )
 from app.runs.access import ProjectRun
-from app.runs.forms import Choices, GenerateForm, LaunchForm, LaunchStart
+from app.runs.forms import Choices, LaunchForm, LaunchStart
 from app.runs.models import Run
 from app.runs.option_values import as_text
 from app.runs.picturing import picture_samples
@@ -143,13 +143,12 @@ def _choices_of(typed: dict[str, Any]) -> launching.Chosen:
     if facts.makes_negative:
         dropped.add("negative_run_id")
     return launching.Chosen(
-        **{field: _as_choice(str(typed.get(field, ""))) for field in IDS if field not in dropped}
+        **{
+            field: reading.as_choice(str(typed.get(field, "")))
+            for field in IDS
+            if field not in dropped
+        }
     )
-
-
-def _as_choice(text: str) -> int | None:
-    """The id that was chosen, or None for nothing; what cannot be an id is one that is not there."""
-    return (reading.as_id(text) or 0) if text else None
 
 
 def _estimate(db: Db, project: Project, typed: dict[str, Any]) -> estimating.Estimate | None:
@@ -221,65 +220,6 @@ def make_tiny_model(
     """Have the tiny model made."""
     base_models.make_base_model(db, project, by=person)
     return RedirectResponse(answer.path("show_launch", project=project.slug), 303)
-
-
-# Pairs of generated images ------------------------------------------------------------------------
-
-
-def _show_generate(
-    db: Db, answer: Answering, project: Project, form: Form[GenerateForm]
-) -> Response:
-    datasets = freezing.find_ready(db, project)
-    return answer.show(
-        "datasets/generate.html",
-        status=422 if form.errors else 200,
-        form=form,
-        datasets=datasets,
-        erased=erasures.find_erased(db, datasets),
-        models=base_models.find_base_models(),
-        runs=launching.find_finished(db, project),
-        usual=pairing.Generation(""),
-    )
-
-
-@router.get("/pairs")
-def show_generate_pairs(db: Db, answer: Answering, project: LeadProject) -> Response:
-    """The form for images that are generated, ranked and paired."""
-    return _show_generate(db, answer, project, Form())
-
-
-@router.post("/pairs")
-def submit_generated_pairs(
-    db: Db,
-    answer: Answering,
-    project: LeadProject,
-    person: CurrentPerson,
-    form: Annotated[Form[GenerateForm], Depends(submitted(GenerateForm))],
-) -> Response:
-    """Have images generated, ranked and paired."""
-    pairs = None
-    if not form.errors:
-        values = form.values
-        with form.attempt():
-            generation = launching.compose_generation(
-                db,
-                project,
-                base_model=values.base_model,
-                run_id=_as_choice(values.run_id),
-                **values.model_dump(include=set(pairing.BOUNDS)),
-            )
-            pairs = pairing.pair_generated(
-                db,
-                project,
-                name=values.name,
-                dataset_id=_as_choice(values.dataset_id),
-                generation=generation,
-                by=person,
-            )
-    if pairs is None:
-        return _show_generate(db, answer, project, form)
-    here = answer.path("show_pair_dataset", project=project.slug, pair_dataset_id=pairs.id)
-    return RedirectResponse(here, 303)
 
 
 # One run ------------------------------------------------------------------------------------------

@@ -93,6 +93,11 @@ def as_id(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
+def as_choice(text: str) -> int | None:
+    """The id that was chosen, or None for nothing; what cannot be an id is one that is not there."""
+    return (as_id(text) or 0) if text else None
+
+
 def get_run(db: Session, project: Project, run_id: int) -> Run:
     """A run of this project. Raises NotFound."""
     run = None

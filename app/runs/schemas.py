@@ -68,25 +68,6 @@ class EstimateOut(BaseModel):
     warnings: list[str]
 
 
-class GeneratedPairsIn(BaseModel):
-    """Images to generate for a dataset's prompts, by a base model or a finished run on it, to be ranked
-    by the measured agent and paired.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(min_length=1, max_length=120)
-    dataset_id: int = Field(ge=1, le=BIGGEST)
-    base_model: str = Field(min_length=1, max_length=4096)
-    run_id: Id = None
-    images_per_prompt: int = 4
-    max_prompts: int = 100
-    resolution: int = 1024
-    steps: int = 30
-    guidance: float = 5.0
-    seed: int = 0
-
-
 class RunOut(BaseModel):
     """A run. `last` is what it logged last; `attempt` grows with every start of its job."""
 

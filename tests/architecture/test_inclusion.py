@@ -17,6 +17,7 @@ BY_ID = {
     "app/labels/recording.py:find_operation": "one action by its id",
     "app/labels/recording.py:load_attribute": "one label and its history",
     "app/labels/recording.py:load_marks": "the history of one image",
+    "app/images/finding.py:count_labels": "of images that the caller chose",
     "app/labels/undoing.py:_get_undoable": "the history of one image",
     "app/labels/reading.py:_find": "the labels of one image",
     "app/labels/history.py:find_history": "the history of one image",

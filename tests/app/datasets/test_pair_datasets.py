@@ -19,7 +19,7 @@ from tests.people import Cast, cast
 SignInAt = Callable[[TestClient, Person], TestClient]
 TokenFor = Callable[[Person], dict[str, str]]
 PAGE, API = "/projects/paintings/datasets/pairs", "/api/v1/projects/paintings/datasets/pairs"
-GENERATE = "/projects/paintings/runs/pairs"
+GENERATE = "/projects/paintings/datasets/pairs/generated"
 
 
 @pytest.fixture(autouse=True)
