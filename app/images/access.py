@@ -17,6 +17,7 @@ from app.images.knowing import Wishes
 from app.images.listings import MAX_BYTES
 from app.images.models import Image
 from app.images.receiving import Receiver, too_large
+from app.images.replacing import read_picture
 from app.images.sources import Source, upload_source, with_wishes
 from app.projects.access import AnnotatorProject, LeadProject
 from app.settings import settings
@@ -189,3 +190,17 @@ def list_of_project(source: UploadedFiles) -> SentList:
 
 
 UploadedList = Annotated[SentList, Depends(list_of_project, scope="function")]
+
+
+def received_picture(source: Source) -> tuple[str, bytes]:
+    """The name and the bytes of the one picture of an upload, which is kept no longer. Raises Invalid
+    where it is not one.
+    """
+    token = source.spec["token"]
+    folder = uploads.upload_folder(token)
+    names = uploads.read_names(folder) or []
+    if len(names) != 1:
+        raise Invalid("Please send one picture.", field="files")
+    data = read_picture(folder / "0")
+    uploads.discard_upload(token)
+    return names[0], data

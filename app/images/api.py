@@ -1,9 +1,9 @@
 """Images and imports as JSON."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Query
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
@@ -20,6 +20,7 @@ from app.images.access import (
     ProjectImage,
     UploadedList,
     picture,
+    received_picture,
 )
 from app.images.changes import find_image_changes
 from app.images.correcting import correct_image
@@ -28,6 +29,7 @@ from app.images.knowing import Wishes
 from app.images.models import Image
 from app.images.relisting import apply_list, plan_list
 from app.images.removing import replace_file, set_aside, take_back
+from app.images.replacing import replace_with_file
 from app.images.schemas import (
     AsideIn,
     ImageChangeOut,
@@ -71,6 +73,22 @@ BODY = {
         },
     }
 }
+REPLACEMENT_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": ReplacementIn.model_json_schema()},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            },
+        },
+    }
+}
+Shape = TypeVar("Shape", bound=BaseModel)
 
 
 @router.get("", response_model=ImagePage)
@@ -118,13 +136,17 @@ def api_start_import(
     return ImportOut.of(row, job)
 
 
-def _source_of(body: bytes) -> Source:
+def _parsed(body: bytes, shape: type[Shape]) -> Shape:
     try:
-        asked = ImportIn.model_validate_json(body)
+        return shape.model_validate_json(body)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "body"
         raise Invalid(f"{where}: {first['msg']}", field=where) from error
+
+
+def _source_of(body: bytes) -> Source:
+    asked = _parsed(body, ImportIn)
     if (asked.url is None) == (asked.folder is None):
         raise Invalid("Give either `url` or `folder`.", field="url")
     wishes = Wishes(replace=asked.replace, include_erased=asked.include_erased)
@@ -244,20 +266,27 @@ def api_take_back(
     return _out(db, take_back(db, project, image_id, by=person), viewer)
 
 
-@router.post("/{image_id:int}/replacement", response_model=ImageOut)
+@router.post("/{image_id:int}/replacement", response_model=ImageOut, openapi_extra=REPLACEMENT_BODY)
 def api_replace_image(
     project: LeadProject,
     image_id: PathKey,
-    body: ReplacementIn,
+    body: JsonOrFiles,
     db: Db,
     person: CurrentPerson,
     viewer: Viewing,
 ) -> ImageOut:
-    """Give an image the file of another one without labels, and keep its labels; it is open again.
+    """Give an image another file and keep its labels; it is open again.
 
-    The other image keeps the earlier file, set aside.
+    Either an uploaded picture (multipart), whose project must not have it yet, or JSON with the number of
+    an `image` without labels. That one, or a new one, keeps the earlier file, set aside.
     """
-    return _out(db, replace_file(db, project, image_id, with_id=body.image, by=person), viewer)
+    if isinstance(body, Source):
+        name, data = received_picture(body)
+        image = replace_with_file(db, project, image_id, name=name, data=data, by=person)
+    else:
+        with_id = _parsed(body, ReplacementIn).image
+        image = replace_file(db, project, image_id, with_id=with_id, by=person)
+    return _out(db, image, viewer)
 
 
 WEBP: Responses = {200: {"content": {"image/webp": {}}}, **UNCHANGED}

@@ -104,7 +104,12 @@ def _change(event: ImageEvent, image: str, who: str | None) -> Change:
         image=image,
         kind=event.kind,
         did=KINDS[event.kind],
-        fields=tuple((name, before.get(name), after.get(name)) for name in {**before, **after}),
+        fields=tuple(
+            (name, before.get(name), after.get(name))
+            for name in {**before, **after}
+            # A replaced file is recorded whole, also what both files have in common.
+            if before.get(name) != after.get(name)
+        ),
         revision=event.revision,
         who=who,
         import_id=event.import_id,

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from app.accounts.access import CurrentPerson
 from app.accounts.models import Person
 from app.database import after_commit
-from app.errors import AppError, Invalid, Stale
+from app.errors import AppError, Conflict, Invalid, Stale
 from app.images import finding, uploads
 from app.images.access import (
     Cursor,
@@ -25,6 +25,7 @@ from app.images.access import (
     UploadedPart,
     kept_list,
     picture,
+    received_picture,
 )
 from app.images.changes import find_image_changes
 from app.images.correcting import USUAL, as_text, correct_image, metadata_of
@@ -34,6 +35,7 @@ from app.images.knowing import Wishes
 from app.images.models import Image, ImageImport
 from app.images.relisting import apply_list, plan_list
 from app.images.removing import set_aside, take_back
+from app.images.replacing import replace_with_file
 from app.images.sources import Source, folder_source, upload_source, url_source, with_wishes
 from app.images.uploads import join_parts
 from app.jobs.models import OPEN_STATES, Job
@@ -282,18 +284,20 @@ def _about(
     form: Form[DescriptionForm] | None = None,
     aside: Form[AsideForm] | None = None,
     stale: Stale | None = None,
+    refused: AppError | None = None,
 ) -> Response:
     found, following = find_image_changes(db, project, image=image)
     is_wrong = bool((form and form.errors) or (aside and aside.errors))
     return answer.show(
         "images/about.html",
-        status=412 if stale else 422 if is_wrong else 200,
+        status=refused.status if refused else 412 if stale else 422 if is_wrong else 200,
         image=image,
         usual=USUAL,
         lines=_lines(image, form),
         form=form or Form(),
         aside=aside or Form(),
         stale=stale,
+        refused=refused,
         changes=found,
         next=following,
     )
@@ -391,6 +395,25 @@ def submit_back(
 ) -> Response:
     """Take an image that was set aside back in."""
     take_back(db, project, image_id, by=person)
+    return answer.go(answer.path("show_image", project=project.slug, image_id=image_id))
+
+
+@router.post(IMAGES + "/{image_id:int}/replacement")
+def submit_replacement(
+    project: LeadProject,
+    image_id: PathKey,
+    source: UploadedFiles,
+    db: Db,
+    person: CurrentPerson,
+    answer: Answering,
+) -> Response:
+    """Give an image the uploaded file and keep its labels."""
+    try:
+        name, data = received_picture(source)
+        replace_with_file(db, project, image_id, name=name, data=data, by=person)
+    except (Invalid, Conflict) as error:
+        uploads.discard_upload(source.spec["token"])
+        return _about(db, answer, project, finding.get_image(db, project, image_id), refused=error)
     return answer.go(answer.path("show_image", project=project.slug, image_id=image_id))
 
 

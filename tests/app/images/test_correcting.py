@@ -190,6 +190,7 @@ def test_a_file_is_replaced_and_both_versions_stay(db: Session, people: Cast) ->
     (change,), _ = find_image_changes(db, people.project, image=image)
     assert ("sha256", old, new) in change.fields
     assert ("earlier_version", None, newer.id) in change.fields
+    assert "format" not in [name for name, _, _ in change.fields]  # both are JPEG
 
 
 def test_a_replaced_picture_is_not_shown_from_the_browsers_memory(

@@ -1,9 +1,13 @@
 """A file takes the place of an image's file, straight from whoever has it."""
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
 
+from app.accounts.models import Person
 from app.erasing.erasing import erase
 from app.errors import Conflict, Invalid, NotFound
 from app.images.keeping import hash_of
@@ -15,6 +19,11 @@ from tests.app.images import corpus
 from tests.app.images.test_image_pages import kept_image
 from tests.factories import Make
 from tests.people import Cast, cast
+
+SignIn = Callable[[TestClient, Person], TestClient]
+Headers = Callable[[Person], dict[str, str]]
+API = "/api/v1/projects/paintings/images"
+PAGE = "/projects/paintings/images"
 
 
 @pytest.fixture
@@ -84,3 +93,63 @@ def test_what_cannot_take_its_place_changes_nothing(
     db.refresh(image)
     assert image.sha256 == hash_of(corpus.photo(6, seed=1))
     assert len(db.scalars(select(ImageImport)).all()) == imports
+
+
+def left_in_uploads() -> list[str]:
+    folder = settings().uploads_folder
+    return [each.name for each in folder.iterdir()] if folder.is_dir() else []
+
+
+def test_a_lead_replaces_a_file_on_its_page(
+    browser: TestClient, db: Session, people: Cast, sign_in: SignIn
+) -> None:
+    image, other = kept_image(db, people, seed=1), kept_image(db, people, seed=2, name="b.jpg")
+    here, new = f"{PAGE}/{image.id}", corpus.photo(6, seed=3)
+    ben = sign_in(browser, people.ben)
+    assert "Replace the file" not in ben.get(f"{here}/about").text
+    sent = {"files": ("new.jpg", new)}
+    assert ben.post(f"{here}/replacement", files=sent).status_code == 403
+    lea = sign_in(browser, people.lea)
+    assert "Replace the file" in lea.get(f"{here}/about").text
+    done = lea.post(f"{here}/replacement", files=sent)
+    assert (done.status_code, done.headers["location"]) == (303, f"{here}/about")
+    db.refresh(image)
+    assert image.sha256 == hash_of(new)
+    page = lea.get(f"{here}/about").text
+    assert "replaced" in page and "Lea" in page
+    for files, status, words in (
+        ([("files", ("a.jpg", new)), ("files", ("b.jpg", new))], 422, "Please send one picture."),
+        ([("files", ("new.jpg", b"<html>"))], 422, "new.jpg: "),
+        ([("files", ("new.jpg", new))], 409, "exactly this file already"),
+        ([("files", ("b.jpg", corpus.photo(6, seed=2)))], 409, f"as image {other.id}"),
+    ):
+        refused = lea.post(f"{here}/replacement", files=files)
+        assert refused.status_code == status
+        beside = refused.text.partition('id="replacement-refused" role="alert">')[2]
+        assert words in beside.partition("</span>")[0]
+    nothing = lea.post(f"{here}/replacement", files={"files": ("", b"")})
+    assert nothing.status_code == 422 and "choose at least one file" in nothing.text
+    assert left_in_uploads() == []
+    db.refresh(image)
+    assert image.sha256 == hash_of(new)
+
+
+def test_a_program_replaces_a_file(
+    api: TestClient, db: Session, people: Cast, token_for: Headers
+) -> None:
+    image, other = kept_image(db, people, seed=1), kept_image(db, people, seed=2, name="b.jpg")
+    here, new = f"{API}/{image.id}/replacement", corpus.photo(6, seed=3)
+    ben, lea = token_for(people.ben), token_for(people.lea)
+    sent = {"file": ("new.jpg", new)}
+    assert api.post(here, files=sent, headers=ben).status_code == 403
+    done = api.post(here, files=sent, headers=lea)
+    assert (done.status_code, done.json()["sha256"]) == (200, hash_of(new))
+    again = api.post(here, files=sent, headers=lea)
+    assert again.status_code == 409 and "exactly this file" in again.json()["detail"]
+    # The file of an image that is there.
+    done = api.post(here, json={"image": other.id}, headers=lea)
+    assert done.json()["sha256"] == hash_of(corpus.photo(6, seed=2))
+    for wrong in ({}, {"image": "x"}, {"image": 0}, {"image": 1, "by": 2}):
+        refused = api.post(here, json=wrong, headers=lea)
+        assert refused.status_code == 422 and refused.json()["field"]
+    assert left_in_uploads() == []
