@@ -36,6 +36,8 @@ def celery_settings() -> Json:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
+        # A Redis that is full, or a replica for a while, answers with errors; a worker outlives those, too.
+        "broker_channel_error_retry": True,
         "broker_transport_options": {
             "visibility_timeout": 3600,
             "socket_timeout": 30,
