@@ -81,6 +81,8 @@ def test_a_web_server_that_hangs_is_replaced(house: House) -> None:
     program = house.up("--no-worker", "--no-seed")
     hung = program.child("app.serving")
     os.kill(hung, signal.SIGSTOP)
+    # Its threads are stopped one by one, and the last may still have answered.
+    wait_until(lambda: not house.answers(), "it hangs")
     wait_until(house.answers, "another web server answers", 180)
     assert program.child("app.serving") != hung
     assert "does not answer; ending it" in program.said()

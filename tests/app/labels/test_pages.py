@@ -166,7 +166,7 @@ def test_what_people_wrote_is_shown_as_text(bench: Bench, browser: TestClient, p
     bench.nodes["bright"].positive_name = "<script>alert(1)</script>"
     bench.image.prompt = '"><img src=x onerror=alert(1)>'
     bench.db.commit()
-    bench.make.version(bench.project)
+    bench.version = bench.make.version(bench.project)
     bench.propose(("bright", "positive"))
     text = browser.get(page).text
     assert "<script>alert" not in text
