@@ -15,7 +15,6 @@ import itertools
 import os
 import re
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -24,12 +23,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.demo.seeding import SLUG, prepare
-from app.demo.walking import free_port
-from app.settings import settings
-from app.up import everything
+from app.demo.seeding import SLUG
 from bench import machine
-from bench.load import memory_of
+from bench.demo_house import demo_house, memory_of
 
 GIGABYTE = 10**9
 PIECE = b"0123456789abcdef" * 4096
@@ -259,26 +255,9 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=4)
     wanted = parser.parse_args()
     print(machine.describe())
-    with tempfile.TemporaryDirectory(prefix="morelli-bodies-") as name:
-        folder = Path(name)
-        (folder / "temporary").mkdir()
-        os.environ |= {
-            "MORELLI_HOME": str(folder / "home"),
-            "MORELLI_PORT": str(free_port()),
-            "TMPDIR": str(folder / "temporary"),
-        }
-        settings.cache_clear()
-        quiet: list[str] = []
-
-        def begin() -> str:
-            return prepare(quiet.append, with_project=True)
-
-        with everything(quiet.append, with_web=True, with_worker=False, prepare=begin) as running:
-            web = next(part.child for part in running[0].parts if part.name == "web")
-            assert web is not None
-            print(f"load average {os.getloadavg()[0]:.1f}\n")
-            well = measure(settings().port, web.pid, folder, wanted.at_once)
-        print("\n".join(line for line in quiet if "|" in line))
+    with demo_house() as house:
+        print(f"load average {os.getloadavg()[0]:.1f}\n")
+        well = measure(house.port, house.web, house.folder, wanted.at_once)
     sys.exit(0 if well else 1)
 
 

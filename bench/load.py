@@ -28,17 +28,12 @@ from pathlib import Path
 
 from sqlalchemy import select, update
 
-from app.accounts.access import cookie_name
-from app.accounts.models import Person, SignIn
-from app.accounts.signing_in import sign_in
+from app.accounts.models import SignIn
 from app.database import unit_of_work
-from app.demo.seeding import SLUG, prepare
-from app.demo.walking import free_port
+from app.demo.seeding import SLUG
 from app.images.models import Image
-from app.projects.founding import get_project, set_role
-from app.settings import settings
-from app.up import everything
 from bench import machine
+from bench.demo_house import House, cookies_of, demo_house, memory_of
 
 CLIENT_SECONDS = 120.0
 IDLE_SECONDS = 10.0
@@ -150,12 +145,6 @@ def ask_health(port: int, stop_file: str) -> None:
     print(json.dumps(asyncio.run(go())))
 
 
-def memory_of(pid: int) -> int:
-    """Bytes that a process holds in memory."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 @contextmanager
 def watched(port: int, web: int, crowd: Crowd) -> Iterator[None]:
     """Ask `/healthz` and look at the memory of the web server meanwhile; print what came out."""
@@ -212,21 +201,6 @@ def busy(processors: int) -> Iterator[None]:
             each.kill()
 
 
-def _people(number: int) -> list[str]:
-    """Sign people in, each last seen ten minutes ago; returns their cookies."""
-    cookies = []
-    with unit_of_work() as db:
-        project = get_project(db, SLUG)
-        for each in range(number):
-            person = Person(email=f"reader{each}@example.org", name=f"Reader {each}")
-            db.add(person)
-            db.flush()
-            set_role(db, project, person, "lead")
-            token = sign_in(db, person, browser="bench", address="127.0.0.1")
-            cookies.append(f"{cookie_name()}={token}")
-    return cookies
-
-
 def _unseen() -> None:
     with unit_of_work() as db:
         db.execute(update(SignIn).values(seen_at=datetime.now(UTC) - timedelta(minutes=10)))
@@ -244,25 +218,13 @@ def main() -> None:
     parser.add_argument("--busy", type=int, default=0)
     wanted = parser.parse_args()
     print(machine.describe())
-    with tempfile.TemporaryDirectory(prefix="morelli-load-") as folder:
-        os.environ |= {"MORELLI_HOME": folder, "MORELLI_PORT": str(free_port())}
-        settings.cache_clear()
-        quiet: list[str] = []
-
-        def begin() -> str:
-            return prepare(quiet.append, with_project=True)
-
-        with everything(quiet.append, with_web=True, with_worker=False, prepare=begin) as running:
-            web = next(part.child for part in running[0].parts if part.name == "web")
-            assert web is not None
-            with busy(wanted.busy):
-                well = _ask_all(wanted, web.pid)
-        print("\n".join(line for line in quiet if "|" in line))
+    with demo_house() as house, busy(wanted.busy):
+        well = _ask_all(wanted, house)
     sys.exit(0 if well else 1)
 
 
-def _ask_all(wanted: argparse.Namespace, web: int) -> bool:
-    port, cookies = settings().port, _people(wanted.people)
+def _ask_all(wanted: argparse.Namespace, house: House) -> bool:
+    port, web, cookies = house.port, house.web, cookies_of(wanted.people)
     with unit_of_work() as db:
         paths = addresses(list(db.scalars(select(Image.id).order_by(Image.id))))
     asyncio.run(ask(port, paths[0], cookies[0]))

@@ -12,25 +12,19 @@ import json
 import os
 import socket
 import sys
-import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any
 
-from app.accounts.models import Person
 from app.accounts.tokens import create_token
 from app.database import unit_of_work
-from app.demo.seeding import SLUG, prepare
-from app.demo.walking import free_port
-from app.projects.founding import get_project, set_role
-from app.settings import settings
-from app.up import everything
+from app.demo.seeding import SLUG
 from bench import machine
+from bench.demo_house import add_lead, demo_house
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 1000000\r\n"
 START_BAR, CANCEL_BAR = 2.0, 5.0
@@ -94,14 +88,11 @@ def serving(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 class Client:
     """Asks the JSON API with a lead's token."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
+        person = add_lead()
         with unit_of_work() as db:
-            person = Person(email="bench@example.org", name="Bench")
-            db.add(person)
-            db.flush()
-            set_role(db, get_project(db, SLUG), person, "lead")
             self._token = create_token(db, person, "bench")[1]
-        self._root = f"http://127.0.0.1:{settings().port}/api/v1/projects/{SLUG}"
+        self._root = f"http://127.0.0.1:{port}/api/v1/projects/{SLUG}"
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """The answer's JSON."""
@@ -151,22 +142,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     wanted = parser.parse_args()
     print(machine.describe())
-    with tempfile.TemporaryDirectory(prefix="morelli-slow-") as folder, ExitStack() as stack:
-        os.environ |= {
-            "MORELLI_HOME": folder,
-            "MORELLI_PORT": str(free_port()),
-            "MORELLI_ALLOW_PRIVATE_FETCH": '["127.0.0.0/8"]',
-        }
-        settings.cache_clear()
-        quiet: list[str] = []
-        begin = partial(prepare, quiet.append, with_project=True)
-        stack.enter_context(
-            everything(quiet.append, with_web=True, with_worker=True, prepare=begin)
-        )
+    networks = {"MORELLI_ALLOW_PRIVATE_FETCH": '["127.0.0.0/8"]'}
+    with demo_house(with_worker=True, **networks) as house, ExitStack() as stack:
         kinds = (drip_header, drip_body, endless_hints, silent, silent)
         addresses = [stack.enter_context(serving(each)) for each in kinds]
         addresses[-1] = addresses[-1].replace("http:", "https:")
-        client = Client()
+        client = Client(house.port)
         measured = [measure(client, addresses) for _ in range(wanted.rounds)]
         started, ended = zip(*measured, strict=True)
         print(f"load average {os.getloadavg()[0]:.1f}\n")

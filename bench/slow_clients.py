@@ -14,19 +14,16 @@ import asyncio
 import os
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.demo.seeding import SLUG, prepare
-from app.demo.walking import free_port
-from app.settings import settings
-from app.up import everything
+from app.demo.seeding import SLUG
 from bench import machine
-from bench.load import _people, ask, memory_of
+from bench.demo_house import cookies_of, demo_house, memory_of
+from bench.load import ask
 
 REQUEST_BAR = 2.0
 # Connections of the server that come and go beside a crowd.
@@ -214,29 +211,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=100)
     wanted = parser.parse_args()
     print(machine.describe())
-    with tempfile.TemporaryDirectory(prefix="morelli-clients-") as folder:
-        os.environ |= {"MORELLI_HOME": folder, "MORELLI_PORT": str(free_port())}
-        settings.cache_clear()
-        quiet: list[str] = []
-
-        def begin() -> str:
-            return prepare(quiet.append, with_project=True)
-
-        with everything(quiet.append, with_web=True, with_worker=False, prepare=begin) as running:
-            web = next(part.child for part in running[0].parts if part.name == "web")
-            assert web is not None
-            port, cookie = settings().port, _people(1)[0]
-            print(f"load average {os.getloadavg()[0]:.1f}\n")
-            print(
-                f"{'crowd':<26}{'page: half, most':<18}{'sign-in: half, most':<17}{'files':>5}{'memory':>10}"
-                f"{'still open':>15}{'longest':>9}"
-            )
-            nobody: tuple[str, int, Client] = ("1 stays", 1, stay)
-            well = [
-                asyncio.run(measure(port, web.pid, cookie, each, wanted.seconds))
-                for each in (nobody, *CROWDS)
-            ]
-        print("\n".join(line for line in quiet if "|" in line))
+    with demo_house() as house:
+        cookie = cookies_of(1)[0]
+        print(f"load average {os.getloadavg()[0]:.1f}\n")
+        print(
+            f"{'crowd':<26}{'page: half, most':<18}{'sign-in: half, most':<17}{'files':>5}{'memory':>10}"
+            f"{'still open':>15}{'longest':>9}"
+        )
+        nobody: tuple[str, int, Client] = ("1 stays", 1, stay)
+        well = [
+            asyncio.run(measure(house.port, house.web, cookie, each, wanted.seconds))
+            for each in (nobody, *CROWDS)
+        ]
     sys.exit(0 if all(well) else 1)
 
 
