@@ -20,6 +20,8 @@ from app.jobs import queueing
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 90.0
+# What `morelli up` says when everything runs.
+READY = "Sign in once with"
 
 
 def wait_until(is_so: Callable[[], object], what: str, seconds: float = SECONDS) -> None:
@@ -106,6 +108,9 @@ class Program:
                 os.kill(each.pid, signal.SIGKILL)
         self.process.wait()
 
+    def is_ready(self) -> bool:
+        return READY in self.log.read_text(errors="replace")
+
     def said(self) -> str:
         return self.log.read_text(errors="replace")[-4000:]
 
@@ -120,14 +125,17 @@ class House:
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
-        self.log = folder / "output.txt"
+        self.folder = folder
         self.port = _free_port()
         self.programs: list[Program] = []
 
     def up(self, *options: str) -> Program:
-        """`morelli up`; returns when the web server answers."""
+        """`morelli up`; returns when it has said that it is there.
+
+        The web server answers a moment earlier, and what happens to it then happens to a start.
+        """
         program = self.start(*options)
-        wait_until(lambda: self.answers() or not program.is_running(), "the web server answers")
+        wait_until(lambda: program.is_ready() or not program.is_running(), "it is there")
         assert program.is_running(), program.said()
         return program
 
@@ -135,7 +143,8 @@ class House:
         """`morelli up`; returns at once."""
         command = [sys.executable, "-m", "app.cli", "up", *options]
         places = {"MORELLI_HOME": str(self.home), "MORELLI_PORT": str(self.port)}
-        program = Program(command, self.log, outside_variables() | places)
+        log = self.folder / f"output-{len(self.programs)}.txt"
+        program = Program(command, log, outside_variables() | places)
         self.programs.append(program)
         return program
 

@@ -1,6 +1,7 @@
 """A dataset that is ready, a base model that is there, and runs as the worker would leave them."""
 
 import json
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from io import BytesIO
@@ -33,8 +34,7 @@ COUNTS = {
 
 def forget_models() -> None:
     for each in base_models.find_base_models():
-        (each.folder / base_models.INDEX).unlink()
-        each.folder.rmdir()
+        shutil.rmtree(each.folder)
 
 
 @pytest.fixture
