@@ -130,13 +130,21 @@ def _keeping_what_stays() -> Iterator[None]:
     gc.callbacks.remove(keep)
 
 
+def _match_once(app: FastAPI) -> None:
+    """Let each router work out its routes, which it does for the first request that reaches it."""
+    scope = {"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": []}
+    for route in app.router.routes:
+        route.matches(scope)
+
+
 @asynccontextmanager
-async def _serving(_: FastAPI) -> AsyncIterator[None]:
+async def _serving(app: FastAPI) -> AsyncIterator[None]:
     """Make this process a web server: as many threads and connections as requests are let in."""
     sys.setswitchinterval(SWITCH_SECONDS)
     threads = anyio.to_thread.current_default_thread_limiter()
     threads.total_tokens = settings().requests_at_once + SPARE_THREADS
     Thread(target=read_templates, name="templates", daemon=True).start()
+    _match_once(app)
     with _keeping_what_stays(), serving_requests():
         yield
 

@@ -49,10 +49,6 @@ PLACELESS_BYTES = 4 * KIB
 ANYONES_BODIES = 256
 KNOWN_BODIES = 128
 WAITING_BODIES = 4000
-# Who is refused in the middle of sending has so long to look at the answer; meanwhile its bytes are taken
-# a few at a time. Closed with bytes unread, a connection takes along the answer that was not read yet.
-LINGER_SECONDS = 1.0
-LINGER_PAUSE = 0.05
 
 
 @dataclass(frozen=True)
@@ -103,18 +99,6 @@ class Incoming:
             raise too_large(self._most)
         self.is_whole = not message.get("more_body", False)
         return message
-
-    async def linger(self) -> None:
-        """Let what is under way arrive, slowly and for a moment, so that its sender hears the answer."""
-        try:
-            async with asyncio.timeout(LINGER_SECONDS):
-                while True:
-                    message = await self._receive()
-                    if message["type"] == "http.disconnect" or not message.get("more_body"):
-                        return
-                    await asyncio.sleep(LINGER_PAUSE)
-        except TimeoutError:
-            return
 
 
 def too_large(most_bytes: int) -> TooLarge:
@@ -261,23 +245,16 @@ def _replayed(kept: IO[bytes], incoming: Incoming) -> Receive:
 
 
 class _Closing:
-    """Sends an answer, and closes the connection after it where the body was not read to its end."""
+    """Sends an answer, and says that nothing may follow it where the body was not read to its end."""
 
     def __init__(self, send: Send, incoming: Incoming) -> None:
         self._send = send
         self._incoming = incoming
-        self._closes = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start" and not self._incoming.is_whole:
-            self._closes = True
             MutableHeaders(scope=message)["Connection"] = "close"
-        if not self._closes or message.get("more_body") or message["type"].endswith("start"):
-            await self._send(message)
-            return
-        await self._send({**message, "more_body": True})
-        await self._incoming.linger()
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        await self._send(message)
 
 
 __all__ = ["Allowance", "Bodies", "too_large"]

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import re
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -61,12 +60,6 @@ def send(path: str, method: str = "POST", cookie: str = "", **headers: str) -> H
     return asyncio.run(ask(app, path, cookie, method=method, headers=named, body=endless()))
 
 
-@pytest.fixture(autouse=True)
-def no_politeness(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hundreds of senders without end would each be listened to for a second."""
-    monkeypatch.setattr(bodies, "LINGER_SECONDS", 0.01)
-
-
 @pytest.mark.parametrize("length", ["", str(GIGABYTE), "10"], ids=["chunked", "honest", "lying"])
 @pytest.mark.parametrize(
     "path",
@@ -107,26 +100,6 @@ def test_no_route_reads_a_strangers_endless_body(clean_database: None, route: AP
         heard = send(path, method, authorization=token)
         assert heard.status in (401, 404, 413)
         assert heard.taken <= SMALL
-
-
-def test_who_is_refused_while_sending_has_time_to_hear_it(
-    clean_database: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bodies, "LINGER_SECONDS", 0.5)
-    pieces = 0
-
-    def counted() -> Iterator[bytes]:
-        nonlocal pieces
-        for piece in endless():
-            pieces += 1
-            yield piece
-
-    headers = {"content-length": str(GIGABYTE)}
-    began = time.monotonic()
-    heard = asyncio.run(ask(app, "/sign-in", method="POST", headers=headers, body=counted()))
-    assert heard.status == 413
-    assert time.monotonic() - began >= 0.5
-    assert pieces <= 20, "nobody reads a whole body to be polite"
 
 
 def test_a_small_form_of_a_stranger_leads_to_the_sign_in_page(browser: TestClient) -> None:

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 import uvicorn
@@ -18,13 +19,30 @@ HEAD = b"GET / HTTP/1.1\r\nHost: here\r\n"
 
 
 async def answers(scope: Scope, receive: Receive, send: Send) -> None:
-    """`/` at once, `/big` with much, `/late` after a while."""
+    """`/` at once, `/big` with much, `/late` after a while, `/refused` without a look at the body.
+
+    `/read` reads its body and says how long it was.
+    """
     if scope["path"] == "/late":
         await asyncio.sleep(1.2)
     body = bytes(BIG) if scope["path"] == "/big" else b"well"
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": 200, "headers": [length]})
+    headers = []
+    if scope["path"] == "/refused":
+        headers.append((b"connection", b"close"))
+    if scope["path"] == "/read":
+        body = str(await length_of_body(receive)).encode()
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def length_of_body(receive: Receive) -> int:
+    length = 0
+    while True:
+        message = await receive()
+        length += len(message.get("body", b""))
+        if not message.get("more_body"):
+            return length
 
 
 @pytest.fixture
@@ -119,3 +137,73 @@ def test_one_connection_too_many_is_closed_and_the_others_go_on(
         assert seconds_until_closed(second, b"") < 0.4
         first.sendall(HEAD + b"\r\n")
         assert b"200" in first.recv(4096)
+
+
+def hear(to: socket.socket) -> bytes:
+    """All that comes until the other side is gone."""
+    heard = b""
+    with suppress(ConnectionResetError):
+        while piece := to.recv(65536):
+            heard += piece
+    return heard
+
+
+def test_who_is_refused_while_sending_hears_it(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "LINGER_SECONDS", 0.5)
+    with connect(port) as to:
+        to.sendall(b"POST /refused HTTP/1.1\r\nHost: here\r\nContent-Length: 1000000000\r\n\r\n")
+        began, sent = time.monotonic(), 0
+        with suppress(ConnectionError):
+            while time.monotonic() - began < 5:
+                to.sendall(bytes(65536))
+                sent += 65536
+        assert 0.4 < time.monotonic() - began < 3
+        assert sent < 100_000_000, "nobody reads a whole body to be polite"
+    with connect(port) as to:
+        # One who looks only after having sent everything.
+        to.sendall(b"POST /refused HTTP/1.1\r\nHost: here\r\nContent-Length: 2000000\r\n\r\n")
+        to.sendall(bytes(1_000_000))
+        assert b"200 OK" in hear(to)
+
+
+@pytest.mark.parametrize(
+    ("said", "endless"),
+    [
+        (HEAD, b"X-More: " + b"x" * 1000 + b"\r\n"),
+        (HEAD + b"X-Long: ", b"x" * 1000),
+        (b"GET /", b"x" * 1000),
+        (
+            b"POST /read HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            b"A: " + b"x" * 997 + b"\r\n",
+        ),
+        (b"POST /read HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: ", b"x" * 1000),
+        (b"POST /read HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;", b"x" * 1000),
+    ],
+    ids=["headers", "a header", "an address", "trailers", "a trailer", "a chunk's extension"],
+)
+def test_what_stands_beside_a_body_has_an_end(port: int, said: bytes, endless: bytes) -> None:
+    with connect(port) as to:
+        to.sendall(said)
+        sent = 0
+        with suppress(OSError):
+            while sent < 5_000_000:
+                to.sendall(endless)
+                sent += len(endless)
+                time.sleep(0.0005)
+        assert sent < 5_000_000
+
+
+def test_a_body_in_tiny_chunks_comes_in_whole(port: int) -> None:
+    with connect(port) as to:
+        to.sendall(HEAD.replace(b"GET /", b"POST /read") + b"Transfer-Encoding: chunked\r\n\r\n")
+        to.sendall(b"1\r\nx\r\n" * 100_000 + b"0\r\n\r\n")
+        assert to.recv(4096).endswith(b"100000")
+
+
+def test_many_who_come_in_one_moment_are_all_answered(port: int) -> None:
+    many = [connect(port) for _ in range(5 * patience.BEGIN_AT_ONCE)]
+    for each in many:
+        each.sendall(HEAD + b"\r\n")
+    for each in many:
+        assert each.recv(4096).endswith(b"well")
+        each.close()
