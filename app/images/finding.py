@@ -213,7 +213,7 @@ def count_labels(
     )
     if not suggestions:
         of_others = Label.decided_by.is_distinct_from(viewer_id)
-        refused = (Label.state == "rejected") & (Label.source == "agent") & of_others
+        refused = (Label.state == "rejected") & (Label.source != "person") & of_others
         statement = statement.where(Label.state != "proposed", ~refused)
     rows = db.execute(statement)
     for image_id, polarity, state, number in rows:

@@ -18,7 +18,7 @@ from taxonomy.tree import Criteria, Pair, Polarity
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One entry of an image's history. `who` is None for the agent; a mark as done has no attribute."""
+    """One entry of an image's history. `who` is None for an agent; a mark as done has no attribute."""
 
     event_id: int
     key: str | None
@@ -79,7 +79,13 @@ def _tells_no_proposal(viewer_id: int | None) -> list[ColumnElement[bool]]:
     both = [LabelEvent.before, LabelEvent.after]
     rejects = [(one == "proposed") & (other == "rejected") for one, other in (both, reversed(both))]
     is_own = LabelEvent.person_id == viewer_id
-    return [LabelEvent.agent_run_id.is_(None), is_own | ~func.coalesce(or_(*rejects), False)]
+    # A publication, too, makes, moves and takes away what is only proposed.
+    is_more = or_(*(func.coalesce(one, "proposed") != "proposed" for one in both))
+    return [
+        LabelEvent.agent_run_id.is_(None),
+        is_more,
+        is_own | ~func.coalesce(or_(*rejects), False),
+    ]
 
 
 def _without_proposal(each: Happened) -> Happened:

@@ -8,12 +8,26 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Created, Key, Model
 
+# What a publication of the criteria does to labels; the event names its version and who published.
+PUBLICATION_KINDS = ("follow", "merge", "split")
+EVENT_KINDS = (
+    *("propose", "refresh"),
+    *("confirm", "reject", "add", "withdraw", "undo", "done", "reopen"),
+    *PUBLICATION_KINDS,
+)
+
+
+def _listed(kinds: tuple[str, ...]) -> str:
+    return ", ".join(f"'{each}'" for each in kinds)
+
 
 class Label(Model):
     """The statement "this attribute (pair + polarity) applies to this image", as it stands now.
 
-    `source` says who made the statement first and does not change when a person confirms it; an
-    agent's label keeps the measure, value and threshold it rests on.
+    `source` says who made the statement first and does not change when a person confirms it: an agent
+    run, a person, or the publication of the criteria (`version_id`) that split or merged attributes. An
+    agent's label keeps the measure, value and threshold it rests on; `evidence` is one sentence of what
+    is seen where, or why a publication proposes it.
     """
 
     __tablename__ = "label"
@@ -21,9 +35,9 @@ class Label(Model):
         UniqueConstraint("image_id", "node_id", "polarity"),
         CheckConstraint("polarity IN ('positive', 'negative')", name="polarity"),
         CheckConstraint("state IN ('proposed', 'confirmed', 'rejected')", name="state"),
-        CheckConstraint("source IN ('agent', 'person')", name="source"),
+        CheckConstraint("source IN ('agent', 'person', 'criteria')", name="source"),
         CheckConstraint("(source = 'agent') = (agent_run_id IS NOT NULL)", name="agent_run"),
-        CheckConstraint("source = 'agent' OR state <> 'proposed'", name="proposed_by_agent"),
+        CheckConstraint("char_length(evidence) BETWEEN 1 AND 600", name="evidence"),
         Index(None, "project_id", "state"),
         Index(None, "node_id", "polarity", "state"),
         Index(None, "agent_run_id", "node_id", "polarity", "state"),
@@ -42,6 +56,7 @@ class Label(Model):
     value: Mapped[float | None]
     threshold: Mapped[float | None]
     confidence: Mapped[float | None]
+    evidence: Mapped[str | None]
     revision: Mapped[int]
     decided_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     decided_at: Mapped[datetime | None]
@@ -50,7 +65,8 @@ class Label(Model):
 class LabelEvent(Model):
     """One thing that happened to one label, or to an image's mark as done, which names no attribute.
 
-    Append-only; the current state can be rebuilt from it. `sitting` is the piece of work of one person
+    Append-only; the current state can be rebuilt from it. An agent run or a person made it; where a
+    publication did, that person published `version_id`. `sitting` is the piece of work of one person
     at one browser that the action belongs to.
     """
 
@@ -64,6 +80,16 @@ class LabelEvent(Model):
         ),
         CheckConstraint("(node_id IS NULL) = (polarity IS NULL)", name="attribute"),
         CheckConstraint("node_id IS NULL OR version_id IS NOT NULL", name="version"),
+        CheckConstraint(f"kind IN ({_listed(EVENT_KINDS)})", name="kind"),
+        CheckConstraint("num_nonnulls(agent_run_id, person_id) = 1", name="maker"),
+        CheckConstraint(
+            "agent_run_id IS NULL OR kind IN ('propose', 'refresh', 'reopen')", name="of_agent"
+        ),
+        CheckConstraint("kind <> 'refresh' OR agent_run_id IS NOT NULL", name="refresh"),
+        CheckConstraint(
+            f"kind NOT IN ({_listed(PUBLICATION_KINDS)}) OR node_id IS NOT NULL",
+            name="of_publication",
+        ),
         Index(None, "image_id", "id"),
         Index(None, "person_id", "sitting", "id", postgresql_where=text("sitting IS NOT NULL")),
         Index(

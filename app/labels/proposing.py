@@ -1,7 +1,7 @@
 """An agent's proposals, thousands at a time.
 
-What a person decided is never touched. A label that is still proposed by an earlier run is refreshed
-with the newer run's evidence. A proposal that a newer run no longer makes is left as it stands: an
+What a person decided or proposed is never touched. A label that is still proposed by an earlier run, or
+by a publication of the criteria, is refreshed with the newer run's evidence. A proposal that a newer run no longer makes is left as it stands: an
 agent that sees only part of the criteria, or stops half-way, says nothing about the rest, and a
 suggestion that vanishes while someone works on the image would be worse than an old one.
 """
@@ -30,7 +30,8 @@ from taxonomy.tree import POLARITIES, Polarity
 class Proposed:
     """One finding of an agent: the attribute applies to the image, and why.
 
-    `value` and `threshold` are in the unit of `measure`; `confidence` is in [0, 1].
+    `value` and `threshold` are in the unit of `measure`; `confidence` is in [0, 1]; `evidence` says in
+    one sentence what is seen where.
     """
 
     image_id: int
@@ -40,6 +41,7 @@ class Proposed:
     value: float | None = None
     threshold: float | None = None
     confidence: float | None = None
+    evidence: str | None = None
 
 
 # One statement for any number of findings. All its parts see the table as it was before, so `old`
@@ -49,21 +51,25 @@ _PROPOSE = text(
     WITH finding AS (
         SELECT * FROM jsonb_to_recordset(CAST(:findings AS jsonb)) AS f(
             image_id bigint, node_id bigint, polarity text,
-            measure text, value float8, threshold float8, confidence float8
+            measure text, value float8, threshold float8, confidence float8, evidence text
         )
     ), standing AS (
         INSERT INTO label AS l (
             project_id, image_id, node_id, polarity, state, source, agent_run_id, version_id,
-            measure, value, threshold, confidence, revision
+            measure, value, threshold, confidence, evidence, revision
         )
         SELECT image.project_id, image.id, f.node_id, f.polarity, 'proposed', 'agent', :agent_run_id,
-               :version_id, f.measure, f.value, f.threshold, f.confidence, image.label_revision + 1
+               :version_id, f.measure, f.value, f.threshold, f.confidence, f.evidence,
+               image.label_revision + 1
         FROM finding AS f JOIN image ON image.id = f.image_id
         ON CONFLICT (image_id, node_id, polarity) DO UPDATE
-        SET agent_run_id = excluded.agent_run_id, version_id = excluded.version_id,
+        SET source = excluded.source, agent_run_id = excluded.agent_run_id,
+            version_id = excluded.version_id,
             measure = excluded.measure, value = excluded.value, threshold = excluded.threshold,
-            confidence = excluded.confidence, revision = excluded.revision
-        WHERE l.state = 'proposed' AND l.agent_run_id < excluded.agent_run_id
+            confidence = excluded.confidence, evidence = excluded.evidence,
+            revision = excluded.revision
+        WHERE l.state = 'proposed'
+            AND (l.agent_run_id < excluded.agent_run_id OR l.source = 'criteria')
         RETURNING l.image_id, l.node_id, l.polarity, l.revision
     ), raised AS (
         UPDATE image SET label_revision = label_revision + 1

@@ -51,6 +51,7 @@ class LabelRow:
     value: float | None
     threshold: float | None
     confidence: float | None
+    evidence: str | None
     revision: int
     decided_by: str | None
     decided_by_id: int | None
@@ -144,7 +145,7 @@ def find_labels(
 ) -> ImageLabels:
     """All labels of an image by root dimension and dimension, in tree order.
 
-    Without `suggestions`, what only an agent proposes is left out and counted in `num_hidden`, and so
+    Without `suggestions`, what is only proposed is left out and counted in `num_hidden`, and so
     is what somebody other than the viewer rejected of it; what an agent says of the others is left out
     too, so that nothing tells which of them it proposed.
     """
@@ -174,7 +175,7 @@ def find_labels(
 
 
 def _is_no_suggestion(label: Label, viewer_id: int | None) -> bool:
-    if label.state == "rejected" and label.source == "agent":
+    if label.state == "rejected" and label.source != "person":
         return label.decided_by == viewer_id
     return label.state != "proposed"
 
@@ -265,6 +266,7 @@ def _row(found: _Found, messages: Sequence[str]) -> LabelRow:
         value=label.value,
         threshold=label.threshold,
         confidence=label.confidence,
+        evidence=label.evidence,
         revision=label.revision,
         decided_by=found.decided_by,
         decided_by_id=label.decided_by,
@@ -283,7 +285,7 @@ def find_addable(in_force: InForce, text: str, *, limit: int = 40) -> list[Found
 def _without_agent(row: LabelRow) -> LabelRow:
     """The row as if the person who decided it had been the first to state it."""
     nothing: dict[str, Any] = dict.fromkeys(
-        ("agent", "measure", "value", "threshold", "confidence")
+        ("agent", "measure", "value", "threshold", "confidence", "evidence")
     )
     return replace(row, source="person", **nothing)
 

@@ -16,13 +16,13 @@ from app.accounts.models import Person
 from app.criteria.models import Node
 from app.errors import Conflict
 from app.images.models import Image
-from app.labels.models import Label, LabelEvent
+from app.labels.models import PUBLICATION_KINDS, Label, LabelEvent
 
 SITTING = timedelta(hours=8)
 """How far back one sitting reaches: what is older is no slip of the hand any more."""
 
 # What a person did, but not as an action on this label: an undoing, a publication that moved labels.
-NOT_UNDOABLE = ("undo", "follow")
+NOT_UNDOABLE = ("undo", *PUBLICATION_KINDS)
 
 
 @dataclass(frozen=True)

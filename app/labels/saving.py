@@ -105,8 +105,13 @@ def save(
 def _after(attribute: Attribute, wanted: Wanted) -> str | None:
     if wanted != "withdrawn":
         return wanted
-    # Who added it without seeing that an agent proposes it, leaves the proposal as it was.
-    return "proposed" if attribute.label and attribute.label.source == "agent" else None
+    # Who added it without seeing that it is proposed, leaves the proposal as it was.
+    return "proposed" if attribute.label and _was_proposed(attribute) else None
+
+
+def _was_proposed(attribute: Attribute) -> bool:
+    is_persons = attribute.label is not None and attribute.label.source == "person"
+    return not is_persons or any(each.after == "proposed" for each in not_undone(attribute.events))
 
 
 def _refuse_other_use(
@@ -169,7 +174,7 @@ def _refuse_impossible(attribute: Attribute, wanted: Wanted, by: Person, *, hidd
     if wanted != "withdrawn":
         return
     is_own = attribute.state == "confirmed" and _adder(attribute.events, hidden=hidden) == by.id
-    if not is_own or (attribute.label.source != "person" and not hidden):
+    if not is_own or (_was_proposed(attribute) and not hidden):
         raise NotAllowed(
             f"Only your own addition can be withdrawn, and “{attribute.name}” is none.",
             hint="Reject it instead.",

@@ -101,12 +101,13 @@ class LabelOut(AttributeOut):
 
     name: str
     state: State
-    source: Literal["agent", "person"]
+    source: Literal["agent", "person", "criteria"]
     agent: str | None
     measure: str | None
     value: float | None
     threshold: float | None
     confidence: float | None
+    evidence: str | None
     revision: int
     decided_by: str | None
     decided_at: datetime | None

@@ -1,4 +1,4 @@
-"""Who has seen an agent's suggestions on which image.
+"""Who has seen the suggestions on which image: what an agent or a publication of the criteria proposes.
 
 People follow suggestions, so the agent is only ever judged by what people decided without seeing them.
 Whether they saw them is known by who served them: it is noted here, once and for good, whenever
@@ -12,12 +12,12 @@ from app.accounts.models import Person
 from app.images.models import Image
 from app.labels.models import SuggestionShown
 
-# An image without an agent's labels has nothing to show, and stays blind for what comes later.
+# An image on which nothing was proposed has nothing to show, and stays blind for what comes later.
 _NOTE = text(
     """
     INSERT INTO suggestion_shown (image_id, person_id)
     SELECT :image, :person WHERE EXISTS (
-        SELECT FROM label WHERE image_id = :image AND source = 'agent'
+        SELECT FROM label WHERE image_id = :image AND (source <> 'person' OR state = 'proposed')
     ) AND NOT EXISTS (
         SELECT FROM suggestion_shown WHERE image_id = :image AND person_id = :person
     )
@@ -27,12 +27,12 @@ _NOTE = text(
 
 
 def note_shown(db: Session, image: Image, person: Person) -> None:
-    """Note that this person is shown what an agent says about this image."""
+    """Note that this person is shown what is proposed for this image."""
     db.execute(_NOTE, {"image": image.id, "person": person.id})
 
 
 def was_shown(db: Session, image: Image, person: Person) -> bool:
-    """Whether this person has ever been shown what an agent says about this image."""
+    """Whether this person has ever been shown what is proposed for this image."""
     seen = select(SuggestionShown.id).where(
         SuggestionShown.image_id == image.id, SuggestionShown.person_id == person.id
     )

@@ -13,7 +13,7 @@ from app.images.inclusion import in_use
 from app.images.models import Image
 from app.labels.access import BIGGEST, get_image
 from app.labels.finishing import put_mark
-from app.labels.models import LabelEvent
+from app.labels.models import PUBLICATION_KINDS, LabelEvent
 from app.labels.recording import (
     NOT_UNDOABLE,
     SITTING,
@@ -230,7 +230,7 @@ def _get_undoable(db: Session, image: Image, by: Person, event_id: int | None) -
         raise NotAllowed(
             "This action is someone else's.", hint="Set the label to what it should be instead."
         )
-    if event.kind == "follow":
+    if event.kind in PUBLICATION_KINDS:
         raise Conflict("This was done by a publication of the criteria and stays.")
     if event.kind == "undo":
         raise Conflict("An undoing cannot be undone.", hint="Do the action again instead.")

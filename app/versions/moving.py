@@ -362,17 +362,17 @@ _SETUP = (
     """
     INSERT INTO label AS l (
         project_id, image_id, node_id, polarity, state, source, agent_run_id, version_id, measure,
-        value, threshold, confidence, revision, decided_by, decided_at
+        value, threshold, confidence, evidence, revision, decided_by, decided_at
     )
     SELECT w.project_id, w.image_id, w.to_id, w.to_polarity, w.state, w.source, w.agent_run_id,
-           :version_id, w.measure, w.value, w.threshold, w.confidence, image.label_revision + 1,
+           :version_id, w.measure, w.value, w.threshold, w.confidence, w.evidence, image.label_revision + 1,
            w.decided_by, w.decided_at
     FROM leaving AS w JOIN image ON image.id = w.image_id
     ON CONFLICT (image_id, node_id, polarity) DO UPDATE
     SET state = excluded.state, source = excluded.source, agent_run_id = excluded.agent_run_id,
         version_id = excluded.version_id, measure = excluded.measure, value = excluded.value,
         threshold = excluded.threshold, confidence = excluded.confidence,
-        revision = excluded.revision, decided_by = excluded.decided_by,
+        evidence = excluded.evidence, revision = excluded.revision, decided_by = excluded.decided_by,
         decided_at = excluded.decided_at
     WHERE l.state = 'proposed'
     """,

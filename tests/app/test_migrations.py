@@ -1,35 +1,12 @@
 """Migrations on an installation that is filled: everything stays, and the tables are what the code says."""
 
-from collections.abc import Iterator
-
 import pytest
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, text
 
-from app import database, migrations
 from app.tables import Model
-
-
-@pytest.fixture
-def old(servers: None) -> Iterator[Engine]:
-    """A schema beside that of the other tests, without any table."""
-    own = database.engine()
-    with own.begin() as connection:
-        connection.execute(text("DROP SCHEMA IF EXISTS migrated CASCADE; CREATE SCHEMA migrated"))
-    engine = create_engine(own.url, connect_args={"options": "-c search_path=migrated"})
-    yield engine
-    engine.dispose()
-    with own.begin() as connection:
-        connection.execute(text("DROP SCHEMA migrated CASCADE"))
-
-
-def go(engine: Engine, to: str, *, down: bool = False) -> None:
-    config = migrations._config()
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        (command.downgrade if down else command.upgrade)(config, to)
+from tests.app.migrating import go
 
 
 def fill(connection: Connection) -> None:

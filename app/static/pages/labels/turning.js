@@ -76,7 +76,7 @@ const show = (page, quiet) => {
   const at = quiet ? current()?.id : null;
   exchange(document.adoptNode(page.getElementById("labelling")));
   prepare();
-  if (page.wasAhead && !isHidden() && rows().some((row) => row.dataset.source === "agent")) {
+  if (page.wasAhead && !isHidden() && rows().some((row) => row.dataset.source !== "person")) {
     enqueue({ kind: "shown", address: here().dataset.shown });
   }
   if (is === "bad") say(text, is);
