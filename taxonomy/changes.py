@@ -19,6 +19,10 @@ ChangeKind: TypeAlias = Literal[
     "name-moved",
     "relation-changed",
     "exclusive-changed",
+    "merged",
+    "split",
+    "meaning-changed",
+    "succession-changed",
     "retired",
     "restored",
     "language-changed",
@@ -31,7 +35,8 @@ Value: TypeAlias = str | int | bool | tuple[str, ...] | None
 class Change:
     """One difference at the node `key` ("" for the criteria themselves).
 
-    `before` and `after` hold names (added, removed, renamed), definitions (described), keys of
+    `before` and `after` hold names (added, removed, renamed), a name and the keys that took its place
+    (merged, split, meaning-changed), definitions (described), keys of
     parents (moved; None at the top), keys of the children in order (reordered), `key polarity` of
     where a text stood and stands (text-moved), keys of the dimensions that bore and bear a name
     (name-moved), or the value that changed. `part` says which side of a pair, or for reordered which kind of child. `sentence` is
@@ -60,8 +65,15 @@ def difference(old: Criteria, new: Criteria) -> list[Change]:
             changes.append(_added(entry))
         else:
             changes += _at_node(before, entry)
-    changes += [_removed(entry) for entry in old.walk() if _same_node(new, entry) is None]
-    moved = moved_texts(texts_of(old), texts_of(new))
+    gone = [entry for entry in old.walk() if _same_node(new, entry) is None]
+    changes += [_replaced(old, new, each) or _removed(each) for each in gone]
+    changes += _successions(old, new, {each.key for each in changes if each.kind in _TOLD})
+    # A text of what was replaced went along with its labels; there is nothing to be asked.
+    moved = [
+        each
+        for each in moved_texts(texts_of(old), texts_of(new))
+        if each.source.key not in new.successors
+    ]
     changes += [_text_moved(old, new, each) for each in moved]
     return changes + [_name_moved(each) for each in moved_dimensions(old, new)]
 
@@ -279,6 +291,38 @@ def _removed(entry: Entry) -> Change:
     node = entry.node
     sentence = f"The {_kind_of(node)} {_title(node)} was removed from {_under(entry.parent)}."
     return Change("removed", node.key, _name(node), None, sentence)
+
+
+def _replaced(old: Criteria, new: Criteria, entry: Entry) -> Change | None:
+    """What became of a node that left the tree, where others took its place."""
+    key = entry.node.key
+    if key not in new.successors:
+        return None
+    keys = new.resolve(key)
+    titles = " and ".join(_title(new.entry(each).node) for each in keys) or "nothing that is left"
+    came = [each for each in new.successors if old.find(each) and new.resolve(each) == keys]
+    if len(keys) > 1:
+        kind: ChangeKind = "split"
+        sentence = f"{_title(entry.node)} was split into {titles}."
+    elif len(came) > 1 or any(old.find(each) for each in keys):
+        kind, sentence = "merged", f"{_title(entry.node)} was merged into {titles}."
+    else:
+        kind = "meaning-changed"
+        sentence = f"{_title(entry.node)} was given another meaning: {titles}."
+    return Change(kind, key, _name(entry.node), keys, sentence)
+
+
+# Kinds that say by themselves that a succession came or went.
+_TOLD = {"merged", "split", "meaning-changed", "added"}
+
+
+def _successions(old: Criteria, new: Criteria, told: set[str]) -> Iterator[Change]:
+    for key in sorted({*old.successors, *new.successors} - told):
+        was, now = old.successors.get(key), new.successors.get(key)
+        if was != now:
+            words = f"what took its place is {', '.join(now)}" if now else "nothing took its place"
+            sentence = f"Of {key}, which is no longer in the criteria, {words}."
+            yield Change("succession-changed", key, was, now, sentence)
 
 
 def _at_node(before: Entry, after: Entry) -> Iterator[Change]:

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from taxonomy.names import MAX_NAME_LENGTH, is_key, squeeze, tidy_name
 from taxonomy.prompt import POLARITY_MARKERS
 from taxonomy.similarity import ARTICLES, near_duplicates, singular, words_of
-from taxonomy.tree import POLARITIES, Criteria, Dimension, Entry, Node, Pair
+from taxonomy.tree import POLARITIES, Criteria, Dimension, Entry, Node, Pair, find_cycle
 
 Severity: TypeAlias = Literal["error", "warning"]
 
@@ -31,8 +31,12 @@ SEVERITIES: dict[str, Severity] = {
     "negated-name": "warning",
     "no-attributes": "error",
     "prompt-clash": "error",
+    "replaced-in-use": "error",
     "similar-name": "warning",
+    "successor-cycle": "error",
+    "successor-kind": "error",
     "too-deep": "error",
+    "unknown-successor": "error",
     "untidy-name": "warning",
 }
 
@@ -70,6 +74,7 @@ def check(criteria: Criteria) -> list[Problem]:
     problems = [
         *_whole_tree(criteria, active),
         *_keys(entries),
+        *_successors(criteria),
         *_depth(criteria.max_levels, active),
         *_dimensions(active),
         *_pairs(active),
@@ -83,7 +88,7 @@ def check(criteria: Criteria) -> list[Problem]:
     order = {"": -1}
     for position, entry in enumerate(entries):
         order.setdefault(entry.node.key, position)
-    return sorted(problems, key=lambda problem: order[problem.key])
+    return sorted(problems, key=lambda problem: order.get(problem.key, len(order)))
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:
@@ -132,6 +137,26 @@ def _keys(entries: list[Entry]) -> Iterator[Problem]:
             )
             yield _problem("duplicate-key", key, message)
         first.setdefault(key, entry.node)
+
+
+def _successors(criteria: Criteria) -> Iterator[Problem]:
+    known = criteria.successors
+    cycle = find_cycle({key: keys[0] for key, keys in known.items() if len(keys) == 1})
+    for key, keys in known.items():
+        entry = criteria.find(key)
+        if entry is not None and not entry.retired:
+            message = f"{key} was replaced by {', '.join(keys)}, yet it is in use; retire it."
+            yield _problem("replaced-in-use", key, message)
+        for missing in (each for each in keys if each not in known and not criteria.find(each)):
+            message = f"{key} was replaced by {missing}, which is nowhere in the criteria."
+            yield _problem("unknown-successor", key, message)
+        found = [criteria.entry(each).node for each in criteria.resolve(key)]
+        if key in (cycle or ()) or (not found and all(each in known for each in keys)):
+            message = f"The successors of {key} lead back to it; name what is in use now."
+            yield _problem("successor-cycle", key, message)
+        if len({type(each) for each in found}) > 1:
+            message = f"{key} was replaced by dimensions and pairs alike; it was one of them."
+            yield _problem("successor-kind", key, message)
 
 
 def _depth(max_levels: int, active: list[Entry]) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar
 
@@ -95,6 +95,9 @@ class _Index:
 class Criteria:
     """The whole tree. Built without checks: `taxonomy.checks.check` says what is wrong with it.
 
+    `successors` says of nodes that were merged, split or given another meaning which nodes took their
+    place, by key; polarities stay. What took the place may itself have been replaced since.
+
     Tree order is depth first in file order: a dimension, its sub-dimensions, then its own pairs.
     Looking up a key that is not in the tree raises KeyError; of two nodes with one key (which
     `check` reports) the first is found.
@@ -104,6 +107,7 @@ class Criteria:
     language: str = DEFAULT_LANGUAGE
     max_levels: int = DEFAULT_MAX_LEVELS
     dimensions: tuple[Dimension, ...] = ()
+    successors: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     _index: _Index | None = field(default=None, init=False, repr=False, compare=False)
 
     def walk(self) -> Iterator[Entry]:
@@ -152,6 +156,12 @@ class Criteria:
         """The keys from the root dimension down to the node itself."""
         return self.entry(key).path
 
+    def resolve(self, key: str) -> tuple[str, ...]:
+        """The keys that stand for a key today: itself where nothing took its place, else what took it,
+        however many steps later; none where the tree knows nothing of it.
+        """
+        return resolve(key, self.successors, lambda each: self.find(each) is not None)
+
     def _indexed(self) -> _Index:
         # Built once, on first need: editing makes many trees of which few are ever searched.
         if self._index is None:
@@ -160,6 +170,25 @@ class Criteria:
             object.__setattr__(self, "_index", _Index(entries, by_key))
         assert self._index is not None
         return self._index
+
+
+def resolve(
+    key: str, successors: Mapping[str, tuple[str, ...]], is_there: Callable[[str], bool]
+) -> tuple[str, ...]:
+    """Follow successors from a key to those that nothing replaced, each once, in their order."""
+    found: dict[str, None] = {}
+    seen: set[str] = set()
+    waiting = [key]
+    while waiting:
+        each = waiting.pop(0)
+        if each in seen:
+            continue
+        seen.add(each)
+        if each in successors:
+            waiting = [*successors[each], *waiting]
+        elif is_there(each):
+            found[each] = None
+    return tuple(found)
 
 
 def _entries(dimensions: tuple[Dimension, ...], above: Entry | None = None) -> Iterator[Entry]:

@@ -34,7 +34,7 @@ Item = TypeVar("Item")
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*")
 
-_CRITERIA = ("format", "name", "language", "max_levels", "dimensions")
+_CRITERIA = ("format", "name", "language", "max_levels", "successors", "dimensions")
 _DIMENSION = ("key", "name", "definition", "exclusive", "dimensions", "pairs", "retired")
 _PAIR = ("key", "relation", "positive", "negative", "retired")
 _ATTRIBUTE = ("name", "definition")
@@ -46,11 +46,13 @@ def to_data(criteria: Criteria) -> Fields:
     Published versions are known by the hash of this data: a field added later must be left out
     where it has its default, or older hashes no longer hold.
     """
+    successors = {key: list(each) for key, each in sorted(criteria.successors.items())}
     return {
         "format": FORMAT,
         "name": criteria.name,
         "language": criteria.language,
         "max_levels": criteria.max_levels,
+        **({"successors": successors} if successors else {}),
         "dimensions": [_dimension_data(dimension) for dimension in criteria.dimensions],
     }
 
@@ -146,7 +148,33 @@ def _criteria(reading: _Reading, data: object) -> Criteria:
         language=language,
         max_levels=_max_levels(reading, fields),
         dimensions=_list(reading, (), fields, "dimensions", _dimension),
+        successors=_successors(reading, fields),
     )
+
+
+def _successors(reading: _Reading, fields: Fields | None) -> dict[str, tuple[str, ...]]:
+    value = (fields or {}).get("successors")
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        reading.fault(("successors",), f"must be a mapping of keys, not {_kind(value)}.")
+        return {}
+    found: dict[str, tuple[str, ...]] = {}
+    for key, each in value.items():
+        here = ("successors", str(key)[:40])
+        if not reading.count_node(here):
+            break
+        keys = each if isinstance(each, list) else []
+        if not is_key(str(key)) or not keys or not all(map(_is_key, keys)):
+            reading.fault(here, "must be a key with a list of the keys that took its place.")
+        elif len(set(keys)) < len(keys) or key in keys:
+            reading.fault(here, "names a key twice, or itself.")
+        found[str(key)] = tuple(map(str, keys))
+    return found
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and is_key(value)
 
 
 def _dimension(reading: _Reading, path: Path, data: object) -> Dimension:

@@ -165,6 +165,8 @@ def write_yaml(criteria: Criteria) -> str:
         f"language: {_written(criteria.language)}",
         f"max_levels: {criteria.max_levels}",
     ]
+    if criteria.successors:
+        lines += ["successors:", *_indent(_successor_lines(criteria), "  ")]
     if not criteria.dimensions:
         lines.append("dimensions: []")
     else:
@@ -172,6 +174,13 @@ def write_yaml(criteria: Criteria) -> str:
         for dimension in criteria.dimensions:
             lines += ["", *_indent(_dimension_lines(dimension), "  ")]
     return "\n".join(lines) + "\n"
+
+
+def _successor_lines(criteria: Criteria) -> list[str]:
+    return [
+        f"{_written(key)}: [{', '.join(map(_written, each))}]"
+        for key, each in sorted(criteria.successors.items())
+    ]
 
 
 def _dimension_lines(dimension: Dimension) -> list[str]:

@@ -35,7 +35,18 @@ def criteria_trees(draw: st.DrawFn) -> Criteria:
         language=draw(st.sampled_from(["en", "no", "pt-BR"])),
         max_levels=draw(st.integers(2, 20)),
         dimensions=_dimensions(draw, keys, depth=draw(st.integers(1, 4))),
+        successors=draw(_successors),
     )
+
+
+# Keys that no node of the tree has.
+_successors = st.dictionaries(
+    st.sampled_from(["old", "older", "1", "no"]),
+    st.lists(st.sampled_from(["new", "null", "2-b"]), min_size=1, max_size=3, unique=True).map(
+        tuple
+    ),
+    max_size=3,
+)
 
 
 def _dimensions(draw: st.DrawFn, keys: Iterator[str], depth: int) -> tuple[Dimension, ...]:

@@ -29,6 +29,10 @@ def with_pairs(key: str, *pairs: Pair) -> Criteria:
     return change_node(small_tree(), key, extend)
 
 
+def replaced(**successors: tuple[str, ...]) -> Criteria:
+    return replace(small_tree(), successors=successors)
+
+
 def test_a_good_tree_has_no_problems() -> None:
     assert check(small_tree()) == []
     assert not has_errors(check(small_tree()))
@@ -81,6 +85,10 @@ PLANTED: list[tuple[str, str, Callable[[], Criteria]]] = [
     ("negated-name", "lost-edges", lambda: with_names("Layered depth", "Lack of layered depth")),
     ("negated-name", "lost-edges", lambda: with_names("Layered depths", "Depth not layered")),
     ("negated-name", "lost-edges", lambda: with_names("Focal point", "Without a focal point")),
+    ("unknown-successor", "old", lambda: replaced(old=("gone",))),
+    ("replaced-in-use", "radial", lambda: replaced(radial=("circular",))),
+    ("successor-cycle", "old", lambda: replaced(old=("older",), older=("old",))),
+    ("successor-kind", "old", lambda: replaced(old=("circular", "edges"))),
 ]
 
 
@@ -164,7 +172,7 @@ def test_says_what_is_wrong_and_what_to_do() -> None:
 
 @given(criteria_trees())
 def test_any_tree_can_be_checked(criteria: Criteria) -> None:
-    keys = {"", *(entry.node.key for entry in criteria.walk())}
+    keys = {"", *criteria.successors, *(entry.node.key for entry in criteria.walk())}
     found = check(criteria)
     assert found == check(criteria)
     assert all(problem.key in keys for problem in found)

@@ -129,7 +129,7 @@ dimensions:
   - 7
 """
     assert problems_of(text) == [
-        "colour (line 3): unknown field; known are format, name, language, max_levels, dimensions.",
+        "colour (line 3): unknown field; known are format, name, language, max_levels, successors, dimensions.",
         "name (line 1): is missing.",
         "max_levels (line 2): must be a whole number from 2 to 20.",
         "dimensions[0].exclusiv (line 7): unknown field; did you mean exclusive?",
