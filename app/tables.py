@@ -9,6 +9,7 @@ from app.datasets import models as datasets
 from app.images import models as images
 from app.jobs import models as jobs
 from app.labels import models as labels
+from app.participants import models as participants
 from app.projects import models as projects
 from app.runs import models as runs
 from app.versions import models as versions
@@ -23,6 +24,7 @@ __all__ = [
     "images",
     "jobs",
     "labels",
+    "participants",
     "projects",
     "runs",
     "versions",

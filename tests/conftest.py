@@ -37,6 +37,7 @@ APPEND_ONLY = {
     "job_event",
     "image_event",
     "audit_item",
+    "consent_notice",
 }
 
 

@@ -1,15 +1,17 @@
-"""Loads an audit through its project, and a participant through the token of their link."""
+"""Loads an audit through its project, and holds it and a participant still."""
 
 from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, defer
 
-from app.accounts.signing_in import token_hash
-from app.audits.models import Audit, AuditParticipant
+from app.audits.models import Audit
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import version_criteria
 from app.errors import Conflict, NotFound
+from app.participants import access
+from app.participants.instruments import Instrument
+from app.participants.models import Participant
 from app.projects.models import Project
 from taxonomy.tree import Criteria, Polarity
 
@@ -53,22 +55,12 @@ def get_audit_criteria(db: Session, audit: Audit) -> AuditCriteria:
     return AuditCriteria(version.number, version.sha256, version_criteria(version))
 
 
-def get_participant(db: Session, token: str) -> AuditParticipant:
-    """Who came in through this link. Raises NotFound, with the same words, for unknown and revoked."""
-    participant = db.scalar(
-        select(AuditParticipant).where(
-            AuditParticipant.token_hash == token_hash(token), AuditParticipant.revoked_at.is_(None)
-        )
-    )
-    if participant is None:
-        raise NotFound(
-            "This link does not lead to an audit, or it was withdrawn.",
-            hint="Check that the whole link was copied, or ask whoever sent it for a new one.",
-        )
-    return participant
+def instrument(audit: Audit) -> Instrument:
+    """The audit as its participants' room knows it."""
+    return Instrument(audit_id=audit.id)
 
 
-def hold(db: Session, participant: AuditParticipant, *, alone: bool = False) -> Audit:
+def hold(db: Session, participant: Participant, *, alone: bool = False) -> Audit:
     """Lock the audit and the participant against being closed, revoked or finished meanwhile.
 
     `alone` also makes the participant's own requests wait for one another. Raises Conflict where
@@ -80,9 +72,7 @@ def hold(db: Session, participant: AuditParticipant, *, alone: bool = False) -> 
         .with_for_update(read=True)
         .execution_options(populate_existing=True)
     ).one()
-    db.refresh(participant, with_for_update=True if alone else {"read": True})
-    if participant.revoked_at is not None:
-        raise NotFound("This link was withdrawn.")
+    access.hold(db, participant, alone=alone)
     if audit.state == "closed":
         raise Conflict(
             "This audit is closed, so no more answers are taken.",

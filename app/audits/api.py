@@ -10,8 +10,8 @@ from starlette.responses import Response
 from app.accounts.access import CurrentPerson, Public
 from app.audits import inviting, judging, sampling
 from app.audits import results as outcome
-from app.audits.access import get_audit, get_participant
-from app.audits.models import Audit, AuditParticipant
+from app.audits.access import get_audit, instrument
+from app.audits.models import Audit
 from app.audits.notice import DEFAULT_NOTICE
 from app.audits.results import ResultRow
 from app.audits.schemas import (
@@ -35,6 +35,11 @@ from app.audits.schemas import (
     ScoreOut,
     SeatOut,
 )
+from app.participants.access import get_participant
+from app.participants.models import Participant
+from app.participants.notices import get_notice
+from app.participants.progress import Progress, participant_state
+from app.participants.taking_part import refuse_unless_taking_part
 from app.projects.access import AnnotatorProject, LeadProject
 from app.settings import settings
 from app.web.dependencies import Db
@@ -58,7 +63,7 @@ def _audit(db: Db, audit: Audit) -> AuditOut:
             "min_labels": audit.min_labels,
             "agent_run": audit.agent_run_id,
             "criteria_version": facts.version_number,
-            "notice": audit.notice,
+            "notice": get_notice(db, instrument(audit)).text,
             "participants": PeopleOut.model_validate(facts.people),
             "created_at": audit.created_at,
             "closed_at": audit.closed_at,
@@ -212,9 +217,13 @@ def api_revoke_participant(audit_id: int, number: int, db: Db, project: LeadProj
 # For participants ----------------------------------------------------------------------------
 
 
-def _seat(db: Db, participant: AuditParticipant) -> SeatOut:
+def _progress(audit: Audit, progress: Progress) -> ProgressOut:
+    return ProgressOut(answered=progress.answered, items=progress.items, images=audit.sample_size)
+
+
+def _seat(db: Db, participant: Participant) -> SeatOut:
     audit = db.get_one(Audit, participant.audit_id)
-    state = inviting.participant_state(participant)
+    state = participant_state(participant)
     if audit.state == "closed" and state != "finished":
         state = "closed"
     return SeatOut.model_validate(
@@ -222,8 +231,8 @@ def _seat(db: Db, participant: AuditParticipant) -> SeatOut:
             "audit": audit.name,
             "number": participant.number,
             "state": state,
-            "notice": audit.notice,
-            "progress": ProgressOut.model_validate(judging.get_progress(db, participant)),
+            "notice": get_notice(db, instrument(audit)).text,
+            "progress": _progress(audit, judging.get_progress(db, participant)),
             "next_image": judging.next_image(db, participant),
         }
     )
@@ -249,7 +258,7 @@ def api_list_items(
 ) -> ItemsOut:
     """The questions in their order, with the participant's own answers."""
     participant = get_participant(db, token)
-    judging.refuse_unless_judging(participant)
+    refuse_unless_taking_part(participant)
     audit = db.get_one(Audit, participant.audit_id)
     found = judging.find_items(db, participant, audit, after=after, limit=limit + 1)
     items = [
@@ -277,7 +286,12 @@ def api_judge(token: str, item_id: int, body: JudgementIn, db: Db) -> JudgementO
     """Answer one question, or change one's mind about it."""
     participant = get_participant(db, token)
     judged = judging.judge(db, participant, item_id, body.answer, based_on=body.based_on)
-    return JudgementOut.model_validate(judged)
+    return JudgementOut(
+        item_id=judged.item_id,
+        answer=judged.answer,
+        revision=judged.revision,
+        progress=_progress(db.get_one(Audit, participant.audit_id), judged.progress),
+    )
 
 
 @router.post(SEAT + "/finish", dependencies=[Public])

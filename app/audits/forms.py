@@ -2,7 +2,8 @@
 
 from pydantic import Field, field_validator
 
-from app.audits.sampling import NAME_LENGTH, NOTICE_LENGTH
+from app.audits.sampling import NAME_LENGTH
+from app.participants.notices import NOTICE_LENGTH
 from app.web.forms import Fields
 
 MOST_ID = 2**63 - 1

@@ -3,18 +3,20 @@ agent's measures or confidence, or what people decided about a label.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.audits.access import as_polarity, get_audit_criteria, hold
-from app.audits.models import Audit, AuditItem, AuditParticipant, Judgement
+from app.audits.access import as_polarity, get_audit_criteria, hold, instrument
+from app.audits.models import Audit, AuditItem, Judgement
 from app.criteria.models import Node
-from app.errors import Conflict, Invalid, NotFound, Stale
+from app.errors import Invalid, NotFound, Stale
 from app.images.inclusion import erased, is_there
 from app.images.models import Image
+from app.participants import access, taking_part
+from app.participants.models import Participant
+from app.participants.progress import Progress
 from taxonomy.tree import Criteria, Pair
 
 ANSWERS = {
@@ -42,20 +44,6 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a participant is: items answered of all, images of the sample."""
-
-    answered: int
-    items: int
-    images: int
-
-    @property
-    def left(self) -> int:
-        """How many items have no answer yet."""
-        return self.items - self.answered
-
-
-@dataclass(frozen=True, slots=True)
 class ImageToJudge:
     """One image of the sample with its questions. `position` counts from 1."""
 
@@ -76,16 +64,15 @@ class Judged:
     progress: Progress
 
 
-def consent(db: Session, participant: AuditParticipant) -> None:
+def consent(db: Session, participant: Participant) -> None:
     """Record that the participant read the notice and agreed. Doing so twice changes nothing."""
-    hold(db, participant, alone=True)
-    participant.consented_at = participant.consented_at or datetime.now(UTC)
-    db.flush()
+    audit = hold(db, participant, alone=True)
+    taking_part.consent(db, participant, instrument(audit))
 
 
 def judge(
     db: Session,
-    participant: AuditParticipant,
+    participant: Participant,
     item_id: int,
     answer: str,
     *,
@@ -101,7 +88,7 @@ def judge(
     if answer not in ANSWERS:
         raise Invalid(f"An answer is one of {', '.join(ANSWERS)}.", field="answer")
     hold(db, participant)
-    refuse_unless_judging(participant)
+    taking_part.refuse_unless_taking_part(participant)
     known = select(AuditItem.id).where(
         AuditItem.id == item_id, AuditItem.audit_id == participant.audit_id
     )
@@ -112,7 +99,7 @@ def judge(
 
 
 def _store(
-    db: Session, participant: AuditParticipant, item_id: int, answer: str, based_on: int | None
+    db: Session, participant: Participant, item_id: int, answer: str, based_on: int | None
 ) -> int:
     inserted = (
         insert(Judgement)
@@ -150,49 +137,42 @@ def _store(
     return standing.revision
 
 
-def refuse_unless_judging(participant: AuditParticipant) -> None:
-    """Raise Conflict where the participant has not agreed yet, or has finished."""
-    if participant.consented_at is None:
-        raise Conflict("Please read the notice and agree to it first.")
-    if participant.finished_at is not None:
-        raise Conflict("You have finished; your answers stand as they are. Thank you.")
-
-
-def finish(db: Session, participant: AuditParticipant) -> None:
+def finish(db: Session, participant: Participant) -> None:
     """The participant's answers stand from now on. Doing so twice changes nothing.
 
     Raises Conflict while items are unanswered, with how many there are.
     """
     hold(db, participant, alone=True)
-    if participant.finished_at is not None:
-        return
-    refuse_unless_judging(participant)
-    left = get_progress(db, participant).left
-    if left:
-        raise Conflict(
-            f"{left} of the questions have no answer yet.",
-            hint="Where you cannot decide, “Cannot tell” is an answer too.",
-            left=left,
-        )
-    participant.finished_at = datetime.now(UTC)
-    db.flush()
+    taking_part.finish(
+        db,
+        participant,
+        get_progress(db, participant),
+        hint="Where you cannot decide, “Cannot tell” is an answer too.",
+    )
+
+
+def withdraw(db: Session, participant: Participant) -> None:
+    """Delete all answers of the participant, who takes no part any more; also in a closed audit.
+
+    Doing so twice changes nothing.
+    """
+    # Not even what is being answered in this moment outlives it: answering holds the participant too.
+    access.hold(db, participant, alone=True)
+    db.execute(delete(Judgement).where(Judgement.participant_id == participant.id))
+    taking_part.withdraw(db, participant)
 
 
 # Reading -------------------------------------------------------------------------------------
 
 
-def get_progress(db: Session, participant: AuditParticipant) -> Progress:
-    """How many items the participant has answered, of how many, on how many images."""
-    items, images = db.execute(
-        select(func.count(), func.coalesce(func.max(AuditItem.image_position), 0)).where(
-            AuditItem.audit_id == participant.audit_id
-        )
-    ).one()
+def get_progress(db: Session, participant: Participant) -> Progress:
+    """How many items the participant has answered, of how many."""
+    items = db.scalar(select(func.count()).where(AuditItem.audit_id == participant.audit_id))
     answered = db.scalar(select(func.count()).where(Judgement.participant_id == participant.id))
-    return Progress(answered=answered or 0, items=items, images=images)
+    return Progress(answered=answered or 0, items=items or 0)
 
 
-def next_item(db: Session, participant: AuditParticipant) -> tuple[int, int] | None:
+def next_item(db: Session, participant: Participant) -> tuple[int, int] | None:
     """The first unanswered item in the order of the sample, as (image position, item id), or None."""
     row = db.execute(
         select(AuditItem.image_position, AuditItem.id)
@@ -211,14 +191,14 @@ def next_item(db: Session, participant: AuditParticipant) -> tuple[int, int] | N
     return (row[0], row[1]) if row else None
 
 
-def next_image(db: Session, participant: AuditParticipant) -> int | None:
+def next_image(db: Session, participant: Participant) -> int | None:
     """Position of the first image with an unanswered item; None where all are answered."""
     found = next_item(db, participant)
     return found[0] if found else None
 
 
 def find_unfinished_images(
-    db: Session, participant: AuditParticipant, *, limit: int = 50
+    db: Session, participant: Participant, *, limit: int = 50
 ) -> list[tuple[int, int]]:
     """Images with unanswered items, as (position, how many), in the order of the sample."""
     rows = db.execute(
@@ -240,7 +220,7 @@ def find_unfinished_images(
 
 
 def get_image_to_judge(
-    db: Session, participant: AuditParticipant, audit: Audit, position: int
+    db: Session, participant: Participant, audit: Audit, position: int
 ) -> ImageToJudge:
     """The image at this position with its items in tree order. Raises NotFound beyond the sample."""
     rows = db.execute(
@@ -270,7 +250,7 @@ def get_image_to_judge(
 
 
 def find_items(
-    db: Session, participant: AuditParticipant, audit: Audit, *, after: int = 0, limit: int = 100
+    db: Session, participant: Participant, audit: Audit, *, after: int = 0, limit: int = 100
 ) -> list[Item]:
     """The participant's items by id, which is the order of the sample, a page at a time."""
     rows = db.execute(
@@ -306,7 +286,7 @@ def _item(
     )
 
 
-def get_image_hash(db: Session, participant: AuditParticipant, image_id: int) -> str:
+def get_image_hash(db: Session, participant: Participant, image_id: int) -> str:
     """SHA-256 of an image of the participant's audit. Raises NotFound for every other image."""
     found = db.scalar(
         select(Image.sha256)
@@ -319,7 +299,7 @@ def get_image_hash(db: Session, participant: AuditParticipant, image_id: int) ->
     return found
 
 
-def get_image_id(db: Session, participant: AuditParticipant, position: int) -> int | None:
+def get_image_id(db: Session, participant: Participant, position: int) -> int | None:
     """The image at a position of the sample, or None beyond its end."""
     return db.scalar(
         select(AuditItem.image_id)
@@ -328,7 +308,7 @@ def get_image_id(db: Session, participant: AuditParticipant, position: int) -> i
     )
 
 
-def item_after(db: Session, participant: AuditParticipant, item_id: int) -> tuple[int, int]:
+def item_after(db: Session, participant: Participant, item_id: int) -> tuple[int, int]:
     """Where to go on after an item, as (image position, item id): the next of its image, or itself."""
     position = db.scalars(
         select(AuditItem.image_position).where(

@@ -8,7 +8,6 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
-    LargeBinary,
     UniqueConstraint,
     text,
 )
@@ -36,7 +35,6 @@ class Audit(Model):
     min_labels: Mapped[int]
     agent_run_id: Mapped[int | None] = mapped_column(ForeignKey("agent_run.id"))
     version_id: Mapped[int] = mapped_column(ForeignKey("criteria_version.id"))
-    notice: Mapped[str]
     created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     created_at: Mapped[Created]
     closed_at: Mapped[datetime | None]
@@ -62,32 +60,13 @@ class AuditItem(Model):
     root_key: Mapped[str]
 
 
-class AuditParticipant(Model):
-    """Someone who judges, known by number only; comes in through a link."""
-
-    __tablename__ = "audit_participant"
-    __table_args__ = (
-        UniqueConstraint("audit_id", "number"),
-        UniqueConstraint("audit_id", "id"),
-    )
-
-    id: Mapped[Key]
-    audit_id: Mapped[int] = mapped_column(ForeignKey("audit.id"))
-    number: Mapped[int]
-    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
-    consented_at: Mapped[datetime | None]
-    finished_at: Mapped[datetime | None]
-    revoked_at: Mapped[datetime | None]
-    created_at: Mapped[Created]
-
-
 class Judgement(Model):
     """One participant's answer about one item, as it stands; `revision` counts changes of mind."""
 
     __tablename__ = "judgement"
     __table_args__ = (
         ForeignKeyConstraint(
-            ["audit_id", "participant_id"], ["audit_participant.audit_id", "audit_participant.id"]
+            ["audit_id", "participant_id"], ["participant.audit_id", "participant.id"]
         ),
         ForeignKeyConstraint(["audit_id", "item_id"], ["audit_item.audit_id", "audit_item.id"]),
         CheckConstraint("answer IN ('appears', 'does_not_appear', 'cannot_tell')", name="answer"),

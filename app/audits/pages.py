@@ -9,13 +9,18 @@ from starlette.responses import RedirectResponse, Response
 from app.accounts.access import CurrentPerson, Public
 from app.audits import inviting, judging, sampling
 from app.audits import results as outcome
-from app.audits.access import get_audit, get_participant
+from app.audits.access import get_audit, instrument
 from app.audits.exporting import write_verdicts
 from app.audits.forms import AuditForm, JudgementForm, LinksForm
-from app.audits.models import Audit, AuditParticipant
+from app.audits.models import Audit
 from app.audits.notice import DEFAULT_NOTICE
 from app.errors import AppError, Conflict
 from app.images.keeping import read_shown
+from app.participants.access import get_participant
+from app.participants.inviting import MOST
+from app.participants.models import Participant
+from app.participants.notices import get_notice
+from app.participants.taking_part import is_taking_part
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.settings import settings
@@ -180,7 +185,7 @@ def _show_audit(
         audit=audit,
         facts=outcome.get_facts(db, audit),
         results=outcome.results(db, audit),
-        participants=inviting.find_participants(db, audit, limit=inviting.MOST),
+        participants=inviting.find_participants(db, audit, limit=MOST),
         form=form or Form(),
         links=links or [],
     )
@@ -257,13 +262,9 @@ def _image_path(answer: Answer, token: str, position: int, item_id: int | None =
     return f"{path}#item-{item_id}" if item_id else path
 
 
-def _is_judging(audit: Audit, participant: AuditParticipant) -> bool:
+def _is_judging(audit: Audit, participant: Participant) -> bool:
     """Whether the participant may look and answer now; else their link's first page says why not."""
-    return (
-        audit.state == "open"
-        and participant.consented_at is not None
-        and participant.finished_at is None
-    )
+    return audit.state == "open" and is_taking_part(participant)
 
 
 @router.get(SEAT, dependencies=[Public])
@@ -281,6 +282,7 @@ def show_seat(token: str, db: Db, answer: Answering) -> Response:
         token=token,
         audit=audit,
         participant=participant,
+        notice=get_notice(db, instrument(audit)).text,
         progress=judging.get_progress(db, participant),
     )
 

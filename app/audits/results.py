@@ -11,12 +11,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.agents.models import AgentRun
-from app.audits.access import as_polarity, get_audit_criteria
-from app.audits.inviting import participant_state
-from app.audits.models import Audit, AuditItem, AuditParticipant, Judgement
+from app.audits.access import as_polarity, get_audit_criteria, instrument
+from app.audits.models import Audit, AuditItem, Judgement
 from app.audits.scoring import Score, Tally, score
 from app.criteria.models import CriteriaVersion, Node
 from app.images.models import Image
+from app.participants.models import Participant
+from app.participants.progress import People, count_people, counted, participant_state
 from app.projects.models import Project
 from taxonomy.tree import POLARITIES, Pair
 
@@ -38,21 +39,6 @@ class Results:
     dimensions: tuple[ResultRow, ...]
     polarities: tuple[ResultRow, ...]
     overall: ResultRow
-
-
-@dataclass(frozen=True, slots=True)
-class People:
-    """How many participants are in which state."""
-
-    invited: int = 0
-    judging: int = 0
-    finished: int = 0
-    revoked: int = 0
-
-    @property
-    def counted(self) -> int:
-        """Those whose answers count, whether they have given any or not."""
-        return self.invited + self.judging + self.finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +118,8 @@ def find_tallies(db: Session, audit: Audit) -> list[Tally]:
                 for answer in ("appears", "does_not_appear", "cannot_tell")
             ),
         )
-        .join(AuditParticipant, AuditParticipant.id == Judgement.participant_id)
-        .where(AuditParticipant.audit_id == audit.id, AuditParticipant.revoked_at.is_(None))
+        .join(Participant, Participant.id == Judgement.participant_id)
+        .where(Participant.audit_id == audit.id, counted())
         .group_by(Judgement.item_id)
         .subquery()
     )
@@ -154,7 +140,7 @@ def find_tallies(db: Session, audit: Audit) -> list[Tally]:
 
 def get_facts(db: Session, audit: Audit) -> AuditFacts:
     """What the figures of this audit rest on."""
-    version = get_audit_criteria(db, audit)
+    of, version = instrument(audit), get_audit_criteria(db, audit)
     items = db.scalar(
         select(func.count()).select_from(AuditItem).where(AuditItem.audit_id == audit.id)
     )
@@ -168,20 +154,8 @@ def get_facts(db: Session, audit: Audit) -> AuditFacts:
         version_sha256=version.sha256,
         agent=agent[0] if agent else None,
         agent_version=agent[1] if agent else None,
-        people=_people(db, [audit.id]).get(audit.id, People()),
+        people=count_people(db, [of]).get(of, People()),
     )
-
-
-def _people(db: Session, audit_ids: Sequence[int]) -> dict[int, People]:
-    participants = db.scalars(
-        select(AuditParticipant).where(AuditParticipant.audit_id.in_(audit_ids))
-    )
-    counted: dict[int, dict[str, int]] = {}
-    for each in participants:
-        states = counted.setdefault(each.audit_id, {})
-        state = participant_state(each)
-        states[state] = states.get(state, 0) + 1
-    return {audit_id: People(**states) for audit_id, states in counted.items()}
 
 
 def find_audits(
@@ -203,13 +177,14 @@ def find_audits(
         .group_by(AuditItem.audit_id)
     ).all()
     items = {row[0]: row[1] for row in counted}
-    people, accuracy = _people(db, ids), _accuracies(db, ids)
+    people = count_people(db, [instrument(audit) for audit, _ in found])
+    accuracy = _accuracies(db, ids)
     return [
         AuditSummary(
             audit=audit,
             version_number=number,
             items=items.get(audit.id, 0),
-            people=people.get(audit.id, People()),
+            people=people.get(instrument(audit), People()),
             accuracy=accuracy.get(audit.id),
         )
         for audit, number in found
@@ -219,14 +194,14 @@ def find_audits(
 def _accuracies(db: Session, audit_ids: Sequence[int]) -> dict[int, float]:
     appears = func.count().filter(Judgement.answer == "appears")
     rows = db.execute(
-        select(AuditParticipant.audit_id, appears, func.count())
-        .join(Judgement, Judgement.participant_id == AuditParticipant.id)
+        select(Participant.audit_id, appears, func.count())
+        .join(Judgement, Judgement.participant_id == Participant.id)
         .where(
-            AuditParticipant.audit_id.in_(audit_ids),
-            AuditParticipant.revoked_at.is_(None),
+            Participant.audit_id.in_(audit_ids),
+            counted(),
             Judgement.answer != "cannot_tell",
         )
-        .group_by(AuditParticipant.audit_id)
+        .group_by(Participant.audit_id)
     )
     return {audit_id: hits / total for audit_id, hits, total in rows}
 
@@ -236,9 +211,7 @@ def iterate_verdicts(db: Session, audit: Audit) -> Iterator[Verdict]:
     tree = get_audit_criteria(db, audit).tree
     people = {
         each.id: (each.number, participant_state(each))
-        for each in db.scalars(
-            select(AuditParticipant).where(AuditParticipant.audit_id == audit.id)
-        )
+        for each in db.scalars(select(Participant).where(Participant.audit_id == audit.id))
     }
     # Columns, not objects: an audit of a hundred images has tens of thousands of verdicts.
     rows = db.execute(

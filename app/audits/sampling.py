@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session, defer
 
 from app.accounts.models import Person
 from app.agents.models import AgentRun
+from app.audits.access import instrument
 from app.audits.models import Audit, AuditItem
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import current_version, version_criteria
@@ -32,6 +33,7 @@ from app.errors import Conflict, Invalid, NotFound
 from app.images.inclusion import left_out
 from app.images.models import Image
 from app.labels.models import Label, LabelEvent
+from app.participants.notices import tidy_notice, write_notice
 from app.projects.models import Project
 from taxonomy.tree import Criteria
 
@@ -39,7 +41,6 @@ MOST_IMAGES = 1_000
 MOST_LABELS = 1_000
 MOST_SEED = 2**53 - 1  # every whole number up to here survives JSON in any program
 NAME_LENGTH = 120
-NOTICE_LENGTH = 20_000
 BATCH = 5_000
 
 
@@ -117,8 +118,8 @@ def create_audit(
     Raises Invalid with the field for values that make no sense and where there are too few images,
     NotFound for a run of another project, Conflict where nothing is published yet.
     """
-    name, notice = " ".join(name.split()), notice.strip()
-    _refuse_nonsense(name=name, seed=seed, sample_size=sample_size, notice=notice)
+    name, notice = " ".join(name.split()), tidy_notice(notice)
+    _refuse_nonsense(name=name, seed=seed, sample_size=sample_size)
     _refuse_min_labels(min_labels)
     frame = _get_frame(db, project, agent_run)
     images = _draw(db, frame, seed=seed, sample_size=sample_size, min_labels=min_labels)
@@ -137,28 +138,22 @@ def create_audit(
         min_labels=min_labels,
         agent_run_id=agent_run,
         version_id=frame.version_id,
-        notice=notice,
         created_by=by.id if by else None,
     )
     db.add(audit)
     db.flush()
+    write_notice(db, instrument(audit), notice, by=by)
     _freeze_items(db, audit, frame, images)
     return audit
 
 
-def _refuse_nonsense(*, name: str, seed: int, sample_size: int, notice: str) -> None:
+def _refuse_nonsense(*, name: str, seed: int, sample_size: int) -> None:
     if not 1 <= len(name) <= NAME_LENGTH:
         raise Invalid(f"Please give a name of up to {NAME_LENGTH} characters.", field="name")
     if not 0 <= seed <= MOST_SEED:
         raise Invalid(f"A seed is a whole number from 0 to {MOST_SEED}.", field="seed")
     if not 1 <= sample_size <= MOST_IMAGES:
         raise Invalid(f"A sample has 1 to {MOST_IMAGES} images.", field="sample_size")
-    if not 1 <= len(notice) <= NOTICE_LENGTH:
-        raise Invalid(
-            "Participants have to be told what they take part in and what is kept.",
-            field="notice",
-            hint=f"Write a notice of up to {NOTICE_LENGTH} characters.",
-        )
 
 
 def _refuse_min_labels(min_labels: int) -> None:

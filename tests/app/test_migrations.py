@@ -76,3 +76,53 @@ def test_what_the_older_release_cannot_hold_is_not_lost(old: Engine) -> None:
         )
     with pytest.raises(Exception, match="set aside or erased"):
         go(old, "0004", down=True)
+
+
+AUDIT = """
+    INSERT INTO criteria (project_id, name) SELECT id, 'Old' FROM project;
+    INSERT INTO criteria_version (project_id, number, sha256, content, working_revision)
+      SELECT id, 1, repeat('a', 64), '{}', 1 FROM project;
+    INSERT INTO audit (project_id, name, seed, sample_size, min_labels, version_id, notice)
+      SELECT p.id, 'Spring', 1, 1, 1, v.id, 'Please read.' FROM project AS p, criteria_version AS v;
+    INSERT INTO node (project_id, key, kind, position, name, exclusive)
+      SELECT id, 'light', 'dimension', 1, 'Light', false FROM project;
+    INSERT INTO audit_item (audit_id, image_id, image_position, node_id, polarity, root_key)
+      SELECT a.id, (SELECT min(id) FROM image), 1, n.id, 'positive', 'light' FROM audit AS a, node AS n;
+    INSERT INTO audit_participant (audit_id, number, token_hash, consented_at, finished_at)
+      SELECT id, 1, 'one', '2026-01-01', '2026-01-02' FROM audit;
+    INSERT INTO audit_participant (audit_id, number, token_hash) SELECT id, 2, 'two' FROM audit;
+    INSERT INTO judgement (participant_id, item_id, audit_id, answer)
+      SELECT p.id, i.id, i.audit_id, 'appears' FROM audit_participant AS p, audit_item AS i WHERE p.number = 1;
+"""
+
+
+def test_participants_and_their_notices_move_to_tables_of_their_own(old: Engine) -> None:
+    go(old, "0013")
+    with old.begin() as connection:
+        fill(connection)
+        connection.execute(text(AUDIT))
+    go(old, "0014")
+    with old.begin() as connection:
+        agreed = connection.execute(
+            text(
+                "SELECT p.number, p.finished_at IS NOT NULL, n.number, n.text FROM participant AS p"
+                " LEFT JOIN consent_notice AS n ON n.id = p.notice_id ORDER BY p.number"
+            )
+        )
+        assert [tuple(each) for each in agreed] == [
+            (1, True, 1, "Please read."),
+            (2, False, None, None),
+        ]
+        answers = (
+            "SELECT answer FROM judgement AS j JOIN participant AS p ON p.id = j.participant_id"
+        )
+        assert connection.scalars(text(answers)).all() == ["appears"]
+    go(old, "0013", down=True)
+    with old.begin() as connection:
+        assert connection.scalars(text("SELECT notice FROM audit")).all() == ["Please read."]
+        assert connection.scalars(text("SELECT number FROM audit_participant ORDER BY 1")).all() == [1, 2]
+    go(old, "head")
+    with old.begin() as connection:
+        connection.execute(text("UPDATE participant SET withdrawn_at = now() WHERE number = 2"))
+    with pytest.raises(Exception, match="have withdrawn"):
+        go(old, "0013", down=True)

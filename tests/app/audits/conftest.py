@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 
 from app.agents.models import AgentRun
 from app.audits import sampling
-from app.audits.access import get_participant
 from app.audits.inviting import invite_participants
 from app.audits.judging import consent
-from app.audits.models import Audit, AuditParticipant
+from app.audits.models import Audit
 from app.criteria.models import CriteriaVersion, Node
 from app.images.models import Image
 from app.labels.proposing import Proposed, propose
+from app.participants.access import get_participant
+from app.participants.models import Participant
 from tests.factories import Make
 from tests.people import Cast, cast
 
@@ -70,7 +71,7 @@ class Studio:
         self.db.commit()
         return audit
 
-    def seats(self, audit: Audit, count: int) -> Sequence[tuple[AuditParticipant, str]]:
+    def seats(self, audit: Audit, count: int) -> Sequence[tuple[Participant, str]]:
         """Participants who have agreed, with their tokens."""
         made = [
             (get_participant(self.db, token), token)

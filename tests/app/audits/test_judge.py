@@ -6,16 +6,17 @@ from sqlalchemy.orm import Session
 
 from app import database
 from app.audits import inviting, judging
-from app.audits.access import get_participant
-from app.audits.models import Audit, AuditItem, AuditParticipant, Judgement
+from app.audits.models import Audit, AuditItem, Judgement
 from app.audits.results import get_facts, iterate_verdicts, results
 from app.errors import Conflict, Invalid, NotFound, Stale
+from app.participants.access import get_participant
+from app.participants.models import Participant
 from tests.app.audits.conftest import Studio
 
 TWO = [(0, "positive"), (2, "negative")]
 
 
-def answer_all(db: Session, participant: AuditParticipant, studio: Studio, answers: str) -> None:
+def answer_all(db: Session, participant: Participant, studio: Studio, answers: str) -> None:
     words = {"y": "appears", "n": "does_not_appear", "u": "cannot_tell"}
     audit = studio.db.get_one(Audit, participant.audit_id)
     items = judging.find_items(db, participant, audit)
@@ -143,13 +144,57 @@ def test_revoking_ends_the_link_and_leaves_the_answers_out(db: Session, studio: 
         inviting.revoke_participant(db, audit, 3)
 
 
+def test_who_withdraws_takes_their_answers_along(db: Session, studio: Studio) -> None:
+    studio.annotate(*TWO)
+    audit = studio.audit()
+    (first, _), (second, token) = studio.seats(audit, 2)
+    answer_all(db, first, studio, "yy")
+    answer_all(db, second, studio, "nn")
+    judging.finish(db, second)
+    # At any time: after finishing, and where the audit is closed.
+    inviting.close_audit(db, audit)
+    judging.withdraw(db, second)
+    judging.withdraw(db, second)
+    db.commit()
+    kept = db.scalars(select(Judgement.participant_id)).all()
+    assert kept == [first.id, first.id]
+    found = results(db, audit).overall.score
+    assert (found.accuracy, found.judgements) == (1.0, 2)
+    people = get_facts(db, audit).people
+    assert (people.judging, people.finished, people.withdrawn, people.counted) == (1, 0, 1, 1)
+    assert {each.participant for each in iterate_verdicts(db, audit)} == {first.number}
+    assert get_participant(db, token).withdrawn_at is not None
+
+
+def test_no_answer_comes_after_withdrawing(db: Session, studio: Studio) -> None:
+    studio.annotate(*TWO)
+    audit = studio.audit()
+    [(participant, _)] = studio.seats(audit, 1)
+    item = judging.find_items(db, participant, audit)[0]
+    judging.withdraw(db, participant)
+    # An answer that was under way waits for the withdrawal, and is refused by it.
+    with Session(database.engine()) as other:
+        other.connection().exec_driver_sql("SET lock_timeout = '200ms'")
+        with pytest.raises(Exception, match="lock timeout"):
+            judging.judge(other, other.get_one(Participant, participant.id), item.id, "appears")
+    db.commit()
+    for act in (
+        lambda: judging.judge(db, participant, item.id, "appears"),
+        lambda: judging.consent(db, participant),
+        lambda: judging.finish(db, participant),
+    ):
+        with pytest.raises(Conflict, match="withdrawn"):
+            act()
+    assert db.scalar(select(Judgement.answer)) is None
+
+
 def test_numbers_go_on_and_tokens_are_not_stored(db: Session, studio: Studio) -> None:
     studio.annotate(*TWO)
     audit = studio.audit()
     made = inviting.invite_participants(db, audit, 2) + inviting.invite_participants(db, audit, 1)
     assert [number for number, _ in made] == [1, 2, 3]
     assert len({token for _, token in made}) == 3
-    stored = [each.token_hash for each in db.scalars(select(AuditParticipant))]
+    stored = [each.token_hash for each in db.scalars(select(Participant))]
     assert not any(token.encode() in hashed for _, token in made for hashed in stored)
     for count in (0, 51):
         with pytest.raises(Invalid):

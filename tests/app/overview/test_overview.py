@@ -8,12 +8,13 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
-from app.audits.models import Audit, AuditItem, AuditParticipant, Judgement
+from app.audits.models import Audit, AuditItem, Judgement
 from app.criteria.models import CriteriaVersion, Node
 from app.datasets.models import Dataset
 from app.images.models import Image
 from app.labels.models import Label
 from app.labels.proposing import Proposed, propose
+from app.participants.models import Participant
 from app.runs.models import Run
 from tests.factories import Make
 from tests.people import Cast, cast
@@ -109,7 +110,6 @@ class Story:
                 sample_size=1,
                 version_id=self.version.id,
                 min_labels=1,
-                notice="",
             )
         )
         item = keep(
@@ -122,7 +122,7 @@ class Story:
                 root_key="root",
             )
         )
-        one = keep(AuditParticipant(audit_id=audit.id, number=1, token_hash=b"1"))
+        one = keep(Participant(audit_id=audit.id, number=1, token_hash=b"1"))
         keep(Judgement(audit_id=audit.id, participant_id=one.id, item_id=item.id, answer="appears"))
 
     def freeze(self) -> None:

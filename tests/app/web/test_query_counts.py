@@ -57,7 +57,6 @@ def _add_audit(db: Session, project: Project, version: CriteriaVersion, number: 
             sample_size=1,
             min_labels=1,
             version_id=version.id,
-            notice="Please read this.",
         )
     )
 

@@ -1,0 +1,1 @@
+"""People who take part in an audit, anonymously: links, consent, seats, how far they are, withdrawal."""

@@ -1,0 +1,34 @@
+"""Finds a participant by the token of their link, and holds them still while something changes."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.accounts.signing_in import token_hash
+from app.errors import NotFound
+from app.participants.models import Participant
+
+
+def get_participant(db: Session, token: str) -> Participant:
+    """Who came in through this link. Raises NotFound, with the same words, for unknown and revoked."""
+    participant = db.scalar(
+        select(Participant).where(
+            Participant.token_hash == token_hash(token), Participant.revoked_at.is_(None)
+        )
+    )
+    if participant is None:
+        raise NotFound(
+            "This link does not lead to an audit, or it was withdrawn.",
+            hint="Check that the whole link was copied, or ask whoever sent it for a new one.",
+        )
+    return participant
+
+
+def hold(db: Session, participant: Participant, *, alone: bool = False) -> None:
+    """Lock a participant against being revoked, finished or withdrawn meanwhile.
+
+    `alone` also makes their own requests wait for one another. Raises NotFound where the link was
+    revoked in this moment.
+    """
+    db.refresh(participant, with_for_update=True if alone else {"read": True})
+    if participant.revoked_at is not None:
+        raise NotFound("This link was withdrawn.")

@@ -1,0 +1,67 @@
+"""Participants and what they agreed to.
+
+Both tables belong to one instrument, today an audit. A user study becomes a second, nullable column
+`study_id` in each, with CHECK (num_nonnulls(audit_id, study_id) = 1) and the same unique constraints and
+foreign key once more: a key with an empty column binds nothing.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    LargeBinary,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Created, Key, Model
+
+
+class ConsentNotice(Model):
+    """What participants are told before they agree. Never altered: the newest is shown, each that somebody
+    agreed to stays.
+    """
+
+    __tablename__ = "consent_notice"
+    __table_args__ = (
+        UniqueConstraint("audit_id", "number"),
+        UniqueConstraint("audit_id", "id"),
+        CheckConstraint("number > 0", name="number"),
+        CheckConstraint("text <> ''", name="text"),
+    )
+
+    id: Mapped[Key]
+    audit_id: Mapped[int] = mapped_column(ForeignKey("audit.id"))
+    number: Mapped[int]
+    text: Mapped[str]
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    created_at: Mapped[Created]
+
+
+class Participant(Model):
+    """Someone who takes part, known by number only; comes in through a link."""
+
+    __tablename__ = "participant"
+    __table_args__ = (
+        UniqueConstraint("audit_id", "number"),
+        UniqueConstraint("audit_id", "id"),
+        ForeignKeyConstraint(
+            ["audit_id", "notice_id"], ["consent_notice.audit_id", "consent_notice.id"]
+        ),
+        CheckConstraint("(consented_at IS NULL) = (notice_id IS NULL)", name="consent"),
+        CheckConstraint("finished_at IS NULL OR consented_at IS NOT NULL", name="finished"),
+    )
+
+    id: Mapped[Key]
+    audit_id: Mapped[int] = mapped_column(ForeignKey("audit.id"))
+    number: Mapped[int]
+    token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    notice_id: Mapped[int | None] = mapped_column(BigInteger)
+    consented_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    created_at: Mapped[Created]

@@ -1,0 +1,70 @@
+"""What participants are told before they agree.
+
+A notice is never altered. A new text is a new notice: who comes later reads and agrees to that one; who has
+agreed already stays with what they read.
+"""
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Person
+from app.errors import Invalid
+from app.participants.instruments import Instrument
+from app.participants.models import ConsentNotice, Participant
+
+NOTICE_LENGTH = 20_000
+
+
+def tidy_notice(text: str) -> str:
+    """The text as it is kept. Raises Invalid, field `notice`, for one that is empty or too long."""
+    text = text.strip()
+    if not 1 <= len(text) <= NOTICE_LENGTH:
+        raise Invalid(
+            "Participants have to be told what they take part in and what is kept.",
+            field="notice",
+            hint=f"Write a notice of up to {NOTICE_LENGTH} characters.",
+        )
+    return text
+
+
+def write_notice(
+    db: Session, instrument: Instrument, text: str, *, by: Person | None
+) -> ConsentNotice:
+    """The notice for everyone who agrees from now on. The same text again writes nothing.
+
+    The caller holds the instrument, so that two who write at once wait for one another.
+    """
+    text = tidy_notice(text)
+    last = _newest(db, instrument)
+    if last is not None and last.text == text:
+        return last
+    notice = ConsentNotice(
+        **instrument.columns,
+        number=last.number + 1 if last else 1,
+        text=text,
+        created_by=by.id if by else None,
+    )
+    db.add(notice)
+    db.flush()
+    return notice
+
+
+def _newest(db: Session, instrument: Instrument) -> ConsentNotice | None:
+    return db.scalar(
+        select(ConsentNotice)
+        .filter_by(**instrument.columns)
+        .order_by(ConsentNotice.number.desc())
+        .limit(1)
+    )
+
+
+def get_notice(db: Session, instrument: Instrument) -> ConsentNotice:
+    """The notice that who comes now agrees to."""
+    notice = _newest(db, instrument)
+    assert notice is not None, f"an {instrument.noun} is made with its notice"
+    return notice
+
+
+def count_agreed(db: Session, notice: ConsentNotice) -> int:
+    """How many participants agreed to this notice."""
+    return db.scalar(select(func.count()).where(Participant.notice_id == notice.id)) or 0
