@@ -120,7 +120,9 @@ def test_participants_and_their_notices_move_to_tables_of_their_own(old: Engine)
     go(old, "0013", down=True)
     with old.begin() as connection:
         assert connection.scalars(text("SELECT notice FROM audit")).all() == ["Please read."]
-        assert connection.scalars(text("SELECT number FROM audit_participant ORDER BY 1")).all() == [1, 2]
+        assert connection.scalars(
+            text("SELECT number FROM audit_participant ORDER BY 1")
+        ).all() == [1, 2]
     go(old, "head")
     with old.begin() as connection:
         connection.execute(text("UPDATE participant SET withdrawn_at = now() WHERE number = 2"))
