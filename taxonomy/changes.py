@@ -3,12 +3,20 @@
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
+from taxonomy.detail_changes import DetailKind, detail_changes
+from taxonomy.formats.details import (
+    attribute_details,
+    dimension_details,
+    head_details,
+    pair_details,
+)
+from taxonomy.formats.reading import Fields
 from taxonomy.names import squeeze
-from taxonomy.tree import POLARITIES, Attribute, Criteria, Dimension, Entry, Node, Pair, Polarity
+from taxonomy.tree import POLARITIES, Attribute, Criteria, Dimension, Entry, Node, Pair, Side
 
-ChangeKind: TypeAlias = Literal[
+_OwnKind: TypeAlias = Literal[
     "added",
     "removed",
     "moved",
@@ -28,6 +36,7 @@ ChangeKind: TypeAlias = Literal[
     "language-changed",
     "limit-changed",
 ]
+ChangeKind: TypeAlias = _OwnKind | DetailKind
 Value: TypeAlias = str | int | bool | tuple[str, ...] | None
 
 
@@ -39,8 +48,9 @@ class Change:
     (merged, split, meaning-changed), definitions (described), keys of
     parents (moved; None at the top), keys of the children in order (reordered), `key polarity` of
     where a text stood and stands (text-moved), keys of the dimensions that bore and bear a name
-    (name-moved), or the value that changed. `part` says which side of a pair, or for reordered which kind of child. `sentence` is
-    for people.
+    (name-moved), or the value that changed. `part` says which side of a pair, or for reordered which kind
+    of child; of what is said beside names and definitions it ends with the field, as in `positive prompt`.
+    `sentence` is for people.
     """
 
     kind: ChangeKind
@@ -79,13 +89,6 @@ def difference(old: Criteria, new: Criteria) -> list[Change]:
 
 
 # Texts that went to another attribute --------------------------------------------------------
-
-
-class Side(NamedTuple):
-    """One attribute: the key of its pair, and which side of it."""
-
-    key: str
-    polarity: Polarity
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +282,7 @@ def _settings(old: Criteria, new: Criteria) -> Iterator[Change]:
     if old.max_levels != new.max_levels:
         sentence = f"The limit was changed from {old.max_levels} to {new.max_levels} levels."
         yield Change("limit-changed", "", old.max_levels, new.max_levels, sentence)
+    yield from _details("", "", "the criteria", head_details(old), head_details(new))
 
 
 def _added(entry: Entry) -> Change:
@@ -332,6 +336,9 @@ def _at_node(before: Entry, after: Entry) -> Iterator[Change]:
         texts = Attribute(was.name, was.definition), Attribute(now.name, now.definition)
         yield from _wording(now, "", *texts)
         yield from _exclusive(was, now)
+        yield from _details(
+            now.key, "", _title(now), dimension_details(was), dimension_details(now)
+        )
         yield from _retired(was, now)
         yield from _order("dimensions", now, was.dimensions, now.dimensions)
         yield from _order("pairs", now, was.pairs, now.pairs)
@@ -339,7 +346,11 @@ def _at_node(before: Entry, after: Entry) -> Iterator[Change]:
         for polarity in POLARITIES:
             sides = was.attribute(polarity), now.attribute(polarity)
             yield from _wording(now, polarity, *sides)
+            place = f"the {polarity} side of {_title(now)}"
+            details = (attribute_details(side) for side in sides)
+            yield from _details(now.key, polarity, place, *details)
         yield from _relation(was, now)
+        yield from _details(now.key, "", _title(now), pair_details(was), pair_details(now))
         yield from _retired(was, now)
 
 
@@ -370,6 +381,12 @@ def _wording(node: Node, part: str, was: Attribute, now: Attribute) -> Iterator[
         place = f"the {part} side of {_title(node)}" if part else _title(node)
         sentence = f"The definition of {place} was {verb}."
         yield Change("described", node.key, was.definition, now.definition, sentence, part)
+
+
+def _details(key: str, part: str, place: str, was: Fields, now: Fields) -> Iterator[Change]:
+    for each in detail_changes(place, was, now):
+        whole = f"{part} {each.field}".strip()
+        yield Change(each.kind, key, each.before, each.after, each.sentence, whole)
 
 
 def _relation(was: Pair, now: Pair) -> Iterator[Change]:

@@ -7,54 +7,19 @@ nodes are not asked for names or definitions: a successor may bear the name of a
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
+from taxonomy.detail_checks import detail_problems
 from taxonomy.names import MAX_NAME_LENGTH, is_key, squeeze, tidy_name
+from taxonomy.problems import Problem, problem, title, upper
 from taxonomy.prompt import POLARITY_MARKERS
 from taxonomy.similarity import ARTICLES, near_duplicates, singular, words_of
-from taxonomy.tree import POLARITIES, Criteria, Dimension, Entry, Node, Pair, find_cycle
-
-Severity: TypeAlias = Literal["error", "warning"]
-
-# Every code, and whether it stops a publication.
-SEVERITIES: dict[str, Severity] = {
-    "bad-key": "error",
-    "bad-name": "error",
-    "duplicate-key": "error",
-    "duplicate-name": "error",
-    "exclusive-single": "warning",
-    "flaw-undefined": "error",
-    "missing-definition": "warning",
-    "missing-name": "error",
-    "missing-negative": "error",
-    "missing-positive": "error",
-    "negated-name": "warning",
-    "no-attributes": "error",
-    "prompt-clash": "error",
-    "replaced-in-use": "error",
-    "similar-name": "warning",
-    "successor-cycle": "error",
-    "successor-kind": "error",
-    "too-deep": "error",
-    "unknown-successor": "error",
-    "untidy-name": "warning",
-}
+from taxonomy.tree import POLARITIES, Criteria, Dimension, Entry, Node, Pair, Polarity, find_cycle
 
 _NEGATIONS = frozenset(
     {"no", "not", "non", "never", "none", "without"}
     | {"lack", "lacks", "lacking", "lacked", "absence", "absent", "missing"}
 )
 _FILLERS = ARTICLES | frozenset({"of", "any", "is", "are"})
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One fault. `key` is the node's, or "" for the whole tree; `message` says what to do."""
-
-    code: str
-    severity: Severity
-    key: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,45 +44,33 @@ def check(criteria: Criteria) -> list[Problem]:
         *_dimensions(active),
         *_pairs(active),
         *_attribute_wording(attributes),
+        *_attribute_wording(_prompt_wordings(active)),
         *_clashes(attributes),
+        *_prompt_clashes(active),
         *_similar(attributes),
         *_dimension_twins(active),
+        *detail_problems(criteria, active),
     ]
     if criteria.language.partition("-")[0].lower() == "en":
         problems += _negations(active)
     order = {"": -1}
     for position, entry in enumerate(entries):
         order.setdefault(entry.node.key, position)
-    return sorted(problems, key=lambda problem: order.get(problem.key, len(order)))
+    return sorted(problems, key=lambda each: order.get(each.key, len(order)))
 
 
 def has_errors(problems: Iterable[Problem]) -> bool:
     """Whether any of the problems stops a publication."""
-    return any(problem.severity == "error" for problem in problems)
-
-
-def _problem(code: str, key: str, message: str) -> Problem:
-    return Problem(code, SEVERITIES[code], key, message)
-
-
-def _title(node: Node) -> str:
-    if isinstance(node, Dimension):
-        return f"“{node.name}”" if node.name.strip() else f"the dimension {node.key}"
-    names = [name for name in (node.positive.name, node.negative.name) if name.strip()]
-    return f"“{' / '.join(names)}”" if names else f"the pair {node.key}"
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    return any(each.severity == "error" for each in problems)
 
 
 def _whole_tree(criteria: Criteria, active: list[Entry]) -> Iterator[Problem]:
     if not criteria.name.strip():
-        yield _problem("missing-name", "", "The criteria have no name; give them one.")
+        yield problem("missing-name", "", "The criteria have no name; give them one.")
     else:
         yield from _wording("", criteria.name, "the criteria's name", is_attribute=False)
     if not active:
-        yield _problem("no-attributes", "", "The criteria hold no dimension; add one with pairs.")
+        yield problem("no-attributes", "", "The criteria hold no dimension; add one with pairs.")
 
 
 def _keys(entries: list[Entry]) -> Iterator[Problem]:
@@ -126,16 +79,16 @@ def _keys(entries: list[Entry]) -> Iterator[Problem]:
         key = entry.node.key
         if not is_key(key):
             message = (
-                f"{_upper(_title(entry.node))} has the key {key!r}; a key is made of a-z, 0-9 and "
+                f"{upper(title(entry.node))} has the key {key!r}; a key is made of a-z, 0-9 and "
                 "single hyphens between them."
             )
-            yield _problem("bad-key", key, message)
+            yield problem("bad-key", key, message)
         if key in first:
             message = (
-                f"The key {key} is used by {_title(first[key])} and again by "
-                f"{_title(entry.node)}; give one of them another key."
+                f"The key {key} is used by {title(first[key])} and again by "
+                f"{title(entry.node)}; give one of them another key."
             )
-            yield _problem("duplicate-key", key, message)
+            yield problem("duplicate-key", key, message)
         first.setdefault(key, entry.node)
 
 
@@ -146,17 +99,17 @@ def _successors(criteria: Criteria) -> Iterator[Problem]:
         entry = criteria.find(key)
         if entry is not None and not entry.retired:
             message = f"{key} was replaced by {', '.join(keys)}, yet it is in use; retire it."
-            yield _problem("replaced-in-use", key, message)
+            yield problem("replaced-in-use", key, message)
         for missing in (each for each in keys if each not in known and not criteria.find(each)):
             message = f"{key} was replaced by {missing}, which is nowhere in the criteria."
-            yield _problem("unknown-successor", key, message)
+            yield problem("unknown-successor", key, message)
         found = [criteria.entry(each).node for each in criteria.resolve(key)]
         if key in (cycle or ()) or (not found and all(each in known for each in keys)):
             message = f"The successors of {key} lead back to it; name what is in use now."
-            yield _problem("successor-cycle", key, message)
+            yield problem("successor-cycle", key, message)
         if len({type(each) for each in found}) > 1:
             message = f"{key} was replaced by dimensions and pairs alike; it was one of them."
-            yield _problem("successor-kind", key, message)
+            yield problem("successor-kind", key, message)
 
 
 def _depth(max_levels: int, active: list[Entry]) -> Iterator[Problem]:
@@ -164,10 +117,10 @@ def _depth(max_levels: int, active: list[Entry]) -> Iterator[Problem]:
         # What lies below the first node over the limit moves with it.
         if entry.level == max_levels + 1:
             message = (
-                f"{_upper(_title(entry.node))} is on level {entry.level}; the limit is "
+                f"{upper(title(entry.node))} is on level {entry.level}; the limit is "
                 f"{max_levels}. Move it up or take out a dimension above it."
             )
-            yield _problem("too-deep", entry.node.key, message)
+            yield problem("too-deep", entry.node.key, message)
 
 
 def _dimensions(active: list[Entry]) -> Iterator[Problem]:
@@ -178,25 +131,25 @@ def _dimensions(active: list[Entry]) -> Iterator[Problem]:
         node = entry.node
         if not isinstance(node, Dimension):
             continue
-        title = _upper(_title(node))
+        which = upper(title(node))
         if not node.name.strip():
-            yield _problem("missing-name", node.key, f"{title} has no name; give it one.")
+            yield problem("missing-name", node.key, f"{which} has no name; give it one.")
         else:
-            yield from _wording(node.key, node.name, _title(node), is_attribute=False)
+            yield from _wording(node.key, node.name, title(node), is_attribute=False)
         if not node.definition.strip():
-            message = f"{title} has no definition; say in a sentence what belongs to it."
-            yield _problem("missing-definition", node.key, message)
+            message = f"{which} has no definition; say in a sentence what belongs to it."
+            yield problem("missing-definition", node.key, message)
         if not rivals[node.key]:
-            message = f"{title} holds no attribute pair; add one, or retire the dimension."
-            yield _problem("no-attributes", node.key, message)
+            message = f"{which} holds no attribute pair; add one, or retire the dimension."
+            yield problem("no-attributes", node.key, message)
         num_rivals = rivals[node.key]
         if node.exclusive and num_rivals < 2:
             message = (
-                f"{title} is exclusive but has {num_rivals or 'no'} "
+                f"{which} is exclusive but has {num_rivals or 'no'} "
                 f"{'pair' if num_rivals == 1 else 'pairs'} below it, so there is nothing "
                 "to exclude; add pairs or make it not exclusive."
             )
-            yield _problem("exclusive-single", node.key, message)
+            yield problem("exclusive-single", node.key, message)
 
 
 def _pairs(active: list[Entry]) -> Iterator[Problem]:
@@ -206,25 +159,25 @@ def _pairs(active: list[Entry]) -> Iterator[Problem]:
             continue
         for polarity in POLARITIES:
             if not pair.attribute(polarity).name.strip():
-                message = f"{_upper(_title(pair))} has no {polarity} name; give it one."
-                yield _problem(f"missing-{polarity}", pair.key, message)
+                message = f"{upper(title(pair))} has no {polarity} name; give it one."
+                yield problem(f"missing-{polarity}", pair.key, message)
         undefined = [p for p in POLARITIES if not pair.attribute(p).definition.strip()]
         if not undefined:
             continue
         sides = " and ".join(undefined)
         if pair.relation == "flaw" and entry.parent is not None and entry.parent.exclusive:
             message = (
-                f"{_upper(_title(pair))} is a flaw in the exclusive dimension "
-                f"{_title(entry.parent)}, but its {sides} side has no definition; say when the "
+                f"{upper(title(pair))} is a flaw in the exclusive dimension "
+                f"{title(entry.parent)}, but its {sides} side has no definition; say when the "
                 "positive holds and what then is the flaw."
             )
-            yield _problem("flaw-undefined", pair.key, message)
+            yield problem("flaw-undefined", pair.key, message)
         else:
             message = (
-                f"{_upper(_title(pair))} has no {sides} definition; say what has to be seen for "
+                f"{upper(title(pair))} has no {sides} definition; say what has to be seen for "
                 "the label to apply."
             )
-            yield _problem("missing-definition", pair.key, message)
+            yield problem("missing-definition", pair.key, message)
 
 
 def _attribute_names(active: list[Entry]) -> list[_Named]:
@@ -237,6 +190,18 @@ def _attribute_names(active: list[Entry]) -> list[_Named]:
     ]
 
 
+def _prompt_wordings(active: list[Entry]) -> list[_Named]:
+    return [
+        _Named(
+            entry.node.key, prompt, f"the prompt wording of the {polarity} side of {entry.node.key}"
+        )
+        for entry in active
+        if isinstance(entry.node, Pair)
+        for polarity in POLARITIES
+        if (prompt := entry.node.attribute(polarity).prompt)
+    ]
+
+
 def _attribute_wording(attributes: list[_Named]) -> Iterator[Problem]:
     markers = {marker.rstrip(":"): marker for marker in POLARITY_MARKERS.values()}
     for item in attributes:
@@ -246,7 +211,7 @@ def _attribute_wording(attributes: list[_Named]) -> Iterator[Problem]:
                 f"“{squeeze(item.name)}” ({item.place}) holds a comma, which separates attributes "
                 "in prompts, so it would be read as two; reword it."
             )
-            yield _problem("prompt-clash", item.key, message)
+            yield problem("prompt-clash", item.key, message)
         start = squeeze(item.name).casefold()
         head, colon, _ = start.partition(":")
         if head.rstrip() in markers and (colon or head == start):
@@ -254,7 +219,7 @@ def _attribute_wording(attributes: list[_Named]) -> Iterator[Problem]:
                 f"“{squeeze(item.name)}” ({item.place}) reads as the marker "
                 f"“{markers[head.rstrip()]}” of a prompt; reword it."
             )
-            yield _problem("prompt-clash", item.key, message)
+            yield problem("prompt-clash", item.key, message)
 
 
 def _wording(key: str, name: str, place: str, *, is_attribute: bool) -> Iterator[Problem]:
@@ -263,11 +228,11 @@ def _wording(key: str, name: str, place: str, *, is_attribute: bool) -> Iterator
     try:
         tidy = tidy_name(name, attribute=is_attribute)
     except ValueError as error:
-        yield _problem("bad-name", key, f"{_upper(place)}: {error}")
+        yield problem("bad-name", key, f"{upper(place)}: {error}")
         return
     if tidy != name:
-        message = f"{_upper(place)}: the name has stray white space or odd characters; retype it."
-        yield _problem("untidy-name", key, message)
+        message = f"{upper(place)}: the name has stray white space or odd characters; retype it."
+        yield problem("untidy-name", key, message)
 
 
 def _clashes(attributes: list[_Named]) -> Iterator[Problem]:
@@ -284,7 +249,26 @@ def _clashes(attributes: list[_Named]) -> Iterator[Problem]:
             how = f"differs from “{squeeze(other.name)}” ({other.place}) in capitals only"
             code = "prompt-clash"
         message = f"“{name}” ({item.place}) {how}; a prompt cannot tell them apart, rename one."
-        yield _problem(code, item.key, message)
+        yield problem(code, item.key, message)
+
+
+def _prompt_clashes(active: list[Entry]) -> Iterator[Problem]:
+    """Attributes of different names that a text encoder is told in the same words."""
+    first: dict[str, tuple[Pair, Polarity]] = {}
+    for entry in active:
+        pair = entry.node
+        for polarity in POLARITIES if isinstance(pair, Pair) else ():
+            assert isinstance(pair, Pair)
+            wording = squeeze(pair.attribute(polarity).prompt_wording)
+            other, side = first.setdefault(wording.casefold(), (pair, polarity))
+            told = pair.attribute(polarity).prompt or other.attribute(side).prompt
+            if (other, side) == (pair, polarity) or not wording or not told:
+                continue
+            message = (
+                f"“{wording}” is what prompts say for the {polarity} side of {pair.key} and for the "
+                f"{side} side of {other.key}; give one of them another prompt wording."
+            )
+            yield problem("prompt-clash", pair.key, message)
 
 
 def _dimension_twins(active: list[Entry]) -> Iterator[Problem]:
@@ -301,16 +285,16 @@ def _dimension_twins(active: list[Entry]) -> Iterator[Problem]:
         close = [twin for twin in twins if twin.parent is entry.parent]
         if close:
             message = (
-                f"{_title(node)} ({node.key}) has the same name as its neighbour "
+                f"{title(node)} ({node.key}) has the same name as its neighbour "
                 f"{close[0].node.key}; rename one of them or merge them."
             )
-            yield _problem("duplicate-name", node.key, message)
+            yield problem("duplicate-name", node.key, message)
         elif twins:
             message = (
-                f"{_title(node)} ({node.key}) has the same name as the dimension "
+                f"{title(node)} ({node.key}) has the same name as the dimension "
                 f"{' > '.join(twins[0].path)}; a name of its own is easier to find."
             )
-            yield _problem("similar-name", node.key, message)
+            yield problem("similar-name", node.key, message)
         twins.append(entry)
     for named in siblings.values():
         yield from _similar(named)
@@ -326,7 +310,7 @@ def _similar(items: list[_Named]) -> Iterator[Problem]:
             f"“{squeeze(other.name)}” ({other.place}); rename one if they mean different things, "
             "drop one if they do not."
         )
-        yield _problem("similar-name", item.key, message)
+        yield problem("similar-name", item.key, message)
 
 
 def _negations(active: list[Entry]) -> Iterator[Problem]:
@@ -342,7 +326,7 @@ def _negations(active: list[Entry]) -> Iterator[Problem]:
                 f"“{squeeze(pair.negative.name)}” only negates “{squeeze(pair.positive.name)}”; "
                 "name what is seen instead, a model learns little from “no” and “without”."
             )
-            yield _problem("negated-name", pair.key, message)
+            yield problem("negated-name", pair.key, message)
 
 
 def _content(words: list[str]) -> list[str]:

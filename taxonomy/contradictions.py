@@ -1,18 +1,19 @@
 """Which attributes cannot all hold of one image: the one place that decides it."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
-from taxonomy.tree import Criteria, Dimension, Pair, Polarity
+from taxonomy.tree import POLARITIES, Criteria, Dimension, Entry, Pair, Polarity, Side
 
 Held: TypeAlias = tuple[str, Polarity]
-ContradictionKind: TypeAlias = Literal["opposed", "flaw", "exclusive"]
+ContradictionKind: TypeAlias = Literal["opposed", "flaw", "exclusive", "excluded"]
 
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """Labels that cannot all hold. `kind` is `opposed`, `flaw` or `exclusive`.
+    """Labels that cannot all hold. `kind` is `opposed`, `flaw`, `exclusive` or
+    `excluded`.
 
     `attributes` are the (pair key, polarity)s that stand against one another, in tree order.
     """
@@ -28,7 +29,8 @@ def contradictions(
     """The contradictions among the attributes (pair key, polarity) of one image, in tree order.
 
     Only pairs in use count. Both attributes of an opposed pair; a flaw without the positive attribute
-    that it qualifies; two positive attributes below an exclusive dimension, however deep.
+    that it qualifies; two positive attributes below an exclusive dimension, however deep; an attribute
+    and one of another branch that either of them excludes. The sides of a graded pair stand together.
     """
     return Rules(criteria).among(held) if held else ()
 
@@ -39,7 +41,8 @@ class Rules:
     def __init__(self, criteria: Criteria) -> None:
         self._pairs: dict[str, tuple[int, Pair]] = {}
         self._exclusive: dict[str, list[tuple[int, Dimension]]] = {}
-        for place, entry in enumerate(criteria.walk()):
+        entries = list(criteria.walk())
+        for place, entry in enumerate(entries):
             if entry.retired:
                 continue
             if isinstance(entry.node, Pair):
@@ -47,6 +50,7 @@ class Rules:
             elif entry.node.exclusive:
                 for pair in _pairs_below(entry.node):
                     self._exclusive.setdefault(pair.key, []).append((place, entry.node))
+        self._excluded = _excluded(entries, self._pairs)
 
     def among(self, held: Collection[tuple[str, str]]) -> tuple[Contradiction, ...]:
         """The contradictions among the attributes of one image, in tree order."""
@@ -54,6 +58,9 @@ class Rules:
         seen: dict[int, Dimension] = {}
         twice: dict[int, Dimension] = {}
         for key, polarity in held:
+            for other in self._excluded.get((key, polarity), ()):
+                if other in held:
+                    found.append(self._between(Side(key, cast(Polarity, polarity)), other))
             if polarity == "positive":
                 for place, dimension in self._exclusive.get(key, ()):
                     (twice if place in seen else seen)[place] = dimension
@@ -64,6 +71,33 @@ class Rules:
         for place, dimension in twice.items():
             found += [(place, each) for each in _within_exclusive(dimension, held)]
         return tuple(each for _, each in sorted(found, key=lambda one: one[0]))
+
+    def _between(self, first: Side, second: Side) -> tuple[int, Contradiction]:
+        place, pair = self._pairs[first.key]
+        _, other = self._pairs[second.key]
+        names = pair.attribute(first.polarity).name, other.attribute(second.polarity).name
+        message = f"“{names[0]}” and “{names[1]}” exclude each other."
+        return place, Contradiction("excluded", (first, second), message)
+
+
+def _excluded(
+    entries: list[Entry], in_use: Mapping[str, tuple[int, Pair]]
+) -> dict[tuple[str, str], list[Side]]:
+    """The attributes that exclude each other, by the one that comes first in the tree."""
+    found: dict[tuple[str, str], list[Side]] = {}
+    for entry in entries:
+        for polarity in POLARITIES if entry.node.key in in_use else ():
+            if not isinstance(entry.node, Pair):
+                continue
+            for other in entry.node.attribute(polarity).excludes:
+                if other.key not in in_use or other.key == entry.node.key:
+                    continue
+                side = Side(entry.node.key, polarity)
+                first, second = sorted((side, other), key=lambda one: in_use[one.key][0])
+                later = found.setdefault(first, [])
+                if second not in later:
+                    later.append(second)
+    return found
 
 
 def _within_pair(pair: Pair, held: Collection[tuple[str, str]]) -> list[Contradiction]:

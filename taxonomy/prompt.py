@@ -42,7 +42,7 @@ def conditions(
     """The condition texts of an image (equations 3 and 10-11, template `comma-list/1`).
 
     The names stand in the order given, which is tree order when they come from
-    `attribute_names`. White space around the prompt is dropped; an empty part leaves no comma.
+    `prompt_wordings`. White space around the prompt is dropped; an empty part leaves no comma.
     """
     content = prompt.strip()
     good = _write_list(positive, "positive", style)
@@ -56,11 +56,13 @@ def conditions(
     )
 
 
-def attribute_names(
+def prompt_wordings(
     criteria: Criteria, chosen: Iterable[tuple[str, Polarity]]
 ) -> tuple[list[str], list[str]]:
-    """The names of the chosen (pair key, polarity)s in tree order: positive ones, negative ones.
+    """What a text encoder is told of the chosen (pair key, polarity)s in tree order: positive ones,
+    negative ones.
 
+    That is the prompt wording of an attribute where it has one, and else its name.
     Retired pairs, and pairs below a retired dimension, are left out, because retired criteria stay
     out of new datasets. A key that is no pair's raises KeyError, another polarity ValueError.
     """
@@ -73,8 +75,8 @@ def attribute_names(
                 f"{' and '.join(POLARITIES)}."
             )
     pairs = criteria.active_pairs()
-    positive = [pair.positive.name for pair in pairs if (pair.key, "positive") in wanted]
-    negative = [pair.negative.name for pair in pairs if (pair.key, "negative") in wanted]
+    positive = [pair.positive.prompt_wording for pair in pairs if (pair.key, "positive") in wanted]
+    negative = [pair.negative.prompt_wording for pair in pairs if (pair.key, "negative") in wanted]
     return positive, negative
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from taxonomy.folding import Findable, Hay, Query, holds, rank, read_query
-from taxonomy.tree import POLARITIES, Criteria, Dimension, Entry, Pair, Polarity
+from taxonomy.tree import POLARITIES, Attribute, Criteria, Dimension, Entry, Pair, Polarity
 
 Where: TypeAlias = Literal["name", "definition"]
 
@@ -38,7 +38,7 @@ class Index:
         for entry in criteria.walk():
             path = tuple(criteria.dimension(key).name for key in entry.path[:-1])
             if isinstance(entry.node, Dimension):
-                named = Findable((entry.node.name,), path, (entry.node.definition,))
+                named = _findable(entry.node, path)
                 self._nodes.append((entry.node.key, named.hay()))
                 continue
             for found, hay in _sides(entry, entry.node, path):
@@ -82,7 +82,18 @@ def _sides(entry: Entry, pair: Pair, path: tuple[str, ...]) -> Iterator[tuple[Fo
     for polarity in POLARITIES:
         side = pair.attribute(polarity)
         found = FoundAttribute(entry.node.key, polarity, side.name, side.definition, path)
-        yield found, Findable((side.name,), path, (side.definition,)).hay()
+        yield found, _findable(side, path).hay()
+
+
+def _findable(named: Dimension | Attribute, path: tuple[str, ...]) -> Findable:
+    """By its name in every language and its other names; then by what is said of it."""
+    words = named.words
+    names = [named.name, *words.alternatives, *(each.name for each in words.translations)]
+    texts = [named.definition, *(each.definition for each in words.translations)]
+    if isinstance(named, Attribute):
+        texts.append(named.prompt)
+    texts.append(words.scope_note)
+    return Findable(tuple(filter(None, names)), path, tuple(filter(None, texts)))
 
 
 def _own(query: Query, hay: Hay) -> Where | None:

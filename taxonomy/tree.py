@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, TypeVar
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
-Relation: TypeAlias = Literal["opposed", "flaw"]
+Relation: TypeAlias = Literal["opposed", "flaw", "graded"]
 Polarity: TypeAlias = Literal["positive", "negative"]
+Reading: TypeAlias = Literal["neutral", "positive"]
 
-RELATIONS: tuple[Relation, ...] = ("opposed", "flaw")
+RELATIONS: tuple[Relation, ...] = ("opposed", "flaw", "graded")
 POLARITIES: tuple[Polarity, ...] = ("positive", "negative")
+READINGS: tuple[Reading, ...] = ("neutral", "positive")
 
 DEFAULT_LANGUAGE = "en"
 DEFAULT_MAX_LEVELS = 5
@@ -26,12 +28,64 @@ class InvalidCriteria(ValueError):
         self.problems = problems
 
 
+class Side(NamedTuple):
+    """One attribute: the key of its pair, and which side of it."""
+
+    key: str
+    polarity: Polarity
+
+
+class Translation(NamedTuple):
+    """A name and a definition in another language (a BCP 47 tag such as zh-Hans); one may be empty."""
+
+    language: str
+    name: str = ""
+    definition: str = ""
+
+
+class StyleReading(NamedTuple):
+    """How an attribute reads in images of a style: as description, or as a merit."""
+
+    style: str
+    reads: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is said of a dimension or an attribute beside its name and definition.
+
+    `translations` stand in the order of their tags. `alternatives` are names that search finds.
+    `exact_match` and `close_match` are URIs of the same and of a similar concept elsewhere.
+    """
+
+    translations: tuple[Translation, ...] = ()
+    alternatives: tuple[str, ...] = ()
+    exact_match: tuple[str, ...] = ()
+    close_match: tuple[str, ...] = ()
+    scope_note: str = ""
+    source: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One side of a pair: what is seen when it holds."""
+    """One side of a pair: what is seen when it holds.
+
+    `prompt` is what a text encoder is told in place of the name. `styles`, in the order of their ids,
+    are those in which the attribute is not what its side says. `excludes` are attributes of other
+    branches that cannot hold at the same time; said at one of the two, it counts for both.
+    """
 
     name: str
     definition: str = ""
+    words: Words = Words()
+    prompt: str = ""
+    styles: tuple[StyleReading, ...] = ()
+    excludes: tuple[Side, ...] = ()
+
+    @property
+    def prompt_wording(self) -> str:
+        """The words that a text encoder is told."""
+        return self.prompt or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +93,8 @@ class Pair:
     """A leaf: a positive and a negative attribute.
 
     `opposed`: both at once is a contradiction. `flaw`: the negative qualifies the positive and
-    needs it.
+    needs it. `graded`: each may be true of a different part of one picture. `needs` are ids of content
+    that an image must hold for the pair to apply.
     """
 
     key: str
@@ -47,6 +102,9 @@ class Pair:
     positive: Attribute
     negative: Attribute
     retired: bool = False
+    needs: tuple[str, ...] = ()
+    scope_note: str = ""
+    source: str = ""
 
     def attribute(self, polarity: Polarity) -> Attribute:
         """The positive or the negative attribute."""
@@ -55,7 +113,9 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """An inner node. `exclusive`: at most one positive attribute below it can hold, however deep."""
+    """An inner node. `exclusive`: at most one positive attribute below it can hold, however deep.
+    `needs` are ids of content that an image must hold for anything below to apply.
+    """
 
     key: str
     name: str
@@ -64,6 +124,8 @@ class Dimension:
     dimensions: tuple[Dimension, ...] = ()
     pairs: tuple[Pair, ...] = ()
     retired: bool = False
+    words: Words = Words()
+    needs: tuple[str, ...] = ()
 
 
 Node: TypeAlias = Dimension | Pair
@@ -91,12 +153,30 @@ class _Index:
     by_key: dict[str, Entry]
 
 
+class ImageContent(NamedTuple):
+    """Something that an image may hold and that branches may need, such as hands or a horizon."""
+
+    id: str
+    name: str
+    definition: str = ""
+
+
+class ImageStyle(NamedTuple):
+    """A style of images in which attributes may read differently, and other names it goes by."""
+
+    id: str
+    name: str
+    alternatives: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Criteria:
     """The whole tree. Built without checks: `taxonomy.checks.check` says what is wrong with it.
 
     `successors` says of nodes that were merged, split or given another meaning which nodes took their
     place, by key; polarities stay. What took the place may itself have been replaced since.
+
+    `content` and `styles` are what nodes may name, each in the order of their ids.
 
     Tree order is depth first in file order: a dimension, its sub-dimensions, then its own pairs.
     Looking up a key that is not in the tree raises KeyError; of two nodes with one key (which
@@ -108,6 +188,8 @@ class Criteria:
     max_levels: int = DEFAULT_MAX_LEVELS
     dimensions: tuple[Dimension, ...] = ()
     successors: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    content: tuple[ImageContent, ...] = ()
+    styles: tuple[ImageStyle, ...] = ()
     _index: _Index | None = field(default=None, init=False, repr=False, compare=False)
 
     def walk(self) -> Iterator[Entry]:

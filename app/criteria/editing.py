@@ -14,7 +14,7 @@ from app.criteria.recording import TEXTS, content, lock_criteria, record
 from app.database import Json
 from app.errors import Conflict, Invalid, NotFound, Stale
 from app.projects.models import Project
-from taxonomy.formats.data import MAX_TEXT_LENGTH
+from taxonomy.formats.reading import MAX_TEXT_LENGTH
 from taxonomy.names import control_character, new_key, squeeze, tidy_name
 from taxonomy.tree import RELATIONS, Attribute
 

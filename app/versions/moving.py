@@ -21,7 +21,8 @@ from app.images.models import Image
 from app.labels.models import Label
 from app.projects.models import Project
 from app.versions.models import MovedName
-from taxonomy.changes import MovedText, Side, Texts, moved_texts, texts_of
+from taxonomy.changes import MovedText, Texts, moved_texts, texts_of
+from taxonomy.tree import Side
 
 Choice: TypeAlias = Literal["keep", "follow"]
 CHOICES: dict[Choice, str] = {

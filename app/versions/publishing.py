@@ -27,7 +27,8 @@ from app.versions.moving_dimensions import (
     refuse_unasked,
 )
 from taxonomy.changes import Change, difference
-from taxonomy.checks import Problem, check, has_errors
+from taxonomy.checks import check, has_errors
+from taxonomy.problems import Problem
 from taxonomy.tree import Criteria, Pair
 
 MAX_NOTE = 500

@@ -6,13 +6,21 @@ from collections.abc import Iterator
 
 import yaml
 
-from taxonomy.formats.data import FORMAT, Path, from_data, place, refuse_size
+from taxonomy.formats.data import FORMAT, from_data, refuse_size
+from taxonomy.formats.details import (
+    attribute_details,
+    dimension_details,
+    head_details,
+    pair_details,
+)
+from taxonomy.formats.reading import Fields, Path, place
 from taxonomy.tree import Attribute, Criteria, Dimension, InvalidCriteria, Pair
 
 # 32 levels of the tree take about 66 nested lists and mappings.
 MAX_NESTING = 100
-# Of the parser: a tree with the 10 000 nodes allowed takes at most 300 000.
-MAX_EVENTS = 400_000
+# Of the parser: a tree with the 10 000 nodes allowed takes 300 000, and 200 000 more with
+# names and definitions in a second language.
+MAX_EVENTS = 700_000
 MAX_PROBLEMS = 100
 # Of the text of a definition: five levels indent it by 24, which makes lines of 100. One width
 # wherever the text stands, so that moving a node does not wrap its definition anew.
@@ -25,6 +33,8 @@ _WHOLE_NUMBER = re.compile(r"[-+]?[0-9]{1,18}")
 _TAG = "tag:yaml.org,2002:"
 # A plain scalar starts with a letter and holds nothing that YAML could give a meaning to.
 _PLAIN = re.compile(r"[^\W\d_](?:[\w ()/.'’&+-]*[\w().'’])?")
+# What is written over several lines.
+_SENTENCES = ("definition", "scope_note")
 _RESERVED = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 
 
@@ -157,13 +167,14 @@ def _syntax_problem(error: yaml.YAMLError, text: str) -> str:
 def write_yaml(criteria: Criteria) -> str:
     """The tree as YAML, always the same text for the same tree; `read_yaml` gives it back.
 
-    Flags that are off and empty lists of children are left out.
+    Flags that are off, empty lists of children and what is not said are left out.
     """
     lines = [
         f"format: {FORMAT}",
         f"name: {_written(criteria.name)}",
         f"language: {_written(criteria.language)}",
         f"max_levels: {criteria.max_levels}",
+        *_detail_lines(head_details(criteria)),
     ]
     if criteria.successors:
         lines += ["successors:", *_indent(_successor_lines(criteria), "  ")]
@@ -188,6 +199,7 @@ def _dimension_lines(dimension: Dimension) -> list[str]:
     lines += _indent(_definition_lines(dimension.definition), "  ")
     if dimension.exclusive:
         lines.append("  exclusive: true")
+    lines += _indent(_detail_lines(dimension_details(dimension)), "  ")
     if dimension.dimensions:
         lines.append("  dimensions:")
         for child in dimension.dimensions:
@@ -203,6 +215,7 @@ def _dimension_lines(dimension: Dimension) -> list[str]:
 
 def _pair_lines(pair: Pair) -> list[str]:
     lines = [f"- key: {_written(pair.key)}", f"  relation: {_written(pair.relation)}"]
+    lines += _indent(_detail_lines(pair_details(pair)), "  ")
     lines += ["  positive:", *_indent(_attribute_lines(pair.positive), "    ")]
     lines += ["  negative:", *_indent(_attribute_lines(pair.negative), "    ")]
     if pair.retired:
@@ -211,15 +224,34 @@ def _pair_lines(pair: Pair) -> list[str]:
 
 
 def _attribute_lines(attribute: Attribute) -> list[str]:
-    return [f"name: {_written(attribute.name)}", *_definition_lines(attribute.definition)]
+    lines = [f"name: {_written(attribute.name)}", *_definition_lines(attribute.definition)]
+    return lines + _detail_lines(attribute_details(attribute))
 
 
 def _definition_lines(text: str) -> list[str]:
+    return _text_lines("definition", text)
+
+
+def _detail_lines(fields: Fields) -> list[str]:
+    lines = []
+    for name, value in fields.items():
+        if isinstance(value, dict):
+            lines += [f"{_written(name)}:", *_indent(_detail_lines(value), "  ")]
+        elif isinstance(value, list):
+            lines += [f"{_written(name)}:", *(f"  - {_written(text)}" for text in value)]
+        elif name in _SENTENCES:
+            lines += _text_lines(name, str(value))
+        else:
+            lines.append(f"{_written(name)}: {_written(str(value))}")
+    return lines
+
+
+def _text_lines(name: str, text: str) -> list[str]:
     words = text.split(" ")
     # Folding may only break at single spaces; any other text is quoted, to come back exactly.
     if not text or not text.isprintable() or not all(words):
-        return [f"definition: {_written(text)}"]
-    return ["definition: >-", *_indent(_wrap(text), "  ")]
+        return [f"{name}: {_written(text)}"]
+    return [f"{name}: >-", *_indent(_wrap(text), "  ")]
 
 
 def _wrap(text: str) -> list[str]:

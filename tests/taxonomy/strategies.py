@@ -6,7 +6,22 @@ from itertools import count
 
 from hypothesis import strategies as st
 
-from taxonomy.tree import RELATIONS, Attribute, Criteria, Dimension, Node, Pair
+from taxonomy.tree import (
+    POLARITIES,
+    READINGS,
+    RELATIONS,
+    Attribute,
+    Criteria,
+    Dimension,
+    ImageContent,
+    ImageStyle,
+    Node,
+    Pair,
+    Side,
+    StyleReading,
+    Translation,
+    Words,
+)
 
 # Marks with a meaning of their own, so many that some stand where the text is folded.
 LONG = " ".join(3 * ["A text longer than a line, with - # : % & * ! | > ' \" ? and @ in it."])
@@ -23,7 +38,46 @@ AWKWARD = [
 texts = st.sampled_from(AWKWARD) | st.text(
     st.characters(exclude_categories=["Cc", "Cs"]), max_size=40
 )
-attributes = st.builds(Attribute, texts, texts)
+some_texts = texts.filter(bool)
+lists = st.lists(some_texts, max_size=2, unique=True).map(tuple)
+uris = st.lists(
+    st.sampled_from(["https://vocab.example.org/1#a?b=(c)", "urn:x:构图"]), max_size=2, unique=True
+).map(tuple)
+ids = st.sampled_from(["hands", "on", "no", "12", "3d", "definition"])
+id_lists = st.lists(ids, max_size=2, unique=True).map(tuple)
+
+
+def _sorted(made: Callable[..., object], *rest: st.SearchStrategy[object]) -> st.SearchStrategy:
+    """Named tuples in the order of their first fields, which are unique."""
+    by_id = st.dictionaries(made_ids[made], st.tuples(*rest), max_size=2)
+    return by_id.map(lambda found: tuple(made(name, *found[name]) for name in sorted(found)))
+
+
+made_ids: dict[Callable[..., object], st.SearchStrategy[str]] = {
+    Translation: st.sampled_from(["zh-Hans", "no", "pt-BR"]),
+    StyleReading: ids,
+    ImageContent: ids,
+    ImageStyle: ids,
+}
+words = st.just(Words()) | st.builds(
+    Words,
+    _sorted(Translation, texts, some_texts) | _sorted(Translation, some_texts, texts),
+    lists,
+    uris,
+    uris,
+    texts,
+    texts,
+)
+sides = st.builds(Side, st.sampled_from(["a-1", "on"]), st.sampled_from(POLARITIES))
+attributes = st.builds(
+    Attribute,
+    texts,
+    texts,
+    words,
+    texts,
+    _sorted(StyleReading, st.sampled_from(READINGS)),
+    st.lists(sides, max_size=2, unique=True).map(tuple),
+)
 
 
 @st.composite
@@ -36,6 +90,8 @@ def criteria_trees(draw: st.DrawFn) -> Criteria:
         max_levels=draw(st.integers(2, 20)),
         dimensions=_dimensions(draw, keys, depth=draw(st.integers(1, 4))),
         successors=draw(_successors),
+        content=draw(_sorted(ImageContent, some_texts, texts)),
+        styles=draw(_sorted(ImageStyle, some_texts, lists)),
     )
 
 
@@ -60,6 +116,8 @@ def _dimensions(draw: st.DrawFn, keys: Iterator[str], depth: int) -> tuple[Dimen
             dimensions=_dimensions(draw, keys, depth - 1),
             pairs=tuple(_pair(draw, keys) for _ in range(draw(st.integers(0, 2)))),
             retired=draw(st.booleans()),
+            words=draw(words),
+            needs=draw(id_lists),
         )
         for _ in range(number)
     )
@@ -72,6 +130,9 @@ def _pair(draw: st.DrawFn, keys: Iterator[str]) -> Pair:
         positive=draw(attributes),
         negative=draw(attributes),
         retired=draw(st.booleans()),
+        needs=draw(id_lists),
+        scope_note=draw(texts),
+        source=draw(texts),
     )
 
 

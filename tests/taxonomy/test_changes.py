@@ -6,7 +6,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from taxonomy.changes import difference
-from taxonomy.tree import POLARITIES, Attribute, Criteria, Dimension, Pair
+from taxonomy.tree import (
+    POLARITIES,
+    Attribute,
+    Criteria,
+    Dimension,
+    ImageContent,
+    Pair,
+    Side,
+    StyleReading,
+    Translation,
+    Words,
+)
 from tests.taxonomy.strategies import change_node, criteria_trees, texts
 from tests.taxonomy.trees import pair, small_tree
 
@@ -197,3 +208,34 @@ def test_a_key_that_changed_its_kind_is_removed_and_added() -> None:
     child = Dimension("clear-edges", "Clear")
     new = change_node(new, "edges", lambda d: replace(d, dimensions=(child,)))
     assert seen(old, new) == [("added", "clear-edges"), ("removed", "clear-edges")]
+
+
+def test_tells_what_else_is_said_of_nodes_and_of_the_criteria() -> None:
+    old = small_tree()
+    blurred = replace(
+        old.pair("clear-edges").negative,
+        prompt="smeared edges",
+        styles=(StyleReading("impressionism", "positive"),),
+        excludes=(Side("balance", "positive"),),
+    )
+    new = change_node(
+        old, "clear-edges", lambda p: replace(p, negative=blurred, source="Ruskin 1857")
+    )
+    said = Words((Translation("zh-Hans", "边缘"),), ("Contours",))
+    new = change_node(new, "edges", lambda d: replace(d, words=said, needs=("hands",)))
+    new = replace(new, content=(ImageContent("hands", "Hands", "Both or one."),))
+    assert [(c.kind, c.key, c.part, c.after) for c in difference(old, new)] == [
+        ("applicability-changed", "", "content", ("hands: Hands; Both or one.",)),
+        ("words-changed", "edges", "translations", ("zh-Hans: 边缘",)),
+        ("words-changed", "edges", "alternatives", ("Contours",)),
+        ("applicability-changed", "edges", "needs", ("hands",)),
+        ("prompt-changed", "clear-edges", "negative prompt", "smeared edges"),
+        ("applicability-changed", "clear-edges", "negative styles", ("impressionism: positive",)),
+        ("exclusions-changed", "clear-edges", "negative excludes", ("balance/positive",)),
+        ("words-changed", "clear-edges", "source", "Ruskin 1857"),
+    ]
+    sentences = [c.sentence for c in difference(new, old)]
+    assert sentences[1] == "The names in other languages of “Edge Relationship” were removed."
+    assert sentences[4] == (
+        "The prompt wording of the negative side of “Clear edges / Blurred edges” was removed."
+    )

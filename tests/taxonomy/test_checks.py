@@ -1,11 +1,24 @@
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
 
-from taxonomy.checks import SEVERITIES, check, has_errors
-from taxonomy.tree import Attribute, Criteria, Dimension, Pair
+from taxonomy.checks import check, has_errors
+from taxonomy.problems import SEVERITIES
+from taxonomy.tree import (
+    Attribute,
+    Criteria,
+    Dimension,
+    ImageContent,
+    ImageStyle,
+    Pair,
+    Side,
+    StyleReading,
+    Translation,
+    Words,
+)
 from tests.taxonomy.strategies import change_node, criteria_trees
 from tests.taxonomy.trees import pair, small_tree
 
@@ -31,6 +44,52 @@ def with_pairs(key: str, *pairs: Pair) -> Criteria:
 
 def replaced(**successors: tuple[str, ...]) -> Criteria:
     return replace(small_tree(), successors=successors)
+
+
+def zh(name: str) -> Words:
+    return Words((Translation("zh-Hans", name),))
+
+
+def with_side(key: str, **fields: Any) -> Criteria:
+    """A tree that says something of everything, and that of the positive side of one pair."""
+    return change_node(
+        telling_tree(), key, lambda p: replace(p, positive=replace(p.positive, **fields))
+    )
+
+
+def telling_tree() -> Criteria:
+    tree = replace(
+        small_tree(),
+        content=(ImageContent("hands", "Hands"),),
+        styles=(ImageStyle("impressionism", "Impressionism"),),
+    )
+    tree = change_node(
+        tree, "edges", lambda node: replace(node, needs=("hands",), words=zh("边缘"))
+    )
+    blurred = Attribute(
+        "Blurred edges",
+        "Blurred.",
+        Words((Translation("zh-Hans", "模糊的边缘"),), ("Smeared edges",)),
+        "smeared edges",
+        (StyleReading("impressionism", "positive"),),
+        (Side("balance", "positive"),),
+    )
+    clear = Attribute("Clear edges", "Clear.", zh("明确的边缘"))
+    return change_node(tree, "clear-edges", lambda p: replace(p, positive=clear, negative=blurred))
+
+
+def test_a_tree_that_says_more_has_no_problems() -> None:
+    assert check(telling_tree()) == []
+
+
+def test_attributes_of_one_name_may_be_told_apart_in_prompts_only() -> None:
+    tree = with_side("clear-edges", prompt="crisp edges")
+    named = change_node(
+        tree, "lost-edges", lambda p: replace(p, negative=replace(p.negative, name="Crisp edges"))
+    )
+    (problem,) = check(named)
+    assert (problem.code, problem.key) == ("prompt-clash", "lost-edges")
+    assert "the positive side of clear-edges" in problem.message
 
 
 def test_a_good_tree_has_no_problems() -> None:
@@ -89,6 +148,33 @@ PLANTED: list[tuple[str, str, Callable[[], Criteria]]] = [
     ("replaced-in-use", "radial", lambda: replaced(radial=("circular",))),
     ("successor-cycle", "old", lambda: replaced(old=("older",), older=("old",))),
     ("successor-kind", "old", lambda: replaced(old=("circular", "edges"))),
+    ("prompt-clash", "lost-edges", lambda: with_side("lost-edges", prompt="clear edges")),
+    ("prompt-clash", "lost-edges", lambda: with_side("lost-edges", prompt="soft, broken contours")),
+    ("bad-name", "edges", lambda: with_node("edges", words=Words(alternatives=("x" * 81,)))),
+    ("untidy-name", "edges", lambda: with_node("edges", words=zh(" 边缘"))),
+    ("translation-clash", "lost-edges", lambda: with_side("lost-edges", words=zh("明确的边缘"))),
+    (
+        "alternative-clash",
+        "lost-edges",
+        lambda: with_side("lost-edges", words=Words(alternatives=("clear edges",))),
+    ),
+    ("unknown-content", "edges", lambda: with_node("edges", needs=("hands", "feet"))),
+    ("unknown-content", "clear-edges", lambda: with_node("clear-edges", needs=("feet",))),
+    (
+        "unknown-style",
+        "lost-edges",
+        lambda: with_side("lost-edges", styles=(StyleReading("cubism", "neutral"),)),
+    ),
+    (
+        "bad-exclusion",
+        "lost-edges",
+        lambda: with_side("lost-edges", excludes=(Side("edges", "positive"),)),
+    ),
+    (
+        "bad-exclusion",
+        "lost-edges",
+        lambda: with_side("lost-edges", excludes=(Side("lost-edges", "negative"),)),
+    ),
 ]
 
 

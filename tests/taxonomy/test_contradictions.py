@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from taxonomy.contradictions import contradictions
-from taxonomy.tree import Attribute, Criteria, Dimension, Pair
+from taxonomy.tree import Attribute, Criteria, Dimension, Pair, Side
 
 
 def pair(key: str, relation: str = "opposed") -> Pair:
@@ -15,7 +15,10 @@ def pair(key: str, relation: str = "opposed") -> Pair:
 
 INNER = Dimension(key="inner", name="Inner", pairs=(pair("deep"), pair("deeper", "flaw")))
 ONE_OF = Dimension("one-of", "One of", exclusive=True, dimensions=(INNER,), pairs=(pair("near"),))
-TREE = Criteria("Test", dimensions=(ONE_OF, Dimension("free", "Free", pairs=(pair("open"),))))
+TREE = Criteria(
+    "Test",
+    dimensions=(ONE_OF, Dimension("free", "Free", pairs=(pair("open"), pair("some", "graded")))),
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +33,7 @@ TREE = Criteria("Test", dimensions=(ONE_OF, Dimension("free", "Free", pairs=(pai
         ("+open -open", ["opposed"]),
         ("-deeper", ["flaw"]),
         ("+deeper -deeper", []),
+        ("+some -some", []),
         ("+near +deep -deep -deeper", ["exclusive", "opposed", "flaw"]),
         ("", []),
     ],
@@ -45,3 +49,25 @@ def test_retired_branches_do_not_count() -> None:
     tree = replace(TREE, dimensions=(retired, *TREE.dimensions[1:]))
     held = {("near", "positive"), ("deep", "positive"), ("deep", "negative")}
     assert contradictions(held, tree) == ()
+
+
+def test_attributes_of_other_branches_exclude_each_other_from_either_side() -> None:
+    """Said at one of the two, at both, or of one that is retired."""
+    near = Attribute("Good near", excludes=(Side("open", "negative"), Side("gone", "positive")))
+    open_ = Attribute("Bad open", excludes=(Side("near", "positive"),))
+    first = Dimension(
+        "first", "First", pairs=(Pair("near", "graded", near, Attribute("Bad near")),)
+    )
+    second = Dimension("second", "Second", pairs=(replace(pair("open"), negative=open_),))
+    gone = Dimension("third", "Third", retired=True, pairs=(pair("gone"),))
+    held = {("near", "positive"), ("near", "negative"), ("open", "negative"), ("gone", "positive")}
+    for tree in (
+        Criteria("Test", dimensions=(first, second, gone)),
+        Criteria("Test", dimensions=(second, first, gone)),
+        Criteria("Test", dimensions=(first, replace(second, pairs=(pair("open"),)), gone)),
+    ):
+        (found,) = contradictions(held, tree)
+        assert found.kind == "excluded"
+        assert set(found.attributes) == {("near", "positive"), ("open", "negative")}
+        assert "exclude each other." in found.message
+        assert contradictions(held - {("open", "negative")}, tree) == ()

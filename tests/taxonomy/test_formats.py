@@ -129,7 +129,10 @@ dimensions:
   - 7
 """
     assert problems_of(text) == [
-        "colour (line 3): unknown field; known are format, name, language, max_levels, successors, dimensions.",
+        (
+            "colour (line 3): unknown field; known are format, name, language, max_levels, "
+            "successors, dimensions, content, styles."
+        ),
         "name (line 1): is missing.",
         "max_levels (line 2): must be a whole number from 2 to 20.",
         "dimensions[0].exclusiv (line 7): unknown field; did you mean exclusive?",
@@ -138,20 +141,143 @@ dimensions:
             "at most 80 characters."
         ),
         "dimensions[0].name (line 6): must be text, not a number; text can be put in quotes.",
-        "dimensions[0].pairs[0].relation (line 10): must be opposed or flaw.",
+        "dimensions[0].pairs[0].relation (line 10): must be opposed or flaw or graded.",
         (
             "dimensions[0].pairs[0].positive.name (line 11): must be text, not a list; "
             "text can be put in quotes."
         ),
         (
             "dimensions[0].pairs[0].negative (line 12): must be a mapping with the fields "
-            "name, definition, not text."
+            "name, definition, translations, alternatives, exact_match, close_match, scope_note, "
+            "source, prompt, styles, excludes, not text."
         ),
         (
             "dimensions[1] (line 13): must be a mapping with the fields key, name, definition, "
-            "exclusive, dimensions, pairs, retired, not a number."
+            "exclusive, dimensions, pairs, retired, translations, alternatives, exact_match, "
+            "close_match, scope_note, source, needs, not a number."
         ),
     ]
+
+
+TELLING = """\
+format: morelli-criteria/1
+name: Test
+language: en
+max_levels: 5
+content:
+  hands:
+    name: Hands
+    definition: >-
+      Hands that can be told apart from what they hold.
+styles:
+  impressionism:
+    name: Impressionism
+    alternatives:
+      - Impressionist
+dimensions:
+
+  - key: edges
+    name: Edges
+    definition: >-
+      How forms end.
+    translations:
+      zh-Hans:
+        name: 边缘
+        definition: >-
+          形体如何收尾。
+    alternatives:
+      - Contours
+    exact_match:
+      - "https://vocab.example.org/1"
+    needs:
+      - hands
+    pairs:
+      - key: clear-edges
+        relation: graded
+        scope_note: >-
+          Of things in focus.
+        source: Ruskin 1857
+        needs:
+          - hands
+        positive:
+          name: Clear edges
+          definition: >-
+            Seen.
+        negative:
+          name: Blurred edges
+          definition: >-
+            Seen.
+          close_match:
+            - "urn:example:2"
+          prompt: smeared edges
+          styles:
+            impressionism: positive
+          excludes:
+            - other/positive
+"""
+
+
+def test_all_that_a_node_can_say_is_read_and_written() -> None:
+    tree = read_yaml(TELLING)
+    assert write_yaml(tree) == TELLING
+    edges, pair = tree.dimension("edges"), tree.pair("clear-edges")
+    assert edges.words.translations == (("zh-Hans", "边缘", "形体如何收尾。"),)
+    assert edges.words.alternatives == ("Contours",)
+    assert edges.needs == pair.needs == ("hands",)
+    assert (pair.relation, pair.scope_note, pair.source) == (
+        *("graded", "Of things in focus."),
+        "Ruskin 1857",
+    )
+    assert pair.negative.prompt_wording == "smeared edges"
+    assert pair.positive.prompt_wording == "Clear edges"
+    assert pair.negative.styles == (("impressionism", "positive"),)
+    assert pair.negative.excludes == (("other", "positive"),)
+    assert tree.content[0].definition.startswith("Hands that")
+    assert tree.styles == (("impressionism", "Impressionism", ("Impressionist",)),)
+    assert sha256(read_json(write_json(tree))) == sha256(tree)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("translations: {zh_Hans: {name: A}}", "translations.zh_Hans (line 5): must be a language"),
+        ("translations: {zh: {name: A}, ZH: {name: B}}", "twice but for capitals"),
+        ("translations: {zh: {}}", "neither a name nor a definition"),
+        ("translations: {zh: {name: A, text: B}}", "translations.zh.text (line 5): unknown field"),
+        ("translations: [zh]", "must be a mapping, not a list"),
+        ("alternatives: Contours", "alternatives (line 5): must be a list, not text"),
+        ("alternatives: [A, 3]", "alternatives[1] (line 5): must be text, not a number"),
+        ("alternatives: [A, A]", "alternatives[1] (line 5): “A” stands here twice"),
+        ('alternatives: [""]', "alternatives[0] (line 5): is empty"),
+        ("exact_match: [300015636]", "must be text, not a number"),
+        ("close_match: [aat 300015636]", "must be a full URI"),
+        ("needs: {hands: true}", "needs (line 5): must be a list, not a mapping"),
+        ("scope_note: [a]", "must be text, not a list"),
+        ("prompt: edges", "unknown field"),
+        (
+            "pairs: [{key: b, relation: graded, positive: {styles: {cubism: bad}}}]",
+            "must be neutral",
+        ),
+        ("pairs: [{key: b, relation: graded, positive: {excludes: [c]}}]", "as key/positive or"),
+        ("alternatives: [" + "".join(f"n{n}," for n in range(201)) + "]", "200 are allowed"),
+    ],
+)
+def test_refuses_what_no_node_can_say(said: str, reason: str) -> None:
+    text = HEAD + "dimensions:\n- key: a\n  " + said + "\n  name: A\n"
+    assert reason in "\n".join(problems_of(text))
+
+
+@pytest.mark.parametrize(
+    ("head", "reason"),
+    [
+        ("content: [hands]", "content (line 3): must be a mapping"),
+        ("content: {Hands: {name: A}}", "an id must be a-z, 0-9"),
+        ("content: {hands: {definition: A}}", "content.hands.name (line 3): is missing"),
+        ("styles: {cubism: Cubism}", "must be a mapping with the fields name, alternatives"),
+    ],
+)
+def test_refuses_lists_of_content_and_styles_that_are_none(head: str, reason: str) -> None:
+    assert reason in "\n".join(problems_of(HEAD + head + "\ndimensions: []\n"))
 
 
 REFUSED = [
@@ -179,7 +305,7 @@ REFUSED = [
     (HEAD + 'dimensions: []\nlanguage: "\\0"', "control character (U+0000)"),
     ("\ud800", "broken character"),
     (HEAD + "definition: " + "x" * 5_000_000, "larger than 5 MB"),
-    ("[" + "a," * 500_000 + "]", "far more values"),
+    ("[" + "a," * 750_000 + "]", "far more values"),
     (HEAD + "dimensions: []\n" + "".join(f"x{n}: 1\n" for n in range(600)), "first 500"),
     ('{"format": ', "line 1, column 12: this is not JSON"),
     ('{"a": 1, "a": 2}', "twice"),

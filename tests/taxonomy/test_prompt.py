@@ -9,8 +9,8 @@ from taxonomy.prompt import (
     SEPARATOR,
     TEMPLATE_ID,
     Style,
-    attribute_names,
     conditions,
+    prompt_wordings,
 )
 from taxonomy.tree import POLARITIES, Criteria, Polarity
 from tests.taxonomy.strategies import change_node, criteria_trees
@@ -77,16 +77,28 @@ def test_names_come_in_tree_order() -> None:
         ("circular", "negative"),
         ("circular", "negative"),
     ]
-    names = attribute_names(small_tree(), chosen)
+    names = prompt_wordings(small_tree(), chosen)
     assert names == (
         ["Circular composition", "Visual equilibrium", "Clear edges"],
         ["Circle closed on itself", "Blurred edges"],
     )
 
 
+def test_a_prompt_wording_stands_in_place_of_the_name() -> None:
+    criteria = change_node(
+        small_tree(),
+        "balance",
+        lambda p: replace(p, negative=replace(p.negative, prompt="all at left")),
+    )
+    assert prompt_wordings(criteria, [("balance", "positive"), ("balance", "negative")]) == (
+        ["Visual equilibrium"],
+        ["all at left"],
+    )
+
+
 def test_leaves_retired_pairs_out() -> None:
     criteria = change_node(small_tree(), "geometry", lambda node: replace(node, retired=True))
-    assert attribute_names(criteria, [("radial", "positive"), ("balance", "negative")]) == (
+    assert prompt_wordings(criteria, [("radial", "positive"), ("balance", "negative")]) == (
         [],
         ["Lopsided masses"],
     )
@@ -94,17 +106,17 @@ def test_leaves_retired_pairs_out() -> None:
 
 def test_refuses_what_names_no_attribute() -> None:
     with pytest.raises(KeyError, match="geometry"):
-        attribute_names(small_tree(), [("geometry", "positive")])
+        prompt_wordings(small_tree(), [("geometry", "positive")])
     with pytest.raises(ValueError, match="neutral"):
-        attribute_names(small_tree(), [("radial", "neutral")])  # type: ignore[list-item]
+        prompt_wordings(small_tree(), [("radial", "neutral")])  # type: ignore[list-item]
 
 
 @given(st.data(), criteria_trees())
 def test_keeps_tree_order_and_never_crosses_polarity(data: st.DataObject, tree: Criteria) -> None:
     every = [(pair.key, polarity) for pair in tree.pairs() for polarity in POLARITIES]
     chosen = data.draw(st.lists(st.sampled_from(every)) if every else st.just([]))
-    positive, negative = attribute_names(tree, chosen)
+    positive, negative = prompt_wordings(tree, chosen)
     active = tree.active_pairs()
-    assert positive == [p.positive.name for p in active if (p.key, "positive") in chosen]
-    assert negative == [p.negative.name for p in active if (p.key, "negative") in chosen]
-    assert attribute_names(tree, reversed(chosen)) == (positive, negative)
+    assert positive == [p.positive.prompt_wording for p in active if (p.key, "positive") in chosen]
+    assert negative == [p.negative.prompt_wording for p in active if (p.key, "negative") in chosen]
+    assert prompt_wordings(tree, reversed(chosen)) == (positive, negative)

@@ -3,7 +3,7 @@
 import pytest
 
 from taxonomy.searching import FoundNode, Index
-from taxonomy.tree import Attribute, Criteria, Dimension, Pair
+from taxonomy.tree import Attribute, Criteria, Dimension, Pair, Translation, Words
 from tests.searches import SEARCHES, Search
 
 
@@ -71,3 +71,18 @@ def test_a_filter_finds_lines_by_words_of_their_own() -> None:
 
 def test_retired_attributes_cannot_be_added_and_are_not_offered() -> None:
     assert [each.name for each in Index(TREE).attributes("hard")] == []
+
+
+def test_other_names_find_a_node_and_what_it_is_told_in_other_words() -> None:
+    words = Words((Translation("zh-Hans", "边缘关系", "形体如何收尾"),), ("Contours",))
+    side = Attribute("Blurred edges", words=Words(alternatives=("Sfumato",)), prompt="smeared")
+    edges = Dimension(
+        "edges", "Edges", words=words, pairs=(Pair("clear", "opposed", Attribute("Clear edges"), side),)
+    )  # fmt: skip
+    index = Index(Criteria("Test", dimensions=(edges,)))
+    for typed in ("contour", "边缘"):
+        assert index.nodes(typed) == [FoundNode("edges", "name")]
+    assert index.nodes("收尾") == [FoundNode("edges", "definition")]
+    assert index.nodes("sfum") == [FoundNode("clear", "name")]
+    assert [each.name for each in index.attributes("sfumato")] == ["Blurred edges"]
+    assert [each.name for each in index.attributes("smeared")] == ["Blurred edges"]

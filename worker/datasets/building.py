@@ -281,7 +281,7 @@ def _write_images(
 def _row(example: Example, criteria: Criteria, file_name: str, sha256: str) -> dict[str, Any]:
     chosen: list[tuple[str, Polarity]] = [(key, "positive") for key in example.positive]
     chosen += [(key, "negative") for key in example.negative]
-    positive, negative = prompt.attribute_names(criteria, chosen)
+    positive, negative = prompt.prompt_wordings(criteria, chosen)
     return {
         "file_name": file_name,
         "image_id": example.image.id,
