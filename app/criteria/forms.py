@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from app.web.forms import Fields
+from taxonomy.tree import Relation
 
 
 class NodeForm(Fields):
@@ -33,7 +34,7 @@ class PairForm(Fields):
     """A new attribute pair."""
 
     parent: str
-    relation: Literal["opposed", "flaw"]
+    relation: Relation
     positive_name: str = Field(min_length=1)
     positive_definition: str = ""
     negative_name: str = Field(min_length=1)

@@ -17,6 +17,7 @@ from method.saved_texts import UnreadableText, read_text
 from taxonomy.checks import check
 from taxonomy.formats import read_criteria
 from taxonomy.formats.data import MAX_BYTES
+from taxonomy.formats.details import head_details, said_of
 from taxonomy.formats.json import sha256
 from taxonomy.formats.yaml import read_yaml
 from taxonomy.tree import Criteria, Dimension, InvalidCriteria, Pair, counts
@@ -42,7 +43,7 @@ def load_criteria(db: Session, project: Project, criteria: Criteria, *, by: Pers
     if problems:
         raise _invalid(problems)
     row.name, row.language = criteria.name, criteria.language
-    row.max_levels = criteria.max_levels
+    row.max_levels, row.details = criteria.max_levels, head_details(criteria)
     _insert(db, project, criteria)
     record(db, row, "loaded", by=by, after=_summary(criteria))
 
@@ -146,6 +147,7 @@ def _dimension_row(
         "name": dimension.name,
         "definition": dimension.definition,
         "exclusive": dimension.exclusive,
+        "details": said_of(dimension),
         "retired": dimension.retired,
     }
 
@@ -174,5 +176,6 @@ def _pair_row(project: Project, parent_id: int, position: int, pair: Pair) -> di
         "positive_definition": pair.positive.definition,
         "negative_name": pair.negative.name,
         "negative_definition": pair.negative.definition,
+        "details": said_of(pair),
         "retired": pair.retired,
     }

@@ -15,20 +15,25 @@ from app.database import Created, Json, Key, Model
 
 
 class Criteria(Model):
-    """The working criteria of one project. `revision` counts the changes made to them."""
+    """The working criteria of one project. `revision` counts the changes made to them; `details` holds
+    the content and the styles that nodes may name.
+    """
 
     __tablename__ = "criteria"
+    __table_args__ = (CheckConstraint("jsonb_typeof(details) = 'object'", name="details"),)
 
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id"), primary_key=True)
     name: Mapped[str]
     language: Mapped[str] = mapped_column(server_default="en")
     max_levels: Mapped[int] = mapped_column(server_default=text("5"))
     revision: Mapped[int] = mapped_column(server_default=text("0"))
+    details: Mapped[Json] = mapped_column(server_default=text("'{}'"), default=dict)
 
 
 class Node(Model):
     """A dimension or an attribute pair. Its id and its key are its identity and never change;
-    its name, parent and place may change freely, and labels stay.
+    its name, parent and place may change freely, and labels stay. `details` holds what it says beside
+    names and definitions, as `taxonomy.formats.details` writes it.
 
     A removed node (one whose adding was undone) keeps its row, so that its key and id stay taken.
     """
@@ -53,7 +58,8 @@ class Node(Model):
             " AND negative_definition IS NOT NULL)",
             name="pair_columns",
         ),
-        CheckConstraint("relation IN ('opposed', 'flaw')", name="relation"),
+        CheckConstraint("jsonb_typeof(details) = 'object'", name="details"),
+        CheckConstraint("relation IN ('opposed', 'flaw', 'graded')", name="relation"),
         Index(None, "project_id", "parent_id", "position"),
     )
 
@@ -71,6 +77,7 @@ class Node(Model):
     positive_definition: Mapped[str | None]
     negative_name: Mapped[str | None]
     negative_definition: Mapped[str | None]
+    details: Mapped[Json] = mapped_column(server_default=text("'{}'"), default=dict)
     retired: Mapped[bool] = mapped_column(server_default=text("false"))
     removed: Mapped[bool] = mapped_column(server_default=text("false"))
     predecessor_id: Mapped[int | None] = mapped_column(ForeignKey("node.id"))

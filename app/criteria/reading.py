@@ -12,6 +12,7 @@ from app.criteria.models import Criteria, CriteriaVersion, Node
 from app.errors import NotFound
 from app.projects.models import Project
 from taxonomy import tree
+from taxonomy.formats.details import criteria_saying, dimension_saying, pair_saying
 from taxonomy.formats.json import read_json
 
 MAX_PARSED = 32
@@ -27,6 +28,7 @@ def get_criteria(db: Session, project: Project) -> Criteria:
         language=tree.DEFAULT_LANGUAGE,
         max_levels=tree.DEFAULT_MAX_LEVELS,
         revision=0,
+        details={},
     )
 
 
@@ -71,35 +73,39 @@ def build_tree(criteria: Criteria, nodes: Iterable[Node]) -> tree.Criteria:
     below: dict[int | None, list[Node]] = defaultdict(list)
     for node in sorted(nodes, key=lambda node: (node.position, node.id)):
         below[node.parent_id].append(node)
-    return tree.Criteria(
+    made = tree.Criteria(
         name=criteria.name,
         language=criteria.language,
         max_levels=criteria.max_levels,
         dimensions=tuple(_dimension(node, below) for node in below[None]),
     )
+    return criteria_saying(made, criteria.details) if criteria.details else made
 
 
 def _dimension(node: Node, below: dict[int | None, list[Node]]) -> tree.Dimension:
     children = below[node.id]
-    return tree.Dimension(
+    made = tree.Dimension(
         key=node.key,
         name=node.name or "",
         definition=node.definition,
         exclusive=bool(node.exclusive),
         dimensions=tuple(_dimension(each, below) for each in children if each.kind == "dimension"),
-        pairs=tuple(_pair(each) for each in children if each.kind == "pair"),
+        pairs=tuple(pair_of(each) for each in children if each.kind == "pair"),
         retired=node.retired,
     )
+    return dimension_saying(made, node.details) if node.details else made
 
 
-def _pair(node: Node) -> tree.Pair:
-    return tree.Pair(
+def pair_of(node: Node) -> tree.Pair:
+    """A pair with all that it says."""
+    made = tree.Pair(
         key=node.key,
         relation=cast(tree.Relation, node.relation),
         positive=tree.Attribute(node.positive_name or "", node.positive_definition or ""),
         negative=tree.Attribute(node.negative_name or "", node.negative_definition or ""),
         retired=node.retired,
     )
+    return pair_saying(made, node.details) if node.details else made
 
 
 def title(node: Node | tree.Node) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.criteria.models import Node
+from taxonomy.tree import Relation
 
 NamesMoved = Literal["keep", "follow"]
 
@@ -75,7 +76,7 @@ class PairIn(_In):
 
     kind: Literal["pair"]
     parent: str
-    relation: Literal["opposed", "flaw"]
+    relation: Relation
     positive: AttributeIn
     negative: AttributeIn
     names_moved: NamesMoved | None = None
@@ -112,7 +113,7 @@ class NodeOut(_Out):
     name: str | None = None
     definition: str | None = None
     exclusive: bool | None = None
-    relation: Literal["opposed", "flaw"] | None = None
+    relation: Relation | None = None
     positive: AttributeOut | None = None
     negative: AttributeOut | None = None
     num_pairs: int | None = None

@@ -12,7 +12,7 @@ from app.labels.reading import ImageLabels, LabelRow
 from app.labels.saving import Saved
 from taxonomy.contradictions import Contradiction
 from taxonomy.searching import FoundAttribute
-from taxonomy.tree import POLARITIES, Criteria, Entry, Pair, Polarity
+from taxonomy.tree import POLARITIES, Criteria, Entry, Pair, Polarity, Relation
 
 State = Literal["proposed", "confirmed", "rejected"]
 
@@ -187,7 +187,7 @@ class UsableAttributeOut(AttributeOut):
 
     name: str
     definition: str
-    relation: Literal["opposed", "flaw"]
+    relation: Relation
     parent: str
     exclusive: bool
     path: list[str]

@@ -12,9 +12,8 @@ from taxonomy.formats.details import (
     dimension_details,
     head_details,
     pair_details,
+    read_attribute_details,
     read_content,
-    read_excludes,
-    read_style_readings,
     read_styles,
     read_words,
 )
@@ -211,14 +210,8 @@ def _attribute(reading: Faults, path: Path, fields: Fields | None, name: str) ->
         return Attribute("")
     path = (*path, name)
     inner = read_fields(reading, path, value, _ATTRIBUTE)
-    return Attribute(
-        name=read_text(reading, path, inner, "name"),
-        definition=read_text(reading, path, inner, "definition"),
-        words=read_words(reading, path, inner),
-        prompt=read_text(reading, path, inner, "prompt"),
-        styles=read_style_readings(reading, path, inner),
-        excludes=read_excludes(reading, path, inner),
-    )
+    name, definition = (read_text(reading, path, inner, each) for each in ("name", "definition"))
+    return read_attribute_details(reading, path, inner, Attribute(name, definition))
 
 
 def _relation(reading: Faults, path: Path, fields: Fields | None) -> Relation:

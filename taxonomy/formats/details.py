@@ -4,6 +4,7 @@ Files and published versions made before there was any of this stay as they are,
 """
 
 import re
+from dataclasses import replace
 
 from taxonomy.formats.reading import (
     Faults,
@@ -24,6 +25,7 @@ from taxonomy.tree import (
     ImageContent,
     ImageStyle,
     Pair,
+    Polarity,
     Side,
     StyleReading,
     Translation,
@@ -109,7 +111,64 @@ def _said(fields: Fields) -> Fields:
     return {name: value for name, value in fields.items() if value}
 
 
+def said_of(node: Dimension | Pair) -> Fields:
+    """All that a node says beside names and definitions; of a pair that of its sides, too."""
+    if isinstance(node, Dimension):
+        return dimension_details(node)
+    sides: Fields = {each: attribute_details(node.attribute(each)) for each in POLARITIES}
+    return {**pair_details(node), **_said(sides)}
+
+
 # Reading ---------------------------------------------------------------------------------------
+
+
+def dimension_saying(dimension: Dimension, said: Fields) -> Dimension:
+    """The dimension with all that `said_of` told of it. Raises InvalidCriteria, as the next two do."""
+    reading = Faults({})
+    fields = read_fields(reading, (), said, DIMENSION_FIELDS)
+    words = read_words(reading, (), fields)
+    needs = read_texts(reading, (), fields, "needs")
+    reading.refuse()
+    return replace(dimension, words=words, needs=needs)
+
+
+def pair_saying(pair: Pair, said: Fields) -> Pair:
+    """The pair with all that `said_of` told of it and its sides."""
+    reading = Faults({})
+    fields = read_fields(reading, (), said, (*PAIR_FIELDS, *POLARITIES))
+    positive, negative = (
+        _attribute_saying(reading, pair.attribute(each), each, fields) for each in POLARITIES
+    )
+    needs = read_texts(reading, (), fields, "needs")
+    scope_note, source = (read_text(reading, (), fields, each) for each in ("scope_note", "source"))
+    reading.refuse()
+    return replace(
+        pair,
+        positive=positive,
+        negative=negative,
+        needs=needs,
+        scope_note=scope_note,
+        source=source,
+    )
+
+
+def _attribute_saying(
+    reading: Faults, attribute: Attribute, polarity: Polarity, said: Fields | None
+) -> Attribute:
+    value = (said or {}).get(polarity)
+    if value is None:
+        return attribute
+    fields = read_fields(reading, (polarity,), value, ATTRIBUTE_FIELDS)
+    return read_attribute_details(reading, (polarity,), fields, attribute)
+
+
+def criteria_saying(criteria: Criteria, said: Fields) -> Criteria:
+    """The criteria with the lists that `head_details` told of."""
+    reading = Faults({})
+    fields = read_fields(reading, (), said, HEAD_FIELDS)
+    content, styles = read_content(reading, fields), read_styles(reading, fields)
+    reading.refuse()
+    return replace(criteria, content=content, styles=styles)
 
 
 def read_content(reading: Faults, fields: Fields | None) -> tuple[ImageContent, ...]:
@@ -192,10 +251,22 @@ def _read_uris(reading: Faults, path: Path, fields: Fields | None, name: str) ->
     return uris
 
 
-def read_style_readings(
+def read_attribute_details(
+    reading: Faults, path: Path, fields: Fields | None, attribute: Attribute
+) -> Attribute:
+    """The attribute with all that it says beside its name and definition."""
+    return replace(
+        attribute,
+        words=read_words(reading, path, fields),
+        prompt=read_text(reading, path, fields, "prompt"),
+        styles=_read_style_readings(reading, path, fields),
+        excludes=_read_excludes(reading, path, fields),
+    )
+
+
+def _read_style_readings(
     reading: Faults, path: Path, fields: Fields | None
 ) -> tuple[StyleReading, ...]:
-    """How an attribute reads in which styles."""
     found = []
     for style, item in read_mapping(reading, path, fields, "styles"):
         known = [reads for reads in READINGS if reads == item]
@@ -205,8 +276,7 @@ def read_style_readings(
     return tuple(found)
 
 
-def read_excludes(reading: Faults, path: Path, fields: Fields | None) -> tuple[Side, ...]:
-    """The attributes that cannot hold beside one."""
+def _read_excludes(reading: Faults, path: Path, fields: Fields | None) -> tuple[Side, ...]:
     found = []
     for number, text in enumerate(read_texts(reading, path, fields, "excludes")):
         key, _, side = text.rpartition("/")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from taxonomy.names import MAX_KEY_LENGTH, control_character, is_key
+from taxonomy.tree import InvalidCriteria
 
 MAX_NODES = 10_000
 MAX_TEXT_LENGTH = 4_000
@@ -44,6 +45,11 @@ class Faults:
         while known and known not in self.lines:
             known = known[:-1]
         self.problems.append(f"{place(path, self.lines.get(known))}: {message}")
+
+    def refuse(self) -> None:
+        """Raise InvalidCriteria where there are faults."""
+        if self.problems:
+            raise InvalidCriteria(self.problems)
 
     def count_node(self, path: Path) -> bool:
         self.num_nodes += 1

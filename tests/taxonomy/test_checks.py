@@ -11,16 +11,13 @@ from taxonomy.tree import (
     Attribute,
     Criteria,
     Dimension,
-    ImageContent,
-    ImageStyle,
     Pair,
     Side,
     StyleReading,
-    Translation,
     Words,
 )
 from tests.taxonomy.strategies import change_node, criteria_trees
-from tests.taxonomy.trees import pair, small_tree
+from tests.taxonomy.trees import pair, small_tree, telling_tree, zh
 
 
 def codes(criteria: Criteria) -> list[tuple[str, str]]:
@@ -46,36 +43,11 @@ def replaced(**successors: tuple[str, ...]) -> Criteria:
     return replace(small_tree(), successors=successors)
 
 
-def zh(name: str) -> Words:
-    return Words((Translation("zh-Hans", name),))
-
-
 def with_side(key: str, **fields: Any) -> Criteria:
     """A tree that says something of everything, and that of the positive side of one pair."""
     return change_node(
         telling_tree(), key, lambda p: replace(p, positive=replace(p.positive, **fields))
     )
-
-
-def telling_tree() -> Criteria:
-    tree = replace(
-        small_tree(),
-        content=(ImageContent("hands", "Hands"),),
-        styles=(ImageStyle("impressionism", "Impressionism"),),
-    )
-    tree = change_node(
-        tree, "edges", lambda node: replace(node, needs=("hands",), words=zh("边缘"))
-    )
-    blurred = Attribute(
-        "Blurred edges",
-        "Blurred.",
-        Words((Translation("zh-Hans", "模糊的边缘"),), ("Smeared edges",)),
-        "smeared edges",
-        (StyleReading("impressionism", "positive"),),
-        (Side("balance", "positive"),),
-    )
-    clear = Attribute("Clear edges", "Clear.", zh("明确的边缘"))
-    return change_node(tree, "clear-edges", lambda p: replace(p, positive=clear, negative=blurred))
 
 
 def test_a_tree_that_says_more_has_no_problems() -> None:

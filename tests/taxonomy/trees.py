@@ -1,6 +1,21 @@
 """A small tree without faults, to plant one in."""
 
-from taxonomy.tree import Attribute, Criteria, Dimension, Pair, Relation
+from dataclasses import replace
+
+from taxonomy.tree import (
+    Attribute,
+    Criteria,
+    Dimension,
+    ImageContent,
+    ImageStyle,
+    Pair,
+    Relation,
+    Side,
+    StyleReading,
+    Translation,
+    Words,
+)
+from tests.taxonomy.strategies import change_node
 
 
 def pair(key: str, positive: str, negative: str, relation: Relation = "opposed") -> Pair:
@@ -37,3 +52,29 @@ def small_tree() -> Criteria:
         ),
     )
     return Criteria("Painting", dimensions=(composition, edges))
+
+
+def zh(name: str) -> Words:
+    return Words((Translation("zh-Hans", name),))
+
+
+def telling_tree() -> Criteria:
+    """The small tree, saying something in every field beside names and definitions."""
+    tree = replace(
+        small_tree(),
+        content=(ImageContent("hands", "Hands"),),
+        styles=(ImageStyle("impressionism", "Impressionism"),),
+    )
+    tree = change_node(
+        tree, "edges", lambda node: replace(node, needs=("hands",), words=zh("边缘"))
+    )
+    blurred = Attribute(
+        "Blurred edges",
+        "Blurred.",
+        Words((Translation("zh-Hans", "模糊的边缘"),), ("Smeared edges",)),
+        "smeared edges",
+        (StyleReading("impressionism", "positive"),),
+        (Side("balance", "positive"),),
+    )
+    clear = Attribute("Clear edges", "Clear.", zh("明确的边缘"))
+    return change_node(tree, "clear-edges", lambda p: replace(p, positive=clear, negative=blurred))

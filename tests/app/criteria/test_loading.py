@@ -1,6 +1,7 @@
 """Putting a whole tree into an empty project."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,17 +10,20 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
+from app.criteria.freezing import freeze_version
 from app.criteria.history import find_changes
 from app.criteria.loading import load_criteria, painting_criteria
 from app.criteria.models import Node
 from app.criteria.reading import nodes_by_key, working_criteria
 from app.errors import Conflict, Invalid
-from taxonomy.formats.json import read_json
+from taxonomy.formats.json import read_json, sha256
 from taxonomy.formats.yaml import read_yaml, write_yaml
 from taxonomy.tree import Attribute, Criteria, Dimension, Pair
 from tests.app.criteria.trees import SMALL
 from tests.factories import Make
 from tests.people import Cast, cast
+from tests.taxonomy.strategies import change_node
+from tests.taxonomy.trees import telling_tree
 
 SignIn = Callable[[TestClient, Person], TestClient]
 HERE = "/projects/paintings/criteria"
@@ -48,6 +52,22 @@ def test_the_shipped_tree_comes_back_whole_after_few_statements(db: Session, emp
     assert (change.kind, change.by, change.revision) == ("loaded", "Ada", 1)
     assert change.after is not None
     assert change.after["pairs"] == len(criteria.pairs())
+
+
+def test_all_that_nodes_say_is_kept_and_written_out_again(
+    db: Session, empty: Cast, browser: TestClient, sign_in: SignIn
+) -> None:
+    said = change_node(
+        telling_tree(), "balance", lambda p: replace(p, relation="graded", source="A")
+    )
+    load_criteria(db, empty.project, said, by=empty.ada)
+    db.commit()
+    assert working_criteria(db, empty.project) == said
+    assert freeze_version(db, empty.project, by=empty.ada).sha256 == sha256(said)
+    db.commit()
+    for query in ("", "?version=1"):
+        text = sign_in(browser, empty.ada).get(f"{HERE}/export{query}").text
+        assert text == write_yaml(said)
 
 
 def test_a_project_with_criteria_is_refused(db: Session, people: Cast) -> None:
