@@ -61,8 +61,8 @@ class _Place:
 
 def sunburst(criteria: Criteria, at: Dimension | None = None) -> Sunburst:
     """Lay out the whole tree, or what is below one dimension. Retired nodes are left out."""
-    roots: tuple[Node, ...] = (*at.dimensions, *at.pairs) if at else criteria.dimensions
-    roots = tuple(each for each in roots if not each.retired)
+    live = tuple(each for each in criteria.dimensions if not each.retired)
+    roots = _live_below(at) if at else live
     places = list(_places(roots, 0, 0.0, 360.0))
     depth = max((each.depth + 1 for each in places if isinstance(each.node, Dimension)), default=0)
     leaves = MIDDLE + depth * RING
@@ -74,23 +74,24 @@ def _places(nodes: tuple[Node, ...], depth: int, start: float, end: float) -> It
     weights = [_weight(each) for each in nodes]
     total = sum(weights)
     for node, weight in zip(nodes, weights, strict=True):
-        if not weight:
-            continue
         stop = start + (end - start) * weight / total
         total -= weight
         yield _Place(node, depth, start, stop)
         if isinstance(node, Dimension):
-            live = tuple(each for each in (*node.dimensions, *node.pairs) if not each.retired)
-            yield from _places(live, depth + 1, start, stop)
+            yield from _places(_live_below(node), depth + 1, start, stop)
         start = stop
 
 
 def _weight(node: Node) -> int:
     if isinstance(node, Pair):
         return 1
-    live = [each for each in (*node.dimensions, *node.pairs) if not each.retired]
     # A dimension without pairs is drawn as well: it is what somebody is about to fill.
-    return sum(map(_weight, live)) or 1
+    return sum(map(_weight, _live_below(node))) or 1
+
+
+def _live_below(node: Dimension) -> tuple[Node, ...]:
+    below: tuple[Node, ...] = (*node.dimensions, *node.pairs)
+    return tuple(each for each in below if not each.retired)
 
 
 def _arcs(place: _Place, leaves: float) -> Iterator[Arc]:

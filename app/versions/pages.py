@@ -1,20 +1,24 @@
 """Publishing the criteria: the preview, the versions, and one version to read."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
+from app.audits.by_attribute import count_verdicts
 from app.criteria import reading
 from app.criteria.forms import PublicationForm
-from app.errors import AppError
+from app.errors import AppError, NotFound
 from app.projects.access import AnnotatorProject, ExpertProject, may
 from app.projects.models import Project
+from app.versions import drawing
+from app.versions.counting import count_labels
 from app.versions.publishing import preview, publish
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
+from taxonomy.sunburst import sunburst
 from taxonomy.tree import counts
 
 router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=False)
@@ -95,4 +99,62 @@ def show_criteria_version(
     criteria = reading.version_criteria(version)
     return answer.show(
         "versions/version.html", version=version, criteria=criteria, size=counts(criteria)
+    )
+
+
+def _picture(
+    db: Db, project: Project, coloured_by: drawing.ColouredBy, at: str | None
+) -> dict[str, Any]:
+    nodes = reading.nodes_by_key(db, project)
+    criteria = reading.build_tree(reading.get_criteria(db, project), nodes.values())
+    if at is not None and reading.get_node(db, project, at).kind != "dimension":
+        raise NotFound(
+            f"“{at}” is no dimension.", hint="Only what has something below it is drawn."
+        )
+    below = criteria.dimension(at) if at is not None else None
+    if coloured_by == "accuracy":
+        coloured = drawing.by_accuracy(criteria, count_verdicts(db, project))
+    else:
+        keys = {node.id: node.key for node in nodes.values() if node.kind == "pair"}
+        found = {keys[node]: each for node, each in count_labels(db, keys).items()}
+        colour = drawing.by_usage if coloured_by == "usage" else drawing.by_negatives
+        coloured = colour(criteria, found)
+    path = criteria.entry(below.key).path if below else ()
+    return {
+        "criteria": criteria,
+        "drawn": sunburst(criteria, below),
+        "coloured": coloured,
+        "coloured_by": coloured_by,
+        "at": below,
+        "above": [criteria.dimension(key) for key in path[:-1]],
+    }
+
+
+@router.get("/picture")
+def show_criteria_picture(
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    coloured_by: drawing.ColouredBy = "usage",
+    at: str | None = None,
+) -> Response:
+    """The tree as rings of arcs, whole or below one dimension, coloured by what is known of it."""
+    return answer.show("versions/picture.html", **_picture(db, project, coloured_by, at))
+
+
+@router.get("/picture.svg")
+def save_criteria_picture(
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    coloured_by: drawing.ColouredBy = "usage",
+    at: str | None = None,
+) -> Response:
+    """The same drawing as a file of its own, for papers and talks."""
+    shown = answer.show("versions/picture.svg", **_picture(db, project, coloured_by, at))
+    name = f"{project.slug}-criteria-{at or 'all'}-{coloured_by}.svg"
+    return Response(
+        shown.body,
+        media_type="image/svg+xml",
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )

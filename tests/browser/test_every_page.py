@@ -37,6 +37,7 @@ NO_PAGES = {
     "show_welcome",
     "show_node_row",
     "export_criteria",
+    "save_criteria_picture",
     "show_thumb",
     "show_display",
     "show_audit_population",
