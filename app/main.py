@@ -20,6 +20,7 @@ from app.accounts.access import is_signed_in, signed_in
 from app.agents import api as agents_api
 from app.agents import pages as agents_pages
 from app.audits import api as audits_api
+from app.audits import judging_pages as audits_judging_pages
 from app.audits import pages as audits_pages
 from app.criteria import api as criteria_api
 from app.criteria import pages as criteria_pages
@@ -76,6 +77,7 @@ ROUTERS = [
     agents_pages.router,
     agents_api.router,
     audits_pages.router,
+    audits_judging_pages.router,
     audits_api.router,
     datasets_pages.router,
     datasets_api.router,

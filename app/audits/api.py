@@ -19,6 +19,7 @@ from app.audits.schemas import (
     AuditListItem,
     AuditOut,
     AuditsOut,
+    ConsentIn,
     InviteIn,
     ItemOut,
     ItemsOut,
@@ -26,6 +27,7 @@ from app.audits.schemas import (
     JudgementOut,
     LinkOut,
     LinksOut,
+    NoticeIn,
     ParticipantOut,
     ParticipantsOut,
     PeopleOut,
@@ -51,7 +53,7 @@ Limit = Annotated[int, Query(ge=1, le=200)]
 
 
 def _audit(db: Db, audit: Audit) -> AuditOut:
-    facts = outcome.get_facts(db, audit)
+    facts, notice = outcome.get_facts(db, audit), get_notice(db, instrument(audit))
     return AuditOut.model_validate(
         {
             "id": audit.id,
@@ -63,7 +65,8 @@ def _audit(db: Db, audit: Audit) -> AuditOut:
             "min_labels": audit.min_labels,
             "agent_run": audit.agent_run_id,
             "criteria_version": facts.version_number,
-            "notice": get_notice(db, instrument(audit)).text,
+            "notice": notice.text,
+            "notice_number": notice.number,
             "participants": PeopleOut.model_validate(facts.people),
             "created_at": audit.created_at,
             "closed_at": audit.closed_at,
@@ -136,6 +139,16 @@ def api_close_audit(audit_id: int, db: Db, project: LeadProject) -> AuditOut:
     """Take no more answers."""
     audit = get_audit(db, project, audit_id)
     inviting.close_audit(db, audit)
+    return _audit(db, audit)
+
+
+@router.put(ROOM + "/{audit_id}/notice")
+def api_rewrite_notice(
+    audit_id: int, body: NoticeIn, db: Db, project: LeadProject, person: CurrentPerson
+) -> AuditOut:
+    """Another text for those who have not agreed yet; who has stays with what they read."""
+    audit = get_audit(db, project, audit_id)
+    inviting.rewrite_notice(db, audit, body.notice, by=person, based_on=body.based_on)
     return _audit(db, audit)
 
 
@@ -224,14 +237,16 @@ def _progress(audit: Audit, progress: Progress) -> ProgressOut:
 def _seat(db: Db, participant: Participant) -> SeatOut:
     audit = db.get_one(Audit, participant.audit_id)
     state = participant_state(participant)
-    if audit.state == "closed" and state != "finished":
+    if audit.state == "closed" and state not in ("finished", "withdrawn"):
         state = "closed"
+    notice = get_notice(db, instrument(audit))
     return SeatOut.model_validate(
         {
             "audit": audit.name,
             "number": participant.number,
             "state": state,
-            "notice": get_notice(db, instrument(audit)).text,
+            "notice": notice.text,
+            "notice_number": notice.number,
             "progress": _progress(audit, judging.get_progress(db, participant)),
             "next_image": judging.next_image(db, participant),
         }
@@ -245,10 +260,21 @@ def api_get_seat(token: str, db: Db) -> SeatOut:
 
 
 @router.post(SEAT + "/consent", dependencies=[Public])
-def api_consent(token: str, db: Db) -> SeatOut:
-    """Agree to the notice; nothing is shown or taken before."""
+def api_consent(token: str, db: Db, body: ConsentIn | None = None) -> SeatOut:
+    """Agree to the notice; nothing is shown or taken before.
+
+    With the number of the notice that was read, one that was changed meanwhile is answered with 412.
+    """
     participant = get_participant(db, token)
-    judging.consent(db, participant)
+    judging.consent(db, participant, read=body.notice if body else None)
+    return _seat(db, participant)
+
+
+@router.post(SEAT + "/withdraw", dependencies=[Public])
+def api_withdraw(token: str, db: Db) -> SeatOut:
+    """Delete all answers of the participant, who takes no part any more. This cannot be undone."""
+    participant = get_participant(db, token)
+    judging.withdraw(db, participant)
     return _seat(db, participant)
 
 

@@ -36,3 +36,16 @@ class JudgementForm(Fields):
 
     answer: str = Field(min_length=1, max_length=40)
     based_on: int | None = Field(default=None, ge=0)
+
+
+class NoticeForm(Fields):
+    """A new text of the notice, and the number of the one that was edited."""
+
+    notice: str = Field(min_length=1, max_length=NOTICE_LENGTH)
+    based_on: int = Field(ge=1)
+
+
+class ConsentForm(Fields):
+    """The number of the notice that was read."""
+
+    notice: int | None = Field(default=None, ge=1)

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.accounts.models import Person
 from app.audits.access import instrument
 from app.audits.models import Audit, Judgement
 from app.errors import Conflict
-from app.participants import inviting, progress
+from app.participants import inviting, notices, progress
+from app.participants.models import ConsentNotice
 from app.participants.progress import Given, ParticipantRow
 
 
@@ -31,6 +33,19 @@ def revoke_participant(db: Session, audit: Audit, number: int) -> None:
     The answers stay stored. Doing so twice changes nothing. Raises NotFound.
     """
     inviting.revoke(db, instrument(audit), number)
+
+
+def rewrite_notice(
+    db: Session, audit: Audit, text: str, *, by: Person, based_on: int | None = None
+) -> ConsentNotice:
+    """What participants read from now on; who has agreed already stays with what they read.
+
+    Raises Conflict for a closed audit, Invalid for no text, Stale where `based_on` is not the newest.
+    """
+    db.refresh(audit, with_for_update=True)
+    if audit.state == "closed":
+        raise Conflict("This audit is closed; no one reads its notice any more.", field="notice")
+    return notices.write_notice(db, instrument(audit), text, by=by, based_on=based_on)
 
 
 def find_participants(

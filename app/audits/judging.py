@@ -64,10 +64,13 @@ class Judged:
     progress: Progress
 
 
-def consent(db: Session, participant: Participant) -> None:
-    """Record that the participant read the notice and agreed. Doing so twice changes nothing."""
+def consent(db: Session, participant: Participant, *, read: int | None = None) -> None:
+    """Record that the participant read the notice (number `read`) and agreed.
+
+    Doing so twice changes nothing. Raises Stale where the notice was changed meanwhile.
+    """
     audit = hold(db, participant, alone=True)
-    taking_part.consent(db, participant, instrument(audit))
+    taking_part.consent(db, participant, instrument(audit), read=read)
 
 
 def judge(

@@ -13,6 +13,6 @@ Your answers are stored on the computer that serves this page, under the privacy
 stands, and are used for research and for improving the program.
 
 Taking part is your own decision. You may pause and come back through the same link, stop at any time \
-without a reason, and ask whoever sent you the link, naming your number, to leave your answers out.
+without a reason, and withdraw through the same link, also afterwards, which deletes your answers.
 
 By going on you say that you have read this and agree to take part."""

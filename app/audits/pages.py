@@ -1,26 +1,22 @@
-"""Pages of audits: for the project's people, and, without any account, for participants."""
+"""Pages of audits for the project's people; `judging_pages` has those of participants."""
 
 import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from app.accounts.access import CurrentPerson, Public
-from app.audits import inviting, judging, sampling
+from app.accounts.access import CurrentPerson
+from app.audits import inviting, sampling
 from app.audits import results as outcome
 from app.audits.access import get_audit, instrument
 from app.audits.exporting import write_verdicts
-from app.audits.forms import AuditForm, JudgementForm, LinksForm
+from app.audits.forms import AuditForm, LinksForm, NoticeForm
 from app.audits.models import Audit
 from app.audits.notice import DEFAULT_NOTICE
-from app.errors import AppError, Conflict
-from app.images.keeping import read_shown
-from app.participants.access import get_participant
+from app.errors import AppError
 from app.participants.inviting import MOST
-from app.participants.models import Participant
-from app.participants.notices import get_notice
-from app.participants.taking_part import is_taking_part
+from app.participants.notices import find_notices, get_notice
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.settings import settings
@@ -32,12 +28,8 @@ from app.web.unstorable import DIGITS, INTEGER
 router = APIRouter(include_in_schema=False)
 PAGE = 20
 ROOM = "/projects/{project}/audits"
-SEAT = "/audit/{token}"
 SUGGESTED_IMAGES = 100
 SUGGESTED_LABELS = 10
-
-
-# For the people of the project ---------------------------------------------------------------
 
 
 @router.get(ROOM)
@@ -186,6 +178,7 @@ def _show_audit(
         facts=outcome.get_facts(db, audit),
         results=outcome.results(db, audit),
         participants=inviting.find_participants(db, audit, limit=MOST),
+        notice=get_notice(db, instrument(audit)),
         form=form or Form(),
         links=links or [],
     )
@@ -195,6 +188,44 @@ def _show_audit(
 def show_audit(audit_id: int, db: Db, answer: Answering, project: AnnotatorProject) -> Response:
     """One audit: its sample, its participants, its results as they stand."""
     return _show_audit(db, answer, get_audit(db, project, audit_id))
+
+
+def _show_notice(
+    db: Db, answer: Answer, audit: Audit, form: Form[NoticeForm], *, status: int = 200
+) -> Response:
+    return answer.show(
+        "audits/notice.html",
+        status=status,
+        audit=audit,
+        form=form,
+        notices=find_notices(db, instrument(audit)),
+    )
+
+
+@router.get(ROOM + "/{audit_id}/notice")
+def show_audit_notice(audit_id: int, db: Db, answer: Answering, project: LeadProject) -> Response:
+    """What participants read, what earlier ones read, and the form of another text."""
+    return _show_notice(db, answer, get_audit(db, project, audit_id), Form())
+
+
+@router.post(ROOM + "/{audit_id}/notice")
+def submit_audit_notice(
+    audit_id: int,
+    db: Db,
+    answer: Answering,
+    project: LeadProject,
+    person: CurrentPerson,
+    form: Annotated[Form[NoticeForm], Depends(submitted(NoticeForm))],
+) -> Response:
+    """Another text for those who have not agreed yet."""
+    audit = get_audit(db, project, audit_id)
+    if not form.errors:
+        with form.attempt():
+            values = form.values
+            inviting.rewrite_notice(db, audit, values.notice, by=person, based_on=values.based_on)
+            path = answer.path("show_audit_notice", project=project.slug, audit_id=audit.id)
+            return answer.done(go_to=path)
+    return _show_notice(db, answer, audit, form, status=422)
 
 
 @router.post(ROOM + "/{audit_id}/participants")
@@ -247,140 +278,4 @@ def export_verdicts(audit_id: int, db: Db, project: LeadProject) -> Response:
         headers={
             "Content-Disposition": f'attachment; filename="{project.slug}-audit-{audit.id}.csv"'
         },
-    )
-
-
-# For participants ----------------------------------------------------------------------------
-
-
-def _seat(answer: Answer, token: str) -> str:
-    return answer.path("show_seat", token=token)
-
-
-def _image_path(answer: Answer, token: str, position: int, item_id: int | None = None) -> str:
-    path = answer.path("show_image_to_judge", token=token, position=position)
-    return f"{path}#item-{item_id}" if item_id else path
-
-
-def _is_judging(audit: Audit, participant: Participant) -> bool:
-    """Whether the participant may look and answer now; else their link's first page says why not."""
-    return audit.state == "open" and is_taking_part(participant)
-
-
-@router.get(SEAT, dependencies=[Public])
-def show_seat(token: str, db: Db, answer: Answering) -> Response:
-    """Where a participant's link leads: the notice, the next image, or thanks."""
-    participant = get_participant(db, token)
-    audit = db.get_one(Audit, participant.audit_id)
-    if _is_judging(audit, participant):
-        position = judging.next_image(db, participant)
-        if position is None:
-            return RedirectResponse(answer.path("show_judging_end", token=token), 303)
-        return RedirectResponse(_image_path(answer, token, position), 303)
-    return answer.show(
-        "audits/seat.html",
-        token=token,
-        audit=audit,
-        participant=participant,
-        notice=get_notice(db, instrument(audit)).text,
-        progress=judging.get_progress(db, participant),
-    )
-
-
-@router.post(SEAT + "/consent", dependencies=[Public])
-def submit_consent(
-    token: str,
-    db: Db,
-    answer: Answering,
-) -> Response:
-    """Agree to take part."""
-    judging.consent(db, get_participant(db, token))
-    return answer.done(go_to=_seat(answer, token))
-
-
-@router.get(SEAT + "/look/{position}", dependencies=[Public])
-def show_image_to_judge(token: str, position: int, db: Db, answer: Answering) -> Response:
-    """One image with its questions."""
-    participant = get_participant(db, token)
-    audit = db.get_one(Audit, participant.audit_id)
-    if not _is_judging(audit, participant):
-        return RedirectResponse(_seat(answer, token), 303)
-    progress = judging.get_progress(db, participant)
-    return answer.show(
-        "audits/judge.html",
-        token=token,
-        audit=audit,
-        participant=participant,
-        progress=progress,
-        image=judging.get_image_to_judge(db, participant, audit, position),
-        ahead=judging.get_image_id(db, participant, position + 1),
-        answers=judging.ANSWERS,
-    )
-
-
-@router.post(SEAT + "/items/{item_id}", dependencies=[Public])
-def submit_judgement(
-    token: str,
-    item_id: int,
-    db: Db,
-    answer: Answering,
-    form: Annotated[Form[JudgementForm], Depends(submitted(JudgementForm))],
-) -> Response:
-    """Answer one question, from a page without JavaScript."""
-    if form.errors:
-        raise Conflict("The answer did not arrive whole.", hint="Go back and answer again.")
-    participant = get_participant(db, token)
-    values = form.values
-    judging.judge(db, participant, item_id, values.answer, based_on=values.based_on)
-    position, following = judging.item_after(db, participant, item_id)
-    return answer.done(go_to=_image_path(answer, token, position, following))
-
-
-@router.get(SEAT + "/end", dependencies=[Public])
-def show_judging_end(token: str, db: Db, answer: Answering) -> Response:
-    """What is left to answer, and the button that finishes."""
-    participant = get_participant(db, token)
-    audit = db.get_one(Audit, participant.audit_id)
-    if not _is_judging(audit, participant):
-        return RedirectResponse(_seat(answer, token), 303)
-    return answer.show(
-        "audits/end.html",
-        token=token,
-        audit=audit,
-        participant=participant,
-        progress=judging.get_progress(db, participant),
-        unfinished=judging.find_unfinished_images(db, participant),
-    )
-
-
-@router.post(SEAT + "/finish", dependencies=[Public])
-def submit_finish(
-    token: str,
-    db: Db,
-    answer: Answering,
-) -> Response:
-    """Let the answers stand."""
-    participant = get_participant(db, token)
-    try:
-        judging.finish(db, participant)
-    except Conflict as refusal:
-        if not refusal.details.get("left"):
-            raise
-        return answer.done(go_to=answer.path("show_judging_end", token=token))
-    return answer.done(go_to=_seat(answer, token))
-
-
-@router.get(SEAT + "/images/{image_id}", dependencies=[Public])
-def get_audit_image(token: str, image_id: int, db: Db) -> Response:
-    """The bytes of one image of this audit, while the participant judges."""
-    participant = get_participant(db, token)
-    audit = db.get_one(Audit, participant.audit_id)
-    if not _is_judging(audit, participant):
-        raise Conflict("Images are shown only while you take part.")
-    sha256 = judging.get_image_hash(db, participant, image_id)
-    return Response(
-        read_shown("display", sha256),
-        media_type="image/jpeg",
-        # The bytes under an id never change; only this participant's browser may keep them.
-        headers={"Cache-Control": "private, max-age=86400, immutable"},
     )

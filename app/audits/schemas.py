@@ -31,6 +31,7 @@ class PeopleOut(BaseModel):
     invited: int
     judging: int
     finished: int
+    withdrawn: int
     revoked: int
 
 
@@ -47,6 +48,7 @@ class AuditOut(BaseModel):
     agent_run: int | None
     criteria_version: int
     notice: str
+    notice_number: int
     participants: PeopleOut
     created_at: datetime
     closed_at: datetime | None
@@ -116,7 +118,7 @@ class ParticipantOut(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     number: int
-    state: Literal["invited", "judging", "finished", "revoked"]
+    state: Literal["invited", "judging", "finished", "withdrawn", "revoked"]
     answered: int
     consented_at: datetime | None
     finished_at: datetime | None
@@ -136,6 +138,23 @@ class InviteIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     count: int
+
+
+class NoticeIn(BaseModel):
+    """Another text of the notice; `based_on` is the number of the one it was written from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    notice: str
+    based_on: int | None = None
+
+
+class ConsentIn(BaseModel):
+    """The number of the notice that was read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    notice: int | None = None
 
 
 class LinkOut(BaseModel):
@@ -166,8 +185,9 @@ class SeatOut(BaseModel):
 
     audit: str
     number: int
-    state: Literal["invited", "judging", "finished", "closed"]
+    state: Literal["invited", "judging", "finished", "withdrawn", "closed"]
     notice: str
+    notice_number: int
     progress: ProgressOut
     next_image: int | None
 

@@ -7,19 +7,31 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from app.errors import Conflict
+from app.errors import Conflict, Stale
 from app.participants.instruments import Instrument
 from app.participants.models import Participant
 from app.participants.notices import get_notice
 from app.participants.progress import Progress
 
 
-def consent(db: Session, participant: Participant, instrument: Instrument) -> None:
-    """Record that the participant read the notice and agreed. Doing so twice changes nothing."""
+def consent(
+    db: Session, participant: Participant, instrument: Instrument, *, read: int | None = None
+) -> None:
+    """Record that the participant read the notice and agreed. Doing so twice changes nothing.
+
+    `read` is the number of the notice that was on the page: raises Stale where it is not the newest.
+    """
     refuse_withdrawn(participant)
     if participant.consented_at is not None:
         return
-    participant.notice_id = get_notice(db, instrument).id
+    notice = get_notice(db, instrument)
+    if read is not None and read != notice.number:
+        raise Stale(
+            "The notice was changed while you read it.",
+            hint="Please read it again.",
+            number=notice.number,
+        )
+    participant.notice_id = notice.id
     participant.consented_at = datetime.now(UTC)
     db.flush()
 

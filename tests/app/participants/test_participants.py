@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 from app import database
 from app.audits.models import Audit
 from app.criteria.models import CriteriaVersion
-from app.errors import Conflict, Invalid, NotFound
+from app.errors import Conflict, Invalid, NotFound, Stale
 from app.participants.access import get_participant, hold
 from app.participants.instruments import Instrument
 from app.participants.inviting import MOST, invite, revoke
 from app.participants.models import ConsentNotice, Participant
-from app.participants.notices import NOTICE_LENGTH, count_agreed, get_notice, write_notice
+from app.participants.notices import NOTICE_LENGTH, find_notices, get_notice, write_notice
 from app.participants.progress import (
     Given,
     People,
@@ -119,7 +119,30 @@ def test_who_agreed_stays_with_what_they_read(
     consent(db, late, instrument)
     consent(db, early, instrument)
     assert (early.notice_id, late.notice_id) == (first.id, second.id)
-    assert (count_agreed(db, first), count_agreed(db, second)) == (1, 1)
+    assert find_notices(db, instrument) == [(second, 1), (first, 1)]
+
+
+def test_nobody_writes_over_a_notice_unseen(
+    db: Session, people: Cast, instrument: Instrument
+) -> None:
+    write_notice(db, instrument, "Theirs.", by=people.lea, based_on=1)
+    with pytest.raises(Stale) as late:
+        write_notice(db, instrument, "Mine.", by=people.lea, based_on=1)
+    assert late.value.details == {"number": 2, "text": "Theirs."}
+    # What both wanted is no conflict, however a browser sends its line ends.
+    assert write_notice(db, instrument, "Theirs.\r\n", by=people.lea, based_on=1).number == 2
+    assert write_notice(db, instrument, "A\r\n\r\nB", by=people.lea, based_on=2).text == "A\n\nB"
+
+
+def test_one_agrees_to_what_one_has_read(db: Session, people: Cast, instrument: Instrument) -> None:
+    participant = seat(db, instrument)
+    write_notice(db, instrument, "Changed.", by=people.lea)
+    with pytest.raises(Stale, match="changed while you read"):
+        consent(db, participant, instrument, read=1)
+    assert participant.consented_at is None
+    consent(db, participant, instrument, read=2)
+    consent(db, participant, instrument, read=1)
+    assert participant.notice_id == get_notice(db, instrument).id
 
 
 @pytest.mark.parametrize("words", ["", " \n ", "x" * (NOTICE_LENGTH + 1)])

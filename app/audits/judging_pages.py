@@ -1,0 +1,205 @@
+"""Pages of those who take part in an audit: no account, the token of their link in each address."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from starlette.responses import RedirectResponse, Response
+
+from app.accounts.access import Public
+from app.audits import judging
+from app.audits.access import instrument
+from app.audits.forms import ConsentForm, JudgementForm
+from app.audits.models import Audit
+from app.errors import Conflict, Stale
+from app.images.keeping import read_shown
+from app.participants.access import get_participant
+from app.participants.models import Participant
+from app.participants.notices import get_notice
+from app.participants.taking_part import is_taking_part
+from app.web.answer import Answer, Answering
+from app.web.dependencies import Db
+from app.web.forms import Form, submitted
+
+router = APIRouter(include_in_schema=False)
+SEAT = "/audit/{token}"
+
+
+def _seat(answer: Answer, token: str) -> str:
+    return answer.path("show_seat", token=token)
+
+
+def _image_path(answer: Answer, token: str, position: int, item_id: int | None = None) -> str:
+    path = answer.path("show_image_to_judge", token=token, position=position)
+    return f"{path}#item-{item_id}" if item_id else path
+
+
+def _is_judging(audit: Audit, participant: Participant) -> bool:
+    """Whether the participant may look and answer now; else their link's first page says why not."""
+    return audit.state == "open" and is_taking_part(participant)
+
+
+@router.get(SEAT, dependencies=[Public])
+def show_seat(token: str, db: Db, answer: Answering) -> Response:
+    """Where a participant's link leads: the notice, the next image, or thanks."""
+    participant = get_participant(db, token)
+    audit = db.get_one(Audit, participant.audit_id)
+    if _is_judging(audit, participant):
+        position = judging.next_image(db, participant)
+        if position is None:
+            return RedirectResponse(answer.path("show_judging_end", token=token), 303)
+        return RedirectResponse(_image_path(answer, token, position), 303)
+    return _show_seat(db, answer, token, participant, audit)
+
+
+def _show_seat(
+    db: Db,
+    answer: Answer,
+    token: str,
+    participant: Participant,
+    audit: Audit,
+    *,
+    problem: str = "",
+    status: int = 200,
+) -> Response:
+    return answer.show(
+        "audits/seat.html",
+        status=status,
+        token=token,
+        audit=audit,
+        participant=participant,
+        notice=get_notice(db, instrument(audit)),
+        progress=judging.get_progress(db, participant),
+        problem=problem,
+    )
+
+
+@router.post(SEAT + "/consent", dependencies=[Public])
+def submit_consent(
+    token: str,
+    db: Db,
+    answer: Answering,
+    form: Annotated[Form[ConsentForm], Depends(submitted(ConsentForm))],
+) -> Response:
+    """Agree to take part."""
+    if form.errors:
+        raise Conflict("Your consent did not arrive whole.", hint="Go back and agree again.")
+    participant = get_participant(db, token)
+    try:
+        judging.consent(db, participant, read=form.values.notice)
+    except Stale as changed:
+        audit = db.get_one(Audit, participant.audit_id)
+        problem = f"{changed.message} {changed.hint}"
+        return _show_seat(
+            db, answer, token, participant, audit, problem=problem, status=changed.status
+        )
+    return answer.done(go_to=_seat(answer, token))
+
+
+@router.get(SEAT + "/withdraw", dependencies=[Public])
+def show_withdrawal(token: str, db: Db, answer: Answering) -> Response:
+    """What withdrawing does, before it is done."""
+    participant = get_participant(db, token)
+    if participant.withdrawn_at is not None:
+        return RedirectResponse(_seat(answer, token), 303)
+    return answer.show(
+        "audits/withdraw.html",
+        token=token,
+        audit=db.get_one(Audit, participant.audit_id),
+        participant=participant,
+        progress=judging.get_progress(db, participant),
+    )
+
+
+@router.post(SEAT + "/withdraw", dependencies=[Public])
+def submit_withdrawal(token: str, db: Db, answer: Answering) -> Response:
+    """Delete one's answers and take no part any more."""
+    judging.withdraw(db, get_participant(db, token))
+    return answer.done(go_to=_seat(answer, token))
+
+
+@router.get(SEAT + "/look/{position}", dependencies=[Public])
+def show_image_to_judge(token: str, position: int, db: Db, answer: Answering) -> Response:
+    """One image with its questions."""
+    participant = get_participant(db, token)
+    audit = db.get_one(Audit, participant.audit_id)
+    if not _is_judging(audit, participant):
+        return RedirectResponse(_seat(answer, token), 303)
+    progress = judging.get_progress(db, participant)
+    return answer.show(
+        "audits/judge.html",
+        token=token,
+        audit=audit,
+        participant=participant,
+        progress=progress,
+        image=judging.get_image_to_judge(db, participant, audit, position),
+        ahead=judging.get_image_id(db, participant, position + 1),
+        answers=judging.ANSWERS,
+    )
+
+
+@router.post(SEAT + "/items/{item_id}", dependencies=[Public])
+def submit_judgement(
+    token: str,
+    item_id: int,
+    db: Db,
+    answer: Answering,
+    form: Annotated[Form[JudgementForm], Depends(submitted(JudgementForm))],
+) -> Response:
+    """Answer one question, from a page without JavaScript."""
+    if form.errors:
+        raise Conflict("The answer did not arrive whole.", hint="Go back and answer again.")
+    participant = get_participant(db, token)
+    values = form.values
+    judging.judge(db, participant, item_id, values.answer, based_on=values.based_on)
+    position, following = judging.item_after(db, participant, item_id)
+    return answer.done(go_to=_image_path(answer, token, position, following))
+
+
+@router.get(SEAT + "/end", dependencies=[Public])
+def show_judging_end(token: str, db: Db, answer: Answering) -> Response:
+    """What is left to answer, and the button that finishes."""
+    participant = get_participant(db, token)
+    audit = db.get_one(Audit, participant.audit_id)
+    if not _is_judging(audit, participant):
+        return RedirectResponse(_seat(answer, token), 303)
+    return answer.show(
+        "audits/end.html",
+        token=token,
+        audit=audit,
+        participant=participant,
+        progress=judging.get_progress(db, participant),
+        unfinished=judging.find_unfinished_images(db, participant),
+    )
+
+
+@router.post(SEAT + "/finish", dependencies=[Public])
+def submit_finish(
+    token: str,
+    db: Db,
+    answer: Answering,
+) -> Response:
+    """Let the answers stand."""
+    participant = get_participant(db, token)
+    try:
+        judging.finish(db, participant)
+    except Conflict as refusal:
+        if not refusal.details.get("left"):
+            raise
+        return answer.done(go_to=answer.path("show_judging_end", token=token))
+    return answer.done(go_to=_seat(answer, token))
+
+
+@router.get(SEAT + "/images/{image_id}", dependencies=[Public])
+def get_audit_image(token: str, image_id: int, db: Db) -> Response:
+    """The bytes of one image of this audit, while the participant judges."""
+    participant = get_participant(db, token)
+    audit = db.get_one(Audit, participant.audit_id)
+    if not _is_judging(audit, participant):
+        raise Conflict("Images are shown only while you take part.")
+    sha256 = judging.get_image_hash(db, participant, image_id)
+    return Response(
+        read_shown("display", sha256),
+        media_type="image/jpeg",
+        # The bytes under an id never change; only this participant's browser may keep them.
+        headers={"Cache-Control": "private, max-age=86400, immutable"},
+    )
