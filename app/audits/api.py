@@ -62,7 +62,9 @@ def _audit(db: Db, audit: Audit) -> AuditOut:
             "seed": audit.seed,
             "images": facts.images,
             "items": facts.items,
+            "decoys": facts.decoys,
             "min_labels": audit.min_labels,
+            "decoy_percent": audit.decoy_percent,
             "agent_run": audit.agent_run_id,
             "criteria_version": facts.version_number,
             "notice": notice.text,
@@ -112,6 +114,7 @@ def api_create_audit(
         seed=secrets.randbelow(1_000_000) if body.seed is None else body.seed,
         sample_size=body.sample_size,
         min_labels=body.min_labels,
+        decoy_percent=body.decoy_percent,
         agent_run=body.agent_run,
         notice=DEFAULT_NOTICE if body.notice is None else body.notice,
         by=person,
@@ -175,6 +178,11 @@ def _score(row: ResultRow) -> ScoreOut:
         majority_items=score.majority_items,
         ties=score.ties,
         agreement=score.agreement,
+        decoys_decided=score.decoys_decided,
+        decoys_appear=score.decoys_appear,
+        yes_to_decoys=score.yes_to_decoys,
+        corrected_accuracy=score.corrected,
+        corrected_interval_95=score.corrected_interval,
     )
 
 

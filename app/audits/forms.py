@@ -16,6 +16,7 @@ class AuditForm(Fields):
     agent_run: int | None = Field(default=None, ge=1, le=MOST_ID)
     min_labels: int
     sample_size: int
+    decoy_percent: int = 0
     seed: int
     notice: str = Field(min_length=1, max_length=NOTICE_LENGTH)
 

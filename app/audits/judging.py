@@ -169,10 +169,17 @@ def withdraw(db: Session, participant: Participant) -> None:
 
 
 def get_progress(db: Session, participant: Participant) -> Progress:
-    """How many items the participant has answered, of how many."""
-    items = db.scalar(select(func.count()).where(AuditItem.audit_id == participant.audit_id))
-    answered = db.scalar(select(func.count()).where(Judgement.participant_id == participant.id))
-    return Progress(answered=answered or 0, items=items or 0)
+    """How many items the participant has answered, of how many; those of erased images are not asked."""
+    items, answered = db.execute(
+        select(func.count(), func.count(Judgement.item_id))
+        .select_from(AuditItem)
+        .outerjoin(
+            Judgement,
+            (Judgement.item_id == AuditItem.id) & (Judgement.participant_id == participant.id),
+        )
+        .where(AuditItem.audit_id == participant.audit_id, AuditItem.image_id.not_in(erased()))
+    ).one()
+    return Progress(answered=answered, items=items)
 
 
 def next_item(db: Session, participant: Participant) -> tuple[int, int] | None:

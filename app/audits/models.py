@@ -23,6 +23,7 @@ class Audit(Model):
     __table_args__ = (
         CheckConstraint("sample_size > 0 AND min_labels > 0", name="sample"),
         CheckConstraint("state IN ('open', 'closed')", name="state"),
+        CheckConstraint("decoy_percent BETWEEN 0 AND 50", name="decoy_percent"),
         Index(None, "project_id", "id"),
     )
 
@@ -33,6 +34,7 @@ class Audit(Model):
     seed: Mapped[int] = mapped_column(BigInteger)
     sample_size: Mapped[int]
     min_labels: Mapped[int]
+    decoy_percent: Mapped[int] = mapped_column(server_default=text("0"))
     agent_run_id: Mapped[int | None] = mapped_column(ForeignKey("agent_run.id"))
     version_id: Mapped[int] = mapped_column(ForeignKey("criteria_version.id"))
     created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
@@ -41,13 +43,16 @@ class Audit(Model):
 
 
 class AuditItem(Model):
-    """One label of one image of the sample, frozen when the audit was made."""
+    """One question about one image of the sample, frozen when the audit was made: a label, or a decoy, which
+    the agent did not give and which counts in no figure about labels.
+    """
 
     __tablename__ = "audit_item"
     __table_args__ = (
         UniqueConstraint("audit_id", "image_id", "node_id", "polarity"),
         UniqueConstraint("audit_id", "id"),
         CheckConstraint("polarity IN ('positive', 'negative')", name="polarity"),
+        CheckConstraint("kind IN ('label', 'decoy')", name="kind"),
         Index(None, "audit_id", "image_position", "id"),
     )
 
@@ -58,6 +63,7 @@ class AuditItem(Model):
     node_id: Mapped[int] = mapped_column(ForeignKey("node.id"))
     polarity: Mapped[str]
     root_key: Mapped[str]
+    kind: Mapped[str] = mapped_column(server_default="label")
 
 
 class Judgement(Model):

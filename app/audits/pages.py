@@ -30,6 +30,7 @@ PAGE = 20
 ROOM = "/projects/{project}/audits"
 SUGGESTED_IMAGES = 100
 SUGGESTED_LABELS = 10
+SUGGESTED_DECOYS = 20
 
 
 @router.get(ROOM)
@@ -52,6 +53,7 @@ def _show_form(
     suggested = {
         **_suggest_size(db, project),
         "seed": secrets.randbelow(1_000_000),
+        "decoy_percent": SUGGESTED_DECOYS,
         "notice": DEFAULT_NOTICE,
     }
     typed: dict[str, object] = suggested | form.typed
@@ -149,6 +151,7 @@ def submit_audit(
                 seed=values.seed,
                 sample_size=values.sample_size,
                 min_labels=values.min_labels,
+                decoy_percent=values.decoy_percent,
                 agent_run=values.agent_run,
                 notice=values.notice,
                 by=person,

@@ -24,7 +24,7 @@ from taxonomy.tree import POLARITIES, Pair
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """One row of the table. `key` is a root dimension's key or a polarity, `sampled` its items."""
+    """One row of the table. `key` is a root dimension's key or a polarity, `sampled` its labels."""
 
     key: str
     name: str
@@ -43,15 +43,21 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class AuditFacts:
-    """What the figures of an audit rest on."""
+    """What the figures of an audit rest on; `items` are the labels."""
 
     items: int
+    decoys: int
     images: int
     version_number: int
     version_sha256: str
     agent: str | None
     agent_version: str | None
     people: People
+
+    @property
+    def questions(self) -> int:
+        """What each participant is asked."""
+        return self.items + self.decoys
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,7 @@ class Verdict:
     answer: str
     revision: int
     at: datetime
+    kind: str
 
 
 def results(db: Session, audit: Audit) -> Results:
@@ -89,7 +96,8 @@ def results(db: Session, audit: Audit) -> Results:
     tallies = find_tallies(db, audit)
 
     def row(key: str, name: str, of: Sequence[Tally]) -> ResultRow:
-        return ResultRow(key, name, len(of), score(of, seed=audit.seed))
+        sampled = sum(each.kind == "label" for each in of)
+        return ResultRow(key, name, sampled, score(of, seed=audit.seed))
 
     # A dimension that the sample has no label of is a row that says so, not a gap to be noticed.
     in_use = {tree.root_of(pair.key).key for pair in tree.active_pairs()}
@@ -131,6 +139,7 @@ def find_tallies(db: Session, audit: Audit) -> list[Tally]:
             func.coalesce(counts.c.appears, 0),
             func.coalesce(counts.c.does_not_appear, 0),
             func.coalesce(counts.c.cannot_tell, 0),
+            AuditItem.kind,
         )
         .outerjoin(counts, counts.c.item_id == AuditItem.id)
         .where(AuditItem.audit_id == audit.id)
@@ -141,14 +150,18 @@ def find_tallies(db: Session, audit: Audit) -> list[Tally]:
 def get_facts(db: Session, audit: Audit) -> AuditFacts:
     """What the figures of this audit rest on."""
     of, version = instrument(audit), get_audit_criteria(db, audit)
-    items = db.scalar(
-        select(func.count()).select_from(AuditItem).where(AuditItem.audit_id == audit.id)
-    )
+    items, decoys = db.execute(
+        select(
+            func.count().filter(AuditItem.kind == "label"),
+            func.count().filter(AuditItem.kind == "decoy"),
+        ).where(AuditItem.audit_id == audit.id)
+    ).one()
     agent = db.execute(
         select(AgentRun.agent, AgentRun.agent_version).where(AgentRun.id == audit.agent_run_id)
     ).one_or_none()
     return AuditFacts(
-        items=items or 0,
+        items=items,
+        decoys=decoys,
         images=audit.sample_size,
         version_number=version.number,
         version_sha256=version.sha256,
@@ -173,7 +186,7 @@ def find_audits(
     ids = [audit.id for audit, _ in found]
     counted = db.execute(
         select(AuditItem.audit_id, func.count())
-        .where(AuditItem.audit_id.in_(ids))
+        .where(AuditItem.audit_id.in_(ids), AuditItem.kind == "label")
         .group_by(AuditItem.audit_id)
     ).all()
     items = {row[0]: row[1] for row in counted}
@@ -196,9 +209,11 @@ def _accuracies(db: Session, audit_ids: Sequence[int]) -> dict[int, float]:
     rows = db.execute(
         select(Participant.audit_id, appears, func.count())
         .join(Judgement, Judgement.participant_id == Participant.id)
+        .join(AuditItem, AuditItem.id == Judgement.item_id)
         .where(
             Participant.audit_id.in_(audit_ids),
             counted(),
+            AuditItem.kind == "label",
             Judgement.answer != "cannot_tell",
         )
         .group_by(Participant.audit_id)
@@ -225,6 +240,7 @@ def iterate_verdicts(db: Session, audit: Audit) -> Iterator[Verdict]:
             Judgement.answer,
             Judgement.revision,
             Judgement.at,
+            AuditItem.kind,
         )
         .join(AuditItem, AuditItem.id == Judgement.item_id)
         .join(Node, Node.id == AuditItem.node_id)
@@ -232,7 +248,7 @@ def iterate_verdicts(db: Session, audit: Audit) -> Iterator[Verdict]:
         .where(Judgement.participant_id.in_(people))
         .order_by(Judgement.participant_id, AuditItem.id)
     )
-    for participant_id, position, polarity, name, sha256, key, answer, revision, at in rows:
+    for participant_id, position, polarity, name, sha256, key, answer, revision, at, kind in rows:
         number, state = people[participant_id]
         entry = tree.entry(key)
         assert isinstance(entry.node, Pair)
@@ -249,4 +265,5 @@ def iterate_verdicts(db: Session, audit: Audit) -> Iterator[Verdict]:
             answer,
             revision,
             at,
+            kind,
         )

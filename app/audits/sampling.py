@@ -26,6 +26,7 @@ from sqlalchemy.orm import Session, defer
 from app.accounts.models import Person
 from app.agents.models import AgentRun
 from app.audits.access import instrument
+from app.audits.decoys import MOST_PERCENT, by_image, draw_decoys
 from app.audits.models import Audit, AuditItem
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import current_version, version_criteria
@@ -107,19 +108,20 @@ def create_audit(
     agent_run: int | None,
     notice: str,
     by: Person | None,
+    decoy_percent: int = 0,
 ) -> Audit:
     """Draw a random sample of images and freeze what the agent said about them as items.
 
     Of an image every label of the agent run becomes an item (None: of any agent run), whether
     people have confirmed or rejected it since or not. Item ids rise by image and within an image in
     tree order. The criteria version is the run's, or the current one where all runs are audited;
-    labels of pairs that are retired in it are left out.
+    labels of pairs that are retired in it are left out. `decoy_percent` of all questions are decoys.
 
     Raises Invalid with the field for values that make no sense and where there are too few images,
     NotFound for a run of another project, Conflict where nothing is published yet.
     """
     name, notice = " ".join(name.split()), tidy_notice(notice)
-    _refuse_nonsense(name=name, seed=seed, sample_size=sample_size)
+    _refuse_nonsense(name=name, seed=seed, sample_size=sample_size, decoy_percent=decoy_percent)
     _refuse_min_labels(min_labels)
     frame = _get_frame(db, project, agent_run)
     images = _draw(db, frame, seed=seed, sample_size=sample_size, min_labels=min_labels)
@@ -136,6 +138,7 @@ def create_audit(
         seed=seed,
         sample_size=sample_size,
         min_labels=min_labels,
+        decoy_percent=decoy_percent,
         agent_run_id=agent_run,
         version_id=frame.version_id,
         created_by=by.id if by else None,
@@ -147,13 +150,17 @@ def create_audit(
     return audit
 
 
-def _refuse_nonsense(*, name: str, seed: int, sample_size: int) -> None:
+def _refuse_nonsense(*, name: str, seed: int, sample_size: int, decoy_percent: int) -> None:
     if not 1 <= len(name) <= NAME_LENGTH:
         raise Invalid(f"Please give a name of up to {NAME_LENGTH} characters.", field="name")
     if not 0 <= seed <= MOST_SEED:
         raise Invalid(f"A seed is a whole number from 0 to {MOST_SEED}.", field="seed")
     if not 1 <= sample_size <= MOST_IMAGES:
         raise Invalid(f"A sample has 1 to {MOST_IMAGES} images.", field="sample_size")
+    if not 0 <= decoy_percent <= MOST_PERCENT:
+        raise Invalid(
+            f"Decoys are 0 to {MOST_PERCENT} percent of the questions.", field="decoy_percent"
+        )
 
 
 def _refuse_min_labels(min_labels: int) -> None:
@@ -245,25 +252,57 @@ def _draw(
 def _freeze_items(db: Session, audit: Audit, frame: _Frame, images: Sequence[int]) -> None:
     position = {image_id: number for number, image_id in enumerate(images, start=1)}
     place = {pair.key: number for number, pair in enumerate(frame.criteria.pairs())}
-    rows = db.execute(select(frame.annotated).where(frame.annotated.c.image_id.in_(images))).all()
+    asked = [(*each, kind) for kind, rows in _questions(db, audit, frame, images) for each in rows]
     items = [
         {
             "audit_id": audit.id,
-            "image_id": row.image_id,
-            "image_position": position[row.image_id],
-            "node_id": row.node_id,
-            "polarity": row.polarity,
-            "root_key": frame.criteria.root_of(frame.keys[row.node_id]).key,
+            "image_id": image_id,
+            "image_position": position[image_id],
+            "node_id": node_id,
+            "polarity": polarity,
+            "root_key": frame.criteria.root_of(frame.keys[node_id]).key,
+            "kind": kind,
         }
-        for row in sorted(
-            rows,
-            key=lambda row: (
-                position[row.image_id],
-                place[frame.keys[row.node_id]],
+        for image_id, node_id, polarity, kind in sorted(
+            asked,
+            key=lambda each: (
+                position[each[0]],
+                place[frame.keys[each[1]]],
                 # A positive attribute stands before the negative one of its pair.
-                row.polarity != "positive",
+                each[2] != "positive",
             ),
         )
     ]
     for start in range(0, len(items), BATCH):
         db.execute(insert(AuditItem), items[start : start + BATCH])
+
+
+def _questions(
+    db: Session, audit: Audit, frame: _Frame, images: Sequence[int]
+) -> list[tuple[str, list[tuple[int, int, str]]]]:
+    """What is asked, by kind: rows of image, node and polarity."""
+    annotated = select(frame.annotated).where(frame.annotated.c.image_id.in_(images))
+    labels = [(row.image_id, row.node_id, row.polarity) for row in db.execute(annotated)]
+    if not audit.decoy_percent:
+        return [("label", labels)]
+    found = db.execute(select(Image.id, Image.sha256).where(Image.id.in_(images)))
+    hashes = {row.id: row.sha256 for row in found}
+    held = db.execute(
+        select(Label.image_id, Label.node_id, Label.polarity).where(
+            Label.image_id.in_(images), Label.state != "rejected"
+        )
+    )
+    given = by_image(labels)
+    decoys = draw_decoys(
+        seed=audit.seed,
+        percent=audit.decoy_percent,
+        images=[(image_id, hashes[image_id]) for image_id in images],
+        given=given,
+        held=by_image(held),
+        names={
+            (node_id, polarity): f"{frame.keys[node_id]}:{polarity}"
+            for each in given.values()
+            for node_id, polarity in each
+        },
+    )
+    return [("label", labels), ("decoy", [(image, *attribute) for image, attribute in decoys])]

@@ -11,13 +11,17 @@ Answer = Literal["appears", "does_not_appear", "cannot_tell"]
 
 
 class AuditIn(BaseModel):
-    """A new audit. Without `seed` one is drawn; without `notice` the default one is shown."""
+    """A new audit. Without `seed` one is drawn; without `notice` the default one is shown.
+
+    `decoy_percent` of the questions ask for attributes that the agent did not give.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     name: str
     sample_size: int
     min_labels: int = 1
+    decoy_percent: int = 0
     agent_run: int | None = None
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)] | None = None
     notice: str | None = None
@@ -44,7 +48,9 @@ class AuditOut(BaseModel):
     seed: int
     images: int
     items: int
+    decoys: int
     min_labels: int
+    decoy_percent: int
     agent_run: int | None
     criteria_version: int
     notice: str
@@ -101,6 +107,11 @@ class ScoreOut(BaseModel):
     majority_items: int
     ties: int
     agreement: float | None
+    decoys_decided: int
+    decoys_appear: int
+    yes_to_decoys: float | None
+    corrected_accuracy: float | None
+    corrected_interval_95: tuple[float, float] | None
 
 
 class ResultsOut(BaseModel):

@@ -12,11 +12,17 @@ Definitions, for any set of items (a root dimension, a polarity, all):
 * interval: 95 % percentile interval of the accuracy by a bootstrap over images. The labels of one image
   are judged together and are not independent, so whole images are drawn, with all their judgements.
   It says how the figure would move with other images, not with other participants.
+* yes to decoys: of the decisions about decoys (attributes that the agent did not give, see `decoys`), the
+  share that say "appears". It bounds how readily participants say yes to what is not there; a decoy that
+  is there after all makes it larger.
+* corrected accuracy: accuracy a and yes to decoys d of the same set of items give (a - d) / (1 - d), held
+  within [0, 1]: the share of labels that hold, if participants see what is there and say yes to d of what
+  is not. Its interval draws whole images likewise, with their decoys.
 
 Everything here is a pure function of `Tally` rows: one row per item with its three counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +47,7 @@ class Tally:
     appears: int
     does_not_appear: int
     cannot_tell: int
+    kind: str = "label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,34 @@ class Score:
     majority_items: int
     ties: int
     agreement: float | None
+    decoys_decided: int
+    decoys_appear: int
+    corrected: float | None
+    corrected_interval: tuple[float, float] | None
+
+    @property
+    def yes_to_decoys(self) -> float | None:
+        """The share of decoys that "appear"."""
+        return _share(self.decoys_appear, self.decoys_decided)
+
+    @property
+    def corrected_words(self) -> str:
+        """The corrected accuracy in percent, with the decimals that labels and decoys both carry."""
+        return in_percent(self.corrected, self._least_decided)
+
+    @property
+    def corrected_interval_words(self) -> str:
+        """Its interval likewise; a dash where both ends would read the same."""
+        return _interval_words(self.corrected_interval, self._least_decided)
+
+    @property
+    def yes_to_decoys_words(self) -> str:
+        """The share of decoys that "appear" in percent."""
+        return in_percent(self.yes_to_decoys, self.decoys_decided)
+
+    @property
+    def _least_decided(self) -> int:
+        return min(self.appears + self.does_not_appear, self.decoys_decided)
 
     @property
     def accuracy_words(self) -> str:
@@ -73,11 +108,7 @@ class Score:
     @property
     def interval_words(self) -> str:
         """The interval likewise; a dash where both ends would read the same."""
-        if self.interval is None:
-            return "–"
-        count = self.appears + self.does_not_appear
-        low, high = (in_percent(end, count) for end in self.interval)
-        return "–" if low == high else f"{low} – {high}"
+        return _interval_words(self.interval, self.appears + self.does_not_appear)
 
     @property
     def majority_words(self) -> str:
@@ -92,27 +123,60 @@ class Score:
 
 def score(tallies: Sequence[Tally], *, seed: int) -> Score:
     """The figures of a set of items. The order of the rows does not matter; the seed fixes the draws."""
-    judged = [each for each in tallies if each.appears + each.does_not_appear + each.cannot_tell]
-    yes = np.array([each.appears for each in judged], dtype=np.int64)
-    no = np.array([each.does_not_appear for each in judged], dtype=np.int64)
-    images = np.array([each.image_id for each in judged], dtype=np.int64)
-    unsure = sum(each.cannot_tell for each in judged)
+    labels, decoys = (_count(tallies, kind) for kind in ("label", "decoy"))
+    yes, no = labels.yes, labels.no
     appears, does_not_appear = int(yes.sum()), int(no.sum())
     won, lost = int((yes > no).sum()), int((yes < no).sum())
+    accuracy = _share(appears, appears + does_not_appear)
+    decoys_appear, decoys_decided = int(decoys.yes.sum()), int((decoys.yes + decoys.no).sum())
     return Score(
-        items=len(judged),
-        images=len(np.unique(images)),
-        judgements=appears + does_not_appear + unsure,
+        items=len(yes),
+        images=len(np.unique(labels.images)),
+        judgements=appears + does_not_appear + labels.unsure,
         appears=appears,
         does_not_appear=does_not_appear,
-        cannot_tell=unsure,
-        accuracy=_share(appears, appears + does_not_appear),
-        interval=bootstrap_interval(images, yes, no, seed=seed),
+        cannot_tell=labels.unsure,
+        accuracy=accuracy,
+        interval=bootstrap_interval(labels.images, yes, no, seed=seed),
         majority_accuracy=_share(won, won + lost),
         majority_items=won + lost,
         ties=int(((yes == no) & (yes > 0)).sum()),
         agreement=_agreement(yes, no),
+        decoys_decided=decoys_decided,
+        decoys_appear=decoys_appear,
+        corrected=_corrected(accuracy, _share(decoys_appear, decoys_decided)),
+        corrected_interval=_corrected_interval(labels, decoys, seed=seed),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """The judged items of one kind as columns, and how many answers are "cannot tell"."""
+
+    images: Whole
+    yes: Whole
+    no: Whole
+    unsure: int
+
+
+def _count(tallies: Sequence[Tally], kind: str) -> _Counts:
+    judged = [
+        each
+        for each in tallies
+        if each.kind == kind and each.appears + each.does_not_appear + each.cannot_tell
+    ]
+    return _Counts(
+        images=np.array([each.image_id for each in judged], dtype=np.int64),
+        yes=np.array([each.appears for each in judged], dtype=np.int64),
+        no=np.array([each.does_not_appear for each in judged], dtype=np.int64),
+        unsure=sum(each.cannot_tell for each in judged),
+    )
+
+
+def _corrected(accuracy: float | None, yes_to_decoys: float | None) -> float | None:
+    if accuracy is None or yes_to_decoys is None or yes_to_decoys >= 1:
+        return None
+    return min(1.0, max(0.0, (accuracy - yes_to_decoys) / (1 - yes_to_decoys)))
 
 
 def _share(part: int, whole: int) -> float | None:
@@ -142,16 +206,54 @@ def bootstrap_interval(
     total = np.bincount(index, weights=(yes + no)[decided], minlength=count)
     if count < 2 or hits.sum() in (0, total.sum()):
         return None
+    shares = np.concatenate(
+        [hits[rows].sum(axis=1) / total[rows].sum(axis=1) for rows in _draws(count, seed)]
+    )
+    return _middle(shares)
+
+
+def _draws(count: int, seed: int) -> Iterator[Whole]:
+    """Which of `count` images each replicate draws, some replicates at a time."""
     random = np.random.default_rng(seed)
-    drawn: list[NDArray[np.float64]] = []
     size = max(1, BATCH // count)
     for start in range(0, REPLICATES, size):
-        rows = random.integers(count, size=(min(size, REPLICATES - start), count))
-        drawn.append(hits[rows].sum(axis=1) / total[rows].sum(axis=1))
+        yield random.integers(count, size=(min(size, REPLICATES - start), count))
+
+
+def _middle(shares: NDArray[np.float64]) -> tuple[float, float] | None:
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(np.concatenate(drawn), (tail, 1 - tail))
+    low, high = np.quantile(shares, (tail, 1 - tail))
     # Images that all say the same fraction leave nothing to draw, however many judgements they hold.
     return (float(low), float(high)) if high - low > NO_WIDTH else None
+
+
+def _corrected_interval(
+    labels: _Counts, decoys: _Counts, *, seed: int
+) -> tuple[float, float] | None:
+    """95 % percentile interval of the corrected accuracy over resampled images."""
+    clusters, index = np.unique(np.concatenate([labels.images, decoys.images]), return_inverse=True)
+    count = len(clusters)
+    if count < 2 or not (decoys.yes + decoys.no).sum():
+        return None
+    here, there = index[: len(labels.images)], index[len(labels.images) :]
+    columns = [
+        np.bincount(at, weights=weights, minlength=count)
+        for at, weights in (
+            (here, labels.yes),
+            (here, labels.yes + labels.no),
+            (there, decoys.yes),
+            (there, decoys.yes + decoys.no),
+        )
+    ]
+    drawn: list[NDArray[np.float64]] = []
+    for rows in _draws(count, seed):
+        hits, total, false, decided = (column[rows].sum(axis=1) for column in columns)
+        # A draw without an answer, or with nothing but yes to decoys, has no corrected accuracy.
+        kept = (total > 0) & (false < decided)
+        rate = false[kept] / decided[kept]
+        drawn.append(np.clip((hits[kept] / total[kept] - rate) / (1 - rate), 0, 1))
+    shares = np.concatenate(drawn)
+    return _middle(shares) if len(shares) >= LEVEL * REPLICATES else None
 
 
 def decimals(count: int) -> int:
@@ -164,3 +266,10 @@ def decimals(count: int) -> int:
 def in_percent(part: float | None, count: int) -> str:
     """A fraction of `count` judgements as a percentage without its sign, or a dash."""
     return "–" if part is None else f"{100 * part:.{decimals(count)}f}"
+
+
+def _interval_words(interval: tuple[float, float] | None, count: int) -> str:
+    if interval is None:
+        return "–"
+    low, high = (in_percent(end, count) for end in interval)
+    return "–" if low == high else f"{low} – {high}"

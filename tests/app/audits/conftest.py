@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy.orm import Session
@@ -15,8 +16,10 @@ from app.audits.models import Audit
 from app.criteria.models import CriteriaVersion, Node
 from app.images.models import Image
 from app.labels.proposing import Proposed, propose
+from app.labels.saving import Wanted, save
 from app.participants.access import get_participant
 from app.participants.models import Participant
+from taxonomy.tree import Polarity
 from tests.factories import Make
 from tests.people import Cast, cast
 
@@ -55,6 +58,21 @@ class Studio:
         self.db.commit()
         self.images.append(shown)
         return shown
+
+    def decide(self, image: Image, index: int, polarity: Polarity, state: Wanted) -> None:
+        """What a person says of an attribute of an image."""
+        self.db.refresh(image)
+        save(
+            self.db,
+            self.cast.project,
+            image.id,
+            key=self.pairs[index].key,
+            polarity=polarity,
+            state=state,
+            based_on=image.label_revision,
+            by=self.cast.ben,
+            operation_id=uuid4(),
+        )
 
     def audit(self, **values: Any) -> Audit:
         """A committed audit, by default of every image."""

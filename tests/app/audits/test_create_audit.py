@@ -1,7 +1,6 @@
 """Drawing a sample: who is in it, what is frozen, and what is refused."""
 
 import hashlib
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
@@ -12,7 +11,6 @@ from app.audits.models import Audit, AuditItem
 from app.errors import AppError, Conflict, Invalid, NotFound
 from app.labels.models import Label
 from app.labels.proposing import Proposed, propose
-from app.labels.saving import Wanted, save
 from tests.app.audits.conftest import COLOR, LIGHT, Studio
 
 FULL = [(0, "positive"), (1, "negative"), (3, "positive")]
@@ -73,24 +71,9 @@ def test_what_people_decided_changes_nothing(db: Session, studio: Studio) -> Non
     image = studio.annotate(*FULL)
     before = items(db, studio.audit())
     # The third is a person's own label, which is not the agent's.
-    decided: list[tuple[int, str, Wanted]] = [
-        (0, "positive", "rejected"),
-        (1, "negative", "confirmed"),
-        (2, "positive", "confirmed"),
-    ]
-    for number, polarity, state in decided:
-        db.refresh(image)
-        save(
-            db,
-            studio.cast.project,
-            image.id,
-            key=studio.pairs[number].key,
-            polarity=polarity,
-            state=state,
-            based_on=image.label_revision,
-            by=studio.cast.ben,
-            operation_id=uuid4(),
-        )
+    studio.decide(image, 0, "positive", "rejected")
+    studio.decide(image, 1, "negative", "confirmed")
+    studio.decide(image, 2, "positive", "confirmed")
     db.commit()
     states = set(db.scalars(select(Label.state)))
     assert states == {"rejected", "confirmed", "proposed"}

@@ -44,10 +44,10 @@ def test_a_lead_changes_the_notice_for_those_who_come_later(
     assert "1 agreed" in page.text
     answer = browser.post(f"{here}/notice", data={"notice": "Read that.", "based_on": 1})
     assert answer.headers["location"] == f"{here}/notice"
-    page = browser.get(f"{here}/notice").text
-    assert "Notice 2" in page
-    assert "no one agreed to it yet" in page
-    assert "Please read this." in page
+    changed = browser.get(f"{here}/notice").text
+    assert "Notice 2" in changed
+    assert "no one agreed to it yet" in changed
+    assert "Please read this." in changed
 
 
 def test_two_leads_change_it_at_once(
