@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
@@ -21,7 +21,7 @@ def downgrade() -> None:
     op.execute("""
         DO $$ BEGIN
             IF EXISTS (SELECT FROM audit_item WHERE kind = 'decoy') THEN
-                RAISE EXCEPTION 'audits have decoys, which release 0014 cannot hold';
+                RAISE EXCEPTION 'audits have decoys, which release 0015 cannot hold';
             END IF;
         END $$
     """)
