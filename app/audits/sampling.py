@@ -45,6 +45,10 @@ NAME_LENGTH = 120
 BATCH = 5_000
 
 
+# An image of the sample: its id and its file's SHA-256.
+_Drawn = tuple[int, str]
+
+
 @dataclass(frozen=True, slots=True)
 class AuditedRun:
     """An agent run that an audit can draw from."""
@@ -238,19 +242,20 @@ def _eligible(frame: _Frame, min_labels: int) -> Any:
 
 def _draw(
     db: Session, frame: _Frame, *, seed: int, sample_size: int, min_labels: int
-) -> Sequence[int]:
+) -> list[_Drawn]:
     eligible = _eligible(frame, min_labels).subquery()
     order = func.sha256(func.convert_to(literal(f"{seed}:").concat(Image.sha256), "UTF8"))
-    return db.scalars(
-        select(Image.id)
+    rows = db.execute(
+        select(Image.id, Image.sha256)
         .join(eligible, eligible.c.image_id == Image.id)
         .order_by(order)
         .limit(sample_size)
-    ).all()
+    )
+    return [(image_id, sha256) for image_id, sha256 in rows]
 
 
-def _freeze_items(db: Session, audit: Audit, frame: _Frame, images: Sequence[int]) -> None:
-    position = {image_id: number for number, image_id in enumerate(images, start=1)}
+def _freeze_items(db: Session, audit: Audit, frame: _Frame, images: Sequence[_Drawn]) -> None:
+    position = {image_id: number for number, (image_id, _) in enumerate(images, start=1)}
     place = {pair.key: number for number, pair in enumerate(frame.criteria.pairs())}
     asked = [(*each, kind) for kind, rows in _questions(db, audit, frame, images) for each in rows]
     items = [
@@ -278,25 +283,24 @@ def _freeze_items(db: Session, audit: Audit, frame: _Frame, images: Sequence[int
 
 
 def _questions(
-    db: Session, audit: Audit, frame: _Frame, images: Sequence[int]
+    db: Session, audit: Audit, frame: _Frame, images: Sequence[_Drawn]
 ) -> list[tuple[str, list[tuple[int, int, str]]]]:
     """What is asked, by kind: rows of image, node and polarity."""
-    annotated = select(frame.annotated).where(frame.annotated.c.image_id.in_(images))
+    ids = [image_id for image_id, _ in images]
+    annotated = select(frame.annotated).where(frame.annotated.c.image_id.in_(ids))
     labels = [(row.image_id, row.node_id, row.polarity) for row in db.execute(annotated)]
     if not audit.decoy_percent:
         return [("label", labels)]
-    found = db.execute(select(Image.id, Image.sha256).where(Image.id.in_(images)))
-    hashes = {row.id: row.sha256 for row in found}
     held = db.execute(
         select(Label.image_id, Label.node_id, Label.polarity).where(
-            Label.image_id.in_(images), Label.state != "rejected"
+            Label.image_id.in_(ids), Label.state != "rejected"
         )
     )
     given = by_image(labels)
     decoys = draw_decoys(
         seed=audit.seed,
         percent=audit.decoy_percent,
-        images=[(image_id, hashes[image_id]) for image_id in images],
+        images=images,
         given=given,
         held=by_image(held),
         names={

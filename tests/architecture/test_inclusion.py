@@ -27,6 +27,7 @@ BY_ID = {
 # Those that have to see all.
 ALL = {
     "app/audits/sampling.py:_draw": "draws from _annotated, which leaves them out",
+    "app/audits/sampling.py:_questions": "labels of the images that were drawn",
     "app/versions/moving.py:_with_labels": "labels of images set aside move with their names",
     "app/versions/moving_dimensions.py:find_moved_dimensions": "labels of images set aside stand below as well",
     "app/versions/moving.py:_follow": "labels of images set aside move with their names",
