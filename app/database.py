@@ -24,6 +24,8 @@ from app.errors import Unavailable
 from app.settings import settings
 
 Json = dict[str, Any]
+LARGEST_KEY = 2**63 - 1
+"""What a column of 64 bits holds at most."""
 Key = Annotated[int, mapped_column(BigInteger, Identity(always=True), primary_key=True)]
 Moment = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 Created = Annotated[

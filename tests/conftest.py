@@ -21,6 +21,7 @@ from app.accounts.access import cookie_name
 from app.accounts.models import Person
 from app.accounts.signing_in import sign_in as start_sign_in
 from app.accounts.tokens import create_token
+from app.images import storage
 from app.tables import Model
 from tests.factories import Make
 
@@ -126,6 +127,15 @@ def db(clean_database: None) -> Iterator[Session]:
 def make(db: Session) -> Make:
     """Makes people, projects, images and so on; each is committed at once."""
     return Make(db)
+
+
+@pytest.fixture
+def own_storage(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """MORELLI_HOME, with the storage of images in it, is this test's alone and empty."""
+    monkeypatch.setattr(settings_module.settings(), "home", tmp_path / "home")
+    storage.forget_store()
+    yield
+    storage.forget_store()
 
 
 @pytest.fixture

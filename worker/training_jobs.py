@@ -25,12 +25,11 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import extras
-from app.database import Json, unit_of_work
+from app.database import LARGEST_KEY, Json, unit_of_work
 from app.errors import AppError
 from app.runs import base_models, recording, watching
 from app.runs.launching import config_to_run, folder_of
 from app.runs.models import Run
-from app.runs.reading import BIGGEST
 from app.settings import settings
 from method.run_folder import (
     ASKED,
@@ -454,7 +453,7 @@ def _is_sample(row: Json) -> bool:
         isinstance(row.get("index"), int)
         and isinstance(row.get("prompt"), str)
         and isinstance(row.get("seed"), int)
-        and 0 <= row["seed"] <= BIGGEST
+        and 0 <= row["seed"] <= LARGEST_KEY
         and row.get("model") in recording.MODELS
         and recording.SAMPLE_FILE.fullmatch(str(row.get("file"))) is not None
     )

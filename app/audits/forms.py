@@ -3,17 +3,16 @@
 from pydantic import Field, field_validator
 
 from app.audits.sampling import NAME_LENGTH
+from app.database import LARGEST_KEY
 from app.participants.notices import NOTICE_LENGTH
 from app.web.forms import Fields
-
-MOST_ID = 2**63 - 1
 
 
 class AuditForm(Fields):
     """A new audit; an empty agent run means the labels of all of them."""
 
     name: str = Field(min_length=1, max_length=NAME_LENGTH)
-    agent_run: int | None = Field(default=None, ge=1, le=MOST_ID)
+    agent_run: int | None = Field(default=None, ge=1, le=LARGEST_KEY)
     min_labels: int
     sample_size: int
     decoy_percent: int = 0

@@ -5,10 +5,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.database import LARGEST_KEY
 from app.datasets import pairing
 from app.datasets.models import PairDataset
 from app.datasets.selecting import DEFAULT_SALT, Choice, Rule
-from app.images.finding import BIGGEST
 from app.jobs.models import Job
 
 
@@ -200,9 +200,9 @@ class GeneratedPairsIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(min_length=1, max_length=120)
-    dataset_id: int = Field(ge=1, le=BIGGEST)
+    dataset_id: int = Field(ge=1, le=LARGEST_KEY)
     base_model: str = Field(min_length=1, max_length=4096)
-    run_id: int | None = Field(default=None, ge=1, le=BIGGEST)
+    run_id: int | None = Field(default=None, ge=1, le=LARGEST_KEY)
     images_per_prompt: int = 4
     max_prompts: int = 100
     resolution: int = 1024

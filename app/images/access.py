@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from app.database import let_go
+from app.database import LARGEST_KEY, let_go
 from app.errors import Conflict, Invalid, TooLarge
 from app.images import finding, keeping, storage, uploads
 from app.images.knowing import Wishes
@@ -23,9 +23,8 @@ from app.projects.access import AnnotatorProject, LeadProject
 from app.settings import settings
 from app.web.dependencies import Db, streams
 
-MAX_KEY = 2**63 - 1
-Cursor = Annotated[int | None, Query(ge=0, le=MAX_KEY)]
-PathKey = Annotated[int, Path(ge=1, le=MAX_KEY)]
+Cursor = Annotated[int | None, Query(ge=0, le=LARGEST_KEY)]
+PathKey = Annotated[int, Path(ge=1, le=LARGEST_KEY)]
 
 
 def image_of_project(project: AnnotatorProject, image_id: PathKey, db: Db) -> Image:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, exists, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
+from app.database import LARGEST_KEY
 from app.errors import Invalid, NotFound
 from app.images.inclusion import in_use
 from app.images.models import Image, ImageImport, ImportProblem
@@ -18,7 +19,6 @@ from app.projects.models import Project
 from taxonomy.folding import Query, read_query
 
 FILTERS = ("all", "undone", "new", "done", "proposed", "aside")
-BIGGEST = 2**63 - 1
 """The largest id a table can hold; the database refuses to look for larger ones."""
 PAGE = 60
 
@@ -28,7 +28,7 @@ def get_image(db: Session, project: Project, image_id: int, *, lock: bool = Fals
 
     Raises NotFound, for one that was erased with who did it and when.
     """
-    if not 0 < image_id <= BIGGEST:
+    if not 0 < image_id <= LARGEST_KEY:
         raise NotFound(f"There is no image {image_id} in this project.")
     query = select(Image).where(Image.id == image_id, Image.project_id == project.id)
     if lock:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.database import LARGEST_KEY
 from app.images.changes import Change
 from app.images.finding import LabelCounts
 from app.images.models import Image, ImageImport, ImportProblem
@@ -102,7 +103,7 @@ class ReplacementIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    image: int = Field(ge=1, le=2**63 - 1)
+    image: int = Field(ge=1, le=LARGEST_KEY)
 
 
 class FieldChange(BaseModel):

@@ -12,7 +12,7 @@ from app.criteria.models import Criteria as CriteriaRow
 from app.criteria.models import Node
 from app.criteria.reading import current_version, version_criteria
 from app.errors import Conflict, Invalid
-from app.images.finding import BIGGEST, get_image
+from app.images.finding import get_image
 from app.projects.models import Project
 from taxonomy.names import is_key
 from taxonomy.tree import POLARITIES, Criteria, Pair
@@ -45,7 +45,6 @@ def viewer(person: CurrentPerson, sight: Sight) -> Viewer:
 Viewing = Annotated[Viewer, Depends(viewer)]
 
 __all__ = [
-    "BIGGEST",
     "COOKIE",
     "InForce",
     "Sight",

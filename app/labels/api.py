@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from app.accounts.access import CurrentPerson
+from app.database import LARGEST_KEY
 from app.labels import history, queueing, reading, saving, undoing
-from app.labels.access import BIGGEST, Sight, get_image, get_in_force
+from app.labels.access import Sight, get_image, get_in_force
 from app.labels.schemas import (
     DoneMark,
     DoneOut,
@@ -31,7 +32,7 @@ from app.projects.access import AnnotatorProject
 from app.web.dependencies import Db
 from taxonomy.tree import Polarity
 
-Before = Annotated[int | None, Query(ge=0, le=BIGGEST)]
+Before = Annotated[int | None, Query(ge=0, le=LARGEST_KEY)]
 
 router = APIRouter(prefix="/api/v1/projects/{project}", tags=["labels"])
 

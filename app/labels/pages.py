@@ -11,11 +11,12 @@ from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
 from app.accounts.models import Person
+from app.database import LARGEST_KEY
 from app.errors import Invalid, Stale
 from app.images import finding
 from app.images.models import Image
 from app.labels import history, queueing, reading, saving, undoing
-from app.labels.access import BIGGEST, COOKIE, Sight, get_image
+from app.labels.access import COOKIE, Sight, get_image
 from app.labels.forms import DoneForm, SaveForm, UndoForm
 from app.labels.reading import ImageLabels
 from app.labels.showing import note_shown
@@ -190,7 +191,7 @@ def show_label_history(
     person: CurrentPerson,
     answer: Answering,
     sight: Sight,
-    before: Annotated[int | None, Query(ge=0, le=BIGGEST)] = None,
+    before: Annotated[int | None, Query(ge=0, le=LARGEST_KEY)] = None,
 ) -> Response:
     """Who changed what on this image, and when. Suggestions that are hidden are so here too."""
     image = get_image(db, project, image_id)

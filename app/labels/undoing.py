@@ -8,10 +8,11 @@ from sqlalchemy.orm import Session, aliased
 
 from app.accounts.models import Person
 from app.criteria.models import Node
+from app.database import LARGEST_KEY
 from app.errors import Conflict, NotAllowed, NotFound
 from app.images.inclusion import in_use
 from app.images.models import Image
-from app.labels.access import BIGGEST, get_image
+from app.labels.access import get_image
 from app.labels.finishing import put_mark
 from app.labels.models import PUBLICATION_KINDS, LabelEvent
 from app.labels.recording import (
@@ -220,7 +221,7 @@ def _get_undoable(db: Session, image: Image, by: Person, event_id: int | None) -
             raise Conflict("You have changed nothing here of late that could be undone.")
         return last
     event = None
-    if 0 < event_id <= BIGGEST:
+    if 0 < event_id <= LARGEST_KEY:
         event = db.scalar(
             select(LabelEvent).where(LabelEvent.image_id == image.id, LabelEvent.id == event_id)
         )

@@ -11,6 +11,7 @@ from typing import IO, Any
 from sqlalchemy import ColumnElement, Double, case, func, select
 from sqlalchemy.orm import Session, aliased
 
+from app.database import LARGEST_KEY
 from app.datasets.models import Dataset, PairDataset
 from app.errors import Invalid, NotFound
 from app.jobs.models import OPEN_STATES, Job
@@ -19,7 +20,6 @@ from app.runs.launching import folder_of
 from app.runs.models import Run, RunCheckpoint, RunMetric, RunSample
 from method.run_folder import ERRORS, LOG
 
-BIGGEST = 2**63 - 1
 POINTS = 1500
 # Besides the run itself; more curves than six cannot be told apart.
 MOST_OVERLAID = 5
@@ -101,7 +101,7 @@ def as_choice(text: str) -> int | None:
 def get_run(db: Session, project: Project, run_id: int) -> Run:
     """A run of this project. Raises NotFound."""
     run = None
-    if 0 < run_id <= BIGGEST:
+    if 0 < run_id <= LARGEST_KEY:
         run = db.scalar(select(Run).where(Run.id == run_id, Run.project_id == project.id))
     if run is None:
         raise NotFound("There is no such run in this project.")

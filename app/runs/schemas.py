@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.database import LARGEST_KEY
 from app.runs import base_models
-from app.runs.reading import BIGGEST
 
-Id = Annotated[int | None, Field(ge=1, le=BIGGEST)]
+Id = Annotated[int | None, Field(ge=1, le=LARGEST_KEY)]
 
 
 class EstimateIn(BaseModel):

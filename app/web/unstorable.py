@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from fastapi import Request
 
-BIG = 2**63 - 1
+from app.database import LARGEST_KEY
+
 INTEGER = 2**31 - 1
 DIGITS = 40
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
@@ -21,7 +22,7 @@ async def find_unstorable(request: Request) -> str | None:
         values += _walk("body", json.loads(await request.body() or b"null"))
     elif request.headers.get("content-type", "").startswith(FORMS):
         values += [(f"body.{name}", value) for name, value in (await request.form()).multi_items()]
-    for limit in (BIG, INTEGER):
+    for limit in (LARGEST_KEY, INTEGER):
         for where, value in values:
             if _is_too_big(value, limit) or (isinstance(value, str) and has_odd_characters(value)):
                 return where

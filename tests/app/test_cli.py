@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from app.datasets.models import Dataset
 from app.embedded import ServersError
 from app.embedded import redis as redis_server
 from app.errors import AppError
-from app.images import storage
 from app.images.models import Image
 from app.jobs import claiming
 from app.jobs.models import Job
@@ -249,14 +248,6 @@ def test_the_doctor_calls_a_missing_program_bad(
 def addresses() -> dict[str, str]:
     """The test's servers, as settings of a process."""
     return {name: os.environ[name] for name in ("MORELLI_DATABASE_URL", "MORELLI_REDIS_URL")}
-
-
-@pytest.fixture
-def own_storage(servers: None, own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(settings(), "home", own_home)
-    storage.forget_store()
-    yield
-    storage.forget_store()
 
 
 @pytest.fixture

@@ -1,9 +1,8 @@
 """Agent runs through the ledger: proposals with evidence, resumed without doubling."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,12 +34,8 @@ SignIn = Callable[[TestClient, Person], TestClient]
 
 
 @pytest.fixture(autouse=True)
-def _own_storage(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(settings(), "home", tmp_path / "home")
+def _small_batches(own_storage: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "BATCH", 2)
-    storage.forget_store()
-    yield
-    storage.forget_store()
 
 
 @pytest.fixture

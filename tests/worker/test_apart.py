@@ -3,14 +3,12 @@
 import http.server
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
 from pydantic.networks import IPvAnyNetwork
 from sqlalchemy.orm import Session
 
-from app.images import storage
 from app.images.importing import start_import
 from app.images.sources import url_source
 from app.jobs.models import Job
@@ -44,11 +42,9 @@ class Dripping(http.server.BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def slow(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(settings(), "home", tmp_path / "home")
+def slow(own_storage: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     networks = TypeAdapter(list[IPvAnyNetwork]).validate_python(["127.0.0.0/8"])
     monkeypatch.setattr(settings(), "allow_private_fetch", networks)
-    storage.forget_store()
     Dripping.asked.clear()
     Dripping.over.clear()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
@@ -57,7 +53,6 @@ def slow(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     Dripping.over.set()
     server.shutdown()
     server.server_close()
-    storage.forget_store()
 
 
 def threads_apart() -> list[threading.Thread]:

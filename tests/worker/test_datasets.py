@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +52,9 @@ from tests.factories import Make
 from worker import ledger
 from worker.datasets import building
 
+pytestmark = pytest.mark.usefixtures("own_storage")
+
 SPLITS = ("train", "validation", "test")
-
-
-@pytest.fixture(autouse=True)
-def _own_storage(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(settings(), "home", tmp_path / "home")
-    storage.forget_store()
-    yield
-    storage.forget_store()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Import jobs through the ledger: done once, resumable, and failing in words."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,13 +8,12 @@ from sqlalchemy.orm import Session
 
 from app.database import unit_of_work
 from app.images import importing as imports
-from app.images import keeping, storage
+from app.images import keeping
 from app.images.importing import start_import
 from app.images.models import Image, ImageImport
 from app.images.sources import folder_source
 from app.jobs import claiming
 from app.jobs.models import Job
-from app.settings import settings
 from tests.app.images import corpus
 from tests.factories import Make
 from worker import importing, ledger
@@ -24,12 +22,8 @@ HANDLERS: dict[str, ledger.Handler] = {"import": importing.run}
 
 
 @pytest.fixture(autouse=True)
-def _own_storage(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(settings(), "home", tmp_path / "home")
+def _small_batches(own_storage: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imports, "BATCH_FILES", 2)
-    storage.forget_store()
-    yield
-    storage.forget_store()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Stored files go bad one at a time: whatever happened to one, it is mended or named, and the others go on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,15 +16,9 @@ from tests.app.datasets.gallery import Gallery, encoded, landscape, open_gallery
 from tests.factories import Make
 from tests.spoiling import SPOILT, Spoil, turn_into_folder
 
+pytestmark = pytest.mark.usefixtures("own_storage")
+
 SPOIL = pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
-
-
-@pytest.fixture(autouse=True)
-def _own_storage(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(settings(), "home", tmp_path / "home")
-    storage.forget_store()
-    yield
-    storage.forget_store()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from app.datasets import erasures, freezing, pairing
 from app.datasets.models import Dataset, PairDataset
 from app.datasets.pairing import Generation
 from app.erasing.erasing import erase
-from app.images import storage
 from app.jobs import queueing
 from app.jobs.models import Job
 from app.settings import settings
@@ -31,12 +29,8 @@ HANDLERS: dict[str, ledger.Handler] = {"pair_dataset": pair_jobs.run}
 
 
 @pytest.fixture(autouse=True)
-def _own_home(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(settings(), "home", tmp_path / "home")
+def _own_home(own_storage: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings(), "import_folders", [tmp_path / "open"])
-    storage.forget_store()
-    yield
-    storage.forget_store()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from app import cli
 from app.images import keeping, storage
 from app.images.models import Image
-from app.settings import settings
 from tests.app.datasets.gallery import BLUE, Gallery, encoded, open_gallery, picture
 from tests.factories import Make
 
@@ -37,17 +36,12 @@ Morelli = Callable[..., Told]
 
 
 @pytest.fixture
-def gallery(
-    db: Session, make: Make, servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Gallery]:
+def gallery(db: Session, make: Make, own_storage: None) -> Gallery:
     """A project with three images, the second of them labelled by a person."""
-    monkeypatch.setattr(settings(), "home", tmp_path / "home")
-    storage.forget_store()
     opened = open_gallery(db, make)
     opened.hang_many(3)
     opened.decide(opened.images[1], "warm-dominance")
-    yield opened
-    storage.forget_store()
+    return opened
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Datasets through pages and API: frozen, numbered, looked at."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,27 +16,19 @@ from app.database import unit_of_work
 from app.datasets import freezing
 from app.datasets.models import Dataset
 from app.datasets.selecting import FRACTIONS
-from app.images import storage
 from app.jobs.models import OPEN_STATES, Job
 from app.labels.saving import set_done
 from app.projects.founding import get_project
-from app.settings import settings
 from tests.app.datasets.gallery import Gallery, open_gallery
 from tests.factories import Make
 from tests.people import Cast, cast
+
+pytestmark = pytest.mark.usefixtures("own_storage")
 
 SignInAt = Callable[[TestClient, Person], TestClient]
 TokenFor = Callable[[Person], dict[str, str]]
 PAGE, API = "/projects/paintings/datasets", "/api/v1/projects/paintings/datasets"
 STATES = ("queued", "running", "cancelling", "succeeded", "failed", "cancelled")
-
-
-@pytest.fixture(autouse=True)
-def _own_storage(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(settings(), "home", tmp_path / "home")
-    storage.forget_store()
-    yield
-    storage.forget_store()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,12 @@ from tests.app.datasets.gallery import encoded, picture
 from tests.factories import Make
 from tests.people import Cast, cast
 
+pytestmark = pytest.mark.usefixtures("own_storage")
+
 SignInAt = Callable[[TestClient, Person], TestClient]
 TokenFor = Callable[[Person], dict[str, str]]
 PAGE, API = "/projects/paintings/datasets/pairs", "/api/v1/projects/paintings/datasets/pairs"
 REASON = {"negative": {"winner": 1, "loser": 4}, "positive": {"winner": 2, "loser": 2}}
-
-
-@pytest.fixture(autouse=True)
-def _own_storage(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(settings(), "home", tmp_path / "home")
-    storage.forget_store()
-    yield
-    storage.forget_store()
 
 
 @pytest.fixture

@@ -1,28 +1,24 @@
 """A storage of its own for each test, and imports done at once, as the worker would."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy.orm import Session
 
 from app.database import Json, unit_of_work
-from app.images import importing, storage
+from app.images import importing
 from app.images.models import ImageImport
 from app.images.sources import Source, path_source
 from app.projects.models import Project
-from app.settings import settings
 from tests.factories import Make
 
 Importing = Callable[[str | Path | Source], ImageImport]
 
 
 @pytest.fixture(autouse=True)
-def _own_storage(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(settings(), "home", tmp_path / "home")
-    storage.forget_store()
-    yield
-    storage.forget_store()
+def _in_own_storage(own_storage: None) -> None:
+    pass
 
 
 @pytest.fixture

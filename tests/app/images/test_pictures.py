@@ -1,8 +1,5 @@
 """Which images are files of one picture: found once, and right whatever happens to images afterwards."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image as Pictures
@@ -11,22 +8,14 @@ from sqlalchemy.orm import Session
 
 from app.database import unit_of_work
 from app.erasing.erasing import erase
-from app.images import storage
 from app.images.looks import looks_of, pixels_of
 from app.images.models import Image, PictureGroups
 from app.images.pictures import compare_pictures, find_pictures
 from app.images.removing import replace_file, set_aside
 from app.projects.models import Project
-from app.settings import settings
 from tests.factories import Make
 
-
-@pytest.fixture(autouse=True)
-def _own_storage(servers: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(settings(), "home", tmp_path / "home")
-    storage.forget_store()
-    yield
-    storage.forget_store()
+pytestmark = pytest.mark.usefixtures("own_storage")
 
 
 def turned(turn: float) -> Pictures.Image:
