@@ -107,7 +107,6 @@ class Pair:
     source: str = ""
 
     def attribute(self, polarity: Polarity) -> Attribute:
-        """The positive or the negative attribute."""
         return self.positive if polarity == "positive" else self.negative
 
 
@@ -217,14 +216,12 @@ class Criteria:
         return entry
 
     def pair(self, key: str) -> Pair:
-        """The attribute pair with this key."""
         entry = self.find(key)
         if entry is None or not isinstance(entry.node, Pair):
             raise KeyError(f"No attribute pair has the key {key!r}.")
         return entry.node
 
     def dimension(self, key: str) -> Dimension:
-        """The dimension with this key."""
         entry = self.find(key)
         if entry is None or not isinstance(entry.node, Dimension):
             raise KeyError(f"No dimension has the key {key!r}.")
@@ -306,7 +303,6 @@ class Counts:
 
 
 def counts(criteria: Criteria) -> Counts:
-    """Count what is in use in the tree."""
     active = [entry for entry in criteria.walk() if not entry.retired]
     dimensions = [entry for entry in active if isinstance(entry.node, Dimension)]
     by_root = {entry.node.key: 0 for entry in dimensions if entry.parent is None}

@@ -138,7 +138,6 @@ def _as_text(reading: Faults, path: Path, value: object) -> str:
 
 
 def read_key(reading: Faults, path: Path, fields: Fields | None) -> str:
-    """The key of a node."""
     before = len(reading.problems)
     key = read_text(reading, path, fields, "key", required=True)
     if fields is not None and len(reading.problems) == before and not is_key(key):
@@ -166,7 +165,6 @@ def read_list(
     name: str,
     read: Callable[[Faults, Path, object], Item],
 ) -> tuple[Item, ...]:
-    """A list of nodes, each read by `read`."""
     value = (fields or {}).get(name)
     here = (*path, name)
     if value is None:
