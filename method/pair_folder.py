@@ -32,8 +32,6 @@ SOURCES = ("labels", "generated", "study", "import")
 
 @dataclass(frozen=True, slots=True)
 class PairImage:
-    """One side of a pair."""
-
     image_id: str
     sha256: str
     """Of the file, from the manifest."""

@@ -37,7 +37,6 @@ class Field:
 
     @property
     def name(self) -> str:
-        """Its name within its section."""
         return self.path.rpartition(".")[2]
 
     @property
@@ -63,7 +62,6 @@ class Field:
 
     @property
     def item(self) -> "Field":
-        """One item of a list."""
         assert self.kind == "array"
         return Field(self.path, get_args(_bare(self.hint))[0], self.help)
 
@@ -72,7 +70,6 @@ class Field:
         return read_value(self.hint, value)
 
     def of(self, config: Config) -> Any:
-        """Its value in a config."""
         part = getattr(config, self.section) if self.section else config
         return getattr(part, self.name)
 

@@ -19,7 +19,6 @@ Written by `python -m method.training.options_page` from `method/training/config
 
 
 def options_page() -> str:
-    """The page, a table for each section."""
     rows: dict[str, list[str]] = {name: [] for name in sections()}
     for field in all_fields().values():
         rows[field.section].append(_row(field))
@@ -41,7 +40,6 @@ def _row(field: Field) -> str:
 
 
 def main() -> int:
-    """Write it."""
     PAGE.write_text(options_page(), encoding="utf-8")
     sys.stdout.write(f"{PAGE}\n")
     return 0

@@ -278,7 +278,6 @@ def materials(kind: str, run_folder: str, data_folder: str, expert: str | None) 
 
 
 def _is_first(kind: str) -> bool:
-    """Whether it is stage 1."""
     return OBJECTIVES[kind].makes_expert
 
 
