@@ -8,7 +8,6 @@ from worker.agents.withdrawn import WITHDRAWN
 
 
 def describe_rules() -> str:
-    """The rules as a Markdown table."""
     rows = [
         [
             f"`{rule.key}` ({rule.relation})",

@@ -61,7 +61,6 @@ class Look:
 
     @cached_property
     def spot(self) -> measures.Spot:
-        """The main accent."""
         return measures.focal_spot(self.attention)
 
     @cached_property
@@ -76,7 +75,6 @@ class Look:
 
     @cached_property
     def shapes(self) -> measures.Shapes:
-        """The shapes of like value."""
         return measures.shapes(self.coarse_lightness)
 
     @cached_property
@@ -86,7 +84,6 @@ class Look:
 
     @cached_property
     def hues(self) -> Floats:
-        """Hue histogram."""
         return measures.hue_histogram(self.lab)
 
     @cached_property

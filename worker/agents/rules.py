@@ -47,7 +47,6 @@ class Rule:
     explanation: str
 
     def side(self, polarity: Polarity) -> tuple[Condition, ...]:
-        """The conditions of one side."""
         return self.positive if polarity == "positive" else self.negative
 
 
@@ -64,12 +63,10 @@ class Ties:
 
 
 def above(measure: str, threshold: float, span: float = 0.0) -> Condition:
-    """The measure must lie above the threshold."""
     return Condition(measure, "above", threshold, span)
 
 
 def below(measure: str, threshold: float, span: float = 0.0) -> Condition:
-    """The measure must lie below the threshold."""
     return Condition(measure, "below", threshold, span)
 
 

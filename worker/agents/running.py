@@ -32,7 +32,6 @@ Findings = list[measured.Finding]
 
 
 def _findings(image: Image, ties: Ties) -> Findings:
-    """What the agent finds in one image."""
     data = keeping.read_shown("display", image.sha256)
     with Pictures.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as picture:
         return measured.label_image(picture, ties)

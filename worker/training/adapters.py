@@ -149,7 +149,6 @@ def cast_adapter(network: nn.Module, name: Adapter, dtype: torch.dtype) -> None:
 
 
 def tuner_layers(network: nn.Module) -> list[BaseTunerLayer]:
-    """The layers that adapters are attached to."""
     return [module for module in network.modules() if isinstance(module, BaseTunerLayer)]
 
 

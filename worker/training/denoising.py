@@ -19,8 +19,6 @@ Spacing = Literal["leading", "trailing", "linspace"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One denoising step."""
-
     t: int
     """The timestep it starts from."""
     alpha_bar: float

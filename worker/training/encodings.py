@@ -139,7 +139,6 @@ class Encodings:
         return max(len(self.split(prompt)) for prompt in prompts)
 
     def split(self, prompt: str) -> tuple[Chunk, ...]:
-        """The prompt's windows."""
         if prompt not in self.chunks:
             self.chunks[prompt] = self.backbone.split_prompt(prompt)
         return self.chunks[prompt]

@@ -133,7 +133,6 @@ def about_base(backbone: Backbone) -> dict[str, str]:
 
 
 def _scaling(metadata: Mapping[str, Any]) -> float:
-    """The one factor of all layers."""
     for odd in ("use_rslora", "use_dora", "rank_pattern", "alpha_pattern"):
         if metadata.get(odd):
             raise InvalidConfig(f"kohya's format has no {odd}; this adapter uses it")

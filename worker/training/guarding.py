@@ -59,7 +59,6 @@ class SpikeGuard:
         return int(self.skipped.item())
 
     def state(self) -> dict[str, Tensor]:
-        """The state for a checkpoint."""
         return {
             "mean": self.mean,
             "accepted": self.accepted,

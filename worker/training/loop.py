@@ -31,8 +31,6 @@ class RollBack(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What the loop calls."""
-
     load: Callable[[Pass, int], Batch]
     """Put the images of a pass in an epoch together; called in a thread, ahead of time."""
     compute: Callable[[Batch], Losses]
@@ -176,6 +174,5 @@ def _descend(trainee: Trainee, plan: Plan, step: int, config: Config, loss: Tens
 
 
 def rate_of(trainee: Trainee, plan: Plan, step: int, config: Config) -> float:
-    """The learning rate of a step."""
     peak = config.effective_learning_rate * rate_factor(trainee.num_rollbacks)
     return learning_rate(config.optimization, peak, step, plan.total_steps)

@@ -177,7 +177,6 @@ class Progress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Write the last one."""
         self.over.set()
         self.thread.join()
         self._write()

@@ -53,7 +53,6 @@ def describe_base(backbone: Backbone) -> Origin:
 
 
 def describe_words(config: Config) -> Origin:
-    """How texts are worded."""
     text = config.text
     words: Origin = {
         "template": TEMPLATE_ID,

@@ -34,8 +34,6 @@ class Pass:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps of a run."""
-
     shapes: tuple[Shape, ...]
     """The shape of each image: only images of one shape fit into one pass."""
     seed: int

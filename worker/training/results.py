@@ -98,7 +98,6 @@ def _hash(weights: Mapping[str, Tensor], roles: Roles) -> str:
 
 
 def _describe(config: Config, inputs: Inputs) -> dict[str, Any]:
-    """What the run learned from."""
     source = inputs.source
     criteria = {"name": source.criteria, "sha256": source.criteria_sha256}
     return {

@@ -66,7 +66,6 @@ class TeacherCache:
         return dict(zip(predictions, together, strict=True))
 
     def keep(self, entry: Entry, predictions: Mapping[str, Tensor]) -> None:
-        """Write the entry of one image."""
         write_tensors(entry.path, {name: each.contiguous() for name, each in predictions.items()})
 
 

@@ -132,7 +132,6 @@ def _check_complete(
 
 
 def library_of(kind: type[SD15 | SDXL | Flux], name: str) -> str:
-    """Which library a part is of."""
     return "transformers" if name in kind.text_parts else "diffusers"
 
 

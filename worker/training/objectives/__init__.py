@@ -29,8 +29,6 @@ class Losses:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What objectives are made of."""
-
     config: Config
     backbone: Backbone
     roles: Roles
@@ -72,7 +70,6 @@ class Objective(Protocol):
 
 
 def inputs_of(view: Noised, text: Any) -> Inputs:
-    """A view with its text, as roles predict from it."""
     return Inputs(view.noisy_BCHW, view.t_B, text, view.size_ids_B6)
 
 
@@ -92,7 +89,6 @@ def scale_of(parts: Parts, view: Noised) -> Tensor:
 
 
 def losses_of(found: PreferenceLoss) -> Losses:
-    """A preference loss with its curves."""
     logged = {
         "win": found.win,
         "lose": found.lose,
@@ -108,5 +104,4 @@ def losses_of(found: PreferenceLoss) -> Losses:
 
 
 def weights_of(dealt: Pass) -> Tensor:
-    """The weight of each item of a pass."""
     return torch.tensor(dealt.weights)

@@ -31,12 +31,10 @@ class Cpo:
     """Eq. 10 to 14: the expert shows winner and loser, theta sees y alone. Implements Objective."""
 
     def __init__(self, parts: Parts) -> None:
-        """Take note of the parts."""
         self.parts = parts
         self.conditions = CONDITIONS if parts.teacher else self._needed()
 
     def item_id(self, item: Example) -> str:
-        """The image's id."""
         return item.image_id
 
     def is_usable(self, item: Example) -> bool:
@@ -44,7 +42,6 @@ class Cpo:
         return item.num_negative > 0 or self.parts.config.text.empty_neg != "skip"
 
     def pictures(self, item: Example) -> tuple[Stored, ...]:
-        """The image."""
         return (item,)
 
     def texts(self, item: Example) -> tuple[str, ...]:

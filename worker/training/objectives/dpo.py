@@ -30,7 +30,6 @@ class Dpo:
     """
 
     def __init__(self, parts: Parts) -> None:
-        """Take note of the parts."""
         self.parts = parts
         self.is_swapped = parts.config.objective.facts.makes_negative
 
@@ -49,7 +48,6 @@ class Dpo:
         return sides[::-1] if self.is_swapped else sides
 
     def texts(self, item: Pair) -> tuple[str, ...]:
-        """The pair's prompt."""
         return (item.prompt,)
 
     def windows(self, item: Pair) -> tuple[int, ...]:

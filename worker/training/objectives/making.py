@@ -14,7 +14,6 @@ from worker.training.teacher import TeacherCache
 
 
 def make_objective(parts: Parts) -> Objective:
-    """The objective that the config asks for."""
     module = import_module(f"worker.training.objectives.{parts.config.objective.facts.module}")
     made: Objective = module.make(parts)
     return made

@@ -15,20 +15,16 @@ class Sft:
     """Eq. 3: theta learns to predict the noise from y, A_pos and A_neg. Implements Objective."""
 
     def __init__(self, parts: Parts) -> None:
-        """Take note of the parts."""
         self.parts = parts
 
     def item_id(self, item: Example) -> str:
-        """The image's id."""
         return item.image_id
 
     def is_usable(self, item: Example) -> bool:
-        """Every image."""
         del item
         return True
 
     def pictures(self, item: Example) -> tuple[Stored, ...]:
-        """The image."""
         return (item,)
 
     def texts(self, item: Example) -> tuple[str, ...]:

@@ -70,7 +70,6 @@ class Spo:
         self.keys, self.ties = _judged_by(Path(str(parts.config.dataset_folder)))
 
     def item_id(self, item: Example) -> str:
-        """The image's id."""
         return item.image_id
 
     def is_usable(self, item: Example) -> bool:
@@ -83,7 +82,6 @@ class Spo:
         return (item,)
 
     def texts(self, item: Example) -> tuple[str, ...]:
-        """The content prompt."""
         return (item.texts.content,)
 
     def windows(self, item: Example) -> tuple[int, ...]:
