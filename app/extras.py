@@ -9,7 +9,6 @@ MARKS = {"web": ("sqlalchemy", "The web application"), "train": ("torch", "Train
 
 
 def is_installed(extra: str) -> bool:
-    """Whether an extra is installed."""
     return find_spec(MARKS[extra][0]) is not None
 
 

@@ -97,7 +97,6 @@ def allowed_hosts() -> frozenset[str] | None:
 
 
 def routes() -> list[APIRoute]:
-    """Every route of every room."""
     return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 
 
@@ -177,7 +176,6 @@ def allowances(known: Iterable[APIRoute]) -> FindAllowance:
 
 
 def create_app() -> FastAPI:
-    """The web application."""
     logging.getLogger("morelli").setLevel(logging.INFO)
     app = FastAPI(
         title="Morelli",

@@ -75,17 +75,14 @@ class Settings(BaseSettings):
 
     @property
     def datasets_folder(self) -> Path:
-        """Folder of frozen datasets."""
         return self.home / "datasets"
 
     @property
     def pairs_folder(self) -> Path:
-        """Folder of pair datasets."""
         return self.home / "pairs"
 
     @property
     def runs_folder(self) -> Path:
-        """Folder of run folders."""
         return self.home / "runs"
 
     @property
@@ -106,5 +103,4 @@ class Settings(BaseSettings):
 
 @lru_cache
 def settings() -> Settings:
-    """The settings of this process."""
     return Settings()

@@ -91,7 +91,6 @@ class Part:
 
 
 def web_command() -> list[str]:
-    """The web server."""
     return [sys.executable, "-m", "app.serving"]
 
 

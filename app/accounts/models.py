@@ -9,8 +9,6 @@ from app.database import Created, Key, Model
 
 
 class Person(Model):
-    """Someone with an account."""
-
     __tablename__ = "person"
     __table_args__ = (
         CheckConstraint("email = lower(email) AND position('@' in email) > 1", name="email"),

@@ -32,7 +32,6 @@ def local_path(path: str, otherwise: str = "/") -> str:
 
 @router.get("/sign-in")
 def show_sign_in(answer: Answering, visitor: Visitor, next: str = "/") -> Response:
-    """The sign-in page."""
     if visitor is not None:
         return RedirectResponse(local_path(next), 303)
     return answer.show("accounts/sign_in.html", form=Form(), next=local_path(next))
@@ -171,7 +170,6 @@ def submit_theme(
     person: CurrentPerson,
     form: Annotated[Form[ThemeForm], Depends(submitted(ThemeForm))],
 ) -> Response:
-    """Choose a theme."""
     if form.errors:
         return _account(request, db, answer, person, status=422, theme=form)
     person.theme = form.values.theme
@@ -210,6 +208,5 @@ def submit_token(
 
 @router.post("/account/tokens/{token_id}/revoke")
 def revoke_token(token_id: int, db: Db, answer: Answering, person: CurrentPerson) -> Response:
-    """Make a token useless."""
     tokens.revoke_token(db, person, token_id)
     return RedirectResponse(answer.path("show_account"), 303)

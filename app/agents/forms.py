@@ -6,6 +6,4 @@ from app.web.forms import Fields
 
 
 class AgentRunForm(Fields):
-    """Which agent is to label the images."""
-
     agent: str = Field(min_length=1, max_length=40)

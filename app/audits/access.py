@@ -18,8 +18,6 @@ from taxonomy.tree import Criteria, Polarity
 
 @dataclass(frozen=True, slots=True)
 class AuditCriteria:
-    """The criteria version of an audit, with its tree."""
-
     number: int
     sha256: str
     tree: Criteria

@@ -148,7 +148,6 @@ def find_tallies(db: Session, audit: Audit) -> list[Tally]:
 
 
 def get_facts(db: Session, audit: Audit) -> AuditFacts:
-    """What the figures of this audit rest on."""
     of, version = instrument(audit), get_audit_criteria(db, audit)
     items, decoys = db.execute(
         select(

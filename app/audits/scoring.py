@@ -117,7 +117,6 @@ class Score:
 
     @property
     def cannot_tell_share(self) -> float | None:
-        """The share of judgements that are "cannot tell"."""
         return _share(self.cannot_tell, self.judgements)
 
 

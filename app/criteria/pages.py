@@ -264,7 +264,6 @@ def submit_dimension(
     person: CurrentPerson,
     form: Annotated[Form[DimensionForm], Depends(submitted(DimensionForm))],
 ) -> Response:
-    """Add a dimension."""
     if not form.errors:
         with _attempt(form):
             values = form.values
@@ -289,7 +288,6 @@ def submit_pair(
     person: CurrentPerson,
     form: Annotated[Form[PairForm], Depends(submitted(PairForm))],
 ) -> Response:
-    """Add an attribute pair."""
     if not form.errors:
         with _attempt(form):
             values = form.values

@@ -69,7 +69,6 @@ def working_criteria(db: Session, project: Project) -> tree.Criteria:
 
 
 def build_tree(criteria: Criteria, nodes: Iterable[Node]) -> tree.Criteria:
-    """The tree that rows make."""
     below: dict[int | None, list[Node]] = defaultdict(list)
     for node in sorted(nodes, key=lambda node: (node.position, node.id)):
         below[node.parent_id].append(node)

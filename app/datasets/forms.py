@@ -18,7 +18,6 @@ class ChoiceForm(Fields):
 
     @property
     def choice(self) -> Choice:
-        """The options of the dataset."""
         return Choice(self.salt, not self.with_unfinished, self.contradictions)
 
 

@@ -159,7 +159,6 @@ def submit_label_pairs(
     person: CurrentPerson,
     form: Annotated[Form[LabelPairsForm], Depends(submitted(LabelPairsForm))],
 ) -> Response:
-    """Pair a dataset's images by their labels."""
     if not form.errors:
         with form.attempt():
             values = form.values
@@ -227,7 +226,6 @@ def submit_generated_pairs(
     person: CurrentPerson,
     form: Annotated[Form[GenerateForm], Depends(submitted(GenerateForm))],
 ) -> Response:
-    """Have images generated, ranked and paired."""
     pairs = None
     if not form.errors:
         values = form.values

@@ -27,12 +27,10 @@ class Erased:
 
     @property
     def datasets(self) -> list[Dataset]:
-        """The datasets among them."""
         return [each for each in self.holding if isinstance(each, Dataset)]
 
     @property
     def pair_datasets(self) -> list[PairDataset]:
-        """The pair datasets among them."""
         return [each for each in self.holding if isinstance(each, PairDataset)]
 
 

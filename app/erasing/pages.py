@@ -61,7 +61,6 @@ def submit_erasing(
     viewer: Viewing,
     form: Annotated[Form[EraseForm], Depends(submitted(EraseForm))],
 ) -> Response:
-    """Erase the image."""
     if not form.errors and not form.values.sure:
         form.errors["sure"] = "Please tick that this is meant; it cannot be undone."
     if not form.errors:

@@ -147,7 +147,6 @@ def _order(db: Session, query: Query, cursor: int | None) -> _Order:
 
 
 def count_images(db: Session, project: Project, *, show: str = "all", text: str = "") -> int:
-    """How many images a filter finds."""
     query = select(func.count()).select_from(Image).where(*filtered(project, show, text))
     return db.scalar(query) or 0
 

@@ -22,8 +22,6 @@ class DescriptionForm(Fields):
 
 
 class AsideForm(Fields):
-    """Why an image is set aside."""
-
     reason: str = ""
 
 

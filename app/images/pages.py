@@ -153,7 +153,6 @@ def _chosen(values: ImportForm) -> Source:
 def upload_images(
     project: LeadProject, db: Db, person: CurrentPerson, answer: Answering, source: UploadedFiles
 ) -> Response:
-    """Import uploaded files."""
     return _start(db, project, source, person, answer)
 
 
@@ -380,7 +379,6 @@ def submit_aside(
     answer: Answering,
     form: Annotated[Form[AsideForm], Depends(submitted(AsideForm))],
 ) -> Response:
-    """Set an image aside."""
     if not form.errors:
         with form.attempt():
             set_aside(db, project, image_id, reason=form.values.reason, by=person)

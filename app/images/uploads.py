@@ -25,7 +25,6 @@ def _is_token(text: str) -> bool:
 
 
 def upload_folder(token: str) -> Path:
-    """The folder of one upload."""
     if not _is_token(token):
         raise ValueError("not a token of an upload")
     return settings().uploads_folder / token
@@ -82,7 +81,6 @@ def keep_part(token: str, number: int) -> None:
 
 
 def bytes_of(token: str) -> int:
-    """How many bytes of an upload are here."""
     folder = upload_folder(token)
     return sum(each.stat().st_size for each in folder.rglob("*") if each.is_file())
 
@@ -130,7 +128,6 @@ def finish_upload(token: str) -> None:
 
 
 def discard_upload(token: str) -> None:
-    """Remove the files of an upload."""
     shutil.rmtree(upload_folder(token), ignore_errors=True)
 
 

@@ -32,7 +32,6 @@ def show_jobs(
 
 @router.get("/{job_id}")
 def show_job(job_id: int, db: Db, answer: Answering, project: AnnotatorProject) -> Response:
-    """One job with everything that happened to it."""
     job = queueing.get_job(db, project, job_id)
     return answer.show(
         "jobs/job.html",
@@ -45,7 +44,6 @@ def show_job(job_id: int, db: Db, answer: Answering, project: AnnotatorProject) 
 
 @router.post("/{job_id}/cancel")
 def cancel_job(job_id: int, db: Db, answer: Answering, project: LeadProject) -> Response:
-    """Cancel a job."""
     queueing.request_cancel(db, project, job_id)
     return answer.done(go_to=answer.path("show_job", project=project.slug, job_id=job_id))
 

@@ -104,7 +104,6 @@ def submit(
 
 
 def record(db: Session, job: Job, kind: str, message: str = "") -> None:
-    """Write an event of a job."""
     db.add(JobEvent(job_id=job.id, attempt=job.attempt, kind=kind, message=for_people(message)))
 
 

@@ -140,7 +140,6 @@ def undo_label(
     answer: Answering,
     form: Annotated[Form[UndoForm], Depends(submitted(UndoForm))],
 ) -> Response:
-    """Undo an action of one's own."""
     values = _checked(form)
     saved = undoing.undo(
         db,

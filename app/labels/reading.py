@@ -107,7 +107,6 @@ class ImageLabels:
         return tuple(row for root in self.roots for row in root.rows)
 
     def num(self, state: str) -> int:
-        """How many labels are in this state."""
         return sum(row.state == state for row in self.rows)
 
     def named(self, polarity: str, states: Sequence[str] = ("confirmed",)) -> tuple[LabelRow, ...]:

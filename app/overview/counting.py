@@ -21,8 +21,6 @@ from method.objectives import OBJECTIVES
 
 @dataclass(frozen=True)
 class Counts:
-    """How much there is of everything."""
-
     images: int
     images_done: int
     labels_proposed: int
@@ -187,7 +185,6 @@ def _grouped(number: int) -> str:
 
 
 def newest_images(db: Session, project: Project, limit: int = 12) -> list[Image]:
-    """The images that came in last."""
     return list(
         db.scalars(
             select(Image)

@@ -46,8 +46,6 @@ class ParticipantRow:
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """How many participants are in which state."""
-
     invited: int = 0
     judging: int = 0
     finished: int = 0

@@ -57,7 +57,6 @@ def find_projects(db: Session, person: Person) -> Sequence[tuple[Project, str]]:
 
 
 def set_role(db: Session, project: Project, person: Person, role: str) -> None:
-    """Give a person a role in a project, or change it."""
     if role not in ROLES:
         raise Invalid(f"A role is one of {', '.join(ROLES)}.", field="role")
     if role != "lead":

@@ -124,5 +124,4 @@ def take_invitation(
 
 
 def count_people(db: Session) -> int:
-    """How many accounts there are."""
     return db.scalar(select(func.count()).select_from(Person)) or 0

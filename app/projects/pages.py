@@ -88,7 +88,6 @@ def _people(
 
 @router.get("/projects/{project}/people")
 def show_people(db: Db, answer: Answering, project: AnnotatorProject, after: int = 0) -> Response:
-    """Who is in the project, and open invitations."""
     return _people(db, answer, project, after=after)
 
 
@@ -116,7 +115,6 @@ def submit_invitation(
 
 @router.post("/projects/{project}/people/invitations/{link_id}/revoke")
 def revoke_invitation(link_id: int, db: Db, answer: Answering, project: LeadProject) -> Response:
-    """Make an invitation useless."""
     inviting.revoke_invitation(db, project, link_id)
     return RedirectResponse(answer.path("show_people", project=project.slug), 303)
 
@@ -157,7 +155,6 @@ def submit_password_link(
 
 @router.post("/projects/{project}/people/{person_id}/remove")
 def submit_removal(person_id: int, db: Db, answer: Answering, project: LeadProject) -> Response:
-    """Take a member out of the project."""
     member = founding.get_member(db, project, person_id)
     try:
         founding.remove_member(db, project, member)

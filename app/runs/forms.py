@@ -50,7 +50,6 @@ class LaunchStart(BaseModel):
     negative_run_id: str = ""
 
     def ids(self) -> dict[str, str]:
-        """The ids that are given."""
         return {
             "dataset_id": self.dataset_id or self.dataset,
             "pair_dataset_id": self.pair_dataset_id or self.pairs,

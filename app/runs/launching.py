@@ -58,7 +58,6 @@ class Sources:
 
     @property
     def data(self) -> Dataset | PairDataset:
-        """What it learns from, whichever it is."""
         found = self.dataset or self.pairs
         assert found is not None
         return found

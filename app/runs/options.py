@@ -156,17 +156,14 @@ class Option:
 
     @property
     def path(self) -> str:
-        """Its dotted path in the config."""
         return self.field.path
 
     @property
     def title(self) -> str:
-        """Its name for people."""
         return TITLES.get(self.path) or self.field.name.replace("_", " ").capitalize()
 
     @property
     def hint(self) -> str:
-        """What it does."""
         return HINTS.get(self.path) or self.field.help
 
     @property
@@ -177,7 +174,6 @@ class Option:
         return self.field.choices
 
     def concerns(self, kind: str) -> bool:
-        """Whether runs of this kind read it."""
         if self.path == "samples.negative_merge":
             return not OBJECTIVES[kind].makes_negative
         return is_read(self.path, kind)
@@ -241,7 +237,6 @@ def sections(kind: str) -> list[Section]:
 
 
 def presets() -> dict[str, str]:
-    """The presets, as names with titles."""
     return {name: preset.title for name, preset in PRESETS.items()}
 
 

@@ -186,7 +186,6 @@ def submit_run(
     person: CurrentPerson,
     form: Annotated[Form[Choices], Depends(submitted(LaunchForm))],
 ) -> Response:
-    """Launch a run."""
     run = None
     if not form.errors:
         values, chosen = form.values, _choices_of(form.typed)
@@ -217,7 +216,6 @@ def submit_run(
 def make_tiny_model(
     db: Db, answer: Answering, project: LeadProject, person: CurrentPerson
 ) -> Response:
-    """Have the tiny model made."""
     base_models.make_base_model(db, project, by=person)
     return RedirectResponse(answer.path("show_launch", project=project.slug), 303)
 
@@ -318,7 +316,6 @@ def resume_run(run_id: int, db: Db, answer: Answering, project: LeadProject) -> 
 
 @router.get("/{run_id:int}/samples/{file}")
 def show_run_sample(file: str, db: Db, run: ProjectRun) -> Response:
-    """The bytes of one sample image."""
     return access.sample(db, run, file)
 
 
@@ -331,7 +328,6 @@ def download_config(run: ProjectRun) -> Response:
 
 @router.get("/{run_id:int}/adapter.safetensors")
 def download_adapter(run: ProjectRun) -> Response:
-    """The weights."""
     return access.adapter(run, zipped=False)
 
 

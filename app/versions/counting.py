@@ -31,7 +31,6 @@ class LabelCounts:
         return self.positive + self.negative
 
     def add(self, other: "LabelCounts") -> None:
-        """Add the labels of other pairs."""
         self.positive += other.positive
         self.negative += other.negative
         self.proposed += other.proposed

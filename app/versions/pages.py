@@ -81,7 +81,6 @@ def submit_publication(
 def show_criteria_versions(
     db: Db, answer: Answering, project: AnnotatorProject, before: int | None = None
 ) -> Response:
-    """The published versions."""
     found = reading.find_versions(db, project, before=before, limit=PAGE + 1)
     return answer.show(
         "versions/list.html",

@@ -82,7 +82,6 @@ class Preview:
 
     @property
     def warnings(self) -> list[Problem]:
-        """What is doubtful."""
         return [problem for problem in self.problems if problem.severity == "warning"]
 
     @property
