@@ -15,6 +15,7 @@ from app.commands.images import images_cli
 from app.commands.telling import AsJson, ProjectSlug, database, say, show
 from app.errors import AppError, Invalid
 from app.handing_on import run_worker_module
+from method.agents import DEFAULT_AGENT
 from method.saved_texts import UnreadableText, read_text
 
 cli = typer.Typer(
@@ -348,7 +349,7 @@ def diff_criteria(
 @agent_cli.command("run")
 def run_agent(
     project: ProjectSlug,
-    agent: Annotated[str, typer.Option(help="Which agent.")] = "measured",
+    agent: Annotated[str, typer.Option(help="Which agent.")] = DEFAULT_AGENT,
     as_json: AsJson = False,
 ) -> None:
     """Have an agent label every image of a project, and wait for it."""

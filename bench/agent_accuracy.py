@@ -26,7 +26,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
-from app.criteria.loading import painting_criteria
+from taxonomy.shipped import painting_criteria
 from taxonomy.tree import POLARITIES, Polarity
 from worker.agents.looking import MEASURES, Look, measure
 from worker.agents.measured import VERSION, decide, keep_steady, plain_rgb

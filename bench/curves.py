@@ -23,7 +23,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.criteria.freezing import freeze_version
-from app.criteria.loading import load_criteria, painting_criteria
+from app.criteria.loading import load_criteria
 from app.database import engine, unit_of_work
 from app.datasets.models import Dataset
 from app.demo.walking import free_port
@@ -39,6 +39,7 @@ from bench.pages import measure
 from method.training.config_fields import changed
 from method.training.config_reading import to_dict
 from method.training.presets import PRESETS
+from taxonomy.shipped import painting_criteria
 from tests.browser.install_chromium import find_chromium
 
 SLUG = "long-runs"

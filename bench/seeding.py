@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Person
 from app.agents.models import AgentRun
 from app.criteria.freezing import freeze_version
-from app.criteria.loading import load_criteria, painting_criteria
+from app.criteria.loading import load_criteria
 from app.criteria.models import Node
 from app.database import engine, unit_of_work
 from app.images import storage
@@ -31,6 +31,7 @@ from app.images.pictures import compare_pictures
 from app.projects.founding import create_project, set_role
 from app.projects.models import Project
 from app.up import installation
+from taxonomy.shipped import painting_criteria
 
 SLUG = "large"
 BLOCK = 5000

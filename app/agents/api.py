@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from app.accounts.access import CurrentPerson
-from app.agents import launching
+from app.agents import launching, recording
 from app.agents.schemas import (
     AgentRunIn,
     AgentRunOut,
@@ -31,11 +31,17 @@ def _out(row: launching.RunRow) -> AgentRunOut:
         agent_version=row.run.agent_version,
         criteria_version=row.version.number,
         later_versions=[
-            LaterVersionOut.model_validate(each) for each in launching.later_versions(row.run)
+            LaterVersionOut.model_validate(each) for each in recording.later_versions(row.run)
         ],
-        images=row.images,
-        labels=row.labels,
-        problems=row.problems,
+        images=row.run.images,
+        labels=row.run.labels,
+        problems=row.run.problems,
+        dropped=row.run.dropped,
+        repaired=row.run.repaired,
+        tokens_in=row.run.tokens_in,
+        tokens_out=row.run.tokens_out,
+        cost=float(row.run.cost),
+        prompt_hash=row.run.prompt_hash,
         created_at=row.run.created_at,
     )
 

@@ -1,17 +1,31 @@
-"""Agent runs: one pass of an agent over a set of images."""
+"""Agent runs: one pass of an agent over a set of images, and what it did with each of them."""
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from decimal import Decimal
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Created, Json, Key, Model
 
+ZERO = text("0")
+
 
 class AgentRun(Model):
-    """One pass of an agent over a set of images, under one criteria version."""
+    """One pass of an agent over a set of images, begun under one criteria version.
+
+    Its counts are those of its rows in `agent_run_image`, kept in the same transactions. `labels` counts
+    what was new or refreshed.
+    """
 
     __tablename__ = "agent_run"
     __table_args__ = (
-        CheckConstraint("agent IN ('measured', 'vlm')", name="agent"),
+        # Which agents there are says method.agents; a run outlives the agent that it was made with.
+        CheckConstraint("agent ~ '^[a-z][a-z0-9_]{0,39}$'", name="agent"),
+        CheckConstraint(
+            "images >= 0 AND labels >= 0 AND problems BETWEEN 0 AND images AND dropped >= 0"
+            " AND repaired >= 0 AND tokens_in >= 0 AND tokens_out >= 0 AND cost >= 0",
+            name="counts",
+        ),
         Index(None, "project_id", "id"),
     )
 
@@ -20,19 +34,60 @@ class AgentRun(Model):
     job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"), unique=True)
     agent: Mapped[str]
     agent_version: Mapped[str]
+    prompt_hash: Mapped[str | None]
     version_id: Mapped[int] = mapped_column(ForeignKey("criteria_version.id"))
     config: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
-    images: Mapped[int] = mapped_column(server_default=text("0"))
-    labels: Mapped[int] = mapped_column(server_default=text("0"))
+    images: Mapped[int] = mapped_column(server_default=ZERO)
+    labels: Mapped[int] = mapped_column(server_default=ZERO)
+    problems: Mapped[int] = mapped_column(server_default=ZERO)
+    dropped: Mapped[int] = mapped_column(server_default=ZERO)
+    repaired: Mapped[int] = mapped_column(server_default=ZERO)
+    tokens_in: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    tokens_out: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    cost: Mapped[Decimal] = mapped_column(Numeric(14, 6), server_default=ZERO)
     created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     created_at: Mapped[Created]
 
 
-class AgentRunProblem(Model):
-    """An image that an agent run could not label, with the reason."""
+class AgentRunImage(Model):
+    """What a run did with one image. An image without a row waits.
 
-    __tablename__ = "agent_run_problem"
+    `version_id` is the criteria version it was looked at under, `proposed` the number of labels that it
+    proposed, `dropped` that of statements which made no sense, `repaired` that of answers it was asked to
+    mend. What older releases did not keep is null.
+    """
+
+    __tablename__ = "agent_run_image"
+    __table_args__ = (
+        CheckConstraint("state IN ('labelled', 'failed', 'skipped')", name="state"),
+        CheckConstraint("(state = 'labelled') = (reason IS NULL)", name="reason"),
+        CheckConstraint("state = 'labelled' OR proposed = 0", name="proposed"),
+        CheckConstraint(
+            "attempts > 0 AND proposed >= 0 AND dropped >= 0 AND repaired >= 0"
+            " AND tokens_in >= 0 AND tokens_out >= 0 AND cost >= 0 AND seconds >= 0",
+            name="counts",
+        ),
+        CheckConstraint("image_sha256 ~ '^[0-9a-f]{64}$'", name="image_sha256"),
+        Index(
+            "ix_agent_run_image_problems",
+            "agent_run_id",
+            "image_id",
+            postgresql_where=text("state <> 'labelled'"),
+        ),
+    )
 
     agent_run_id: Mapped[int] = mapped_column(ForeignKey("agent_run.id"), primary_key=True)
     image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), primary_key=True)
-    reason: Mapped[str]
+    version_id: Mapped[int] = mapped_column(ForeignKey("criteria_version.id"))
+    state: Mapped[str]
+    reason: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(server_default=text("1"))
+    proposed: Mapped[int] = mapped_column(server_default=ZERO)
+    dropped: Mapped[int] = mapped_column(server_default=ZERO)
+    repaired: Mapped[int] = mapped_column(server_default=ZERO)
+    tokens_in: Mapped[int] = mapped_column(server_default=ZERO)
+    tokens_out: Mapped[int] = mapped_column(server_default=ZERO)
+    cost: Mapped[Decimal] = mapped_column(Numeric(14, 6), server_default=ZERO)
+    image_sha256: Mapped[str | None]
+    seconds: Mapped[float | None]
+    at: Mapped[Created]

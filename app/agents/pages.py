@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import RedirectResponse, Response
 
 from app.accounts.access import CurrentPerson
-from app.agents import launching
+from app.agents import launching, recording
 from app.agents.forms import AgentRunForm
 from app.criteria import reading
 from app.criteria.models import CriteriaVersion
@@ -18,6 +18,7 @@ from app.projects.models import Project
 from app.web.answer import Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
+from method.agents import AGENTS
 
 router = APIRouter(include_in_schema=False, prefix="/projects/{project}/agent")
 PAGE = 20
@@ -41,7 +42,7 @@ def _list(
         rows=rows,
         next=rows[-1].run.id if len(found) > PAGE else None,
         is_live=before is None and any(row.job and row.job.state in OPEN_STATES for row in rows),
-        agents=launching.AGENTS,
+        agents=AGENTS,
         version=reading.current_version(db, project),
         form=form or Form(),
     )
@@ -86,12 +87,12 @@ def show_agent_run(
         (nodes[node_id], polarity, states, sum(states.values()))
         for (node_id, polarity), states in counts.items()
     ]
-    problems = launching.find_problems(db, run, after=after, limit=101)
+    problems = recording.find_problems(db, run, after=after, limit=101)
     return answer.show(
         "agents/run.html",
         run=run,
         version=db.get_one(CriteriaVersion, run.version_id),
-        later=launching.later_versions(run),
+        later=recording.later_versions(run),
         job=get_job(db, project, run.job_id) if run.job_id else None,
         rows=sorted(rows, key=lambda row: -row[3]),
         problems=problems[:100],

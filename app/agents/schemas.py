@@ -5,13 +5,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from method.agents import DEFAULT_AGENT
+
 
 class AgentRunIn(BaseModel):
     """Which agent is to label the images."""
 
     model_config = ConfigDict(extra="forbid")
 
-    agent: str = "measured"
+    agent: str = DEFAULT_AGENT
 
 
 class LaterVersionOut(BaseModel):
@@ -25,7 +27,9 @@ class LaterVersionOut(BaseModel):
 
 class AgentRunOut(BaseModel):
     """One pass of an agent over the images. It begins under `criteria_version`, and goes on under those
-    that are published meanwhile.
+    that are published meanwhile. `problems` counts images that got no labels, `dropped` statements of the
+    agent that made no sense, `repaired` answers that it was asked to mend; tokens and `cost` are what it
+    took.
     """
 
     id: int
@@ -38,6 +42,12 @@ class AgentRunOut(BaseModel):
     images: int
     labels: int
     problems: int
+    dropped: int
+    repaired: int
+    tokens_in: int
+    tokens_out: int
+    cost: float
+    prompt_hash: str | None
     created_at: datetime
 
 

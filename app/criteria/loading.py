@@ -1,8 +1,6 @@
 """Putting a whole tree into an empty project."""
 
 from collections.abc import Iterator
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -19,7 +17,6 @@ from taxonomy.formats import read_criteria
 from taxonomy.formats.data import MAX_BYTES
 from taxonomy.formats.details import head_details, said_of
 from taxonomy.formats.json import sha256
-from taxonomy.formats.yaml import read_yaml
 from taxonomy.tree import Criteria, Dimension, InvalidCriteria, Pair, counts
 
 # Faults of identity. Any other can be put right in the editor, and stops a publication till then.
@@ -71,12 +68,6 @@ def decode(content: bytes) -> str:
         return read_text(content).text
     except UnreadableText as error:
         raise _invalid([error.reason]) from error
-
-
-@lru_cache
-def painting_criteria() -> Criteria:
-    """The criteria for paintings that come with the application."""
-    return read_yaml((files("taxonomy") / "painting.yaml").read_text("utf-8"))
 
 
 def _invalid(problems: list[str]) -> Invalid:

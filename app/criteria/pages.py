@@ -25,6 +25,7 @@ from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
 from taxonomy.formats.data import MAX_BYTES
+from taxonomy.shipped import painting_criteria
 from taxonomy.tree import Attribute, counts
 
 router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=False)
@@ -369,7 +370,7 @@ def _import_page(
         is_empty=not reading.find_nodes(db, project),
         error=error,
         problems=error.details.get("problems", []) if error else [],
-        painting=counts(loading.painting_criteria()),
+        painting=counts(painting_criteria()),
     )
 
 
@@ -404,7 +405,7 @@ def submit_painting_criteria(
 ) -> Response:
     """Begin with the criteria for paintings that come with the application."""
     try:
-        loading.load_criteria(db, project, loading.painting_criteria(), by=person)
+        loading.load_criteria(db, project, painting_criteria(), by=person)
     except Conflict as error:
         return _import_page(db, answer, project, error)
     return RedirectResponse(answer.path("show_criteria", project=project.slug), 303)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.agents.launching import launch_agent_run
 from app.criteria.freezing import freeze_version
-from app.criteria.loading import load_criteria, painting_criteria
+from app.criteria.loading import load_criteria
 from app.database import unit_of_work
 from app.demo.painter.painting import paint
 from app.images.importing import add_image, create_import
@@ -20,6 +20,8 @@ from app.jobs.queueing import submit
 from app.projects.founding import create_project
 from app.projects.inviting import create_first_lead_link
 from app.projects.models import Project
+from method.agents import DEFAULT_AGENT
+from taxonomy.shipped import painting_criteria
 
 Report = Callable[[str], None]
 SLUG = "paintings"
@@ -56,7 +58,7 @@ def seed(report: Report) -> bool:
         load_criteria(db, project, painting_criteria(), by=None)
         freeze_version(db, project, note="The tree that Morelli ships.", by=None)
         hang_paintings(db, project, range(PAINTINGS), report)
-        launch_agent_run(db, project, agent="measured", by=None)
+        launch_agent_run(db, project, agent=DEFAULT_AGENT, by=None)
         submit(
             db,
             project=project,

@@ -28,6 +28,7 @@ from app.errors import AppError
 from app.projects.inviting import create_first_lead_link, take_first_lead_link
 from app.settings import settings
 from app.up import everything
+from method.agents import DEFAULT_AGENT, JUDGE
 
 Report = Callable[[str], None]
 Data = dict[str, Any]
@@ -197,9 +198,9 @@ def import_images(walk: Walk) -> None:
 
 
 def run_agent(walk: Walk) -> None:
-    """The measured agent over all images."""
+    """The default agent over all images."""
     walk.head("Agent: image statistics propose attributes")
-    run = walk.ask("POST", "agent-runs", json={"agent": "measured"})
+    run = walk.ask("POST", "agent-runs", json={"agent": DEFAULT_AGENT})
     walk.wait(run["job_id"])
     overview = walk.ask("GET", "overview")
     outcome = walk.ask("GET", f"agent-runs/{run['id']}/outcome")["items"]
@@ -370,7 +371,7 @@ def _wait_for_model(walk: Walk) -> None:
 
 def evaluate(walk: Walk, target: Data) -> None:
     """The adapter, loaded in a fresh process, against base and expert."""
-    walk.head(f"Evaluation: {EVALUATED} prompts, judged by the measured agent")
+    walk.head(f"Evaluation: {EVALUATED} prompts, judged by the {JUDGE} agent")
     command = [sys.executable, "-m", "worker.evaluation", target["folder"]]
     done = subprocess.run(
         [*command, "--prompts", str(EVALUATED)], capture_output=True, text=True, check=False

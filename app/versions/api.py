@@ -11,12 +11,10 @@ from app.accounts.models import Person
 from app.criteria import reading
 from app.criteria.models import CriteriaVersion
 from app.projects.access import AnnotatorProject, ExpertProject
-from app.versions.comparing import Which, compare_versions
 from app.versions.moving import Moved
 from app.versions.publishing import preview, publish
 from app.versions.schemas import (
     ChangedOut,
-    ComparisonOut,
     DimensionMovedOut,
     MovedOut,
     PreviewOut,
@@ -87,17 +85,6 @@ def _moved(moved: Moved) -> MovedOut:
         choice=moved.choice,
         sentence=moved.sentence,
     )
-
-
-@router.get("/compare", response_model=ComparisonOut)
-def api_compare_criteria(
-    db: Db,
-    project: AnnotatorProject,
-    old: Annotated[int, Query(ge=1)],
-    new: Which = "working",
-) -> ComparisonOut:
-    """What differs between two published versions, node by node, or up to the working criteria."""
-    return ComparisonOut.model_validate(compare_versions(db, project, old, new))
 
 
 @router.get("/versions", response_model=VersionsOut)

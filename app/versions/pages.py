@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
@@ -12,7 +12,7 @@ from app.criteria.forms import PublicationForm
 from app.errors import AppError, NotFound
 from app.projects.access import AnnotatorProject, ExpertProject, may
 from app.projects.models import Project
-from app.versions import comparing, drawing
+from app.versions import drawing
 from app.versions.counting import count_labels
 from app.versions.publishing import preview, publish
 from app.web.answer import Answer, Answering
@@ -86,32 +86,6 @@ def show_criteria_versions(
         "versions/list.html",
         versions=found[:PAGE],
         next=found[PAGE - 1][0].number if len(found) > PAGE else None,
-    )
-
-
-@router.get("/compare")
-def show_criteria_comparison(
-    db: Db,
-    answer: Answering,
-    project: AnnotatorProject,
-    old: Annotated[int | None, Query(ge=1)] = None,
-    new: comparing.Which = "working",
-    after: str = "",
-) -> Response:
-    """Two versions side by side; without numbers the latest version and the working criteria."""
-    versions = [each for each, _ in reading.find_versions(db, project, limit=PAGE)]
-    if old is None and versions:
-        old = versions[0].number
-    compared = comparing.compare_versions(db, project, old, new) if old else None
-    nodes = comparing.nodes_after(compared, after) if compared else []
-    return answer.show(
-        "versions/compare.html",
-        versions=[each.number for each in versions],
-        old=old,
-        new=new,
-        compared=compared,
-        nodes=nodes[:PAGE],
-        next=nodes[PAGE - 1].key if len(nodes) > PAGE else None,
     )
 
 

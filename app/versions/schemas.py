@@ -118,38 +118,3 @@ class PreviewOut(BaseModel):
     touched: list[TouchedOut]
     moved: list[MovedOut]
     dimensions_moved: list[DimensionMovedOut]
-
-
-class PieceOut(_Out):
-    """Some words of a text; `changed` where the other version has others there."""
-
-    text: str
-    changed: bool
-
-
-class ComparedFieldOut(_Out):
-    """One field that differs, as it was and as it is."""
-
-    name: str
-    before: list[PieceOut]
-    after: list[PieceOut]
-
-
-class ComparedNodeOut(_Out):
-    """A node that differs; titles and paths are null where it is not there, and its key "" for the criteria."""
-
-    key: str
-    kinds: list[str]
-    sentences: list[str]
-    title_before: str | None
-    title_after: str | None
-    path_before: list[str] | None
-    path_after: list[str] | None
-    fields: list[ComparedFieldOut]
-
-
-class ComparisonOut(_Out):
-    """The nodes that differ, and how many changes there are of each kind."""
-
-    nodes: list[ComparedNodeOut]
-    numbers: dict[str, int]

@@ -14,7 +14,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app import cli, doctor
-from app.criteria.loading import painting_criteria
 from app.database import unit_of_work
 from app.datasets.models import Dataset
 from app.embedded import ServersError
@@ -27,6 +26,7 @@ from app.labels.models import Label
 from app.settings import settings
 from method.manifests import verify
 from taxonomy.formats.json import read_json
+from taxonomy.shipped import painting_criteria
 from tests.app.datasets.gallery import BLUE, Gallery, encoded, open_gallery, picture
 from tests.factories import Make
 

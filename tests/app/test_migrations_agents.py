@@ -71,3 +71,62 @@ def test_labels_that_no_agent_run_proposed_are_not_lost_going_back(
         connection.execute(text(f"UPDATE label SET {change}"))
     with pytest.raises(Exception, match="which release 0012 cannot hold"):
         go(old, "0012", down=True)
+
+
+# The first run has ended; the second was cancelled after three images, of which it could not label one.
+RUNS = """
+    INSERT INTO job (project_id, kind, spec, state, finished_at)
+        SELECT id, 'agent_run', '{}', s, now() FROM project, unnest(ARRAY['succeeded', 'cancelled']) AS s;
+    UPDATE agent_run SET job_id = (SELECT id FROM job WHERE state = 'succeeded'), images = 4, labels = 3,
+        config = '{"after": 4}';
+    INSERT INTO agent_run (project_id, job_id, agent, agent_version, version_id, images, config)
+        SELECT p.id, j.id, 'measured', '2', v.id, 3,
+            jsonb_build_object('after', (SELECT id FROM image WHERE name = '3.png'))
+        FROM project AS p, criteria_version AS v, job AS j WHERE j.state = 'cancelled';
+    INSERT INTO agent_run_problem (agent_run_id, image_id, reason)
+        SELECT r.id, i.id, 'Damaged.' FROM agent_run AS r, image AS i
+        WHERE r.labels = 0 AND i.name = '2.png';
+"""
+DONE = """
+    SELECT r.id = (SELECT min(id) FROM agent_run), i.name, d.state, d.proposed, d.reason
+    FROM agent_run_image AS d JOIN image AS i ON i.id = d.image_id JOIN agent_run AS r ON r.id = d.agent_run_id
+    ORDER BY 1 DESC, 2
+"""
+WAITS = """
+    SELECT i.name FROM image AS i, agent_run AS r WHERE r.labels = 0 AND i.id > (r.config->>'after')::bigint
+    ORDER BY 1
+"""
+
+
+def test_cursor_and_problems_of_older_runs_become_rows(old: Engine) -> None:
+    go(old, "0015")
+    with old.begin() as connection:
+        fill(connection)
+        for statement in RUNS.strip().removesuffix(";").split(";"):
+            connection.execute(text(statement))
+    go(old, "0016")
+    expected = [
+        (True, "1.png", "labelled", 1, None),
+        (True, "2.png", "labelled", 1, None),
+        (True, "3.png", "labelled", 1, None),
+        (False, "1.png", "labelled", 0, None),
+        (False, "2.png", "failed", 0, "Damaged."),
+        (False, "3.png", "labelled", 0, None),
+    ]
+    counts = "SELECT images, labels, problems, config FROM agent_run ORDER BY id"
+    with old.begin() as connection:
+        assert [tuple(each) for each in connection.execute(text(DONE))] == expected
+        told = [tuple(each) for each in connection.execute(text(counts))]
+        assert told == [(4, 3, 0, {}), (3, 0, 1, {})]
+    go(old, "0015", down=True)
+    with old.begin() as connection:
+        assert connection.scalars(text("SELECT reason FROM agent_run_problem")).all() == [
+            "Damaged."
+        ]
+        assert connection.scalars(text(WAITS)).all() == ["4.png"]
+    go(old, "0016")
+    with old.begin() as connection:
+        assert [tuple(each) for each in connection.execute(text(DONE))] == expected
+        connection.execute(text("UPDATE agent_run SET tokens_in = 7"))
+    with pytest.raises(Exception, match="which release 0015 cannot hold"):
+        go(old, "0015", down=True)

@@ -36,7 +36,7 @@ ALL = {
     "app/images/pictures.py:_read": "else setting one aside would move others to another split",
     "app/images/changes.py:find_image_changes": "history names all",
     "app/audits/results.py:iterate_verdicts": "verdicts stay; an erased image has no name left",
-    "app/agents/launching.py:find_problems": "what a run said stays",
+    "app/agents/recording.py:find_problems": "what a run said stays",
     "app/datasets/selecting.py:_find_labels": "looked up by the images that the caller chose",
     "worker/datasets/building.py:_find_details": "of the images that the caller chose",
     "app/labels/queueing.py:find_next": "by is_open",

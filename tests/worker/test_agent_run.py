@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
-from app.agents import launching
-from app.agents.models import AgentRunProblem
+from app.agents import recording
+from app.agents.models import AgentRunImage
 from app.criteria.reading import get_node
 from app.database import unit_of_work
 from app.errors import Unavailable
 from app.images import keeping, storage
+from app.images.removing import set_aside, take_back
 from app.jobs import claiming
 from app.jobs.models import Job
 from app.jobs.queueing import resume
@@ -38,6 +39,12 @@ def _small_batches(own_storage: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "BATCH", 2)
 
 
+def _small_batches(own_storage: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "BATCH", 2)
+    # One after the other, so that a test can say what happens at which.
+    monkeypatch.setattr(measured.MeasuredAgent, "at_once", 1)
+
+
 @pytest.fixture
 def gallery(db: Session, make: Make) -> Gallery:
     """Three red pictures and two blue ones."""
@@ -48,17 +55,17 @@ def gallery(db: Session, make: Make) -> Gallery:
 
 
 def stop_in_batch(monkeypatch: pytest.MonkeyPatch, number: int, error: BaseException) -> None:
-    """Have the batch of this number end with `error` after its labels were written, uncommitted."""
-    real = launching.record_batch
+    """Have the storing of this number end with `error` after its labels were written, uncommitted."""
+    real = recording.record_images
     batches = iter(range(1, 100))
 
     def record(*args: Any, **values: Any) -> None:
         if next(batches) == number:
-            monkeypatch.setattr(launching, "record_batch", real)
+            monkeypatch.setattr(recording, "record_images", real)
             raise error
         real(*args, **values)
 
-    monkeypatch.setattr(launching, "record_batch", record)
+    monkeypatch.setattr(recording, "record_images", record)
 
 
 def release(db: Session, job: Job) -> None:
@@ -125,14 +132,14 @@ def test_goes_on_after_a_stop_in_the_middle_and_doubles_nothing(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     run, job = gallery.launch()
-    stop_in_batch(monkeypatch, 2, error)
+    stop_in_batch(monkeypatch, 3, error)
     if isinstance(error, Killed):
         with pytest.raises(Killed):
             ledger.run(job.id, HANDLERS)
     else:
         ledger.run(job.id, HANDLERS)
     labelled = {label.image_id for label in gallery.labels()}
-    assert labelled == {image.id for image in gallery.images[:2]}  # the second batch left nothing
+    assert labelled == {image.id for image in gallery.images[:2]}  # the third left nothing
     release(gallery.db, job)
     looked_at = []
     real = keeping.read_shown
@@ -152,11 +159,11 @@ def test_goes_on_after_a_stop_in_the_middle_and_doubles_nothing(
     assert events == len(labels)  # each was proposed once
 
 
-def test_cancelled_between_batches_keeps_what_is_done_and_can_be_resumed(
+def test_cancelled_in_the_middle_keeps_what_is_done_and_can_be_resumed(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, job = gallery.launch()
-    stop_in_batch(monkeypatch, 2, ledger.Stopped("cancelled"))
+    stop_in_batch(monkeypatch, 3, ledger.Stopped("cancelled"))
     gallery.work(job)
     assert (job.state, run.images) == ("cancelled", 2)
     resume(gallery.db, gallery.project, job.id)
@@ -171,7 +178,7 @@ def test_an_image_without_bytes_is_reported_and_the_others_go_on(gallery: Galler
         (settings().home / "images" / storage.key_of(kind, lost.sha256)).unlink()
     run, job = gallery.launch()
     gallery.work(job)
-    problems = launching.find_problems(gallery.db, run)
+    problems = recording.find_problems(gallery.db, run)
     assert [(image.id, problem.reason) for problem, image in problems] == [
         (lost.id, "The bytes of this image are not in the storage.")
     ]
@@ -187,7 +194,7 @@ def test_a_damaged_picture_is_reported_with_the_reason(gallery: Gallery) -> None
         path.write_bytes(path.read_bytes()[:300])
     run, job = gallery.launch()
     gallery.work(job)
-    ((problem, image),) = launching.find_problems(gallery.db, run)
+    ((problem, image),) = recording.find_problems(gallery.db, run)
     assert image.id == gallery.images[0].id
     assert problem.reason
     assert (job.state, run.images) == ("succeeded", 5)
@@ -239,7 +246,7 @@ def test_a_lost_display_is_made_anew_from_the_original(gallery: Gallery) -> None
     path.unlink()
     run, job = gallery.launch()
     gallery.work(job)
-    assert launching.find_problems(gallery.db, run) == []
+    assert recording.find_problems(gallery.db, run) == []
     assert path.exists()
 
 
@@ -254,7 +261,7 @@ def test_a_storage_that_does_not_answer_is_no_problem_of_the_images(
         patch.setattr(keeping, "read_shown", away)
         gallery.work(job)
     assert (job.state, job.error_class) == ("queued", "infrastructure")
-    assert gallery.db.scalar(select(func.count()).select_from(AgentRunProblem)) == 0
+    assert gallery.db.scalar(select(func.count()).select_from(AgentRunImage)) == 0
     release(gallery.db, job)
     gallery.work(job)
     assert (job.state, run.images) == ("succeeded", 5)
@@ -299,11 +306,11 @@ def test_pairs_that_are_not_in_the_version_are_not_proposed(db: Session, make: M
 
 def test_an_agent_that_this_worker_does_not_have_fails_in_words(gallery: Gallery) -> None:
     run, job = gallery.launch()
-    run.agent = "vlm"
+    run.agent = "oracle"
     gallery.db.commit()
     gallery.work(job)
     assert (job.state, job.error_class) == ("failed", "user_config")
-    assert job.error == "This worker has no agent “vlm”."
+    assert job.error == "This worker has no agent “oracle”."
 
 
 def test_a_run_of_another_project_is_not_found(gallery: Gallery) -> None:
@@ -318,7 +325,7 @@ def test_a_run_of_another_project_is_not_found(gallery: Gallery) -> None:
 def publish_while_looking(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch, edit: Callable[[Session], None]
 ) -> None:
-    """Have an expert edit the criteria and publish them while the agent looks at its second batch."""
+    """Have an expert edit the criteria and publish them while the agent looks at its third image."""
     real, seen = keeping.read_shown, []
 
     def look(kind: str, sha256: str) -> bytes:
@@ -397,3 +404,76 @@ def test_a_pair_below_a_retired_dimension_is_not_proposed(gallery: Gallery) -> N
     _, job = gallery.launch()
     gallery.work(job)
     assert {key for _, key, _ in stated(gallery)} <= {"wide-tonal-range", "controlled-low-key"}
+
+
+def test_many_at_once_and_killed_label_each_image_once(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measured.MeasuredAgent, "at_once", 4)
+    monkeypatch.setattr(running, "STORE_SECONDS", 0.0)
+    gallery.hang_many(9)
+    run, job = gallery.launch()
+    stop_in_batch(monkeypatch, 3, Killed())
+    with pytest.raises(Killed):
+        ledger.run(job.id, HANDLERS)
+    release(gallery.db, job)
+    gallery.work(job)
+    rows = gallery.db.scalars(select(AgentRunImage)).all()
+    assert {each.image_id for each in rows} == {each.id for each in gallery.images}
+    assert {each.state for each in rows} == {"labelled"}
+    assert (job.state, run.images, run.labels) == ("succeeded", 14, len(gallery.labels()))
+    assert sum(each.proposed for each in rows) == run.labels
+    events = gallery.db.scalar(select(func.count()).select_from(LabelEvent))
+    assert events == len(gallery.labels())
+
+
+def test_each_image_has_its_account(gallery: Gallery) -> None:
+    run, job = gallery.launch()
+    gallery.work(job)
+    rows = gallery.db.scalars(select(AgentRunImage).order_by(AgentRunImage.image_id)).all()
+    assert [each.image_sha256 for each in rows] == [each.sha256 for each in gallery.images]
+    for each in rows:
+        assert (each.agent_run_id, each.version_id) == (run.id, gallery.version.id)
+        assert (each.attempts, each.tokens_in, each.tokens_out, float(each.cost)) == (1, 0, 0, 0.0)
+        assert each.seconds is not None and each.seconds > 0
+
+
+def test_what_is_set_aside_while_it_is_looked_at_is_skipped_and_said(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, gone = keeping.read_shown, gallery.images[1]
+
+    def look(kind: str, sha256: str) -> bytes:
+        if sha256 == gone.sha256:
+            with unit_of_work() as db:
+                set_aside(db, gallery.project, gone.id, reason="A copy.", by=gallery.people.lea)
+        return real(kind, sha256)
+
+    monkeypatch.setattr(keeping, "read_shown", look)
+    run, job = gallery.launch()
+    gallery.work(job)
+    ((row, image),) = recording.find_problems(gallery.db, run)
+    assert (image.id, row.state, row.proposed) == (gone.id, "skipped", 0)
+    assert row.reason == "It was set aside or erased while the agent looked at it."
+    assert gone.id not in {each.image_id for each in gallery.labels()}
+    assert (job.state, run.images, run.problems) == ("succeeded", 5, 1)
+
+
+def test_what_comes_back_into_use_while_a_run_is_under_way_is_looked_at(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, (first, *_, last) = keeping.read_shown, gallery.images
+    with unit_of_work() as db:
+        set_aside(db, gallery.project, first.id, reason="A copy.", by=gallery.people.lea)
+
+    def look(kind: str, sha256: str) -> bytes:
+        if sha256 == last.sha256:
+            with unit_of_work() as db:
+                take_back(db, gallery.project, first.id, by=gallery.people.lea)
+        return real(kind, sha256)
+
+    monkeypatch.setattr(keeping, "read_shown", look)
+    run, job = gallery.launch()
+    gallery.work(job)
+    assert (job.state, run.images) == ("succeeded", 5)
+    assert first.id in {each.image_id for each in gallery.labels()}

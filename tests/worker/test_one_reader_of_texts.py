@@ -19,7 +19,7 @@ from method.training.failures import Ended
 from method.training.recipes import tiny_sft
 from taxonomy.formats import read_criteria
 from taxonomy.formats.json import write_json
-from worker.pairs.from_generated import measured_judge
+from worker.pairs.from_generated import agent_judge
 from worker.pairs.reading import read_rows
 
 Reader = Callable[[Path], Any]
@@ -59,7 +59,7 @@ def tree_in_the_browser(path: Path) -> Any:
 
 
 def tree_of_a_judge(path: Path) -> Any:
-    return measured_judge(path)[1]["pairs_decided"]
+    return agent_judge(path)[1]["pairs_decided"]
 
 
 def list_of_images(path: Path) -> Any:

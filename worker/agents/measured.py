@@ -6,6 +6,7 @@ between them in which it proposes nothing. Thresholds, references and known weak
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -14,9 +15,12 @@ import numpy as np
 from PIL import Image
 
 from method.pictures import as_seen
-from taxonomy.tree import POLARITIES, Polarity
+from taxonomy.changes import moved_texts, texts_of
+from taxonomy.shipped import painting_criteria
+from taxonomy.tree import POLARITIES, Criteria, Polarity, Side
+from worker.agents import agent
 from worker.agents.looking import FINE, MEASURES, Look, measure
-from worker.agents.rules import RULES, SHIPPED, Condition, Rule, Ties
+from worker.agents.rules import RULES, SHIPPED, Condition, Rule, Ties, ties_of
 
 # Goes up whenever a measure, a rule or a threshold changes, so that labels can be traced to what made them.
 VERSION = "2"
@@ -33,6 +37,72 @@ class Finding:
     threshold: float
     reference: str
     confidence: float
+
+
+class MeasuredAgent:
+    """The agent of this module. Implements Agent."""
+
+    identity = agent.Identity("measured", VERSION)
+    # More than there are cores: while some findings are stored, the cores look at other images.
+    at_once = 2 * (os.cpu_count() or 1)
+
+    def under(self, criteria: Criteria | None) -> MeasuredReader:
+        """Made ready for these criteria; None: the shipped ones."""
+        sides = frozenset(
+            Side(rule.key, polarity)
+            for rule in RULES
+            for polarity in POLARITIES
+            if rule.side(polarity)
+        )
+        if criteria is None:
+            return MeasuredReader(SHIPPED, {side: side for side in sides})
+        # It means what the shipped tree says. Where an expert gave such a name to another attribute, it is that one
+        # which says so now, and the one that lost it says what nobody looks for.
+        moved = moved_texts(texts_of(painting_criteria()), texts_of(criteria))
+        went = {each.source: each.target for each in moved}
+        taken, used = set(went.values()), {pair.key for pair in criteria.active_pairs()}
+        places = {side: went.get(side, side) for side in sides if side in went or side not in taken}
+        here = {side: place for side, place in places.items() if place.key in used}
+        return MeasuredReader(ties_of(criteria), here)
+
+    def close(self) -> None:
+        """Nothing lasts long enough to be given up."""
+
+
+@dataclass(frozen=True)
+class MeasuredReader:
+    """The agent under one criteria version. Implements Reader; `places` is where what it knows stands in it."""
+
+    ties: Ties
+    places: Mapping[Side, Side]
+
+    @property
+    def decides(self) -> frozenset[Side]:
+        """The sides that some rule decides."""
+        return frozenset(self.places.values())
+
+    def label(self, image: Image.Image, account: agent.Account) -> list[agent.Finding]:
+        """What `label_image` finds, at the attributes that say so in these criteria."""
+        del account  # it takes nothing but time
+        found = label_image(image, self.ties)
+        placed = ((self.places.get(Side(each.key, each.polarity)), each) for each in found)
+        return [
+            agent.Finding(
+                place.key,
+                place.polarity,
+                measure=each.measure,
+                value=each.value,
+                threshold=each.threshold,
+                confidence=each.confidence,
+            )
+            for place, each in placed
+            if place is not None
+        ]
+
+
+def open_agent() -> MeasuredAgent:
+    """The measured agent; it needs nothing."""
+    return MeasuredAgent()
 
 
 def label_image(image: Image.Image, ties: Ties = SHIPPED) -> list[Finding]:

@@ -1,185 +1,289 @@
-"""The job of an agent run: images in, proposed labels out, a batch a transaction."""
+"""The job of an agent run: images in, proposed labels out, a few images a transaction.
 
-import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+Some images are in the agent's hands at the same time; each is stored as soon as it is looked at. What is
+stored has a row, so a run that was killed goes on with the images that have none.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import partial
 from io import BytesIO
 
 from PIL import Image as Pictures
 from sqlalchemy.orm import Session
 
-from app.agents import launching
-from app.criteria.loading import painting_criteria
+from app.agents import launching, recording
+from app.agents.recording import LaterVersion, LookedAt
 from app.criteria.reading import current_version, nodes_by_key, version_criteria
 from app.database import Json
 from app.images import keeping
+from app.images.inclusion import left_out
 from app.images.models import Image
 from app.labels.access import hold_in_force
 from app.labels.proposing import Proposed, propose
 from app.projects.models import Project
 from method.items import NAMED, Failed, Failures, attempt
-from taxonomy.changes import Side, moved_texts, texts_of
-from worker.agents import measured
-from worker.agents.rules import Ties, ties_of
+from worker.agents.agent import Account, Agent, Finding, NoSuchAgent, Reader, open_agent
 from worker.ledger import JobFailed, Work
 
+# Images that are fetched from the database at once.
 BATCH = 24
-
-
-Findings = list[measured.Finding]
-
-
-def _findings(image: Image, ties: Ties) -> Findings:
-    data = keeping.read_shown("display", image.sha256)
-    with Pictures.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as picture:
-        return measured.label_image(picture, ties)
+# Answers that come within this time of one another are stored together.
+STORE_SECONDS = 0.2
+# How often a run that waits for an answer looks whether it is to stop.
+LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Under:
-    """The criteria version that a batch is looked at under: its pairs in use, and where each attribute
-    that the agent knows stands in it.
-    """
+    """The criteria version that images are looked at under, its nodes, and the agent made ready for it."""
 
     version_id: int
     number: int
-    ties: Ties
     nodes: dict[str, int]
-    stands: dict[Side, Side]
-
-    def place_of(self, finding: measured.Finding) -> Side | None:
-        """The attribute that says what was found; None where none in use does."""
-        known = Side(finding.key, finding.polarity)
-        if known not in self.stands and known in self.stands.values():
-            return None  # it says what another one said, and nobody says what it did
-        place = self.stands.get(known, known)
-        return place if place.key in self.nodes else None
+    reader: Reader
 
 
-def _under(db: Session, project: Project, before: Under | None) -> Under:
+@dataclass(frozen=True)
+class Looked:
+    """What the agent said of one image, or why it said nothing, and what that took."""
+
+    image: Image
+    under: Under
+    found: Sequence[Finding] | Failed
+    account: Account
+    seconds: float
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """What it said."""
+        return () if isinstance(self.found, Failed) else self.found
+
+
+Store = Callable[[Sequence[Looked]], Sequence[Looked]]
+
+
+def run(work: Work) -> Json:
+    """Label all images of the run that have not been labelled yet, each under the version of the criteria
+    that is in force: another one may be published meanwhile.
+    """
+    with work.transaction() as db:
+        agent_run = launching.get_agent_run(db, work.project_id or 0, work.spec["agent_run_id"])
+        project = db.get_one(Project, agent_run.project_id)
+        run_id, agent = agent_run.id, _open(agent_run.agent)
+    pass_over = _Pass(work, project, run_id, agent)
+    with _hands(agent) as pool:
+        while pass_over.refill():
+            while pass_over.waiting and len(pass_over.flight) < agent.at_once:
+                pass_over.hand_over(pool)
+            pass_over.store(_answered(work, pass_over.flight))
+    return pass_over.result()
+
+
+def _open(name: str) -> Agent:
+    try:
+        return open_agent(name)
+    except NoSuchAgent as error:
+        raise JobFailed("user_config", error.message) from error
+
+
+@contextmanager
+def _hands(agent: Agent) -> Iterator[ThreadPoolExecutor]:
+    """Threads to look with. However it ends, nobody waits for what is under way."""
+    pool = ThreadPoolExecutor(agent.at_once, thread_name_prefix="agent")
+    try:
+        yield pool
+    finally:
+        agent.close()
+        pool.shutdown(cancel_futures=True)
+
+
+def _answered(work: Work, flight: set[Future[Looked]]) -> list[Looked]:
+    """What was answered by now, as soon as there is something. Raises Stopped, and what ends the whole."""
+    while not (done := wait(flight, LOOK_SECONDS, FIRST_COMPLETED).done):
+        work.check()
+    done |= wait(flight, STORE_SECONDS, ALL_COMPLETED).done
+    flight -= done
+    return sorted((each.result() for each in done), key=lambda each: each.image.id)
+
+
+@dataclass
+class _Pass:
+    """A run on its way over the images: those read from the database, and those in the agent's hands."""
+
+    work: Work
+    project: Project
+    run_id: int
+    agent: Agent
+    under: Under | None = None
+    waiting: deque[Image] = field(default_factory=deque)
+    flight: set[Future[Looked]] = field(default_factory=set)
+    hands: set[int] = field(default_factory=set)
+    after: int = 0
+    total: int | None = None
+
+    def refill(self) -> bool:
+        """Read more images where few are left, and say how far it is; False when there are none."""
+        self.work.check()
+        with self.work.transaction() as db:
+            agent_run = launching.get_agent_run(db, self.project.id, self.run_id)
+            if len(self.waiting) < self.agent.at_once:
+                self._read(db)
+            if self.total is None or agent_run.images > self.total:
+                self.total = agent_run.images + recording.count_waiting_images(db, agent_run)
+            self.under = _under(db, self.project, self.agent, self.under)
+            later = recording.later_versions(agent_run)
+            since = f", now under criteria version {later[-1].number}" if later else ""
+            cost = f", {agent_run.cost:.2f} spent" if agent_run.cost else ""
+            message = f"{agent_run.labels} labels{cost}{since}"
+            self.work.report(done=agent_run.images, total=self.total, message=message)
+        return bool(self.waiting or self.flight)
+
+    def _read(self, db: Session) -> None:
+        agent_run = launching.get_agent_run(db, self.project.id, self.run_id)
+        read = partial(recording.find_waiting_images, db, agent_run, limit=BATCH)
+        held = self.hands | {image.id for image in self.waiting}
+        found = read(after=self.after)
+        if not found and not held and self.after:
+            # Those that came back into use meanwhile stand before.
+            found = read(after=0)
+        self.waiting.extend(image for image in found if image.id not in held)
+        if found:
+            self.after = found[-1].id
+
+    def hand_over(self, pool: ThreadPoolExecutor) -> None:
+        """Have the next image looked at."""
+        assert self.under is not None
+        image = self.waiting.popleft()
+        self.hands.add(image.id)
+        self.flight.add(pool.submit(_look, image, self.under))
+
+    def store(self, answered: Sequence[Looked]) -> None:
+        """Store what was answered; where that fails for one image, each image by itself."""
+        self.hands -= {each.image.id for each in answered}
+
+        def store(some: Sequence[Looked]) -> Sequence[Looked]:
+            with self.work.transaction() as db:
+                return _store(db, self.project, self.run_id, self.agent, some)
+
+        again = attempt(store, answered, lambda _: "some images")
+        if isinstance(again, Failed):
+            again = [stale for each in answered for stale in self._store_alone(store, each)]
+        # Looked at under criteria that are not in force any more: they are looked at again.
+        self.waiting.extendleft(each.image for each in reversed(again))
+
+    def _store_alone(self, store: Store, looked: Looked) -> Sequence[Looked]:
+        alone = attempt(store, [looked], lambda _: looked.image.name)
+        return store([replace(looked, found=alone)]) if isinstance(alone, Failed) else alone
+
+    def result(self) -> Json:
+        """For the job: what was done, how many images could not be labelled, and the first of them."""
+        failures = Failures()
+        with self.work.transaction() as db:
+            agent_run = launching.get_agent_run(db, self.project.id, self.run_id)
+            failures.number = agent_run.problems
+            failures.named = [
+                Failed(image.name, problem.reason or "")
+                for problem, image in recording.find_problems(db, agent_run, limit=NAMED)
+            ]
+            done, labels = agent_run.images, agent_run.labels
+            later = [each.number for each in recording.later_versions(agent_run)]
+        if done and failures.number == done:
+            self.work.report(done=done, total=done, message="no image could be labelled")
+        told = {"later_versions": later} if later else {}
+        return {"images": done, "labels": labels} | told | failures.as_result()
+
+
+def _under(db: Session, project: Project, agent: Agent, before: Under | None) -> Under:
     """The version in force; `before` where it still is."""
     version = current_version(db, project)
     assert version is not None, "a run is launched under a version, and versions stay"
     if before is not None and before.version_id == version.id:
         return before
     criteria = version_criteria(version)
-    used = {pair.key for pair in criteria.active_pairs()}
-    nodes = {key: node.id for key, node in nodes_by_key(db, project).items() if key in used}
-    # The agent means what the shipped tree says. Where an expert gave such a name to another attribute,
-    # it is that one which says so now.
-    moved = moved_texts(texts_of(painting_criteria()), texts_of(criteria))
-    stands = {each.source: each.target for each in moved}
-    return Under(version.id, version.number, ties_of(criteria), nodes, stands)
+    nodes = {key: node.id for key, node in nodes_by_key(db, project).items()}
+    return Under(version.id, version.number, nodes, agent.under(criteria))
 
 
-def run(work: Work) -> Json:
-    """Label all images of the run that have not been labelled yet, each batch under the version of the
-    criteria that is in force: another one may be published meanwhile.
-    """
-    with work.transaction() as db:
-        agent_run = launching.get_agent_run(db, work.project_id or 0, work.spec["agent_run_id"])
-        if agent_run.agent != "measured":
-            raise JobFailed("user_config", f"This worker has no agent “{agent_run.agent}”.")
-        project = db.get_one(Project, agent_run.project_id)
-        run_id = agent_run.id
-    under: Under | None = None
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        while True:
-            work.check()
-            with work.transaction() as db:
-                agent_run = launching.get_agent_run(db, project.id, run_id)
-                images, left = launching.find_waiting_images(db, agent_run, limit=BATCH)
-                done, labels = agent_run.images, agent_run.labels
-                later = [each.number for each in launching.later_versions(agent_run)]
-                under = _under(db, project, under)
-            since = f", now under criteria version {later[-1]}" if later else ""
-            work.report(done=done, total=done + left, message=f"{labels} labels{since}")
-            if not images:
-                told = {"later_versions": later} if later else {}
-                return {"images": done, "labels": labels} | told | _what_failed(work, run_id)
-            look = partial(attempt, partial(_findings, ties=under.ties), name=_name)
-            found = list(zip(images, pool.map(look, images), strict=True))
-            _label(work, project, run_id, under, found)
+def _look(image: Image, under: Under) -> Looked:
+    """What the agent finds in one image."""
+    account, began = Account(), time.monotonic()
+
+    def find(image: Image) -> Sequence[Finding]:
+        data = keeping.read_shown("display", image.sha256)
+        with Pictures.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as picture:
+            return under.reader.label(picture, account)
+
+    found = attempt(find, image, _name)
+    return Looked(image, under, found, account, time.monotonic() - began)
 
 
 def _name(image: Image) -> str:
     return image.name
 
 
-def _what_failed(work: Work, run_id: int) -> Json:
-    """For the job's result: how many images could not be labelled, and the first of them."""
-    failures = Failures()
-    with work.transaction() as db:
-        run = launching.get_agent_run(db, work.project_id or 0, run_id)
-        failures.number = launching.count_problems(db, run)
-        failures.named = [
-            Failed(image.name, problem.reason)
-            for problem, image in launching.find_problems(db, run, limit=NAMED)
-        ]
-        if run.images and failures.number == run.images:
-            work.report(done=run.images, total=run.images, message="no image could be labelled")
-    return failures.as_result()
-
-
-def _label(
-    work: Work,
-    project: Project,
-    run_id: int,
-    under: Under,
-    found: Sequence[tuple[Image, Findings | Failed]],
-) -> None:
-    """Store what was found in a batch; where that fails for one image, each image by itself."""
-
-    def store(some: Sequence[tuple[Image, Findings | Failed]]) -> None:
-        with work.transaction() as db:
-            _store(db, project, run_id, under, some)
-
-    whole = attempt(store, found, lambda _: "a batch")
-    if not isinstance(whole, Failed):
-        return
-    for image, each in found:
-        alone = attempt(store, [(image, each)], lambda _, image=image: image.name)  # type: ignore[misc]
-        if isinstance(alone, Failed):
-            store([(image, alone)])
-
-
 def _store(
-    db: Session,
-    project: Project,
-    run_id: int,
-    under: Under,
-    found: Sequence[tuple[Image, Findings | Failed]],
-) -> None:
-    if not hold_in_force(db, project, under.version_id):
-        return  # published meanwhile: these images are looked at again, under the new version
-    problems = {image.id: each.reason for image, each in found if isinstance(each, Failed)}
-    proposed = [
-        Proposed(
-            image_id=image.id,
-            node_id=under.nodes[place.key],
-            polarity=place.polarity,
-            measure=finding.measure,
-            value=finding.value,
-            threshold=finding.threshold,
-            confidence=finding.confidence,
+    db: Session, project: Project, run_id: int, agent: Agent, answered: Sequence[Looked]
+) -> list[Looked]:
+    """Store labels and what became of each image; returns what has to be looked at again."""
+    agent_run = launching.get_agent_run(db, project.id, run_id)
+    versions = {each.under.version_id for each in answered}
+    in_force = {each for each in versions if hold_in_force(db, project, each)}
+    standing = [each for each in answered if each.under.version_id in in_force]
+    if standing:
+        under = standing[0].under
+        proposed = [_proposed(each, finding) for each in standing for finding in each.findings]
+        added = propose(
+            db, project, agent_run_id=run_id, version_id=under.version_id, findings=proposed
         )
-        for image, each in found
-        if not isinstance(each, Failed)
-        for finding in each
-        if (place := under.place_of(finding))
-    ]
-    added = propose(
-        db, project, agent_run_id=run_id, version_id=under.version_id, findings=proposed
+        ids = [each.image.id for each in standing]
+        gone = set(db.scalars(left_out(project.id).where(Image.id.in_(ids))))
+        recording.record_images(
+            db,
+            agent_run,
+            [_looked_at(each, is_gone=each.image.id in gone) for each in standing],
+            under=LaterVersion(under.version_id, under.number, min(ids)),
+            agent_version=agent.identity.version,
+            prompt_hash=agent.identity.prompt_hash,
+            labels=added,
+        )
+    return [each for each in answered if each.under.version_id not in in_force]
+
+
+def _proposed(looked: Looked, finding: Finding) -> Proposed:
+    return Proposed(
+        image_id=looked.image.id,
+        node_id=looked.under.nodes[finding.key],
+        polarity=finding.polarity,
+        measure=finding.measure,
+        value=finding.value,
+        threshold=finding.threshold,
+        confidence=finding.confidence,
+        evidence=finding.evidence,
     )
-    launching.record_batch(
-        db,
-        launching.get_agent_run(db, project.id, run_id),
-        under=launching.LaterVersion(under.version_id, under.number, found[0][0].id),
-        agent_version=measured.VERSION,
-        after=found[-1][0].id,
-        images=len(found),
-        labels=added,
-        problems=problems,
+
+
+def _looked_at(looked: Looked, *, is_gone: bool) -> LookedAt:
+    account, failed = looked.account, isinstance(looked.found, Failed)
+    reason = looked.found.reason if isinstance(looked.found, Failed) else None
+    if is_gone and not failed:
+        reason = "It was set aside or erased while the agent looked at it."
+    return LookedAt(
+        image_id=looked.image.id,
+        image_sha256=looked.image.sha256,
+        state="failed" if failed else "skipped" if is_gone else "labelled",
+        reason=reason,
+        attempts=account.attempts,
+        proposed=0 if reason else len(looked.findings),
+        dropped=account.dropped,
+        repaired=account.repaired,
+        tokens_in=account.tokens_in,
+        tokens_out=account.tokens_out,
+        cost=Decimal(f"{account.cost:.6f}"),
+        seconds=looked.seconds,
     )

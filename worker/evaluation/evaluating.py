@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from method.agents import JUDGE
 from method.files import sync
 from method.items import Failed, Failures, attempt
 from method.manifests import SPLITS
 from taxonomy.tree import POLARITIES, Criteria, Polarity
-from worker.agents.measured import VERSION, label_image
-from worker.agents.rules import RULES, ties_of
+from worker.agents.agent import Account, Identity, Reader, open_agent
 from worker.evaluation.counting import (
     CONFIDENCE,
     RESAMPLES,
@@ -45,7 +45,7 @@ FORMAT = "morelli-evaluation/1"
 # The smallest published text-to-image networks that draw anything have hundreds of millions of weights.
 FEWEST_WEIGHTS = 50_000_000
 JUDGE_TAUGHT = (
-    "The measured agent judges here, and it also judged what this run of spo learned from: a model can "
+    f"The {JUDGE} agent judges here, and it also judged what this run of spo learned from: a model can "
     "learn its errors, so the scores flatter it beside runs of other objectives."
 )
 # Below this the percentile bootstrap covers clearly less than it claims.
@@ -70,7 +70,9 @@ def evaluate(
     run = read_run(folder, dataset_folder)
     if negative is None and run.config.samples.negative is not None:
         negative = Path(run.config.samples.negative)
-    judged = _judged_pairs(run.criteria)
+    agent = open_agent(JUDGE)
+    reader = agent.under(run.criteria)
+    judged = _judged_pairs(run.criteria, reader)
     cases = choose_cases(run.dataset, num_prompts, seed)
     name = f"{seed}-{len(cases)}"
     with _place(folder / "evaluation", name) as place:
@@ -78,7 +80,7 @@ def evaluate(
         models = load_models(run, negative)
         images = generate(models, run.config, cases, place, say)
         say(f"Judging {len(images)} images.")
-        found, kept, failures = judge(place, images, run.criteria, judged)
+        found, kept, failures = judge(place, images, reader, judged)
         cases, images = _only(kept, cases, images)
         doubts = [
             *doubts_about_prompts(run, cases, num_prompts),
@@ -92,7 +94,7 @@ def evaluate(
             "run": _describe_run(run),
             "model": models.identity,
             "sampling": sampling_of(run.config, models),
-            "judge": _describe_judge(run.criteria, judged),
+            "judge": _describe_judge(run.criteria, agent.identity, reader, judged),
             "interval": {
                 "method": "percentile bootstrap over prompts",
                 "confidence": CONFIDENCE,
@@ -105,7 +107,7 @@ def evaluate(
                 "prompts": {split: sum(c.split == split for c in cases) for split in SPLITS},
             },
             "doubts": doubts,
-            "scores": score(found, run.criteria, judged, draw_resamples(len(cases), seed)),
+            "scores": score(found, run.criteria, reader, judged, draw_resamples(len(cases), seed)),
             "prompts": [asdict(case) for case in cases],
             "images": _describe_images(images, found),
         }
@@ -118,20 +120,20 @@ def evaluate(
 def judge(
     folder: Path,
     images: Sequence[Generated],
-    criteria: Criteria,
+    reader: Reader,
     judged: Sequence[str],
 ) -> tuple[Found, list[int], Failures]:
-    """What the measured agent finds in the saved files, of the pairs in the criteria; the prompts of
+    """What the agent finds in the saved files, of the pairs in the criteria; the prompts of
     which all images could be judged; and the images that could not.
 
     Their prompts are left out for all models, so that they are compared on the same ones. Raises
     CannotEvaluate where none is left.
     """
-    ties, failures = ties_of(criteria), Failures()
+    failures = Failures()
 
     def labels(each: Generated) -> frozenset[Label]:
         with Image.open(folder / each.file) as image:
-            findings = label_image(image, ties)
+            findings = reader.label(image, Account())
         return frozenset((f.key, f.polarity) for f in findings if f.key in judged)
 
     found: dict[str, dict[int, frozenset[Label]]] = {}
@@ -160,7 +162,11 @@ def _only(
 
 
 def score(
-    found: Found, criteria: Criteria, judged: Sequence[str], resamples: npt.NDArray[np.float64]
+    found: Found,
+    criteria: Criteria,
+    reader: Reader,
+    judged: Sequence[str],
+    resamples: npt.NDArray[np.float64],
 ) -> dict[str, Any]:
     """All figures: over everything, by root dimension and by attribute pair, in tree order."""
     base, *others = found
@@ -177,7 +183,9 @@ def score(
                 "key": key,
                 "name": criteria.dimension(key).name,
                 "pairs": len(keys),
-                "decided": {side: len(_decided_on(side) & set(keys)) for side in POLARITIES},
+                "decided": {
+                    side: len(_decided_on(reader, side) & set(keys)) for side in POLARITIES
+                },
                 **asdict(count(found, keys, base, resamples)),
             }
             for key, keys in roots.items()
@@ -195,21 +203,21 @@ def score(
     }
 
 
-def _judged_pairs(criteria: Criteria) -> tuple[str, ...]:
+def _judged_pairs(criteria: Criteria, reader: Reader) -> tuple[str, ...]:
     """The pairs of the criteria that the judge can decide, in tree order."""
-    decided = {rule.key for rule in RULES}
+    decided = {side.key for side in reader.decides}
     judged = tuple(pair.key for pair in criteria.active_pairs() if pair.key in decided)
     if not judged:
         raise CannotEvaluate(
-            f"The criteria {criteria.name} have no attribute pair that the measured agent decides, "
+            f"The criteria {criteria.name} have no attribute pair that the {JUDGE} agent decides, "
             "so there is nothing to count"
         )
     return judged
 
 
-def _decided_on(polarity: Polarity) -> frozenset[str]:
+def _decided_on(reader: Reader, polarity: Polarity) -> frozenset[str]:
     """The pairs of which the judge decides this side."""
-    return frozenset(rule.key for rule in RULES if rule.side(polarity))
+    return frozenset(side.key for side in reader.decides if side.polarity == polarity)
 
 
 def _doubts_about_size(num_weights: int, num_prompts: int) -> list[str]:
@@ -239,13 +247,15 @@ def _describe_run(run: FinishedRun) -> dict[str, Any]:
     }
 
 
-def _describe_judge(criteria: Criteria, judged: Sequence[str]) -> dict[str, Any]:
+def _describe_judge(
+    criteria: Criteria, identity: Identity, reader: Reader, judged: Sequence[str]
+) -> dict[str, Any]:
     return {
-        "agent": "measured",
-        "version": VERSION,
+        "agent": identity.name,
+        "version": identity.version,
         "pairs_in_criteria": len(criteria.active_pairs()),
         "pairs_decided": len(judged),
-        "pairs_decided_negative": len(_decided_on("negative") & set(judged)),
+        "pairs_decided_negative": len(_decided_on(reader, "negative") & set(judged)),
     }
 
 

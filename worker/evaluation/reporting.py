@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from method.agents import AGENTS
+
 MOST_ATTRIBUTES = 12
 
 
@@ -41,7 +43,8 @@ def _basis(results: Mapping[str, Any]) -> str:
         f"{sampling['resolution']} px."
     )
     judged = (
-        f"Judged by the measured agent, version {judge['version']}: image statistics, no eye. Of "
+        f"Judged by the {judge['agent']} agent, version {judge['version']}: "
+        f"{AGENTS[judge['agent']].nature}. Of "
         f"{judge['pairs_in_criteria']} attribute pairs it decides {judge['pairs_decided']}, "
         f"{judge['pairs_decided_negative']} of them on the negative side."
     )

@@ -59,9 +59,9 @@ def _from_labels(asked: argparse.Namespace) -> Built:
 
 
 def _from_generated(asked: argparse.Namespace) -> Built:
-    from worker.pairs.from_generated import from_generated, measured_judge
+    from worker.pairs.from_generated import agent_judge, from_generated
 
-    judge, judged_by = measured_judge(asked.criteria)
+    judge, judged_by = agent_judge(asked.criteria)
     return from_generated(
         asked.images,
         asked.out,

@@ -17,13 +17,13 @@ from typing import Any
 
 from PIL import Image
 
+from method.agents import JUDGE
 from method.files import write_file
 from method.items import Failed, attempt
 from method.saved_texts import UnreadableText, read_text
 from taxonomy.formats.json import read_json
 from taxonomy.tree import InvalidCriteria
-from worker.agents.measured import VERSION, label_image
-from worker.agents.rules import RULES, SHIPPED, ties_of
+from worker.agents.agent import Account, open_agent
 from worker.pairs.building import (
     BrokenImage,
     Built,
@@ -131,14 +131,15 @@ def _save_png(path: Path, image: Image.Image) -> None:
         raise
 
 
-def measured_judge(criteria_file: Path | None = None) -> tuple[Judge, dict[str, Any]]:
-    """The measured agent as a judge, and what identifies it.
+def agent_judge(criteria_file: Path | None = None) -> tuple[Judge, dict[str, Any]]:
+    """An agent as a judge, and what identifies it.
 
     With a criteria.json only its pairs count. Raises CannotBuild where it cannot be read, or the
     agent decides none of its pairs.
     """
-    decided, ties = {rule.key for rule in RULES}, SHIPPED
-    identity: dict[str, Any] = {"agent": "measured", "version": VERSION}
+    agent, criteria = open_agent(JUDGE), None
+    who = agent.identity
+    identity: dict[str, Any] = {"agent": who.name, "version": who.version}
     if criteria_file is not None:
         content = read_content(criteria_file)
         try:
@@ -146,18 +147,17 @@ def measured_judge(criteria_file: Path | None = None) -> tuple[Judge, dict[str, 
         except (UnreadableText, InvalidCriteria) as error:
             reason = " ".join(str(error).split())
             raise CannotBuild(f"{criteria_file}: cannot be read as criteria: {reason}") from error
-        decided &= {pair.key for pair in criteria.active_pairs()}
-        ties = ties_of(criteria)
         identity["criteria_sha256"] = hashlib.sha256(content).hexdigest()
-    if not decided:
+    reader = agent.under(criteria)
+    if not reader.decides:
         raise CannotBuild(
-            f"{criteria_file}: has no attribute pair that the measured agent decides, so there is "
+            f"{criteria_file}: has no attribute pair that the {JUDGE} agent decides, so there is "
             "nothing to rank images by"
         )
-    identity["pairs_decided"] = len(decided)
+    identity["pairs_decided"] = len({side.key for side in reader.decides})
 
     def judge(image: Image.Image) -> tuple[int, int]:
-        found = Counter(each.polarity for each in label_image(image, ties) if each.key in decided)
+        found = Counter(each.polarity for each in reader.label(image, Account()))
         return found["negative"], found["positive"]
 
     return judge, identity

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
-from app.agents.models import AgentRun, AgentRunProblem
+from app.agents.models import AgentRun, AgentRunImage
 from app.criteria.models import Node
+from app.images.models import Image
 from app.jobs.models import OPEN_STATES, Job
 from app.labels.models import Label
 from app.labels.proposing import Proposed, propose
@@ -22,6 +23,17 @@ SignInAt = Callable[[TestClient, Person], TestClient]
 TokenFor = Callable[[Person], dict[str, str]]
 PAGE, API = "/projects/paintings/agent", "/api/v1/projects/paintings/agent-runs"
 STATES = ("queued", "running", "cancelling", "succeeded", "failed", "cancelled")
+
+
+def problem(run: AgentRun, image: Image, reason: str) -> AgentRunImage:
+    """An image that a run could not label."""
+    return AgentRunImage(
+        agent_run_id=run.id,
+        image_id=image.id,
+        version_id=run.version_id,
+        state="failed",
+        reason=reason,
+    )
 
 
 def pair(make: Make, people: Cast) -> Node:
@@ -235,7 +247,8 @@ def test_a_run_says_what_people_made_of_it(
     propose(db, people.project, agent_run_id=run.id, version_id=version.id, findings=findings)
     labels = db.scalars(select(Label).where(Label.polarity == "positive").order_by(Label.id)).all()
     labels[0].state, labels[1].state, labels[2].state = "confirmed", "confirmed", "rejected"
-    db.add(AgentRunProblem(agent_run_id=run.id, image_id=images[3].id, reason="It is <gone>."))
+    db.add(problem(run, images[3], "It is <gone>."))
+    run.images, run.problems = 4, 1
     db.commit()
     page = sign_in(browser, people.ben).get(f"{PAGE}/{run.id}").text
     assert "Warm &lt;dominance&gt;" in page
@@ -306,7 +319,7 @@ def test_many_problems_come_page_by_page(
     run = make.agent_run(people.project, make.version(people.project, number=2))
     images = [make.image(people.project, name=f"lost-{each:03d}.png") for each in range(101)]
     for image in images:
-        db.add(AgentRunProblem(agent_run_id=run.id, image_id=image.id, reason="It is gone."))
+        db.add(problem(run, image, "It is gone."))
     db.commit()
     first = sign_in(browser, people.ben).get(f"{PAGE}/{run.id}").text
     assert "lost-099.png" in first and "lost-100.png" not in first

@@ -12,12 +12,13 @@ from starlette.testclient import TestClient
 from app.accounts.models import Person
 from app.criteria.freezing import freeze_version
 from app.criteria.history import find_changes
-from app.criteria.loading import load_criteria, painting_criteria
+from app.criteria.loading import load_criteria
 from app.criteria.models import Node
 from app.criteria.reading import nodes_by_key, working_criteria
 from app.errors import Conflict, Invalid
 from taxonomy.formats.json import read_json, sha256
 from taxonomy.formats.yaml import read_yaml, write_yaml
+from taxonomy.shipped import painting_criteria
 from taxonomy.tree import Attribute, Criteria, Dimension, Pair
 from tests.app.criteria.trees import SMALL
 from tests.factories import Make

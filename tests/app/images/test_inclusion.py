@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
-from app.agents import launching
+from app.agents import launching, recording
 from app.audits import sampling
 from app.criteria.reading import version_criteria
 from app.datasets import freezing, selecting
@@ -75,7 +75,7 @@ class Rooms:
             "overview's labels": counts.labels_confirmed,
             "labels": reading.count_by_state(db, project)["confirmed"],
             "tree": by_node.confirmed if by_node else 0,
-            "agent": launching.find_waiting_images(db, self.run, limit=9)[1],
+            "agent": recording.count_waiting_images(db, self.run),
             "agent's outcome": sum(each[3] for each in outcome if each[2] == "confirmed"),
             "dataset": len(list(selecting.read_examples(db, project, criteria))),
             "audit": sampling.population(db, project, min_labels=1, agent_run=None),

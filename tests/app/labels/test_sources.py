@@ -101,8 +101,16 @@ def test_an_agent_takes_over_what_a_publication_proposed_and_not_what_a_person_d
 ) -> None:
     split(bench, "bright")
     split(bench, "dark", source="person")
-    found = ("bright", "positive"), ("dark", "positive")
-    assert bench.propose(*found, measure="m", value=0.3, evidence="Light in the sky.") == 1
+    assert (
+        bench.propose(
+            ("bright", "positive"),
+            ("dark", "positive"),
+            measure="m",
+            value=0.3,
+            evidence="Light in the sky.",
+        )
+        == 1
+    )
     taken, left = bench.label("bright"), bench.label("dark")
     assert (taken.source, taken.agent_run_id, taken.value) == ("agent", bench.run.id, 0.3)
     assert taken.evidence == "Light in the sky."

@@ -15,7 +15,7 @@ from taxonomy.formats.json import write_json
 from taxonomy.tree import Attribute, Criteria, Dimension, Pair
 from worker.agents.measured import VERSION, label_image
 from worker.pairs.building import Built, CannotBuild
-from worker.pairs.from_generated import from_generated, generate_images, measured_judge
+from worker.pairs.from_generated import agent_judge, from_generated, generate_images
 
 FAKE = {"agent": "colour of the corner"}
 
@@ -226,16 +226,16 @@ def test_what_cannot_give_pairs_is_refused(tmp_path: Path) -> None:
         make(tmp_path / "images", FakeModel(), ["a house"])
 
 
-def test_the_measured_judge_counts_what_the_agent_finds(tmp_path: Path) -> None:
+def test_the_agent_judge_counts_what_the_agent_finds(tmp_path: Path) -> None:
     image = Image.new("RGB", (300, 200), (120, 118, 119))
     findings = label_image(image)
     found = Counter(each.polarity for each in findings)
-    judge, identity = measured_judge()
+    judge, identity = agent_judge()
     assert judge(image) == (found["negative"], found["positive"]) != (0, 0)
     assert (identity["agent"], identity["version"]) == ("measured", VERSION)
 
     one = next(each for each in findings if each.polarity == "negative")
-    judge, identity = measured_judge(write_criteria(tmp_path, one.key))
+    judge, identity = agent_judge(write_criteria(tmp_path, one.key))
     assert judge(image)[0] == 1
     assert identity["pairs_decided"] == 1
     assert len(identity["criteria_sha256"]) == 64
@@ -250,9 +250,9 @@ def write_criteria(folder: Path, key: str) -> Path:
 
 def test_criteria_that_cannot_be_read_or_judged_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CannotBuild, match="has no attribute pair that the measured agent decides"):
-        measured_judge(write_criteria(tmp_path, "taste"))
+        agent_judge(write_criteria(tmp_path, "taste"))
     (tmp_path / "criteria.json").write_text("{}")
     with pytest.raises(CannotBuild, match=r"criteria\.json: cannot be read as criteria"):
-        measured_judge(tmp_path / "criteria.json")
+        agent_judge(tmp_path / "criteria.json")
     with pytest.raises(CannotBuild, match="none: cannot be read: No such file"):
-        measured_judge(tmp_path / "none")
+        agent_judge(tmp_path / "none")

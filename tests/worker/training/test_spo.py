@@ -28,6 +28,7 @@ from taxonomy.formats.json import sha256, write_json
 from taxonomy.formats.yaml import read_yaml
 from taxonomy.tree import Polarity
 from tests.worker.training.datasets import seal, write_dataset
+from worker.agents import measured
 from worker.agents.measured import Finding
 from worker.agents.rules import RULES, Ties
 from worker.training.backbones.diffusers_backbone import DiffusersBackbone
@@ -90,7 +91,7 @@ def judge_by(
     monkeypatch: pytest.MonkeyPatch, score: Callable[[Image.Image], tuple[int, int]]
 ) -> None:
     """Replace the agent by one that finds so many negative and positive attributes."""
-    key = min(rule.key for rule in RULES)
+    key = min(rule.key for rule in RULES if rule.positive and rule.negative)
 
     def label_image(image: Image.Image, ties: Ties) -> list[Finding]:
         del ties
@@ -98,7 +99,7 @@ def judge_by(
         sides: list[Polarity] = [*["negative"] * negative, *["positive"] * positive]  # type: ignore[list-item]
         return [Finding(key, side, "", 0.0, 0.0, "", 1.0) for side in sides]
 
-    monkeypatch.setattr(spo, "label_image", label_image)
+    monkeypatch.setattr(measured, "label_image", label_image)
 
 
 def by_brightness(image: Image.Image) -> tuple[int, int]:
@@ -386,10 +387,12 @@ def test_candidates_are_judged_by_the_dataset_s_criteria(
 ) -> None:
     criteria = read_yaml(PAINTING.read_text())
     known = {rule.key for rule in RULES}
-    assert make(config).keys == known & {pair.key for pair in criteria.active_pairs()}
+    judged = {side.key for side in make(config).judge.decides}
+    assert judged == known & {pair.key for pair in criteria.active_pairs()}
     assert not caplog.records
     others = write_dataset(tmp_path / "others", 1)
-    assert make(replace(config, dataset_folder=str(others))).keys == known
+    knows = make(replace(config, dataset_folder=str(others))).judge.decides
+    assert {side.key for side in knows} == known
     assert "decides no negative attribute of this dataset's criteria" in caplog.text
     (others / "criteria.json").write_text("{}")
     with pytest.raises(InvalidDataset, match=r"criteria\.json: .* hash differs"):

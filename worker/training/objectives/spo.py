@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from method.agents import JUDGE
 from method.dataset_folder import read_criteria, read_facts
 from method.training.failures import InvalidConfig
-from worker.agents.measured import label_image
-from worker.agents.rules import RULES, Ties, ties_of
+from worker.agents.agent import Account, Reader, open_agent
 from worker.training.backbones import Text
 from worker.training.backbones.autoencoder import to_picture
 from worker.training.backbones.diffusers_backbone import DiffusersBackbone
@@ -53,7 +53,7 @@ class Spo:
     is left out. Of a trajectory's pairs some are drawn and learned from.
 
     Where this departs from the paper: its judge is a preference model for noisy latents, a released
-    checkpoint. Ours is the measured agent on the picture that theta sees in a candidate in one step: fewer
+    checkpoint. Ours is an agent on the picture that theta sees in a candidate in one step: fewer
     negative attributes win, then more positive ones, among those of the dataset's criteria.
 
     The dataset's pictures only give shapes. Everything is drawn by (run seed, epoch, image id), so with the
@@ -67,7 +67,7 @@ class Spo:
         self.parts, self.options = parts, parts.config.spo
         self.schedule = _diffusion_of(parts)
         self.steps = _plan_steps(parts, self.schedule)
-        self.keys, self.ties = _judged_by(Path(str(parts.config.dataset_folder)))
+        self.judge = _judged_by(Path(str(parts.config.dataset_folder)))
 
     def item_id(self, item: Example) -> str:
         return item.image_id
@@ -161,8 +161,7 @@ class Spo:
 
     def _score(self, latent_CHW: Tensor) -> Score:
         picture = to_picture(self.parts.backbone.decode_image(latent_CHW))
-        findings = label_image(picture, self.ties)
-        found = [each.polarity for each in findings if each.key in self.keys]
+        found = [each.polarity for each in self.judge.label(picture, Account())]
         return found.count("negative"), -found.count("positive")
 
     def _judge(
@@ -293,18 +292,20 @@ def _plan_steps(parts: Parts, schedule: Diffusion) -> tuple[Step, ...]:
         raise InvalidConfig(f"spo.steps: {error}") from error
 
 
-def _judged_by(dataset: Path) -> tuple[frozenset[str], Ties]:
-    """The attribute pairs that candidates are judged by, those of the criteria that the agent decides, and their ties."""
-    decided, criteria = frozenset(rule.key for rule in RULES), read_criteria(read_facts(dataset))
-    judged = decided & {pair.key for pair in criteria.active_pairs()}
-    if any(rule.negative and rule.key in judged for rule in RULES):
-        return judged, ties_of(criteria)
+def _judged_by(dataset: Path) -> Reader:
+    """The agent that judges candidates, by what it decides of the dataset's criteria."""
+    agent = open_agent(JUDGE)
+    reader = agent.under(read_criteria(read_facts(dataset)))
+    if any(side.polarity == "negative" for side in reader.decides):
+        return reader
+    knows = agent.under(None)
     log.warning(
-        "The measured agent decides no negative attribute of this dataset's criteria; candidates are "
+        "The %s agent decides no negative attribute of this dataset's criteria; candidates are "
         "judged by all %d attribute pairs that it knows.",
-        len(decided),
+        JUDGE,
+        len({side.key for side in knows.decides}),
     )
-    return decided, ties_of(criteria)
+    return knows
 
 
 def _shuffled(duels: Sequence[Duel], generator: torch.Generator) -> list[Duel]:

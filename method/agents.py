@@ -1,0 +1,25 @@
+"""The domain-expert agents that there are, without what they need to look at a picture."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AgentFacts:
+    """An agent as people choose it. Its code is the module of this name in `worker.agents`."""
+
+    description: str
+    nature: str
+    """What it looks with, in the words of a report."""
+
+
+AGENTS = {
+    "measured": AgentFacts(
+        description="Decides by image statistics, offline; keeps measure, value and threshold.",
+        nature="image statistics, no eye",
+    ),
+}
+"""By name, in the order in which people choose. Tables, forms and commands read this list and no other."""
+
+DEFAULT_AGENT = "measured"
+JUDGE = "measured"
+"""Who judges generated images: in evaluation, in ranking pairs, while sampling."""

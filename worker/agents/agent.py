@@ -1,0 +1,101 @@
+"""What an agent is: it looks at one image after another under a criteria version, and says who it is and what it took.
+
+To add one: a module of `worker.agents` with a function `open_agent() -> Agent`, and a line in `method.agents`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+from PIL import Image
+
+from method.agents import AGENTS
+from taxonomy.tree import Criteria, Polarity, Side
+
+
+class NoSuchAgent(Exception):
+    """There is no agent of this name, or it cannot work here; the message says why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who looked: what a label can be traced to. `prompt_hash` is None where no prompt is used."""
+
+    name: str
+    version: str
+    prompt_hash: str | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An attribute that applies to the image, and what that rests on: a measure, or evidence in words."""
+
+    key: str
+    polarity: Polarity
+    measure: str | None = None
+    value: float | None = None
+    threshold: float | None = None
+    confidence: float | None = None
+    evidence: str | None = None
+
+
+@dataclass
+class Account:
+    """What looking at one image took. The agent adds to it as it goes, so that it is known of images that fail, too.
+
+    `cost` is in the currency of the agent's prices. `dropped` counts what it said of attributes that it was not asked
+    about or that made no sense, `repaired` the answers that it was asked to mend.
+    """
+
+    attempts: int = 1
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+    dropped: int = 0
+    repaired: int = 0
+
+
+class Reader(Protocol):
+    """An agent made ready for one criteria version."""
+
+    @property
+    def decides(self) -> frozenset[Side]:
+        """The sides of attribute pairs of these criteria that it may propose."""
+
+    def label(self, image: Image.Image, account: Account) -> Sequence[Finding]:
+        """The attributes that apply to an image, all of them among `decides`, each once. Called by several threads."""
+
+
+class Agent(Protocol):
+    """One of the agents of `method.agents`."""
+
+    @property
+    def identity(self) -> Identity:
+        """Who it is."""
+
+    @property
+    def at_once(self) -> int:
+        """How many images it is given at the same time."""
+
+    def under(self, criteria: Criteria | None) -> Reader:
+        """Made ready for a criteria version; None: for all that it knows by itself. Raises NoSuchAgent where it knows
+        nothing by itself.
+        """
+
+    def close(self) -> None:
+        """Give up what is under way, at once; nothing is asked of it any more."""
+
+
+def open_agent(name: str) -> Agent:
+    """The agent of this name. Raises NoSuchAgent."""
+    if name not in AGENTS:
+        raise NoSuchAgent(f"This worker has no agent “{name}”.")
+    agent: Agent = import_module(f"worker.agents.{name}").open_agent()
+    return agent
