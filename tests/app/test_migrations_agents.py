@@ -99,12 +99,12 @@ WAITS = """
 
 
 def test_cursor_and_problems_of_older_runs_become_rows(old: Engine) -> None:
-    go(old, "0015")
+    go(old, "0016")
     with old.begin() as connection:
         fill(connection)
         for statement in RUNS.strip().removesuffix(";").split(";"):
             connection.execute(text(statement))
-    go(old, "0016")
+    go(old, "0017")
     expected = [
         (True, "1.png", "labelled", 1, None),
         (True, "2.png", "labelled", 1, None),
@@ -118,15 +118,15 @@ def test_cursor_and_problems_of_older_runs_become_rows(old: Engine) -> None:
         assert [tuple(each) for each in connection.execute(text(DONE))] == expected
         told = [tuple(each) for each in connection.execute(text(counts))]
         assert told == [(4, 3, 0, {}), (3, 0, 1, {})]
-    go(old, "0015", down=True)
+    go(old, "0016", down=True)
     with old.begin() as connection:
         assert connection.scalars(text("SELECT reason FROM agent_run_problem")).all() == [
             "Damaged."
         ]
         assert connection.scalars(text(WAITS)).all() == ["4.png"]
-    go(old, "0016")
+    go(old, "0017")
     with old.begin() as connection:
         assert [tuple(each) for each in connection.execute(text(DONE))] == expected
         connection.execute(text("UPDATE agent_run SET tokens_in = 7"))
-    with pytest.raises(Exception, match="which release 0015 cannot hold"):
-        go(old, "0015", down=True)
+    with pytest.raises(Exception, match="which release 0016 cannot hold"):
+        go(old, "0016", down=True)

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
@@ -105,7 +105,7 @@ def downgrade() -> None:
         DO $$ BEGIN
             IF EXISTS (SELECT FROM agent_run WHERE tokens_in + tokens_out + cost + dropped + repaired > 0
                        OR agent NOT IN ('measured', 'vlm')) THEN
-                RAISE EXCEPTION 'there are agent runs with an account of what they took, which release 0015 cannot hold';
+                RAISE EXCEPTION 'there are agent runs with an account of what they took, which release 0016 cannot hold';
             END IF;
         END $$
     """)
