@@ -140,7 +140,6 @@ MEASURES: dict[str, Callable[[Look], float | None]] = {
     "mass share": lambda look: measures.mass_share(look.lightness),
     "mirror symmetry": lambda look: measures.mirror_symmetry(look.coarse_lab),
     "focal share": lambda look: look.spot.share,
-    "third distance": lambda look: measures.third_distance(look.spot),
     "centre distance": lambda look: measures.centre_distance(look.spot),
     "sideways lean": lambda look: measures.sideways_lean(look.attention),
     "detail cover": lambda look: measures.detail_cover(look.detail),

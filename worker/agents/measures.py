@@ -192,16 +192,6 @@ def focal_spot(attention: Floats) -> Spot:
     return Spot(x / width, y / height, weight / total)
 
 
-def third_distance(spot: Spot) -> float:
-    """Distance of a spot from the nearest crossing of the thirds, 0 to 0.47, sides as 1 (Datta et al. 2006)."""
-    return float(
-        np.hypot(
-            min(abs(spot.x - 1 / 3), abs(spot.x - 2 / 3)),
-            min(abs(spot.y - 1 / 3), abs(spot.y - 2 / 3)),
-        )
-    )
-
-
 def centre_distance(spot: Spot) -> float:
     """Distance of a spot from the middle of the picture, 0 to 0.71, sides as 1."""
     return float(np.hypot(spot.x - 0.5, spot.y - 0.5))

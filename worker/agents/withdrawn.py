@@ -37,7 +37,7 @@ def _gone(
 
 WITHDRAWN: tuple[Withdrawn, ...] = (
     _gone(
-        "visible-brushwork",
+        "brushwork-in-evidence",
         "positive",
         (11, 10, 3),
         "Fine detail of the motif (foliage, crowds, lace, gold) has the scale and contrast of brush marks.",
@@ -45,7 +45,7 @@ WITHDRAWN: tuple[Withdrawn, ...] = (
         below("texture unevenness", 1),
     ),
     _gone(
-        "visible-brushwork",
+        "polished-finish",
         "negative",
         (5, 4, 7),
         "A soft reproduction of any paint is smooth.",
@@ -156,15 +156,7 @@ WITHDRAWN: tuple[Withdrawn, ...] = (
         above("sideways lean", 0.055),
     ),
     _gone(
-        "thirds-placement",
-        "positive",
-        (4, 2, 12),
-        "The accent is found by contrast and is the subject in about half of the pictures; two thirds could not be decided.",
-        below("third distance", 0.085),
-        above("focal share", 0.24),
-    ),
-    _gone(
-        "thirds-placement",
+        "off-center-placement",
         "negative",
         (3, 5, 0),
         "The accent is found by contrast and is the subject in about half of the pictures.",

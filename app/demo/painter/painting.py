@@ -250,14 +250,14 @@ Truth = dict[str, str]
 
 def _surface_truth(made: Decisions, truth: Truth, absent: set[str]) -> None:
     if made.surface in {"impasto", "alla prima", "hatched", "dabs"}:
-        truth["visible-brushwork"] = "positive"
+        truth["brushwork-in-evidence"] = "positive"
     if made.surface == "impasto":
         truth["rich-impasto-texture"] = "positive"
     if made.surface in {"licked", "grain"}:
         absent |= {"rich-impasto-texture"}
     if made.surface == "licked":
-        truth["visible-brushwork"] = "negative"
-        absent |= {"even-surface-grain", "varied-stroke-direction"}
+        truth["polished-finish"] = "positive"
+        absent |= {"brushwork-in-evidence", "even-surface-grain", "varied-stroke-direction"}
     if made.surface == "grain":
         truth["even-surface-grain"] = "positive"
     if made.surface == "hatched":
@@ -358,7 +358,8 @@ def _space_truth(made: Decisions, truth: Truth, absent: set[str]) -> None:
 
 
 STATED: tuple[str, ...] = (
-    "visible-brushwork",
+    "brushwork-in-evidence",
+    "polished-finish",
     "rich-impasto-texture",
     "even-surface-grain",
     "varied-stroke-direction",

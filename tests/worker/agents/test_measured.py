@@ -220,20 +220,20 @@ def test_sixteen_bits_keep_their_tones() -> None:
 
 def test_a_plain_grey_picture_gets_no_colour_and_no_paint() -> None:
     roots = {
-        "visible-brushwork",
+        "brushwork-in-evidence",
         "limited-palette",
         "analogous-harmony",
         "warm-dominance",
         "clear-edges",
     }
-    assert not {key for key, _ in labels(plain((119, 119, 119)))} & (roots - {"visible-brushwork"})
+    assert not {key for key, _ in labels(plain((119, 119, 119)))} & (roots - {"brushwork-in-evidence"})
 
 
 def test_tiny_pictures_say_nothing_about_paint_and_borders() -> None:
     tiny = scene().resize((32, 24))
     keys = {key for key, _ in labels(tiny)}
     assert not keys & {
-        "visible-brushwork", "rich-impasto-texture", "even-surface-grain", "varied-stroke-direction",
+        "brushwork-in-evidence", "rich-impasto-texture", "even-surface-grain", "varied-stroke-direction",
         "clear-edges", "lost-and-found-edges", "edge-hierarchy", "soft-transitions",
     }  # fmt: skip
 

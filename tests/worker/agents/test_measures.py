@@ -119,7 +119,6 @@ def test_an_even_picture_has_no_focal_spot() -> None:
 
 def test_distances_of_a_spot() -> None:
     crossing = measures.Spot(1 / 3, 2 / 3, 1.0)
-    assert measures.third_distance(crossing) == pytest.approx(0)
     assert measures.centre_distance(crossing) == pytest.approx(np.hypot(1 / 6, 1 / 6))
     assert measures.centre_distance(measures.Spot(0.5, 0.5, 1.0)) == 0
 
