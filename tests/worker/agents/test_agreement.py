@@ -64,7 +64,9 @@ def test_a_wrong_polarity_is_wrong() -> None:
 
 
 def test_what_the_agent_never_proposes_is_not_missed() -> None:
-    table = tally([([], {"clear-edges": "negative", "brushwork-in-evidence": "positive"}, frozenset())])
+    table = tally(
+        [([], {"clear-edges": "negative", "brushwork-in-evidence": "positive"}, frozenset())]
+    )
     assert (table["clear-edges"].stated, table["clear-edges"].holding) == (1, 0)
     assert "brushwork-in-evidence" not in table
 

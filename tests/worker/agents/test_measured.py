@@ -226,7 +226,9 @@ def test_a_plain_grey_picture_gets_no_colour_and_no_paint() -> None:
         "warm-dominance",
         "clear-edges",
     }
-    assert not {key for key, _ in labels(plain((119, 119, 119)))} & (roots - {"brushwork-in-evidence"})
+    assert not {key for key, _ in labels(plain((119, 119, 119)))} & (
+        roots - {"brushwork-in-evidence"}
+    )
 
 
 def test_tiny_pictures_say_nothing_about_paint_and_borders() -> None:
