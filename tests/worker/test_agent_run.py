@@ -37,10 +37,6 @@ SignIn = Callable[[TestClient, Person], TestClient]
 @pytest.fixture(autouse=True)
 def _small_batches(own_storage: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "BATCH", 2)
-
-
-def _small_batches(own_storage: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "BATCH", 2)
     # One after the other, so that a test can say what happens at which.
     monkeypatch.setattr(measured.MeasuredAgent, "at_once", 1)
 
