@@ -79,19 +79,30 @@ def to_data(criteria: Criteria) -> Fields:
 def _dimension_data(dimension: Dimension) -> Fields:
     return {
         "key": dimension.key,
+        **dimension_fields(dimension),
+        "dimensions": [_dimension_data(child) for child in dimension.dimensions],
+        "pairs": [_pair_data(pair) for pair in dimension.pairs],
+    }
+
+
+def dimension_fields(dimension: Dimension) -> Fields:
+    """What a dimension says of itself, without its key and its children."""
+    return {
         "name": dimension.name,
         "definition": dimension.definition,
         "exclusive": dimension.exclusive,
-        "dimensions": [_dimension_data(child) for child in dimension.dimensions],
-        "pairs": [_pair_data(pair) for pair in dimension.pairs],
         "retired": dimension.retired,
         **dimension_details(dimension),
     }
 
 
 def _pair_data(pair: Pair) -> Fields:
+    return {"key": pair.key, **pair_fields(pair)}
+
+
+def pair_fields(pair: Pair) -> Fields:
+    """What a pair says of itself, without its key."""
     return {
-        "key": pair.key,
         "relation": pair.relation,
         "positive": _attribute_data(pair.positive),
         "negative": _attribute_data(pair.negative),
@@ -105,11 +116,12 @@ def _attribute_data(attribute: Attribute) -> Fields:
     return {**texts, **attribute_details(attribute)}
 
 
-def from_data(data: object, lines: Mapping[Path, int] | None = None) -> Criteria:
+def from_data(data: object, lines: Mapping[Path, int | str] | None = None) -> Criteria:
     """The tree that the data describes; raises InvalidCriteria naming every fault and its place.
 
     Judges the structure only: fields, types, keys. Attribute names and definitions may be missing;
-    `taxonomy.checks` reports those. `lines` maps a path to its line number, where known.
+    `taxonomy.checks` reports those. `lines` maps a path to its line number, or to the words for
+    its place in a format that has no such paths, where known.
     """
     reading = Faults(lines or {})
     criteria = _criteria(reading, data)

@@ -31,7 +31,7 @@ def place(path: Path, line: int | None = None) -> str:
 class Faults:
     """The faults found so far, and what is needed to say where they are."""
 
-    lines: Mapping[Path, int]
+    lines: Mapping[Path, int | str]
     problems: list[str] = field(default_factory=list)
     num_nodes: int = 0
 
@@ -44,7 +44,12 @@ class Faults:
         known = path
         while known and known not in self.lines:
             known = known[:-1]
-        self.problems.append(f"{place(path, self.lines.get(known))}: {message}")
+        where = self.lines.get(known)
+        if isinstance(where, str):
+            rest = place(path[len(known) :]) if len(path) > len(known) else ""
+            self.problems.append(f"{where}: {rest} {message}" if rest else f"{where}: {message}")
+        else:
+            self.problems.append(f"{place(path, where)}: {message}")
 
     def refuse(self) -> None:
         """Raise InvalidCriteria where there are faults."""

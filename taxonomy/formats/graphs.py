@@ -1,0 +1,42 @@
+"""Texts in notations of RDF as graphs, read without a connection to anywhere and refused in sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from taxonomy.formats.data import refuse_size
+from taxonomy.tree import InvalidCriteria
+
+if TYPE_CHECKING:
+    from rdflib import Graph
+
+# What the readers let through of what they stumble over, beside syntax errors of their own.
+_STUMBLES = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError),
+    *(OSError, RuntimeError, SyntaxError, TypeError, ValueError),
+)
+
+
+def read_graph(text: str, notation: Literal["turtle", "json-ld"]) -> Graph:
+    """The statements of a text. Raises InvalidCriteria with the line where it is not in that notation."""
+    from rdflib import Dataset
+    from rdflib.exceptions import Error
+    from rdflib.plugins.parsers.notation3 import BadSyntax
+
+    refuse_size(text)
+    name = "Turtle" if notation == "turtle" else "JSON-LD"
+    graph = Dataset(default_union=True)
+    try:
+        graph.parse(data=text.removeprefix("\ufeff"), format=notation)
+    except BadSyntax as error:
+        where = f"line {error.lines + 1}"
+        raise InvalidCriteria([f"{where}: this is not {name}: {_short(error._why)}."]) from error
+    except RecursionError as error:
+        raise InvalidCriteria([f"The {name} is nested too deep to be read; flatten it."]) from error
+    except (*_STUMBLES, Error) as error:
+        raise InvalidCriteria([f"This is not {name}: {_short(error)}."]) from error
+    return graph
+
+
+def _short(error: object) -> str:
+    return str(error).partition("\n")[0][:200].rstrip(".") or type(error).__name__
