@@ -97,12 +97,12 @@ def _separator(text: str) -> str:
 
 
 def _columns(header: Sequence[str]) -> list[str]:
+    if len(header) > MAX_COLUMNS:
+        raise InvalidCriteria([f"line 1: there are more than {MAX_COLUMNS} columns."])
     names = [tidy_column(cell) for cell in header]
     while names and not names[-1]:
         names.pop()
     problems = []
-    if len(names) > MAX_COLUMNS:
-        raise InvalidCriteria([f"line 1: there are more than {MAX_COLUMNS} columns."])
     for number, name in enumerate(names):
         if name != "row" and not any(is_column(kind, name) for kind in SHEETS):
             problems.append(unknown_column(f"line 1, column {number + 1}", name))

@@ -29,7 +29,7 @@ class Existing:
             node, above = entry.node, entry.parent.key if entry.parent else None
             self._kept.setdefault(node.key, node)
             words = node.words if isinstance(node, Dimension) else node.positive.words
-            self._links |= {link: node.key for link in words.exact_match}
+            self._links |= dict.fromkeys(words.exact_match, node.key)
             if isinstance(node, Dimension):
                 self._dimensions.setdefault((above, squeeze(node.name)), node.key)
             elif above is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from taxonomy.formats.details import head_details
 from taxonomy.formats.drafts import Draft, assemble
 from taxonomy.formats.existing import Existing
-from taxonomy.formats.reading import MAX_NODES, Fields, Path
+from taxonomy.formats.reading import MAX_NODES, Fields
 from taxonomy.formats.skos import PREFIXES, SCHEME, Name
 from taxonomy.names import is_key
 from taxonomy.tree import POLARITIES, Criteria, InvalidCriteria, find_cycle
@@ -316,15 +316,15 @@ class _Reading:
 
     def _named(self, kind: str, said: object) -> Iterator[tuple[str, Fields]]:
         for subject in sorted(self._of_kind(kind)):
-            id = self._one(subject, "skos:notation")
-            before = said.get(id, {}) if isinstance(said, dict) else {}
+            name = self._one(subject, "skos:notation")
+            before = said.get(name, {}) if isinstance(said, dict) else {}
             names = self._in_languages(subject, "skos:prefLabel")
             found: Fields = {
                 "name": names.get("", ""),
                 "definition": self._in_languages(subject, "skos:definition").get("", ""),
                 **self._list("alternatives", self._texts(subject, "skos:altLabel"), before),
             }
-            yield id, {name: each for name, each in found.items() if each}
+            yield name, {field: each for field, each in found.items() if each}
 
     def _replaced(self, said: dict[str, list[str]]) -> Iterator[tuple[str, list[str]]]:
         by = _term("dct:isReplacedBy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
 from taxonomy.formats.data import refuse_size
@@ -10,11 +11,14 @@ from taxonomy.tree import InvalidCriteria
 if TYPE_CHECKING:
     from rdflib import Graph
 
+# The reader takes its time over each line, also an empty one.
+MAX_LINES = 300_000
 # What the readers let through of what they stumble over, beside syntax errors of their own.
 _STUMBLES = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError),
     *(OSError, RuntimeError, SyntaxError, TypeError, ValueError),
 )
+_WHY = re.compile(r"[Bb]ad syntax \((.*?)\) at \^", re.DOTALL)
 
 
 def read_graph(text: str, notation: Literal["turtle", "json-ld"]) -> Graph:
@@ -24,13 +28,16 @@ def read_graph(text: str, notation: Literal["turtle", "json-ld"]) -> Graph:
     from rdflib.plugins.parsers.notation3 import BadSyntax
 
     refuse_size(text)
+    if text.count("\n") > MAX_LINES:
+        raise InvalidCriteria([f"The file has more than {MAX_LINES} lines; split it."])
     name = "Turtle" if notation == "turtle" else "JSON-LD"
     graph = Dataset(default_union=True)
     try:
         graph.parse(data=text.removeprefix("\ufeff"), format=notation)
     except BadSyntax as error:
-        where = f"line {error.lines + 1}"
-        raise InvalidCriteria([f"{where}: this is not {name}: {_short(error._why)}."]) from error
+        why = _WHY.search(str(error))
+        where = f"line {error.lines + 1}: this is not {name}"
+        raise InvalidCriteria([f"{where}: {_short(why[1] if why else error)}."]) from error
     except RecursionError as error:
         raise InvalidCriteria([f"The {name} is nested too deep to be read; flatten it."]) from error
     except (*_STUMBLES, Error) as error:

@@ -46,12 +46,17 @@ def read_jsonld(text: str, existing: Existing | None = None) -> Criteria:
     """
     refuse_size(text)
     try:
-        _refuse_fetching(json.loads(text.removeprefix("\ufeff")))
+        data = json.loads(text.removeprefix("\ufeff"))
+        if not isinstance(data, dict | list):
+            raise InvalidCriteria(["The file holds neither an object nor a list."])
+        _refuse_fetching(data)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InvalidCriteria([f"{where}: this is not JSON: {error.msg}."]) from error
     except RecursionError as error:
         raise InvalidCriteria(["The JSON is nested too deep to be read; flatten it."]) from error
+    except InvalidCriteria:
+        raise
     except ValueError as error:
         raise InvalidCriteria([f"This JSON is not read: {error}"]) from error
     graph = read_graph(text, "json-ld")

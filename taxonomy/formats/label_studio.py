@@ -7,7 +7,6 @@ results in place of the name; a dimension is one with its key.
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 from xml.sax import SAXException, SAXParseException
 from xml.sax.handler import ContentHandler
 from xml.sax.saxutils import quoteattr
@@ -92,10 +91,9 @@ class _Choice:
 
     def side(self) -> tuple[str, Polarity] | None:
         """The pair and the side that the alias names."""
-        key, _, polarity = self.alias.rpartition("/")
-        if not self.has_inner and polarity in POLARITIES and is_key(key):
-            return key, cast(Polarity, polarity)
-        return None
+        key, _, named = self.alias.rpartition("/")
+        found = [polarity for polarity in POLARITIES if polarity == named]
+        return (key, found[0]) if found and not self.has_inner and is_key(key) else None
 
 
 def read_label_studio(text: str, existing: Existing | None = None) -> Criteria:
@@ -141,6 +139,10 @@ def _dimension(choice: _Choice, parent: str | None, existing: Existing) -> Draft
     return Draft(key, "dimension", parent, said, f"line {choice.line}")
 
 
+def _new_pair(choice: _Choice, parent: str, existing: Existing) -> str:
+    return existing.pair_at(parent, choice.name, "") or existing.new_key(choice.name)
+
+
 def _side(
     choice: _Choice,
     parent: str,
@@ -149,11 +151,7 @@ def _side(
     problems: list[str],
 ) -> Draft:
     """The pair of an attribute: a new draft, or the one that its other side made."""
-    side = choice.side()
-    if side is None:
-        key = existing.pair_at(parent, choice.name, "") or existing.new_key(choice.name)
-        side = (key, "positive")
-    key, polarity = side
+    key, polarity = choice.side() or (_new_pair(choice, parent, existing), "positive")
     draft = drafts.get(key)
     if draft is None:
         said: Fields = {"relation": "opposed", **existing.pair_fields(key)}
@@ -187,8 +185,8 @@ class _Handler(ContentHandler):
         if parent is not None:
             self.choices[parent].has_inner = True
         self._open.append(len(self.choices))
-        texts = (str(attrs.get(each) or "") for each in ("value", "alias", "hint"))
-        self.choices.append(_Choice(self._line(), parent, *texts))
+        value, alias, hint = (str(attrs.get(each) or "") for each in ("value", "alias", "hint"))
+        self.choices.append(_Choice(self._line(), parent, value, alias, hint))
         if len(self.choices) > MAX_CHOICES or len(self._open) > 100:
             message = (
                 f"line {self._line()}: there are too many choices, or they are nested too deep."

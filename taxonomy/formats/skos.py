@@ -79,12 +79,12 @@ def to_subjects(criteria: Criteria) -> Iterator[Subject]:
     yield _scheme(criteria)
     for content in criteria.content:
         texts = _texts(criteria, content.name, content.definition, Words())
-        notation = ("skos:notation", [Text(content.id)])
-        yield _subject(f"content:{content.id}", ("m:Content",), [notation, *texts])
+        said: Statements = [("skos:notation", [Text(content.id)]), *texts]
+        yield _subject(f"content:{content.id}", ("m:Content",), said)
     for style in criteria.styles:
         texts = _texts(criteria, style.name, "", Words(alternatives=style.alternatives))
-        notation = ("skos:notation", [Text(style.id)])
-        yield _subject(f"style:{style.id}", ("m:Style",), [notation, *texts])
+        said = [("skos:notation", [Text(style.id)]), *texts]
+        yield _subject(f"style:{style.id}", ("m:Style",), said)
     positions: dict[tuple[str, ...], int] = {}
     for entry in criteria.walk():
         position = _next_position(positions, entry)

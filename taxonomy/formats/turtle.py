@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from taxonomy.formats.existing import Existing
 from taxonomy.formats.from_skos import from_graph
 from taxonomy.formats.graphs import read_graph
-from taxonomy.formats.skos import PREFIXES, Link, Name, Subject, Text, Value, to_subjects
+from taxonomy.formats.skos import PREFIXES, Link, Name, Subject, Value, to_subjects
 from taxonomy.tree import Criteria
 
 _ESCAPED = re.compile('["\\\\\\x00-\\x1f\\x7f\\ufffe\\uffff]')

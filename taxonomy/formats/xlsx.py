@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from taxonomy.formats.csv import MAX_COLUMNS, unknown_column
 from taxonomy.formats.existing import Existing
 from taxonomy.formats.from_rows import from_rows
-from taxonomy.formats.rows import SHEETS, Row, RowKind, is_column, step_of, tidy_column
+from taxonomy.formats.rows import SHEETS, Row, RowKind, is_column, tidy_column
 from taxonomy.formats.sheets import Sheet, read_workbook
 from taxonomy.formats.to_rows import columns, to_rows
 from taxonomy.tree import RELATIONS, Criteria, InvalidCriteria
@@ -61,14 +61,18 @@ def _write_sheet(sheet: "Worksheet", names: list[str], rows: list[Row]) -> None:
     _offer_choices(sheet, names)
 
 
+# What a column is about, and how wide that makes it, in letters: the first that fits.
+_WIDTHS = (
+    (re.compile(r".*(definition|scope note)\b.*"), 56),
+    (re.compile(r".*(name|prompt|alternatives)\b.*"), 28),
+    (re.compile(r"key|dimension \d+"), 24),
+    (re.compile(r"relation|exclusive|retired|language|max levels"), 12),
+    (re.compile(r".*"), 20),
+)
+
+
 def _width(name: str) -> int:
-    if name.endswith("definition") or "definition (" in name or name.endswith("scope note"):
-        return 56
-    if name.endswith("name") or "name (" in name or name.endswith(("prompt", "alternatives")):
-        return 28
-    if step_of(name) or name == "key":
-        return 24
-    return 12 if name in ("relation", "exclusive", "retired", "language", "max levels") else 20
+    return next(width for pattern, width in _WIDTHS if pattern.fullmatch(name))
 
 
 def _offer_choices(sheet: "Worksheet", names: list[str]) -> None:

@@ -47,18 +47,24 @@ def test_a_choice_of_others_is_the_positive_side_of_a_pair() -> None:
         ("<Taxonomy/>", "0 choices"),
         ("<Taxonomy>" + "<Choice value='a'>" * 200, "nested too deep"),
         (
-            '<!DOCTYPE a [<!ENTITY b "c"><!ENTITY d "&b;&b;">]>'
-            '<Taxonomy><Choice value="&d;"/></Taxonomy>',
+            (
+                '<!DOCTYPE a [<!ENTITY b "c"><!ENTITY d "&b;&b;">]>'
+                '<Taxonomy><Choice value="&d;"/></Taxonomy>'
+            ),
             "declares",
         ),
         (
-            '<Taxonomy><Choice value="A">\n<Choice value="B" alias="b/positive"/>\n'
-            '<Choice value="C" alias="b/positive"/></Choice></Taxonomy>',
+            (
+                '<Taxonomy><Choice value="A">\n<Choice value="B" alias="b/positive"/>\n'
+                '<Choice value="C" alias="b/positive"/></Choice></Taxonomy>'
+            ),
             "line 3: b/positive stands at line 2 too",
         ),
         (
-            '<Taxonomy><Choice value="A" alias="a"><Choice value="B"/></Choice>\n'
-            '<Choice value="C" alias="a"><Choice value="D"/></Choice></Taxonomy>',
+            (
+                '<Taxonomy><Choice value="A" alias="a"><Choice value="B"/></Choice>\n'
+                '<Choice value="C" alias="a"><Choice value="D"/></Choice></Taxonomy>'
+            ),
             "line 2: a stands at line 1 too",
         ),
     ],

@@ -1,6 +1,5 @@
 """Criteria as SKOS: Turtle and JSON-LD."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,9 +9,8 @@ from hypothesis import given, settings
 from taxonomy.formats.existing import Existing
 from taxonomy.formats.jsonld import read_jsonld, write_jsonld
 from taxonomy.formats.turtle import read_turtle, write_turtle
-from taxonomy.tree import POLARITIES, Criteria, Dimension, InvalidCriteria, Pair, Words
+from taxonomy.tree import Criteria, Dimension, Pair, Words
 from tests.taxonomy.strategies import criteria_trees
-from tests.taxonomy.trees import small_tree
 
 Write = Callable[[Criteria], str]
 Read = Callable[..., Criteria]
@@ -38,11 +36,10 @@ def in_other_languages(criteria: Criteria) -> Criteria:
         )
 
     def pair(node: Pair) -> Pair:
-        sides = {
-            polarity: replace(node.attribute(polarity), words=words(node.attribute(polarity).words))
-            for polarity in POLARITIES
-        }
-        return replace(node, **sides)
+        positive, negative = (
+            replace(each, words=words(each.words)) for each in (node.positive, node.negative)
+        )
+        return replace(node, positive=positive, negative=negative)
 
     return replace(criteria, dimensions=tuple(map(dimension, criteria.dimensions)))
 
@@ -56,3 +53,28 @@ def test_export_import_and_export_again_is_the_same(
     text = write(criteria)
     assert write(read(text)) == text
     assert read(text, Existing(criteria)) == in_other_languages(criteria)
+
+
+FOREIGN = """@prefix skos: <http://www.w3.org/2004/02/skos/core#> .
+@prefix v: <https://vocab.example.org/> .
+v:light a skos:Concept ; skos:prefLabel "Light"@en, "Licht"@de ; skos:narrower v:glow .
+v:glow a skos:Concept ; skos:prefLabel "Glow"@en ; skos:altLabel "Shine"@en ;
+  skos:definition "Light from within."@en .
+"""
+
+
+def test_a_vocabulary_of_others_is_read_and_linked() -> None:
+    tree = read_turtle(FOREIGN)
+    light, glow = tree.dimension("light"), tree.pair("glow")
+    assert light.words.exact_match == ("https://vocab.example.org/light",)
+    assert [each.name for each in light.words.translations] == ["Licht"]
+    assert glow.positive.definition == "Light from within."
+    assert glow.positive.words.alternatives == ("Shine",)
+    assert glow.negative.name == ""
+
+
+def test_a_vocabulary_of_others_finds_again_what_was_made_of_it() -> None:
+    tree = read_turtle(FOREIGN)
+    renamed = read_turtle(FOREIGN.replace('"Glow"', '"Inner light"'), Existing(tree))
+    assert [each.key for each in renamed.pairs()] == ["glow"]
+    assert renamed.pair("glow").positive.name == "Inner light"
