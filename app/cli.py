@@ -12,7 +12,7 @@ import typer
 
 from app import extras
 from app.commands.images import images_cli
-from app.commands.telling import AsJson, ProjectSlug, database, say, show
+from app.commands.output import AsJson, ProjectSlug, database, say, show
 from app.errors import AppError, Invalid
 from app.handing_on import run_worker_module
 from method.agents import DEFAULT_AGENT

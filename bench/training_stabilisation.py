@@ -23,7 +23,7 @@ from worker.training.loop import Calls, make_trainee, train
 from worker.training.losses import cpo_loss
 from worker.training.models import load_models
 from worker.training.objectives import Losses, Parts
-from worker.training.objectives.making import make_objective
+from worker.training.objectives.registry import make_objective
 from worker.training.plan import Pass, make_plan
 
 Variant = Literal["cpo", "cpo_s"]

@@ -11,7 +11,7 @@ from app.audits.access import instrument
 from app.audits.forms import ConsentForm, JudgementForm
 from app.audits.models import Audit
 from app.errors import Conflict, Stale
-from app.images.keeping import read_shown
+from app.images.image_files import read_shown
 from app.participants.access import get_participant
 from app.participants.models import Participant
 from app.participants.notices import get_notice

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from app.commands.telling import AsJson, ProjectSlug, database, say, show
+from app.commands.output import AsJson, ProjectSlug, database, say, show
 from app.errors import AppError, Conflict, NotFound
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ from app.criteria.schemas import (
 )
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.versions import editing
-from app.versions.arranging import Branch, arrange
 from app.versions.counting import LabelCounts, count_labels
+from app.versions.tree_rows import Branch, build_branches
 from app.versions.undoing import undo
 from app.web.dependencies import Db
 from app.web.describing import Responses
@@ -50,7 +50,7 @@ def api_get_criteria(db: Db, project: AnnotatorProject) -> CriteriaOut:
     last = reading.current_version(db, project)
     nodes = reading.find_nodes(db, project)
     labels = count_labels(db, [node.id for node in nodes])
-    branches = arrange(nodes, labels)
+    branches = build_branches(nodes, labels)
     return CriteriaOut(
         name=row.name,
         language=row.language,

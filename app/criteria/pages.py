@@ -18,8 +18,8 @@ from app.errors import AppError, Conflict, Invalid, Stale
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.projects.models import Project
 from app.versions import editing
-from app.versions.arranging import arrange, pairs_below, path_to
 from app.versions.counting import LabelCounts, count_labels
+from app.versions.tree_rows import build_branches, pairs_below, path_to
 from app.versions.undoing import undo
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
@@ -94,7 +94,9 @@ def _tree(db: Db, project: Project, nodes: list[Node], opened: set[int]) -> dict
     last = reading.current_version(db, project)
     return {
         "criteria": row,
-        "branches": arrange(nodes, count_labels(db, [each.id for each in nodes]), opened=opened),
+        "branches": build_branches(
+            nodes, count_labels(db, [each.id for each in nodes]), opened=opened
+        ),
         "size": counts(reading.build_tree(row, nodes)),
         "last": last,
         "num_unpublished": row.revision - (last.working_revision if last else 0),

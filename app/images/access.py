@@ -12,11 +12,11 @@ from starlette.responses import Response
 
 from app.database import LARGEST_KEY, let_go
 from app.errors import Conflict, Invalid, TooLarge
-from app.images import finding, keeping, storage, uploads
+from app.images import finding, image_files, storage, uploads
 from app.images.knowing import Wishes
 from app.images.listings import MAX_BYTES
 from app.images.models import Image
-from app.images.receiving import Receiver, too_large
+from app.images.multipart import Receiver, too_large
 from app.images.replacing import read_picture
 from app.images.sources import Source, upload_source, with_wishes
 from app.projects.access import AnnotatorProject, LeadProject
@@ -61,7 +61,7 @@ def picture(image: Image, kind: str, known: str | None, tag: str = "") -> Respon
     headers = PICTURE_HEADERS | kept | {"ETag": f'"{kind}-{image.sha256[:32]}"'}
     if known is not None and headers["ETag"] in known:
         return Response(status_code=304, headers=headers)
-    data = keeping.read_shown(kind, image.sha256)
+    data = image_files.read_shown(kind, image.sha256)
     return Response(data, media_type=storage.TYPES[kind], headers=headers)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.database import Json, unit_of_work
-from app.images import keeping, uploads
+from app.images import image_files, uploads
 from app.images.contents import Contents, Entry, tidy_name
 from app.images.finding import find_problems
 from app.images.knowing import Wishes, find_erased
@@ -96,7 +96,7 @@ def add_image(
 
     Raises ImageRefused where the file is no image that is taken.
     """
-    kept = keeping.keep(data)
+    kept = image_files.keep(data)
     outcome = Outcome(tidy_name(name), kept.sha256, kept, prompt=prompt, details=details or {})
     added, _ = record_outcomes(db, project.id, import_id, [outcome])
     return "added" if added else "duplicate"
@@ -221,7 +221,7 @@ class _Taking:
             for entry in batch
         ]
         read = self._wait_for(reading)
-        hashes = {keeping.hash_of(data) for data in read if isinstance(data, bytes)}
+        hashes = {image_files.hash_of(data) for data in read if isinstance(data, bytes)}
         with self.transaction() as db:
             known = set(find_known(db, self.project_id, sorted(hashes)))
             erased = {}
@@ -268,7 +268,7 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
 def _outcome(
     known: set[str], erased: dict[str, str], entry: Entry, data: bytes | Failed
 ) -> Outcome:
-    if isinstance(data, bytes) and (said := erased.get(keeping.hash_of(data))):
+    if isinstance(data, bytes) and (said := erased.get(image_files.hash_of(data))):
         return Outcome(entry.name, reason=said)
     kept = (
         attempt(partial(_keep, known), data, lambda _: entry.name)
@@ -281,12 +281,12 @@ def _outcome(
     return Outcome(entry.name, sha256, row, prompt=entry.prompt, details=entry.details)
 
 
-def _keep(known: set[str], data: bytes) -> tuple[str, keeping.Kept | None]:
-    sha256 = keeping.hash_of(data)
+def _keep(known: set[str], data: bytes) -> tuple[str, image_files.Kept | None]:
+    sha256 = image_files.hash_of(data)
     if sha256 in known:
-        keeping.mend(sha256, data)
+        image_files.mend(sha256, data)
         return sha256, None
-    return sha256, keeping.keep(data)
+    return sha256, image_files.keep(data)
 
 
 def import_path(

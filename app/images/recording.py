@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from app.database import Json
 from app.images.finding import get_image
+from app.images.image_files import Kept
 from app.images.inclusion import is_there
-from app.images.keeping import Kept
 from app.images.knowing import Known, Wishes, beside, find_same_name
 from app.images.models import Image, ImageImport, ImportProblem
 from app.images.searching import search_words

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Person
 from app.database import let_go
 from app.errors import Conflict, Invalid
-from app.images import keeping
+from app.images import image_files
 from app.images.finding import get_image
 from app.images.importing import create_import
 from app.images.knowing import Wishes, find_erased
@@ -43,7 +43,7 @@ def replace_with_file(
     if len(data) > _limit():
         raise Invalid(f"The file is larger than {settings().max_image_mb} MiB.", field="files")
     image = get_image(db, project, image_id)
-    sha256 = keeping.hash_of(data)
+    sha256 = image_files.hash_of(data)
     there = find_known(db, project.id, [sha256]).get(sha256)
     if there is not None and _only_keeps_it(there) and there.id != image.id:
         return replace_file(db, project, image_id, with_id=there.id, by=by)
@@ -51,7 +51,7 @@ def replace_with_file(
     cancel_removals(db, [sha256])
     let_go(db)
     try:
-        kept = keeping.keep(data)
+        kept = image_files.keep(data)
     except ImageRefused as error:
         raise Invalid(f"{name}: {error.reason}", field="files") from error
     with db.begin_nested():

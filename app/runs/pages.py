@@ -31,8 +31,8 @@ from app.runs.access import ProjectRun
 from app.runs.forms import Choices, LaunchForm, LaunchStart
 from app.runs.models import Run
 from app.runs.option_values import as_text
-from app.runs.picturing import picture_samples
 from app.runs.prefilling import IDS, prefill
+from app.runs.sample_grid import sample_grid
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
@@ -249,7 +249,7 @@ def show_run(
         run=run,
         job=row.job,
         is_live=row.job.state in OPEN_STATES,
-        samples=picture_samples(reading.find_samples(db, run), step=step),
+        samples=sample_grid(reading.find_samples(db, run), step=step),
         checkpoints=reading.find_checkpoints(db, run),
         config=_yaml(run.config),
         log=reading.read_log(run),

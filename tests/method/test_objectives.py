@@ -30,7 +30,7 @@ from method.training.config_fields import all_fields
 from method.training.config_reading import from_dict, load_config, to_dict, write_yaml
 from method.training.presets import PRESETS
 import worker.training.objectives
-from worker.training.objectives.making import make_objective
+from worker.training.objectives.registry import make_objective
 
 worker.training.objectives.__path__.append(sys.argv[1])
 for preset in PRESETS.values():

@@ -17,7 +17,7 @@ from app.agents.models import AgentRunImage
 from app.criteria.reading import get_node
 from app.database import unit_of_work
 from app.errors import Unavailable
-from app.images import keeping, storage
+from app.images import image_files, storage
 from app.images.removing import set_aside, take_back
 from app.jobs import claiming
 from app.jobs.models import Job
@@ -138,13 +138,13 @@ def test_goes_on_after_a_stop_in_the_middle_and_doubles_nothing(
     assert labelled == {image.id for image in gallery.images[:2]}  # the third left nothing
     release(gallery.db, job)
     looked_at = []
-    real = keeping.read_shown
+    real = image_files.read_shown
 
     def look(kind: str, sha256: str) -> bytes:
         looked_at.append(sha256)
         return real(kind, sha256)
 
-    monkeypatch.setattr(keeping, "read_shown", look)
+    monkeypatch.setattr(image_files, "read_shown", look)
     gallery.work(job)
     labels = gallery.labels()
     assert (job.state, job.attempt) == ("succeeded", 2)
@@ -202,14 +202,14 @@ def test_a_damaged_picture_is_reported_with_the_reason(gallery: Gallery) -> None
 def test_whatever_one_image_does_it_is_named_and_the_others_are_labelled(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    real, bad = keeping.read_shown, gallery.images[2]
+    real, bad = image_files.read_shown, gallery.images[2]
 
     def read(kind: str, sha256: str) -> bytes:
         if sha256 == bad.sha256:
             raise error
         return real(kind, sha256)
 
-    monkeypatch.setattr(keeping, "read_shown", read)
+    monkeypatch.setattr(image_files, "read_shown", read)
     run, job = gallery.launch()
     gallery.work(job)
     assert (job.state, run.images) == ("succeeded", 5)
@@ -254,7 +254,7 @@ def test_a_storage_that_does_not_answer_is_no_problem_of_the_images(
 
     run, job = gallery.launch()
     with monkeypatch.context() as patch:
-        patch.setattr(keeping, "read_shown", away)
+        patch.setattr(image_files, "read_shown", away)
         gallery.work(job)
     assert (job.state, job.error_class) == ("queued", "infrastructure")
     assert gallery.db.scalar(select(func.count()).select_from(AgentRunImage)) == 0
@@ -322,7 +322,7 @@ def publish_while_looking(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch, edit: Callable[[Session], None]
 ) -> None:
     """Have an expert edit the criteria and publish them while the agent looks at its third image."""
-    real, seen = keeping.read_shown, []
+    real, seen = image_files.read_shown, []
 
     def look(kind: str, sha256: str) -> bytes:
         seen.append(sha256)
@@ -332,7 +332,7 @@ def publish_while_looking(
                 publish(db, gallery.project, by=gallery.people.ada)
         return real(kind, sha256)
 
-    monkeypatch.setattr(keeping, "read_shown", look)
+    monkeypatch.setattr(image_files, "read_shown", look)
 
 
 def stated(gallery: Gallery) -> set[tuple[int, str, str]]:
@@ -437,7 +437,7 @@ def test_each_image_has_its_account(gallery: Gallery) -> None:
 def test_what_is_set_aside_while_it_is_looked_at_is_skipped_and_said(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, gone = keeping.read_shown, gallery.images[1]
+    real, gone = image_files.read_shown, gallery.images[1]
 
     def look(kind: str, sha256: str) -> bytes:
         if sha256 == gone.sha256:
@@ -445,7 +445,7 @@ def test_what_is_set_aside_while_it_is_looked_at_is_skipped_and_said(
                 set_aside(db, gallery.project, gone.id, reason="A copy.", by=gallery.people.lea)
         return real(kind, sha256)
 
-    monkeypatch.setattr(keeping, "read_shown", look)
+    monkeypatch.setattr(image_files, "read_shown", look)
     run, job = gallery.launch()
     gallery.work(job)
     ((row, image),) = recording.find_problems(gallery.db, run)
@@ -458,7 +458,7 @@ def test_what_is_set_aside_while_it_is_looked_at_is_skipped_and_said(
 def test_what_comes_back_into_use_while_a_run_is_under_way_is_looked_at(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, (first, *_, last) = keeping.read_shown, gallery.images
+    real, (first, *_, last) = image_files.read_shown, gallery.images
     with unit_of_work() as db:
         set_aside(db, gallery.project, first.id, reason="A copy.", by=gallery.people.lea)
 
@@ -468,7 +468,7 @@ def test_what_comes_back_into_use_while_a_run_is_under_way_is_looked_at(
                 take_back(db, gallery.project, first.id, by=gallery.people.lea)
         return real(kind, sha256)
 
-    monkeypatch.setattr(keeping, "read_shown", look)
+    monkeypatch.setattr(image_files, "read_shown", look)
     run, job = gallery.launch()
     gallery.work(job)
     assert (job.state, run.images) == ("succeeded", 5)

@@ -7,8 +7,8 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.database import unit_of_work
+from app.images import image_files
 from app.images import importing as imports
-from app.images import keeping
 from app.images.importing import start_import
 from app.images.models import Image, ImageImport
 from app.images.sources import folder_source
@@ -64,20 +64,20 @@ def test_another_worker_goes_on_where_a_killed_one_was(
     db: Session, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = iter(range(100))
-    real = keeping.keep
+    real = image_files.keep
 
     class Killed(BaseException):
         pass
 
-    def keep(data: bytes) -> keeping.Kept:
+    def keep(data: bytes) -> image_files.Kept:
         if next(stored) == 3:
             raise Killed
         return real(data)
 
-    monkeypatch.setattr(keeping, "keep", keep)
+    monkeypatch.setattr(image_files, "keep", keep)
     with pytest.raises(Killed):
         ledger.run(job.id, HANDLERS)
-    monkeypatch.setattr(keeping, "keep", real)
+    monkeypatch.setattr(image_files, "keep", real)
     state, added, _, _ = outcome(db, job)
     assert state == "running" and 0 < added < 5
     with unit_of_work() as session:
@@ -89,15 +89,15 @@ def test_another_worker_goes_on_where_a_killed_one_was(
 def test_a_stale_worker_writes_nothing_more(
     db: Session, job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = keeping.keep
+    real = image_files.keep
 
-    def keep(data: bytes) -> keeping.Kept:
+    def keep(data: bytes) -> image_files.Kept:
         # The lease ran out and another worker holds the job by now.
         with unit_of_work() as session:
             session.execute(update(Job).values(attempt=Job.attempt + 1))
         return real(data)
 
-    monkeypatch.setattr(keeping, "keep", keep)
+    monkeypatch.setattr(image_files, "keep", keep)
     ledger.run(job.id, HANDLERS)
     assert outcome(db, job)[1] == 0
 

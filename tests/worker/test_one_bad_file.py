@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from app.images import keeping, storage
+from app.images import image_files, storage
 from app.images.importing import import_path
 from app.images.models import Image
 from app.jobs.models import Job
@@ -79,7 +79,7 @@ def test_what_was_made_of_a_picture_is_made_anew(gallery: Gallery, kind: str, sp
     path = place_of(kind, image)
     whole = path.read_bytes()
     spoil(path)
-    assert keeping.read_shown(kind, image.sha256) == whole
+    assert image_files.read_shown(kind, image.sha256) == whole
     if spoil is not turn_into_folder:
         assert path.read_bytes() == whole
 

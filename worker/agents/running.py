@@ -21,7 +21,7 @@ from app.agents import launching, recording
 from app.agents.recording import LaterVersion, LookedAt
 from app.criteria.reading import current_version, nodes_by_key, version_criteria
 from app.database import Json
-from app.images import keeping
+from app.images import image_files
 from app.images.inclusion import left_out
 from app.images.models import Image
 from app.labels.access import hold_in_force
@@ -215,7 +215,7 @@ def _look(image: Image, under: Under) -> Looked:
     account, began = Account(), time.monotonic()
 
     def find(image: Image) -> Sequence[Finding]:
-        data = keeping.read_shown("display", image.sha256)
+        data = image_files.read_shown("display", image.sha256)
         with Pictures.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as picture:
             return under.reader.label(picture, account)
 

@@ -31,7 +31,7 @@ from app.datasets.selecting import (
 from app.errors import Unavailable
 from app.images import storage
 from app.images.decoding import decode
-from app.images.looking import find_unseen, look_at, record_looks
+from app.images.missing_looks import find_unseen, look_at, record_looks
 from app.images.models import Image
 from app.images.pictures import compare_pictures, find_pictures
 from app.projects.models import Project

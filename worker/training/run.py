@@ -45,7 +45,7 @@ from worker.training.models import (
     theta_weights,
 )
 from worker.training.objectives import Losses
-from worker.training.objectives.making import make_objective, make_parts
+from worker.training.objectives.registry import make_objective, make_parts
 from worker.training.plan import Pass, Plan, Shape, make_plan
 from worker.training.preparing import encode, items_of
 from worker.training.results import Outcome, write_results

@@ -15,7 +15,7 @@ from app.accounts.models import Person
 from app.audits import inviting, judging
 from app.audits.exporting import cell
 from app.audits.models import Audit
-from app.images.keeping import keep
+from app.images.image_files import keep
 from tests.app.audits.conftest import Studio
 
 SignIn = Callable[[TestClient, Person], TestClient]

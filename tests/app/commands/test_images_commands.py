@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app import cli
-from app.images import keeping, storage
+from app.images import image_files, storage
 from app.images.models import Image
 from tests.app.datasets.gallery import BLUE, Gallery, encoded, open_gallery, picture
 from tests.factories import Make
@@ -147,7 +147,7 @@ def test_replaces_a_file_and_keeps_the_labels(
     new.write_bytes(encoded(picture(40, BLUE, size=(200, 100))))
     told = morelli("replace", "paintings", second.id, new, "--json")
     assert told.code == 0, told.err
-    assert (told.json["sha256"], told.json["width"]) == (keeping.hash_of(new.read_bytes()), 200)
+    assert (told.json["sha256"], told.json["width"]) == (image_files.hash_of(new.read_bytes()), 200)
     assert (told.json["name"], second.prompt) == ("1.png", "A painting")
     assert [each.id for each in gallery.labels()] == labels
     kept = gallery.db.scalars(select(Image).where(Image.sha256 == earlier)).one()
@@ -160,7 +160,7 @@ def test_replaces_a_file_and_keeps_the_labels(
     for file, words in ((broken, "broken.png: "), (tmp_path / "none.png", "cannot be read")):
         told = morelli("replace", "paintings", second.id, file)
         assert (told.code, told.out) == (1, "") and words in told.err
-    assert second.sha256 == keeping.hash_of(new.read_bytes())
+    assert second.sha256 == image_files.hash_of(new.read_bytes())
 
 
 @pytest.mark.parametrize(

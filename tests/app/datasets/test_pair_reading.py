@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from app.accounts.models import Person
 from app.datasets.models import PairDataset
-from app.images import keeping, storage
+from app.images import image_files, storage
 from app.settings import settings
 from tests.app.datasets.gallery import encoded, picture
 from tests.factories import Make
@@ -251,7 +251,7 @@ def test_an_image_of_the_project_is_not_encoded_again(
     ben: TestClient, db: Session, people: Cast
 ) -> None:
     data = encoded(picture(1, size=(900, 600)))
-    sha256 = keeping.keep(data).sha256
+    sha256 = image_files.keep(data).sha256
     made_before = encoded(picture(2), "WEBP")
     storage.put(storage.key_of("thumb", sha256), made_before)
     file = put_picture(settings().pairs_folder / "pairs-1", data)

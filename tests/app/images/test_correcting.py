@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from app.accounts.models import Person
 from app.errors import Conflict, Invalid, NotFound
-from app.images import finding, keeping
+from app.images import finding, image_files
 from app.images.changes import find_image_changes
 from app.images.correcting import correct_image
 from app.images.models import Image, ImageEvent
@@ -186,7 +186,9 @@ def test_a_file_is_replaced_and_both_versions_stay(db: Session, people: Cast) ->
         None,
     )
     assert (newer.sha256, newer.state) == (old, "aside")
-    assert keeping.read_shown("thumb", image.sha256) != keeping.read_shown("thumb", newer.sha256)
+    assert image_files.read_shown("thumb", image.sha256) != image_files.read_shown(
+        "thumb", newer.sha256
+    )
     (change,), _ = find_image_changes(db, people.project, image=image)
     assert ("sha256", old, new) in change.fields
     assert ("earlier_version", None, newer.id) in change.fields

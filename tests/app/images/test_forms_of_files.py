@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from app.images import keeping, recording, uploads
+from app.images import image_files, recording, uploads
 from app.images.finding import find_problems
 from app.images.models import ImageImport
 from app.images.sources import upload_source
@@ -283,14 +283,14 @@ def test_what_is_not_taken_is_named_with_the_way_out(
 def test_whatever_one_picture_does_the_others_come_in(
     db: Session, project: Project, bring: Bring, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    real = keeping.keep
+    real = image_files.keep
 
-    def keep(data: bytes) -> keeping.Kept:
+    def keep(data: bytes) -> image_files.Kept:
         if data == corpus.png(2):
             raise error
         return real(data)
 
-    monkeypatch.setattr(keeping, "keep", keep)
+    monkeypatch.setattr(image_files, "keep", keep)
     row = bring({f"{n}.png": corpus.png(n) for n in range(4)})
     assert counts(row) == (3, 0, 1) and set(problems_of(db, row)) == {"2.png"}
 

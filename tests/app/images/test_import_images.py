@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.database import unit_of_work
 from app.errors import Invalid
-from app.images import importing, keeping, storage, uploads
+from app.images import image_files, importing, storage, uploads
 from app.images.decoding import ImageRefused
 from app.images.finding import find_problems
 from app.images.models import Image, ImageImport
@@ -432,14 +432,14 @@ def test_folders_outside_the_open_ones_do_not_exist(folder: Path, tmp_path: Path
 def test_shown_bytes_are_made_again_from_the_original(
     db: Session, project: Project, tmp_path: Path
 ) -> None:
-    kept = keeping.keep(corpus.photo())
-    thumb = keeping.read_shown("thumb", kept.sha256)
+    kept = image_files.keep(corpus.photo())
+    thumb = image_files.read_shown("thumb", kept.sha256)
     (tmp_path / "home/images" / storage.key_of("thumb", kept.sha256)).unlink()
-    assert keeping.read_shown("thumb", kept.sha256) == thumb
+    assert image_files.read_shown("thumb", kept.sha256) == thumb
 
 
 def test_a_damaged_original_is_noticed(db: Session, project: Project, tmp_path: Path) -> None:
-    kept = keeping.keep(corpus.png())
+    kept = image_files.keep(corpus.png())
     (tmp_path / "home/images" / storage.key_of("original", kept.sha256)).write_bytes(b"rot")
     with pytest.raises(Invalid, match="damaged on the disk"):
         storage.get_original(kept.sha256)

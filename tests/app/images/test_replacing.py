@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from app.accounts.models import Person
 from app.erasing.erasing import erase
 from app.errors import Conflict, Invalid, NotFound
-from app.images.keeping import hash_of
+from app.images.image_files import hash_of
 from app.images.models import Image, ImageImport
 from app.images.removing import set_aside
 from app.images.replacing import replace_with_file

@@ -24,7 +24,7 @@ from app.errors import Unavailable
 from app.jobs.models import Job
 from app.runs import base_models, launching, options, recording, watching
 from app.runs.models import Run, RunSample
-from app.runs.picturing import picture_samples
+from app.runs.sample_grid import sample_grid
 from method.objectives import OBJECTIVES
 from method.training.config_fields import changed
 from method.training.presets import PRESETS
@@ -117,11 +117,11 @@ def test_a_step_that_is_being_sampled_waits_until_it_is_whole() -> None:
         return RunSample(file=file, step=step, index=index, model=model, prompt="a", seed=0)
 
     whole = [row(0, 0), row(0, 1), row(0, 0, "base"), row(0, 1, "base"), row(20, 0), row(20, 1)]
-    shown = picture_samples([*whole, row(40, 0)])
+    shown = sample_grid([*whole, row(40, 0)])
     assert (shown.steps, shown.step, shown.models) == ([0, 20], 20, ["base", "target"])
     assert [each.files["target"] for each in shown.cases] == ["20-0-target.png", "20-1-target.png"]
-    assert picture_samples([*whole, row(40, 0), row(40, 1)]).step == 40
-    assert picture_samples([]).step is None
+    assert sample_grid([*whole, row(40, 0), row(40, 1)]).step == 40
+    assert sample_grid([]).step is None
 
 
 def test_the_moving_average_turns_with_the_trained_weights() -> None:
@@ -131,14 +131,14 @@ def test_the_moving_average_turns_with_the_trained_weights() -> None:
 
     rows = [row(0, "base"), row(0, "expert"), row(0, "target"), row(0, "ema")]
     rows += [row(20, "target"), row(20, "ema")]
-    shown = picture_samples(rows, step=0)
+    shown = sample_grid(rows, step=0)
     assert shown.models == ["base", "expert", "target", "ema"]
     assert shown.cases[0].files["ema"] == "0-ema.png"
-    newest = picture_samples(rows).cases[0].files
+    newest = sample_grid(rows).cases[0].files
     assert newest == {
         "base": "0-base.png", "expert": "0-expert.png", "target": "20-target.png", "ema": "20-ema.png",
     }  # fmt: skip
-    assert picture_samples(rows[:-1]).step == 0  # its average is not there yet
+    assert sample_grid(rows[:-1]).step == 0  # its average is not there yet
 
 
 @pytest.mark.parametrize("kind", ["dpo", "npo", "spo"])

@@ -38,7 +38,7 @@ from worker.training.metrics import read_lines
 from worker.training.models import load_models
 from worker.training.noise import generator_for
 from worker.training.objectives import spo
-from worker.training.objectives.making import make_parts
+from worker.training.objectives.registry import make_parts
 from worker.training.objectives.spo import Duel, Spo
 from worker.training.plan import Pass
 from worker.training.roles import Inputs, Role

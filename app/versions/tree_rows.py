@@ -26,7 +26,7 @@ class Branch:
     labels: LabelCounts = field(default_factory=LabelCounts)
 
 
-def arrange(
+def build_branches(
     nodes: Iterable[Node], labels: Mapping[int, LabelCounts], *, opened: Collection[int] = ()
 ) -> list[Branch]:
     """The root branches; those of the first levels and those in `opened` (node ids) are open."""

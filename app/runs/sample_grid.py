@@ -34,7 +34,7 @@ class Samples:
     cases: list[Case]
 
 
-def picture_samples(rows: Sequence[RunSample], *, step: int | None = None) -> Samples:
+def sample_grid(rows: Sequence[RunSample], *, step: int | None = None) -> Samples:
     """Arrange samples for a step, by default the newest one. A first step of stage 1 shows the base
     model itself: its adapter is still zero then.
     """
