@@ -80,7 +80,7 @@ def rename(
     """
     given = {"name": name, "positive_name": positive, "negative_name": negative}
     working = open_working(db, project)
-    node = _open_node(working, key)
+    node = open_node(working, key)
     texts = _fitting(node, given)
     _refuse_stale(db, node, based_on, texts)
     tidy = {
@@ -109,7 +109,7 @@ def describe(
         "negative_definition": negative,
     }
     working = open_working(db, project)
-    node = _open_node(working, key)
+    node = open_node(working, key)
     texts = _fitting(node, given)
     _refuse_stale(db, node, based_on, texts)
     tidy = {field: _tidy_definition(text, field) for field, text in texts.items()}
@@ -162,20 +162,12 @@ def add_dimension(
     a pair below it, Conflict where the name is taken.
     """
     working = open_working(db, project)
-    above = _open_parent(working, parent)
+    above = open_parent(working, parent)
     _refuse_depth(working, above, needed=2)
-    node = Node(
-        project_id=project.id,
-        key="",
-        kind="dimension",
-        parent_id=above.id if above else None,
-        position=_next_position(working, above, "dimension"),
-        name=_tidy_name(name, "name", attribute=False),
-        definition=_tidy_definition(definition, "definition"),
-        exclusive=exclusive,
-        retired=False,
-    )
-    return _add(db, working, node, by)
+    node = new_dimension(working, above, name=name, definition=definition, exclusive=exclusive)
+    add_node(db, working, node)
+    record(db, working.criteria, "added", by=by, node=node, after=content(node))
+    return node
 
 
 def add_pair(
@@ -189,18 +181,48 @@ def add_pair(
     by: Person,
 ) -> Node:
     """Add an attribute pair below the dimension `parent`. Raises as `add_dimension` does."""
-    if relation not in RELATIONS:
-        raise Invalid(f"The relation is one of {' and '.join(RELATIONS)}.", field="relation")
     working = open_working(db, project)
-    above = _open_parent(working, parent)
+    above = open_parent(working, parent)
     assert above is not None
     _refuse_depth(working, above, needed=1)
-    node = Node(
-        project_id=project.id,
+    node = new_pair(working, above, relation=relation, positive=positive, negative=negative)
+    add_node(db, working, node)
+    record(db, working.criteria, "added", by=by, node=node, after=content(node))
+    return node
+
+
+# What the verbs share ------------------------------------------------------------------------
+
+
+def new_dimension(
+    working: Working, parent: Node | None, *, name: str, definition: str, exclusive: bool
+) -> Node:
+    """A dimension that is not yet in the tree, last below the parent. Raises Invalid for a bad text."""
+    return Node(
+        project_id=working.criteria.project_id,
+        key="",
+        kind="dimension",
+        parent_id=parent.id if parent else None,
+        position=next_position(working, parent, "dimension"),
+        name=_tidy_name(name, "name", attribute=False),
+        definition=_tidy_definition(definition, "definition"),
+        exclusive=exclusive,
+        retired=False,
+    )
+
+
+def new_pair(
+    working: Working, parent: Node, *, relation: str, positive: Attribute, negative: Attribute
+) -> Node:
+    """An attribute pair that is not yet in the tree, last below the parent. Raises Invalid."""
+    if relation not in RELATIONS:
+        raise Invalid(f"The relation is one of {' and '.join(RELATIONS)}.", field="relation")
+    return Node(
+        project_id=working.criteria.project_id,
         key="",
         kind="pair",
-        parent_id=above.id,
-        position=_next_position(working, above, "pair"),
+        parent_id=parent.id,
+        position=next_position(working, parent, "pair"),
         definition="",
         relation=relation,
         positive_name=_tidy_name(positive.name, "positive_name", attribute=True),
@@ -209,23 +231,21 @@ def add_pair(
         negative_definition=_tidy_definition(negative.definition, "negative_definition"),
         retired=False,
     )
-    return _add(db, working, node, by)
 
 
-# What the verbs share ------------------------------------------------------------------------
-
-
-def _open_node(working: Working, key: str) -> Node:
+def open_node(working: Working, key: str) -> Node:
+    """The node with this key as it is in the tree. Raises NotFound."""
     node = working.by_key.get(key)
     if node is None or node.removed:
         raise NotFound(f"The criteria have no node “{key}”.")
     return node
 
 
-def _open_parent(working: Working, key: str | None) -> Node | None:
+def open_parent(working: Working, key: str | None) -> Node | None:
+    """The live dimension that something is put below, or None for the top. Raises AppError."""
     if key is None:
         return None
-    parent = _open_node(working, key)
+    parent = open_node(working, key)
     if parent.kind != "dimension":
         raise Invalid(
             f"“{title(parent)}” is an attribute pair; nothing can be added below it.",
@@ -278,7 +298,8 @@ def _refuse_depth(working: Working, parent: Node | None, *, needed: int) -> None
     )
 
 
-def _next_position(working: Working, parent: Node | None, kind: str) -> int:
+def next_position(working: Working, parent: Node | None, kind: str) -> int:
+    """The place after the last child of this kind."""
     parent_id = parent.id if parent else None
     taken = [
         node.position
@@ -288,7 +309,8 @@ def _next_position(working: Working, parent: Node | None, kind: str) -> int:
     return max(taken, default=-1) + 1
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """A name as it is compared: two that differ in case or space alone are one."""
     return squeeze(name).casefold()
 
 
@@ -302,15 +324,15 @@ def refuse_taken_names(
     A name that the node bears already is no clash of this edit, unless the node is `new`.
     """
     fields = NAMES[:1] if node.kind == "dimension" else NAMES[1:]
-    own = [_folded(names.get(field) or getattr(node, field)) for field in fields]
+    own = [folded(names.get(field) or getattr(node, field)) for field in fields]
     if len(set(own)) < len(own):
         raise Conflict(
             "The positive and the negative attribute need different names.", field=next(iter(names))
         )
     wanted = {
-        _folded(name): field
+        folded(name): field
         for field, name in names.items()
-        if new or _folded(name) != _folded(getattr(node, field))
+        if new or folded(name) != folded(getattr(node, field))
     }
     for other in working.by_id.values():
         if other is node or other.kind != node.kind:
@@ -318,7 +340,7 @@ def refuse_taken_names(
         if node.kind == "dimension" and other.parent_id != node.parent_id:
             continue
         for side in fields:
-            field = wanted.get(_folded(getattr(other, side)))
+            field = wanted.get(folded(getattr(other, side)))
             if field is not None and working.is_live(other):
                 raise Conflict(
                     f"The name “{names[field]}” is taken: {working.place(other)}.",
@@ -343,15 +365,20 @@ def _write(
     return node
 
 
-def _add(db: Session, working: Working, node: Node, by: Person) -> Node:
+def names_of(node: Node) -> dict[str, str]:
+    """The name of a dimension, or both of a pair, by column."""
     fields = NAMES[:1] if node.kind == "dimension" else NAMES[1:]
-    names = {field: getattr(node, field) for field in fields}
+    return {field: getattr(node, field) or "" for field in fields}
+
+
+def add_node(db: Session, working: Working, node: Node) -> None:
+    """Give a new node its key and put it into the tree, unrecorded. Raises Conflict for a taken name."""
+    names = names_of(node)
     refuse_taken_names(working, node, names, new=True)
-    node.key = new_key(names[fields[0]], working.by_key)
+    node.key = new_key(next(iter(names.values())), working.by_key)
     db.add(node)
     db.flush()
-    record(db, working.criteria, "added", by=by, node=node, after=content(node))
-    return node
+    working.by_id[node.id] = working.by_key[node.key] = node
 
 
 # Stale edits ---------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from app.accounts.models import Person
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import build_tree, current_version, find_nodes
 from app.criteria.recording import lock_criteria
+from app.criteria.successions import find_successors
 from app.errors import Conflict
 from app.projects.models import Project
 from taxonomy.formats.json import sha256, write_json
@@ -20,7 +21,7 @@ def freeze_version(
     Raises Conflict where nothing changed since the last version.
     """
     criteria = lock_criteria(db, project)
-    tree = build_tree(criteria, find_nodes(db, project))
+    tree = build_tree(criteria, find_nodes(db, project), find_successors(db, project))
     last = current_version(db, project)
     digest = sha256(tree)
     if last is not None and last.sha256 == digest:

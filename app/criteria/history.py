@@ -13,6 +13,10 @@ from app.criteria.recording import TEXTS
 from app.database import Json
 from app.projects.models import Project
 
+# Kinds of change that concern several nodes, and those that concern the place of one.
+WIDE = frozenset({"merged", "split", "redefined"})
+PLACED = frozenset({"moved", "reordered"})
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -62,7 +66,9 @@ def find_changes(
         .outerjoin(Person, Person.id == NodeChange.person_id)
         .outerjoin(
             later,
-            (later.project_id == NodeChange.project_id) & (later.undoes == NodeChange.revision),
+            (later.project_id == NodeChange.project_id)
+            & (later.undoes == NodeChange.revision)
+            & (later.part == 0),
         )
         .where(NodeChange.project_id == project.id)
         .order_by(NodeChange.revision.desc())
@@ -70,9 +76,45 @@ def find_changes(
     )
     if node is not None:
         query = query.where(NodeChange.node_id == node.id)
+    else:
+        query = query.where(NodeChange.part == 0)
     if before is not None:
         query = query.where(NodeChange.revision < before)
-    return [_recorded(*row) for row in db.execute(query)]
+    rows = db.execute(query).all()
+    others = _others(db, project, [row[0] for row in rows])
+    return [_recorded(*row, others=others) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Others:
+    """What the words of a change need beside its own row: the other nodes it names."""
+
+    parts: dict[int, list[tuple[NodeChange, Node]]]
+    by_id: dict[int, Node]
+
+
+def _others(db: Session, project: Project, changes: Sequence[NodeChange]) -> _Others:
+    wide = {each.revision for each in changes if each.kind in WIDE}
+    parents = {
+        value for each in changes for value in _values(each, "parent_id") if each.kind in PLACED
+    }
+    parts: dict[int, list[tuple[NodeChange, Node]]] = {}
+    if wide:
+        found = db.execute(
+            select(NodeChange, Node)
+            .join(Node, Node.id == NodeChange.node_id)
+            .where(NodeChange.project_id == project.id, NodeChange.revision.in_(wide))
+            .order_by(NodeChange.part)
+        )
+        for change, node in found:
+            parts.setdefault(change.revision, []).append((change, node))
+    nodes = db.scalars(select(Node).where(Node.id.in_(parents))).all() if parents else ()
+    return _Others(parts, {node.id: node for node in nodes})
+
+
+def _values(change: NodeChange, field: str) -> list[int]:
+    sides = (change.before or {}, change.after or {})
+    return [each[field] for each in sides if each.get(field) is not None]
 
 
 def texts_at(db: Session, node: Node, revision: int) -> dict[str, str | None]:
@@ -83,7 +125,7 @@ def texts_at(db: Session, node: Node, revision: int) -> dict[str, str | None]:
         return texts
     later = db.scalars(
         select(NodeChange)
-        .where(NodeChange.node_id == node.id)
+        .where(NodeChange.node_id == node.id, NodeChange.after.is_distinct_from({}))
         .order_by(NodeChange.id.desc())
         .limit(num_later)
     )
@@ -93,14 +135,19 @@ def texts_at(db: Session, node: Node, revision: int) -> dict[str, str | None]:
 
 
 def _recorded(
-    change: NodeChange, node: Node | None, by: str | None, undone_by: int | None
+    change: NodeChange,
+    node: Node | None,
+    by: str | None,
+    undone_by: int | None,
+    *,
+    others: _Others,
 ) -> Recorded:
     return Recorded(
         revision=change.revision,
         kind=change.kind,
         key=node.key if node else None,
         is_there=node is not None and not node.removed,
-        sentence=_sentence(change, node),
+        sentence=_sentence(change, node, others),
         differences=_differences(change),
         before=change.before,
         after=change.after,
@@ -111,7 +158,7 @@ def _recorded(
     )
 
 
-def _sentence(change: NodeChange, node: Node | None) -> str:
+def _sentence(change: NodeChange, node: Node | None, others: _Others) -> str:
     if node is None:
         size = change.after or {}
         return (
@@ -122,9 +169,33 @@ def _sentence(change: NodeChange, node: Node | None) -> str:
     if change.kind == "undo":
         done = "removed" if change.after is None else "put back"
         if change.before is not None and change.after is not None:
-            done = "set back"
+            done = "put back" if change.before.get("removed") else "set back"
         return f"Undid change {change.undoes}: {what} was {done}."
+    if change.kind in WIDE:
+        return _wide(change, node, others.parts[change.revision])
+    if change.kind == "moved":
+        above = [
+            others.by_id.get((side or {}).get("parent_id") or 0)
+            for side in (change.before, change.after)
+        ]
+        places = [f"“{each.name}”" if each else "the top" for each in above]
+        return f"Moved {what} from {places[0]} to {places[1]}."
     return f"{change.kind.capitalize()} {what}."
+
+
+def _wide(change: NodeChange, node: Node, parts: list[tuple[NodeChange, Node]]) -> str:
+    old = [f"“{_name_then(*each)}”" for each in parts if (each[0].after or {}).get("removed")]
+    ids = [
+        value
+        for each, _ in parts
+        for value in ((each.after or {}).get("successors") or {}).get("to", ())
+    ]
+    new = {each.id: f"“{_name_then(change, each)}”" for change, each in parts if each.id in ids}
+    came = " and ".join(new.values())
+    what = f"{node.kind}{'s' if len(old) > 1 else ''} {' and '.join(old)}"
+    if change.kind == "redefined":
+        return f"Gave the {what} another meaning: {came}."
+    return f"{change.kind.capitalize()} the {what} into {came}."
 
 
 def _name_then(change: NodeChange, node: Node) -> str:

@@ -6,6 +6,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
+    PrimaryKeyConstraint,
     UniqueConstraint,
     text,
 )
@@ -35,7 +36,8 @@ class Node(Model):
     its name, parent and place may change freely, and labels stay. `details` holds what it says beside
     names and definitions, as `taxonomy.formats.details` writes it.
 
-    A removed node (one whose adding was undone) keeps its row, so that its key and id stay taken.
+    A removed node (one whose adding was undone, or that others took the place of) keeps its row, so
+    that its key and id stay taken.
     """
 
     __tablename__ = "node"
@@ -80,27 +82,32 @@ class Node(Model):
     details: Mapped[Json] = mapped_column(server_default=text("'{}'"), default=dict)
     retired: Mapped[bool] = mapped_column(server_default=text("false"))
     removed: Mapped[bool] = mapped_column(server_default=text("false"))
-    predecessor_id: Mapped[int | None] = mapped_column(ForeignKey("node.id"))
     revision: Mapped[int] = mapped_column(server_default=text("1"))
     created_at: Mapped[Created]
 
 
 class NodeChange(Model):
-    """One recorded change of the working criteria: who, when, what, before, after. Append-only.
+    """What one recorded change of the working criteria did to one node: who, when, what, before, after.
+    Append-only.
 
-    `undoes` is the revision of the change that this one took back.
+    A change that concerns several nodes (a merge, a split) has one row for each under the same revision;
+    the first, `part` 0, stands for the whole in lists. `undoes` is the revision of the change that this
+    one took back.
     """
 
     __tablename__ = "node_change"
     __table_args__ = (
-        UniqueConstraint("project_id", "revision"),
-        UniqueConstraint("project_id", "undoes"),
+        UniqueConstraint("project_id", "revision", "part"),
+        UniqueConstraint("project_id", "undoes", "part"),
+        CheckConstraint("part >= 0", name="part"),
+        CheckConstraint("part = 0 OR node_id IS NOT NULL", name="part_has_node"),
         Index(None, "node_id", "id"),
     )
 
     id: Mapped[Key]
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
     revision: Mapped[int]
+    part: Mapped[int] = mapped_column(server_default=text("0"))
     node_id: Mapped[int | None] = mapped_column(ForeignKey("node.id"))
     kind: Mapped[str]
     before: Mapped[Json | None]
@@ -108,6 +115,38 @@ class NodeChange(Model):
     undoes: Mapped[int | None]
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     at: Mapped[Created]
+
+
+class NodeSuccession(Model):
+    """Which node took the place of one that left the tree, by which change; several rows for a split.
+
+    It is here as long as the change stands. `return`: the change that once made the old node was taken
+    back after a version had named it.
+    """
+
+    __tablename__ = "node_succession"
+    __table_args__ = (
+        PrimaryKeyConstraint("old_id", "new_id"),
+        UniqueConstraint("old_id", "place"),
+        ForeignKeyConstraint(
+            ["project_id", "old_id"], ["node.project_id", "node.id"], name="fk_node_succession_old"
+        ),
+        ForeignKeyConstraint(
+            ["project_id", "new_id"], ["node.project_id", "node.id"], name="fk_node_succession_new"
+        ),
+        CheckConstraint("old_id <> new_id", name="other"),
+        CheckConstraint("place >= 0", name="place"),
+        CheckConstraint("kind IN ('merge', 'split', 'redefine', 'return')", name="kind"),
+        Index(None, "project_id"),
+        Index(None, "change_id"),
+    )
+
+    project_id: Mapped[int] = mapped_column(BigInteger)
+    old_id: Mapped[int] = mapped_column(BigInteger)
+    new_id: Mapped[int] = mapped_column(BigInteger)
+    place: Mapped[int]
+    kind: Mapped[str]
+    change_id: Mapped[int] = mapped_column(ForeignKey("node_change.id"))
 
 
 class CriteriaVersion(Model):

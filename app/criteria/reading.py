@@ -1,7 +1,7 @@
 """The working criteria and the published versions, as trees and as rows."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import Select, select
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session, defer
 
 from app.accounts.models import Person
 from app.criteria.models import Criteria, CriteriaVersion, Node
+from app.criteria.successions import find_successors, missing_node
 from app.errors import NotFound
 from app.projects.models import Project
 from taxonomy import tree
@@ -47,15 +48,15 @@ def nodes_by_key(db: Session, project: Project) -> dict[str, Node]:
 
 
 def get_node(db: Session, project: Project, key: str) -> Node:
-    """The node with this key. Raises NotFound."""
+    """The node with this key. Raises NotFound; where others took its place it names them."""
     node = db.scalar(select(Node).where(Node.project_id == project.id, Node.key == key))
     if node is None or node.removed:
-        raise NotFound(f"The criteria have no node “{key}”.")
+        raise missing_node(db, project, key)
     return node
 
 
 def working_criteria(db: Session, project: Project) -> tree.Criteria:
-    """The working criteria as a tree, retired nodes included; read with one query."""
+    """The working criteria as a tree, retired nodes included; read with two queries."""
     rows = db.execute(
         select(Criteria, Node)
         .outerjoin(Node, (Node.project_id == Criteria.project_id) & ~Node.removed)
@@ -65,10 +66,15 @@ def working_criteria(db: Session, project: Project) -> tree.Criteria:
         return tree.Criteria(project.name)
     # A project whose criteria hold nothing gives one row without a node.
     nodes = cast(list[Node | None], [node for _, node in rows])
-    return build_tree(rows[0][0], filter(None, nodes))
+    return build_tree(rows[0][0], filter(None, nodes), find_successors(db, project))
 
 
-def build_tree(criteria: Criteria, nodes: Iterable[Node]) -> tree.Criteria:
+def build_tree(
+    criteria: Criteria,
+    nodes: Iterable[Node],
+    successors: Mapping[str, tuple[str, ...]] | None = None,
+) -> tree.Criteria:
+    """The tree that rows make; what is written down or compared needs the successors too."""
     below: dict[int | None, list[Node]] = defaultdict(list)
     for node in sorted(nodes, key=lambda node: (node.position, node.id)):
         below[node.parent_id].append(node)
@@ -77,6 +83,7 @@ def build_tree(criteria: Criteria, nodes: Iterable[Node]) -> tree.Criteria:
         language=criteria.language,
         max_levels=criteria.max_levels,
         dimensions=tuple(_dimension(node, below) for node in below[None]),
+        successors=successors or {},
     )
     return criteria_saying(made, criteria.details) if criteria.details else made
 

@@ -1,5 +1,8 @@
 """What the changes of the working criteria have in common: the lock, the count, the record."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -36,6 +39,15 @@ def lock_criteria(db: Session, project: Project) -> Criteria:
     ).one()
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What a change did to one node; without `before` it was added, without `after` taken out."""
+
+    node: Node | None
+    before: Json | None = None
+    after: Json | None = None
+
+
 def record(
     db: Session,
     criteria: Criteria,
@@ -45,23 +57,39 @@ def record(
     node: Node | None = None,
     before: Json | None = None,
     after: Json | None = None,
-    undoes: int | None = None,
 ) -> NodeChange:
-    """Write down one change and count it. The caller holds the lock."""
+    """Write down one change of one node and count it. The caller holds the lock."""
+    return record_parts(db, criteria, kind, [Part(node, before, after)], by=by)[0]
+
+
+def record_parts(
+    db: Session,
+    criteria: Criteria,
+    kind: str,
+    parts: Sequence[Part],
+    *,
+    by: Person | None,
+    undoes: int | None = None,
+) -> list[NodeChange]:
+    """Write down one change of several nodes; the first part stands for the whole in lists."""
     criteria.revision += 1
-    change = NodeChange(
-        project_id=criteria.project_id,
-        revision=criteria.revision,
-        node_id=node.id if node else None,
-        kind=kind,
-        before=before,
-        after=after,
-        undoes=undoes,
-        person_id=by.id if by else None,
-    )
-    db.add(change)
+    changes = [
+        NodeChange(
+            project_id=criteria.project_id,
+            revision=criteria.revision,
+            part=number,
+            node_id=part.node.id if part.node else None,
+            kind=kind,
+            before=part.before,
+            after=part.after,
+            undoes=undoes,
+            person_id=by.id if by else None,
+        )
+        for number, part in enumerate(parts)
+    ]
+    db.add_all(changes)
     db.flush()
-    return change
+    return changes
 
 
 def content(node: Node) -> Json:

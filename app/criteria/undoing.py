@@ -1,26 +1,25 @@
 """Taking one recorded change back, as a change of its own."""
 
-from sqlalchemy import exists, func, select
+from collections.abc import Sequence
+
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.criteria.editing import (
-    NAMES,
-    Working,
-    open_working,
-    refuse_taken_names,
-    stale,
-)
+from app.criteria.editing import NAMES, Working, open_working, refuse_taken_names, stale
 from app.criteria.models import CriteriaVersion, Node, NodeChange
-from app.criteria.reading import title
-from app.criteria.recording import content, record
+from app.criteria.reading import title, version_criteria
+from app.criteria.recording import TEXTS, Part, content, record_parts
+from app.criteria.successions import set_successors
+from app.criteria.wholeness import refuse_broken
 from app.database import Json
 from app.errors import Conflict, NotFound
 from app.labels.models import Label
 from app.projects.models import Project
 
 # Recorded with a node that was added, but a place among siblings is nobody's statement.
-_NOT_COMPARED = {"position", "kind", "key"}
+_NOT_COMPARED = {"position", "positions", "kind", "key", "successors"}
+_LINEAGE = {"merged", "split", "redefined"}
 
 
 def undo(
@@ -32,43 +31,39 @@ def undo(
 ) -> NodeChange:
     """Take back the change that made the working criteria's `revision`; returns the new change.
 
-    Raises NotFound, Stale where something it changed was changed again, and Conflict where it cannot be
-    taken back: done already, published, named by labels, or in the way of another node.
+    A change of several nodes is taken back as a whole. Raises NotFound, Stale where something it changed
+    was changed again, and Conflict where it cannot be taken back: done already, published, named by
+    labels, or in the way of another node. A merge, split or change of meaning can be taken back after it
+    was published: the next publication takes its labels back too.
     """
-    working = open_working(db, project)
-    change = _open_change(db, project, revision)
-    assert change.node_id is not None
-    node = working.by_id[change.node_id]
-    if change.before is None:
-        _remove(db, project, working, change, node)
-        before, after = content(node), None
-    elif change.after is None:
-        _restore(working, node)
-        before, after = None, content(node)
-    else:
-        before, after = _set_back(db, working, change, node)
-    node.revision += 1
-    return record(
-        db,
-        working.criteria,
-        "undo",
-        by=by,
-        node=node,
-        before=before,
-        after=after,
-        undoes=change.revision,
-    )
+    with db.begin_nested():
+        working = open_working(db, project)
+        changes = _open_changes(db, project, revision)
+        root = _root(db, changes[0])
+        nodes = [working.by_id[change.node_id or 0] for change in changes]
+        if root.kind in _LINEAGE:
+            _refuse_replaced_since(working, changes)
+        parts = [
+            _take_back(db, project, working, change, node, root)
+            for change, node in zip(changes, nodes, strict=True)
+        ]
+        # Texts alone move nothing; their names are looked at where they are set.
+        placed = [node for part, node in zip(parts, nodes, strict=True) if not _is_text(part)]
+        refuse_broken(working, placed)
+        undone = record_parts(db, working.criteria, "undo", parts, by=by, undoes=revision)
+        _settle_successors(db, project, working, undone, root)
+    return undone[0]
 
 
-def _open_change(db: Session, project: Project, revision: int) -> NodeChange:
-    change = db.scalar(
-        select(NodeChange).where(
-            NodeChange.project_id == project.id, NodeChange.revision == revision
-        )
-    )
-    if change is None:
+def _open_changes(db: Session, project: Project, revision: int) -> Sequence[NodeChange]:
+    changes = db.scalars(
+        select(NodeChange)
+        .where(NodeChange.project_id == project.id, NodeChange.revision == revision)
+        .order_by(NodeChange.part)
+    ).all()
+    if not changes:
         raise NotFound(f"The criteria have no change {revision}.")
-    if change.node_id is None:
+    if changes[0].node_id is None:
         raise Conflict("Loading the criteria cannot be undone; edit what is there instead.")
     done = db.scalar(
         select(NodeChange.revision).where(
@@ -77,20 +72,82 @@ def _open_change(db: Session, project: Project, revision: int) -> NodeChange:
     )
     if done is not None:
         raise Conflict(f"Change {revision} was undone already, by change {done}.")
+    return changes
+
+
+def _root(db: Session, change: NodeChange) -> NodeChange:
+    """The change that was first made, however often it was undone and made again since."""
+    while change.undoes is not None:
+        change = db.scalars(
+            select(NodeChange).where(
+                NodeChange.project_id == change.project_id,
+                NodeChange.revision == change.undoes,
+                NodeChange.part == 0,
+            )
+        ).one()
     return change
 
 
-def _set_back(db: Session, working: Working, change: NodeChange, node: Node) -> tuple[Json, Json]:
-    assert change.before is not None and change.after is not None
-    if node.removed:
+def _refuse_replaced_since(working: Working, changes: Sequence[NodeChange]) -> None:
+    """What took a place has to be there still: otherwise something took its place in turn."""
+    for change in changes:
+        for new_id in ((change.after or {}).get("successors") or {}).get("to", ()):
+            node = working.by_id[new_id]
+            if node.removed:
+                raise Conflict(
+                    f"“{title(node)}” was itself merged, split or redefined since.",
+                    hint="Undo that first.",
+                )
+
+
+def _take_back(
+    db: Session,
+    project: Project,
+    working: Working,
+    change: NodeChange,
+    node: Node,
+    root: NodeChange,
+) -> Part:
+    if change.after == {}:
+        return Part(node, {}, {})
+    if change.before is None:
+        _refuse_changed(db, node, change.after or {})
+        if root.kind not in _LINEAGE:
+            _refuse_used(db, project, change, node)
+        part = Part(node, content(node), None)
+        node.removed = True
+    elif change.after is None:
+        _refuse_retired_place(working, node)
+        node.removed = False
+        part = Part(node, None, content(node))
+    else:
+        part = _set_back(db, working, change, node)
+    node.revision += 1
+    return part
+
+
+def _set_back(db: Session, working: Working, change: NodeChange, node: Node) -> Part:
+    before, after = change.before or {}, change.after or {}
+    if node.removed and not after.get("removed"):
         raise Conflict(f"“{title(node)}” was removed since.", hint="Undo its removal first.")
-    _refuse_changed(db, node, change.after)
-    names = {field: text for field, text in change.before.items() if field in NAMES}
+    _refuse_changed(db, node, after)
+    _refuse_reordered(db, working, node, after.get("positions") or {})
+    names = {field: text for field, text in before.items() if field in NAMES}
     if names and working.is_live(node):
         refuse_taken_names(working, node, names)
-    for field, value in change.before.items():
-        setattr(node, field, value)
-    return dict(change.after), dict(change.before)
+    for field, value in before.items():
+        if field == "positions":
+            for node_id, position in value.items():
+                working.by_id[int(node_id)].position = position
+        elif field != "successors":
+            setattr(node, field, value)
+    if after.get("removed") and not node.removed:
+        _refuse_retired_place(working, node)
+    return Part(node, dict(after), dict(before))
+
+
+def _is_text(part: Part) -> bool:
+    return part.before is not None and part.after is not None and set(part.after) <= set(TEXTS)
 
 
 def _refuse_changed(db: Session, node: Node, expected: Json) -> None:
@@ -103,38 +160,60 @@ def _refuse_changed(db: Session, node: Node, expected: Json) -> None:
         raise stale(db, node, theirs, None)
 
 
-def _remove(
-    db: Session,
-    project: Project,
-    working: Working,
-    change: NodeChange,
-    node: Node,
-) -> None:
-    assert change.after is not None
-    _refuse_changed(db, node, change.after)
-    name = title(node)
-    if any(each.parent_id == node.id and not each.removed for each in working.by_id.values()):
-        raise Conflict(f"“{name}” has nodes below it.", hint="Undo adding those first.")
-    published = db.scalar(
-        select(func.min(CriteriaVersion.number)).where(
-            CriteriaVersion.project_id == project.id,
-            CriteriaVersion.working_revision >= change.revision,
-        )
-    )
+def _refuse_reordered(db: Session, working: Working, node: Node, positions: dict[str, int]) -> None:
+    if any(working.by_id[int(each)].position != place for each, place in positions.items()):
+        raise stale(db, node, {"order": "another one"}, None)
+
+
+def _refuse_used(db: Session, project: Project, change: NodeChange, node: Node) -> None:
+    published = _published_in(db, project, node, change.revision)
     if published is not None:
-        raise Conflict(f"“{name}” was published in version {published}, so it stays.")
+        raise Conflict(f"“{title(node)}” was published in version {published}, so it stays.")
     if db.scalar(select(exists().where(Label.node_id == node.id))):
-        raise Conflict(f"“{name}” is on labels already, so it stays.")
-    node.removed = True
+        raise Conflict(f"“{title(node)}” is on labels already, so it stays.")
 
 
-def _restore(working: Working, node: Node) -> None:
+def _published_in(db: Session, project: Project, node: Node, revision: int) -> int | None:
+    """The first version since a change that names the node."""
+    versions = db.scalars(
+        select(CriteriaVersion)
+        .where(
+            CriteriaVersion.project_id == project.id, CriteriaVersion.working_revision >= revision
+        )
+        .order_by(CriteriaVersion.number)
+    )
+    return next((each.number for each in versions if version_criteria(each).find(node.key)), None)
+
+
+def _refuse_retired_place(working: Working, node: Node) -> None:
     parent = working.by_id[node.parent_id] if node.parent_id is not None else None
     if parent is not None and not working.is_live(parent):
         raise Conflict(
             f"“{title(parent)}”, where “{title(node)}” stood, is no longer there.",
             hint="Bring that back first.",
         )
-    fields = NAMES[:1] if node.kind == "dimension" else NAMES[1:]
-    refuse_taken_names(working, node, {field: getattr(node, field) for field in fields}, new=True)
-    node.removed = False
+
+
+def _settle_successors(
+    db: Session,
+    project: Project,
+    working: Working,
+    undone: Sequence[NodeChange],
+    root: NodeChange,
+) -> None:
+    """Successions come and go with their change; a node that a version named and that goes now leads
+    to those it was made of.
+    """
+    came_back = [each.node_id for each in undone if (each.before or {}).get("removed")]
+    for change in undone:
+        node = working.by_id[change.node_id or 0]
+        if "successors" in (change.after or {}):
+            set_successors(db, node, (change.after or {})["successors"], root.id)
+        elif change.before is None:
+            set_successors(db, node, None, root.id)
+        elif (
+            change.after is None
+            and root.kind in _LINEAGE
+            and _published_in(db, project, node, root.revision) is not None
+        ):
+            set_successors(db, node, {"kind": "return", "to": came_back}, undone[0].id)

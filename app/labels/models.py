@@ -6,10 +6,10 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Created, Key, Model
+from app.database import Created, Json, Key, Model
 
 # What a publication of the criteria does to labels; the event names its version and who published.
-PUBLICATION_KINDS = ("follow", "merge", "split")
+PUBLICATION_KINDS = ("follow", "merge", "split", "redefine", "return")
 EVENT_KINDS = (
     *("propose", "refresh"),
     *("confirm", "reject", "add", "withdraw", "undo", "done", "reopen"),
@@ -116,6 +116,31 @@ class LabelEvent(Model):
     suggestion_visible: Mapped[bool] = mapped_column(server_default=text("true"))
     undoes_id: Mapped[int | None] = mapped_column(ForeignKey("label_event.id"))
     at: Mapped[Created]
+
+
+class LabelBefore(Model):
+    """A label as it stood when a publication merged, split, redefined or gave back its attribute.
+
+    `label` is the whole row; `revision` is the label revision that the publication gave the image. With
+    it the labels can be set back exactly where nothing happened to them since.
+    """
+
+    __tablename__ = "label_before"
+    __table_args__ = (
+        CheckConstraint("polarity IN ('positive', 'negative')", name="polarity"),
+        CheckConstraint("jsonb_typeof(label) = 'object'", name="label"),
+        Index(None, "change_id", "version_id"),
+        Index(None, "image_id"),
+    )
+
+    id: Mapped[Key]
+    change_id: Mapped[int] = mapped_column(ForeignKey("node_change.id"))
+    version_id: Mapped[int] = mapped_column(ForeignKey("criteria_version.id"))
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"))
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"))
+    polarity: Mapped[str]
+    revision: Mapped[int]
+    label: Mapped[Json]
 
 
 class SuggestionShown(Model):

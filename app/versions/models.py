@@ -1,9 +1,34 @@
-"""What was decided about names that went to another attribute while labels stood."""
+"""What publications did to labels where nodes took the place of others, or names went elsewhere."""
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Created, Key, Model
+
+
+class SuccessionEffect(Model):
+    """A merge, split or change of meaning that a publication carried out on labels.
+
+    `taken_back_in` is the later version that took the change back, and its labels with it.
+    """
+
+    __tablename__ = "succession_effect"
+    __table_args__ = (
+        CheckConstraint("taken_back_in > version_id", name="later"),
+        Index(
+            "uq_succession_effect_standing",
+            "change_id",
+            unique=True,
+            postgresql_where=text("taken_back_in IS NULL"),
+        ),
+        Index(None, "project_id", "id"),
+    )
+
+    id: Mapped[Key]
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    change_id: Mapped[int] = mapped_column(ForeignKey("node_change.id"))
+    version_id: Mapped[int] = mapped_column(ForeignKey("criteria_version.id"))
+    taken_back_in: Mapped[int | None] = mapped_column(ForeignKey("criteria_version.id"))
 
 
 class MovedName(Model):
