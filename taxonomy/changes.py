@@ -30,6 +30,8 @@ _OwnKind: TypeAlias = Literal[
     "merged",
     "split",
     "meaning-changed",
+    "taken-back",
+    "came-back",
     "succession-changed",
     "retired",
     "restored",
@@ -72,7 +74,7 @@ def difference(old: Criteria, new: Criteria) -> list[Change]:
     for entry in new.walk():
         before = _same_node(old, entry)
         if before is None:
-            changes.append(_added(entry))
+            changes.append(_added(entry, came_back=entry.node.key in old.successors))
         else:
             changes += _at_node(before, entry)
     gone = [entry for entry in old.walk() if _same_node(new, entry) is None]
@@ -85,7 +87,8 @@ def difference(old: Criteria, new: Criteria) -> list[Change]:
         if each.source.key not in new.successors
     ]
     changes += [_text_moved(old, new, each) for each in moved]
-    return changes + [_name_moved(each) for each in moved_dimensions(old, new)]
+    dimensions = moved_dimensions(old, new)
+    return changes + [_name_moved(each) for each in dimensions if each.source not in new.successors]
 
 
 # Texts that went to another attribute --------------------------------------------------------
@@ -285,10 +288,12 @@ def _settings(old: Criteria, new: Criteria) -> Iterator[Change]:
     yield from _details("", "", "the criteria", head_details(old), head_details(new))
 
 
-def _added(entry: Entry) -> Change:
+def _added(entry: Entry, *, came_back: bool) -> Change:
     node = entry.node
-    sentence = f"The {_kind_of(node)} {_title(node)} was added under {_under(entry.parent)}."
-    return Change("added", node.key, None, _name(node), sentence)
+    kind: ChangeKind = "came-back" if came_back else "added"
+    verb = "is back" if came_back else "was added"
+    sentence = f"The {_kind_of(node)} {_title(node)} {verb} under {_under(entry.parent)}."
+    return Change(kind, node.key, None, _name(node), sentence)
 
 
 def _removed(entry: Entry) -> Change:
@@ -305,8 +310,11 @@ def _replaced(old: Criteria, new: Criteria, entry: Entry) -> Change | None:
     keys = new.resolve(key)
     titles = " and ".join(_title(new.entry(each).node) for each in keys) or "nothing that is left"
     came = [each for each in new.successors if old.find(each) and new.resolve(each) == keys]
-    if len(keys) > 1:
-        kind: ChangeKind = "split"
+    if any(key in old.successors.get(each, ()) for each in new.successors[key]):
+        kind: ChangeKind = "taken-back"
+        sentence = f"{_title(entry.node)} was taken back; {titles} stand in its place again."
+    elif len(keys) > 1:
+        kind = "split"
         sentence = f"{_title(entry.node)} was split into {titles}."
     elif len(came) > 1 or any(old.find(each) for each in keys):
         kind, sentence = "merged", f"{_title(entry.node)} was merged into {titles}."
@@ -317,7 +325,7 @@ def _replaced(old: Criteria, new: Criteria, entry: Entry) -> Change | None:
 
 
 # Kinds that say by themselves that a succession came or went.
-_TOLD = {"merged", "split", "meaning-changed", "added"}
+_TOLD = {"merged", "split", "meaning-changed", "taken-back", "came-back", "added"}
 
 
 def _successions(old: Criteria, new: Criteria, told: set[str]) -> Iterator[Change]:

@@ -7,7 +7,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.criteria.models import Node
+from app.criteria.models import Node, NodeChange, NodeSuccession
 from app.criteria.recording import lock_criteria, record
 from app.errors import Conflict, Invalid
 from app.projects.models import Project
@@ -17,10 +17,16 @@ from taxonomy.formats import read_criteria
 from taxonomy.formats.data import MAX_BYTES
 from taxonomy.formats.details import head_details, said_of
 from taxonomy.formats.json import sha256
-from taxonomy.tree import Criteria, Dimension, InvalidCriteria, Pair, counts
+from taxonomy.tree import Attribute, Criteria, Dimension, InvalidCriteria, Pair, counts
 
 # Faults of identity. Any other can be put right in the editor, and stops a publication till then.
-_REFUSED = {"bad-key", "duplicate-key"}
+_REFUSED = {
+    "bad-key",
+    "duplicate-key",
+    "successor-cycle",
+    "successor-kind",
+    "unknown-successor",
+}
 
 
 def load_criteria(db: Session, project: Project, criteria: Criteria, *, by: Person | None) -> None:
@@ -32,17 +38,18 @@ def load_criteria(db: Session, project: Project, criteria: Criteria, *, by: Pers
     taken = _taken_keys(db, project)
     problems = [each.message for each in check(criteria) if each.code in _REFUSED]
     problems += [
-        f"The key {entry.node.key} belonged to a node that was removed here, and keys are never "
+        f"The key {key} belonged to a node that was removed here, and keys are never "
         "used again; give this one another key."
-        for entry in criteria.walk()
-        if entry.node.key in taken
+        for key in [*(entry.node.key for entry in criteria.walk()), *criteria.successors]
+        if key in taken
     ]
     if problems:
         raise _invalid(problems)
     row.name, row.language = criteria.name, criteria.language
     row.max_levels, row.details = criteria.max_levels, head_details(criteria)
     _insert(db, project, criteria)
-    record(db, row, "loaded", by=by, after=_summary(criteria))
+    change = record(db, row, "loaded", by=by, after=_summary(criteria))
+    _insert_successions(db, project, criteria, change)
 
 
 def load_text(db: Session, project: Project, text: str, *, by: Person | None) -> Criteria:
@@ -104,6 +111,55 @@ def _insert(db: Session, project: Project, criteria: Criteria) -> None:
         rows = [row for each in above for row in _children_rows(project, parents[each.key], each)]
         parents = _insert_rows(db, rows)
         above = [child for each in above for child in each.dimensions]
+
+
+def _insert_successions(
+    db: Session, project: Project, criteria: Criteria, change: NodeChange
+) -> None:
+    """A row for each key that left before the file was written: it leads on, and is never used again."""
+    if not criteria.successors:
+        return
+    rows = db.execute(
+        select(Node.key, Node.id, Node.parent_id).where(Node.project_id == project.id)
+    )
+    known = {row.key: row for row in rows}
+    gone = [key for key in criteria.successors if key not in known]
+    made = _insert_rows(
+        db,
+        [
+            _gone_row(project, criteria, key, {k: r.parent_id for k, r in known.items()})
+            for key in gone
+        ],
+    )
+    ids = {key: row.id for key, row in known.items()} | made
+    db.execute(
+        insert(NodeSuccession),
+        [
+            {
+                "project_id": project.id,
+                "old_id": ids[old],
+                "new_id": ids[new],
+                "place": place,
+                "kind": "split" if len(keys) > 1 else "merge",
+                "change_id": change.id,
+            }
+            for old, keys in criteria.successors.items()
+            for place, new in enumerate(keys)
+        ],
+    )
+
+
+def _gone_row(
+    project: Project, criteria: Criteria, key: str, parents: dict[str, int | None]
+) -> dict[str, Any]:
+    """Only what a row must have: the file says nothing more of a node that left."""
+    stands = criteria.resolve(key)[0]
+    if isinstance(criteria.entry(stands).node, Pair):
+        pair = Pair(key, "opposed", Attribute(""), Attribute(""))
+        parent_id = parents[stands]
+        assert parent_id is not None
+        return {**_pair_row(project, parent_id, 0, pair), "removed": True}
+    return {**_dimension_row(project, None, 0, Dimension(key, "")), "removed": True}
 
 
 def _insert_rows(db: Session, rows: list[dict[str, Any]]) -> dict[str, int]:

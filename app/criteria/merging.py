@@ -132,9 +132,9 @@ def _replace(
                 field="key",
                 hint="Add a dimension and move what belongs below it.",
             )
+        refuse_stale(db, working, node, based_on)
         if not working.is_live(node):
             raise Conflict(f"“{title(node)}” is retired.", hint="Restore it first.")
-        refuse_stale(db, working, node, based_on)
         _leave([node])
         new = [_add(db, working, each, node) for each in into]
         parts = [

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.editing import NAMES, Working, open_working, refuse_taken_names, stale
-from app.criteria.models import CriteriaVersion, Node, NodeChange
+from app.criteria.models import CriteriaVersion, Node, NodeChange, NodeSuccession
 from app.criteria.reading import title, version_criteria
 from app.criteria.recording import TEXTS, Part, content, record_parts
 from app.criteria.successions import set_successors
@@ -112,7 +112,9 @@ def _take_back(
         return Part(node, {}, {})
     if change.before is None:
         _refuse_changed(db, node, change.after or {})
-        if root.kind not in _LINEAGE:
+        if root.kind in _LINEAGE:
+            _refuse_merged_into(db, node, root)
+        else:
             _refuse_used(db, project, change, node)
         part = Part(node, content(node), None)
         node.removed = True
@@ -173,6 +175,23 @@ def _refuse_used(db: Session, project: Project, change: NodeChange, node: Node) 
         raise Conflict(f"“{title(node)}” is on labels already, so it stays.")
 
 
+def _refuse_merged_into(db: Session, node: Node, root: NodeChange) -> None:
+    other = db.scalar(
+        select(Node)
+        .join(NodeSuccession, NodeSuccession.old_id == Node.id)
+        .where(
+            NodeSuccession.new_id == node.id,
+            NodeSuccession.kind != "return",
+            NodeSuccession.change_id != root.id,
+        )
+        .limit(1)
+    )
+    if other is not None:
+        raise Conflict(
+            f"“{title(other)}” was merged into “{title(node)}” since.", hint="Undo that first."
+        )
+
+
 def _published_in(db: Session, project: Project, node: Node, revision: int) -> int | None:
     """The first version since a change that names the node."""
     versions = db.scalars(
@@ -192,6 +211,11 @@ def _refuse_retired_place(working: Working, node: Node) -> None:
             f"“{title(parent)}”, where “{title(node)}” stood, is no longer there.",
             hint="Bring that back first.",
         )
+
+
+def _is_named(db: Session, node: Node) -> bool:
+    """Whether the key of a node that left leads here."""
+    return bool(db.scalar(select(exists().where(NodeSuccession.new_id == node.id))))
 
 
 def _settle_successors(
@@ -214,6 +238,6 @@ def _settle_successors(
         elif (
             change.after is None
             and root.kind in _LINEAGE
-            and _published_in(db, project, node, root.revision) is not None
+            and (_is_named(db, node) or _published_in(db, project, node, root.revision))
         ):
             set_successors(db, node, {"kind": "return", "to": came_back}, undone[0].id)

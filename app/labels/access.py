@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import Cookie, Depends, Request
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.access import CurrentPerson
@@ -18,6 +18,8 @@ from taxonomy.names import is_key
 from taxonomy.tree import POLARITIES, Criteria, Pair
 
 COOKIE = "morelli_suggestions"
+# Of PostgreSQL's advisory locks: the one that labelling in a project stands under.
+_LABELLING = 0x6C61626C
 Kept = Annotated[Literal["show", "hide"], Cookie(alias=COOKIE, include_in_schema=False)]
 
 
@@ -54,7 +56,9 @@ __all__ = [
     "get_attribute",
     "get_image",
     "get_in_force",
+    "hold_all_labels",
     "hold_in_force",
+    "hold_labels",
 ]
 
 
@@ -88,6 +92,20 @@ def hold_in_force(db: Session, project: Project, version_id: int) -> bool:
     return version is not None and version.id == version_id
 
 
+def hold_labels(db: Session, project: Project) -> None:
+    """Call before an image is locked to change its labels: publications wait until this transaction
+    ends, so that no label is made under a version that they replace. Others who label do not wait.
+    """
+    db.execute(select(func.pg_advisory_xact_lock_shared(_LABELLING, project.id)))
+
+
+def hold_all_labels(db: Session, project: Project) -> None:
+    """Wait until nobody is in the middle of changing labels, and have others wait until this
+    transaction ends. Call with the criteria locked and before any image is.
+    """
+    db.execute(select(func.pg_advisory_xact_lock(_LABELLING, project.id)))
+
+
 def get_in_force(db: Session, project: Project) -> InForce:
     """The newest published criteria version. Raises Conflict where nothing is published yet."""
     in_force = find_in_force(db, project)
@@ -117,6 +135,13 @@ def get_attribute(
         raise Invalid(f"No attribute pair of this project has the key “{key}”.", field="key")
     if node.kind != "pair":
         raise Invalid(f"“{key}” is a dimension; labels name attribute pairs.", field="key")
+    if entry is None and (successors := in_force.criteria.resolve(key)):
+        raise Conflict(
+            f"The attribute pair “{key}” was replaced by {' and '.join(successors)} in the criteria.",
+            field="key",
+            hint="Load the image's labels again.",
+            successors=list(successors),
+        )
     if entry is None or not isinstance(entry.node, Pair):
         raise Conflict(
             f"The attribute pair “{key}” is not in version {in_force.number} of the criteria yet.",

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, defer, undefer
 from app.accounts.models import Person
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import build_tree, find_nodes, get_criteria, version_criteria
+from app.criteria.successions import find_successors
 from app.errors import Conflict
 from app.images.models import Image
 from app.labels.models import Label
@@ -74,6 +75,9 @@ def find_moved(db: Session, project: Project) -> list[Moved]:
     found = _moved_since(db, project, now)
     if not found:
         return []
+    # What becomes of the labels of an attribute that others took the place of, is said by that change.
+    replaced = find_successors(db, project)
+    found = {way: each for way, each in found.items() if each.source.key not in replaced}
     found = _without_kept(db, project, found, ids)
     return _with_choices(db, project, _with_labels(db, found, ids, now), ids)
 

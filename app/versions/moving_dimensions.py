@@ -19,6 +19,7 @@ from app.criteria.reading import (
     get_criteria,
     version_criteria,
 )
+from app.criteria.successions import find_successors
 from app.errors import Conflict
 from app.labels.models import Label
 from app.projects.models import Project
@@ -55,6 +56,9 @@ def find_moved_dimensions(db: Session, project: Project) -> list[DimensionMoved]
     found = moved_dimensions(old, build_tree(get_criteria(db, project), nodes))
     if not found:
         return []
+    # The children of what was merged went along.
+    replaced = find_successors(db, project)
+    found = [each for each in found if each.source not in replaced]
     ids = {node.key: node.id for node in nodes}
     below = {each.source: _pairs_below(old, each.source) for each in found}
     wanted = {ids[key] for keys in below.values() for key in keys if key in ids}

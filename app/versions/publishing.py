@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.freezing import freeze_version
-from app.criteria.models import CriteriaVersion
+from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import (
     build_tree,
     current_version,
@@ -16,16 +17,21 @@ from app.criteria.reading import (
     version_criteria,
 )
 from app.criteria.recording import lock_criteria
+from app.criteria.successions import find_successors
 from app.errors import Invalid, Stale
+from app.labels.access import hold_all_labels
 from app.labels.finishing import list_again
 from app.projects.models import Project
+from app.versions import succession
 from app.versions.counting import LabelCounts, count_labels
+from app.versions.foreseeing import Effect, preview_effects
 from app.versions.moving import Choice, Moved, carry_out, find_moved, settle_publication
 from app.versions.moving_dimensions import (
     DimensionMoved,
     find_moved_dimensions,
     refuse_unasked,
 )
+from app.versions.succession import Due, find_due
 from taxonomy.changes import Change, difference
 from taxonomy.checks import check, has_errors
 from taxonomy.problems import Problem
@@ -43,6 +49,12 @@ EFFECTS = {
     "text-moved": "asked: they stay and change their meaning, or follow the name",
     "name-moved": "asked: they stay with their attributes, which are found under another name",
     "described": "kept as they are",
+    "merged": "carried over; where they disagree, proposed for review",
+    "split": "looked at again: each new attribute is proposed",
+    "meaning-changed": "looked at again under the new meaning",
+    "taken-back": "given back as they stood; what was decided since is asked where it differs",
+    "came-back": "given back as they stood",
+    "succession-changed": "kept as they are",
     "relation-changed": "kept; contradictions are counted anew",
     "exclusive-changed": "kept; contradictions are counted anew",
     "retired": "kept, greyed, left out of new datasets",
@@ -74,6 +86,7 @@ class Preview:
     touched: list[Touched]
     moved: list[Moved]
     dimensions_moved: list[DimensionMoved]
+    succession: list[Effect]
 
     @property
     def errors(self) -> list[Problem]:
@@ -100,21 +113,33 @@ def preview(db: Session, project: Project) -> Preview:
     """Checks, differences to the current version, and the labels they touch."""
     row = get_criteria(db, project)
     nodes = find_nodes(db, project)
-    criteria = build_tree(row, nodes)
+    criteria = build_tree(row, nodes, find_successors(db, project))
     last = current_version(db, project)
     old = version_criteria(last) if last else None
     changes = difference(old, criteria) if old else []
-    ids = {node.key: node.id for node in nodes}
     return Preview(
         criteria=criteria,
         working_revision=row.revision,
         last=last,
         problems=check(criteria),
         changes=changes,
-        touched=_touched(db, old, criteria, changes, ids),
+        touched=_touched(db, old, criteria, changes, _ids(db, project, changes, nodes)),
         moved=find_moved(db, project),
         dimensions_moved=find_moved_dimensions(db, project),
+        succession=preview_effects(db, find_due(db, project)),
     )
+
+
+def _ids(
+    db: Session, project: Project, changes: Iterable[Change], nodes: Iterable[Node]
+) -> dict[str, int]:
+    """Node ids by key, of what is in the tree and of what left it."""
+    ids = {node.key: node.id for node in nodes}
+    gone = {each.key for each in changes} - ids.keys()
+    rows = db.execute(
+        select(Node.key, Node.id).where(Node.project_id == project.id, Node.key.in_(gone))
+    )
+    return ids | {row.key: row.id for row in rows}
 
 
 def publish(
@@ -145,7 +170,8 @@ def publish(
             yours=based_on,
         )
     last = current_version(db, project)
-    problems = check(build_tree(row, find_nodes(db, project)))
+    nodes = find_nodes(db, project)
+    problems = check(build_tree(row, nodes, find_successors(db, project)))
     if has_errors(problems):
         errors = [problem for problem in problems if problem.severity == "error"]
         raise Invalid(
@@ -157,15 +183,24 @@ def publish(
             ],
         )
     refuse_unasked(find_moved_dimensions(db, project), names_moved)
+    hold_all_labels(db, project)
     with db.begin_nested():
         moved = settle_publication(db, project, names_moved, by=by)
         version = freeze_version(db, project, note=note, by=by)
+        due = succession.carry_out(db, project, version, by=by)
         carry_out(db, project, moved, version, by=by)
-        if last is not None and _active(version_criteria(version)) - _active(
-            version_criteria(last)
-        ):
+        if last is not None and _is_new(due, version_criteria(last), version_criteria(version)):
             list_again(db, project)
     return version
+
+
+def _is_new(due: Due, old: Criteria, new: Criteria) -> bool:
+    """Whether a pair is in use that finished images were not looked at for: not one that labels were
+    carried over to or given back.
+    """
+    came = {node.key for each in due.taken_back for node in (*each.came_back, *each.stayed)}
+    came |= {node.key for each in due.replaced if each.kind != "redefine" for node in each.new}
+    return bool(_active(new) - _active(old) - came)
 
 
 def _active(criteria: Criteria) -> set[str]:

@@ -1,0 +1,123 @@
+"""What the next publication will do to the labels of nodes that others took the place of, in numbers."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import Session
+
+from app.criteria.models import Node
+from app.criteria.reading import get_node, title
+from app.errors import NotFound
+from app.images.inclusion import in_use
+from app.images.models import Image
+from app.labels.models import Label
+from app.projects.models import Project
+from app.versions.counting import LabelCounts, count_labels
+from app.versions.succession import Due
+
+WORDS = {
+    "merge": "merged into",
+    "split": "split into",
+    "redefine": "given another meaning:",
+    "return": "taken back; labels return to",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What becomes of the labels of some pairs. `num_disputed` counts images where merged labels disagree;
+    with `kind` `return` the old pairs are those that leave again.
+    """
+
+    kind: str
+    old: tuple[Node, ...]
+    new: tuple[Node, ...]
+    labels: LabelCounts
+    num_images: int = 0
+    num_disputed: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """Which pairs, for people."""
+        old, new = (
+            " and ".join(f"“{title(node)}”" for node in side) for side in (self.old, self.new)
+        )
+        return f"{old} {'were' if len(self.old) > 1 else 'was'} {WORDS[self.kind]} {new}"
+
+
+def preview_effects(db: Session, due: Due) -> list[Effect]:
+    """What publication will do, counted in two queries."""
+    sides: list[tuple[str, tuple[Node, ...], tuple[Node, ...]]] = [
+        ("return", each.left or each.stayed, each.came_back)
+        for each in due.taken_back
+        if each.came_back
+    ]
+    sides += [(each.kind, each.old, each.new) for each in due.replaced]
+    counts = count_labels(db, {node.id for _, old, _ in sides for node in old})
+    numbers = _count_images(db, sides)
+    effects = []
+    for place, (kind, old, new) in enumerate(sides):
+        labels = LabelCounts()
+        for node in old:
+            if node.id in counts:
+                labels.add(counts[node.id])
+        images, disputed = numbers.get(place, (0, 0))
+        effects.append(Effect(kind, old, new, labels, images, disputed))
+    return effects
+
+
+_COUNT = text(
+    """
+    SELECT place, count(DISTINCT image_id), count(DISTINCT image_id) FILTER (WHERE is_disputed)
+    FROM (
+        SELECT m.place, l.image_id, l.polarity,
+               m.merges AND bool_or(l.state = 'rejected') AND NOT bool_and(l.state = 'rejected')
+               AS is_disputed
+        FROM label AS l JOIN jsonb_to_recordset(CAST(:nodes AS jsonb))
+            AS m(place int, node_id bigint, is_old boolean, merges boolean) USING (node_id)
+        GROUP BY m.place, m.merges, l.image_id, l.polarity HAVING bool_or(m.is_old)
+    ) AS each GROUP BY place
+    """
+)
+
+
+def _count_images(
+    db: Session, sides: Sequence[tuple[str, tuple[Node, ...], tuple[Node, ...]]]
+) -> dict[int, tuple[int, int]]:
+    nodes = [
+        {"place": place, "node_id": node.id, "is_old": is_old, "merges": kind == "merge"}
+        for place, (kind, old, new) in enumerate(sides)
+        for is_old, both in ((True, old), (False, new if kind == "merge" else ()))
+        for node in both
+    ]
+    if not nodes:
+        return {}
+    return {row[0]: (row[1], row[2]) for row in db.execute(_COUNT, {"nodes": json.dumps(nodes)})}
+
+
+def find_labelled_images(
+    db: Session, project: Project, key: str, *, after: int = 0, limit: int = 50
+) -> tuple[Node, Sequence[tuple[Image, list[str]]]]:
+    """The images in use with labels of a pair, by id from above `after`; with each what its labels say,
+    such as `positive confirmed`.
+
+    The pair may have left the tree since the last version. Raises NotFound.
+    """
+    node = db.scalar(select(Node).where(Node.project_id == project.id, Node.key == key))
+    if node is None:
+        node = get_node(db, project, key)
+    if node.kind != "pair":
+        raise NotFound(f"“{title(node)}” is a dimension; labels name attribute pairs.")
+    said = Label.polarity + " " + Label.state
+    rows = db.execute(
+        select(Image, func.array_agg(aggregate_order_by(said, said.desc())))
+        .join(Label, Label.image_id == Image.id)
+        .where(Label.node_id == node.id, Image.id > after, in_use())
+        .group_by(Image.id)
+        .order_by(Image.id)
+        .limit(limit)
+    )
+    return node, [(row[0], row[1]) for row in rows]
