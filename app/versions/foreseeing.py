@@ -120,4 +120,4 @@ def find_labelled_images(
         .order_by(Image.id)
         .limit(limit)
     )
-    return node, [(row[0], row[1]) for row in rows]
+    return node, [(row[0], list(row[1])) for row in rows]

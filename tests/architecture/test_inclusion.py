@@ -31,6 +31,7 @@ ALL = {
     "app/versions/moving.py:_with_labels": "labels of images set aside move with their names",
     "app/versions/moving_dimensions.py:find_moved_dimensions": "labels of images set aside stand below as well",
     "app/versions/moving.py:_follow": "labels of images set aside move with their names",
+    "app/versions/succession.py:_has_labels": "labels of images set aside are carried over as well",
     "app/images/finding.py:find_images": "by filtered",
     "app/images/finding.py:count_images": "by filtered",
     "app/images/pictures.py:_read": "else setting one aside would move others to another split",
@@ -43,7 +44,7 @@ ALL = {
     "app/labels/queueing.py:claim_next": "by is_open",
     "app/labels/undoing.py:_own_actions": "of one image, or of those that the caller chose",
     "app/labels/proposing.py:_refuse_foreign": "propose leaves out what was set aside",
-    "app/criteria/undoing.py:_remove": "a node that labels name is in use, wherever they are",
+    "app/criteria/undoing.py:_refuse_used": "a node that labels name is in use, wherever they are",
 }
 
 
