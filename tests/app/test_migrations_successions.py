@@ -30,7 +30,7 @@ def run(connection: Connection, statements: str) -> None:
 
 
 def test_changes_and_predecessors_go_up_and_down(old: Engine) -> None:
-    go(old, "0016")
+    go(old, "0017")
     with old.begin() as connection:
         run(connection, OLD)
     go(old, "head")
@@ -39,7 +39,7 @@ def test_changes_and_predecessors_go_up_and_down(old: Engine) -> None:
         assert found == [("a", "b", 0, "split", 2), ("a", "c", 1, "split", 1)]
         changes = connection.execute(text("SELECT revision, part, undoes FROM node_change"))
         assert sorted(map(tuple, changes)) == [(1, 0, None), (2, 0, None), (3, 0, 2)]
-    go(old, "0016", down=True)
+    go(old, "0017", down=True)
     with old.begin() as connection:
         named = "SELECT count(*) FROM node WHERE predecessor_id IS NOT NULL"
         assert connection.scalar(text(named)) == 2
@@ -47,7 +47,7 @@ def test_changes_and_predecessors_go_up_and_down(old: Engine) -> None:
 
 
 def test_what_concerns_several_nodes_is_not_lost_going_back(old: Engine) -> None:
-    go(old, "0016")
+    go(old, "0017")
     with old.begin() as connection:
         run(connection, OLD)
     go(old, "head")
@@ -59,7 +59,7 @@ def test_what_concerns_several_nodes_is_not_lost_going_back(old: Engine) -> None
             " WHERE key = 'a'",
         )
     with pytest.raises(Exception, match="several nodes"):
-        go(old, "0016", down=True)
+        go(old, "0017", down=True)
     with old.begin() as connection, pytest.raises(Exception, match="uq_node_change"):
         run(
             connection,

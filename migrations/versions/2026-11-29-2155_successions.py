@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0017"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 
@@ -110,7 +110,7 @@ def downgrade() -> None:
                 OR EXISTS (SELECT FROM succession_effect)
                 OR EXISTS (SELECT FROM node_succession WHERE kind NOT IN ('split', 'redefine'))
             THEN
-                RAISE EXCEPTION 'there are changes that concern several nodes (merges, splits), which release 0016 cannot hold';
+                RAISE EXCEPTION 'there are changes that concern several nodes (merges, splits), which release 0017 cannot hold';
             END IF;
         END $$
     """)
