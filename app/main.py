@@ -40,6 +40,8 @@ from app.overview import api as overview_api
 from app.overview import pages as overview_pages
 from app.projects import api as projects_api
 from app.projects import pages as projects_pages
+from app.proposals import api as proposals_api
+from app.proposals import pages as proposals_pages
 from app.runs import api as runs_api
 from app.runs import pages as runs_pages
 from app.settings import settings
@@ -66,6 +68,8 @@ ROUTERS = [
     overview_api.router,
     jobs_pages.router,
     jobs_api.router,
+    proposals_pages.router,
+    proposals_api.router,
     versions_pages.router,
     versions_api.router,
     criteria_pages.router,

@@ -11,6 +11,7 @@ from app.jobs import models as jobs
 from app.labels import models as labels
 from app.participants import models as participants
 from app.projects import models as projects
+from app.proposals import models as proposals
 from app.runs import models as runs
 from app.versions import models as versions
 
@@ -26,6 +27,7 @@ __all__ = [
     "labels",
     "participants",
     "projects",
+    "proposals",
     "runs",
     "versions",
 ]

@@ -1,0 +1,1 @@
+"""What members propose for the criteria, and what experts answer."""
