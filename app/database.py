@@ -149,6 +149,16 @@ def after_commit(db: Session, action: Callable[[], None]) -> None:
 
 
 @contextmanager
+def only_tried(db: Session) -> Iterator[None]:
+    """Take back what is done meanwhile: it shows whether it would be refused, and in which words."""
+    trial = db.begin_nested()
+    try:
+        yield
+    finally:
+        trial.rollback()
+
+
+@contextmanager
 def unit_of_work() -> Iterator[Session]:
     """One transaction: commits at the end, rolls back on an exception, then runs what waits for the commit."""
     with Session(engine(), expire_on_commit=False) as db:

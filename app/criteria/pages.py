@@ -17,6 +17,7 @@ from app.criteria.models import Node
 from app.errors import AppError, Conflict, Invalid, Stale
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.projects.models import Project
+from app.proposals.reading import count_waiting
 from app.versions import editing
 from app.versions.counting import LabelCounts, count_labels
 from app.versions.tree_rows import build_branches, pairs_below, path_to
@@ -86,6 +87,7 @@ def _show(
         context |= _tree(
             db, project, nodes, {each.id for each in [*context["above"], node] if each}
         )
+        context["proposals"] = count_waiting(db, project, answer.request.state.person)
     return answer.show("criteria/tree.html", fragment=fragment, status=status, **context)
 
 

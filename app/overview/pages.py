@@ -9,6 +9,7 @@ from app.jobs.queueing import find_jobs
 from app.labels.queueing import claim_next
 from app.overview import counting
 from app.projects.access import AnnotatorProject
+from app.proposals.reading import count_waiting
 from app.web.answer import Answering
 from app.web.dependencies import Db
 
@@ -16,7 +17,9 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/projects/{project}")
-def show_dashboard(db: Db, answer: Answering, project: AnnotatorProject) -> Response:
+def show_dashboard(
+    db: Db, answer: Answering, project: AnnotatorProject, person: CurrentPerson
+) -> Response:
     """The project's state at a glance."""
     counts = counting.count(db, project)
     jobs = find_jobs(db, project, limit=6)
@@ -30,6 +33,7 @@ def show_dashboard(db: Db, answer: Answering, project: AnnotatorProject) -> Resp
         version=version,
         steps=counting.loop(counts, version),
         images=counting.newest_images(db, project),
+        proposals=count_waiting(db, project, person),
     )
 
 

@@ -248,7 +248,7 @@ def submit_refusal(
 
 
 @router.post("/{proposal_id}/withdraw")
-def submit_withdrawal(
+def submit_proposal_withdrawal(
     proposal_id: int, db: Db, answer: Answering, project: AnnotatorProject, person: CurrentPerson
 ) -> Response:
     """Take one's own proposal back."""

@@ -1,7 +1,7 @@
 """Proposing something for the criteria, and taking it back. Any member may; nothing changes in the criteria."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Person
 from app.criteria import editing
 from app.criteria.reading import get_node
+from app.database import only_tried
 from app.errors import Conflict, Invalid, NotAllowed
 from app.images.inclusion import in_use
 from app.images.models import Image
@@ -73,8 +74,7 @@ def propose_pair(
     Raises what adding it would raise now (Invalid by field, NotFound, Conflict), and Invalid for examples
     that are no images in use here.
     """
-
-    def add() -> None:
+    with only_tried(db):
         editing.add_pair(
             db,
             project,
@@ -84,8 +84,6 @@ def propose_pair(
             negative=negative,
             by=by,
         )
-
-    _try(db, add)
     content = {
         "relation": relation,
         "positive_name": positive.name,
@@ -121,13 +119,14 @@ def propose_change(
     """
     node = get_node(db, project, key)
     refuse_unknown(texts, TEXTS[node.kind])
-    _try(db, lambda: editing.revise(db, project, key, based_on=based_on, by=by, texts=texts))
+    with only_tried(db):
+        editing.revise(db, project, key, based_on=based_on, by=by, texts=texts)
     written = {field: text.replace("\r\n", "\n").strip() for field, text in texts.items()}
     content = {
         field: text for field, text in written.items() if text != (getattr(node, field) or "")
     }
     if not content:
-        raise Invalid("Nothing is different.", hint="Change a name or a definition.")
+        raise Invalid("Nothing is different.", field="texts", hint="Change a name or a definition.")
     proposal = CriteriaProposal(
         project_id=project.id,
         kind="change",
@@ -176,15 +175,6 @@ def refuse_unknown(texts: Mapping[str, str], known: Iterable[str]) -> None:
                 field=field,
                 hint=f"There is {', '.join(known)}.",
             )
-
-
-def _try(db: Session, do: Callable[[], object]) -> None:
-    """Do it and take it back: what would be refused is refused now, in the same words."""
-    trial = db.begin_nested()
-    try:
-        do()
-    finally:
-        trial.rollback()
 
 
 def _said(text: str, field: str, *, needed: bool = False) -> str:
