@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
 from app.images.decoding import ImageRefused
@@ -34,23 +35,32 @@ class ArchiveRefused(Exception):
         self.reason = reason
 
 
-def open_archive(path: Path) -> zipfile.ZipFile:
+@contextmanager
+def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a ZIP archive after weighing it. Raises ArchiveRefused."""
+    with ExitStack() as files:
+        archive = _read_directory(path, files)
+        total = sum(each.file_size for each in archive.infolist())
+        limit = TOTAL_PER_UPLOAD * settings().max_upload_mb * 1024 * 1024
+        if total > limit:
+            raise ArchiveRefused(
+                f"The archive unfolds to {total // 1024**2} MiB; at most {limit // 1024**2} are taken."
+            )
+        yield archive
+
+
+def _read_directory(path: Path, files: ExitStack) -> zipfile.ZipFile:
+    """The archive; what was opened for it is closed with `files`."""
     try:
         # Python reads the whole directory into memory, so its size is looked at first.
         if _directory_bytes(path) > MAX_DIRECTORY_BYTES:
             raise ArchiveRefused("The archive lists too many files; split it.")
-        archive = zipfile.ZipFile(_with_readable_names(path))
+        source = _with_readable_names(path)
+        if isinstance(source, _Corrected):
+            files.enter_context(source)  # an archive closes only what it has opened itself
+        return files.enter_context(zipfile.ZipFile(source))
     except (zipfile.BadZipFile, struct.error, ValueError, NotImplementedError, EOFError) as error:
         raise ArchiveRefused("This is not a ZIP archive, or it is damaged.") from error
-    total = sum(each.file_size for each in archive.infolist())
-    limit = TOTAL_PER_UPLOAD * settings().max_upload_mb * 1024 * 1024
-    if total > limit:
-        archive.close()
-        raise ArchiveRefused(
-            f"The archive unfolds to {total // 1024**2} MiB; at most {limit // 1024**2} are taken."
-        )
-    return archive
 
 
 class _Corrected(io.BufferedReader):

@@ -116,9 +116,10 @@ def submitted(fields: type[T]) -> Callable[[Request], Any]:
     }
 
     async def read(request: Request) -> Form[T]:
-        data = await request.form()
+        async with request.form() as data:
+            items = data.multi_items()
         typed: dict[str, Any] = {}
-        for name, value in data.multi_items():
+        for name, value in items:
             if name in lists:
                 typed.setdefault(name, []).append(value)
             else:

@@ -21,7 +21,8 @@ async def find_unstorable(request: Request) -> str | None:
         # The request keeps what the route has read, and a body that is no JSON has failed before.
         values += _walk("body", json.loads(await request.body() or b"null"))
     elif request.headers.get("content-type", "").startswith(FORMS):
-        values += [(f"body.{name}", value) for name, value in (await request.form()).multi_items()]
+        async with request.form() as form:
+            values += [(f"body.{name}", value) for name, value in form.multi_items()]
     for limit in (LARGEST_KEY, INTEGER):
         for where, value in values:
             if _is_too_big(value, limit) or (isinstance(value, str) and has_odd_characters(value)):

@@ -298,11 +298,11 @@ def test_one_deadline_ends_whatever_a_server_does(
     _allow(monkeypatch, "127.0.0.0/8")
     monkeypatch.setattr(fetching, "HEADER_SECONDS", 0.3)
     monkeypatch.setattr(fetching, "DEADLINE_SECONDS", 0.6)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    said = refusal(f"http://127.0.0.1:{server.server_address[1]}{path}")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        said = refusal(f"http://127.0.0.1:{server.server_address[1]}{path}")
+        server.shutdown()
     assert "given up" in said if path == "/body" else "did not answer within" in said
-    server.shutdown()
 
 
 @contextmanager
