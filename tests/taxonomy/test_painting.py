@@ -224,7 +224,8 @@ def test_prompts_name_what_a_text_encoder_should_draw(painting: Criteria) -> Non
     for title, side in sides(painting):
         told = side.prompt_wording.casefold()
         assert [word for word in METAPHORS if word in told] == [], title
-        assert len(told.split()) <= 8, title
+        assert not {"no", "not", "without", "nothing"} & set(told.split()), title
+        assert len(told.split()) <= 6, title
 
 
 def test_has_exclusive_dimensions_and_every_relation(painting: Criteria) -> None:
