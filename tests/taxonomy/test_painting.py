@@ -314,3 +314,9 @@ def test_the_page_about_it_counts_as_the_tree_does(painting: Criteria) -> None:
         below = ", ".join(dimension.name for dimension in root.dimensions)
         cells = [root.name, below, relations.total(), *(relations[each] for each in RELATIONS)]
         assert "| " + " | ".join(str(cell) for cell in cells) + " |" in page
+    readings = [len(pair.negative.styles) for pair in painting.pairs()]
+    needing = sum(bool(needed(painting, pair.key)) for pair in painting.pairs())
+    assert f"{needing} of the pairs need something" in page
+    assert f"the {len(painting.styles)} styles listed at the head" in page
+    assert f"{sum(map(bool, readings))} negatives read otherwise" in page
+    assert f"in {sum(readings)} readings" in page
