@@ -139,12 +139,13 @@ def api_list_criteria_changes(
     db: Db,
     project: AnnotatorProject,
     before: int | None = None,
+    after: int | None = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     key: str | None = None,
 ) -> ChangesOut:
-    """Recorded changes, newest first; with `key` those of one node."""
+    """Recorded changes, newest first; with `key` those of one node, with `after` those since a revision."""
     node = reading.get_node(db, project, key) if key else None
-    found = find_changes(db, project, node=node, before=before, limit=limit + 1)
+    found = find_changes(db, project, node=node, before=before, after=after, limit=limit + 1)
     return ChangesOut(
         items=[ChangeOut.model_validate(each) for each in found[:limit]],
         next=found[limit - 1].revision if len(found) > limit else None,

@@ -56,9 +56,10 @@ def find_changes(
     *,
     node: Node | None = None,
     before: int | None = None,
+    after: int | None = None,
     limit: int = 50,
 ) -> Sequence[Recorded]:
-    """Changes of the whole tree or of one node, newest first, from below the revision `before`."""
+    """Changes of the whole tree or of one node, newest first, below revision `before` and above `after`."""
     later = aliased(NodeChange)
     query = (
         select(NodeChange, Node, Person.name, later.revision)
@@ -80,6 +81,8 @@ def find_changes(
         query = query.where(NodeChange.part == 0)
     if before is not None:
         query = query.where(NodeChange.revision < before)
+    if after is not None:
+        query = query.where(NodeChange.revision > after)
     rows = db.execute(query).all()
     others = _others(db, project, [row[0] for row in rows])
     return [_recorded(*row, others=others) for row in rows]

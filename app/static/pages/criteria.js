@@ -1,6 +1,7 @@
 // The hands of the criteria tree: walking it by keyboard, filtering, renaming in place.
 // Everything it does can also be done with links and forms.
 
+import { listen } from "./criteria_arriving.js";
 import { inTab } from "./kept.js";
 import { onKeys } from "./keys.js";
 import { makeSearch } from "./search.js";
@@ -316,4 +317,32 @@ const start = () => {
   });
 };
 
-if (tree) start();
+// What others change arrives beside one's own work.
+const hands = {
+  isBusy: () => Boolean(tree.querySelector(".is-renaming") || openBefore.size),
+  replaced: (was, is, had) => {
+    if (current === was) current = is;
+    readyLines();
+    if (current === is) setCurrent(is, { focus: had });
+  },
+  renewed: (had) => {
+    const key = current?.dataset.key;
+    const chosen = tree.querySelector("a.names[aria-current]");
+    current = (key && tree.querySelector(`a.names[data-key="${CSS.escape(key)}"]`)) || chosen;
+    readyLines();
+    if (current) setCurrent(current, { focus: had });
+  },
+  // The panel shows the node as it stands now, but never over a form.
+  changed: (keys) => {
+    const link = tree.querySelector("a.names[aria-current]");
+    const panel = document.getElementById("panel");
+    if (link && keys.has(link.dataset.key) && !panel.querySelector("form [data-cancel]") && !isUnsaved(panel)) {
+      load(`${tree.dataset.base}?node=${link.dataset.key}`, "#panel");
+    }
+  },
+};
+
+if (tree) {
+  start();
+  listen(tree, hands);
+}
