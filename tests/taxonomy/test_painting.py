@@ -7,6 +7,7 @@ import pytest
 
 from taxonomy.changes import difference
 from taxonomy.checks import check
+from taxonomy.formats.turtle import read_turtle, write_turtle
 from taxonomy.formats.yaml import read_yaml
 from taxonomy.report import report
 from taxonomy.searching import Index
@@ -320,3 +321,8 @@ def test_the_page_about_it_counts_as_the_tree_does(painting: Criteria) -> None:
     assert f"the {len(painting.styles)} styles listed at the head" in page
     assert f"{sum(map(bool, readings))} negatives read otherwise" in page
     assert f"in {sum(readings)} readings" in page
+
+
+def test_a_museums_vocabulary_tool_gives_the_tree_back_unchanged(painting: Criteria) -> None:
+    """Turtle keeps no order of names; the file has them sorted."""
+    assert read_turtle(write_turtle(painting)) == painting
