@@ -42,7 +42,7 @@ def conditions(
     """The condition texts of an image (equations 3 and 10-11, template `comma-list/1`).
 
     The names stand in the order given, which is tree order when they come from
-    `prompt_wordings`. White space around the prompt is dropped; an empty part leaves no comma.
+    `wordings_of`. White space around the prompt is dropped; an empty part leaves no comma.
     """
     content = prompt.strip()
     good = _write_list(positive, "positive", style)
@@ -56,28 +56,22 @@ def conditions(
     )
 
 
-def prompt_wordings(
-    criteria: Criteria, chosen: Iterable[tuple[str, Polarity]]
-) -> tuple[list[str], list[str]]:
-    """What a text encoder is told of the chosen (pair key, polarity)s in tree order: positive ones,
-    negative ones.
+def wordings_of(criteria: Criteria, sides: Iterable[tuple[str, Polarity]]) -> list[str]:
+    """What a text encoder is told of attributes, in tree order: the prompt wording of each where it has
+    one, and else its name.
 
-    That is the prompt wording of an attribute where it has one, and else its name.
     Retired pairs, and pairs below a retired dimension, are left out, because retired criteria stay
-    out of new datasets. A key that is no pair's raises KeyError, another polarity ValueError.
+    out of new datasets. A key that is no pair's raises KeyError.
     """
-    wanted = set(chosen)
-    for key, polarity in wanted:
+    wanted = set(sides)
+    for key, _ in wanted:
         criteria.pair(key)
-        if polarity not in POLARITIES:
-            raise ValueError(
-                f"The polarity of {key!r} is {polarity!r}; it must be one of "
-                f"{' and '.join(POLARITIES)}."
-            )
-    pairs = criteria.active_pairs()
-    positive = [pair.positive.prompt_wording for pair in pairs if (pair.key, "positive") in wanted]
-    negative = [pair.negative.prompt_wording for pair in pairs if (pair.key, "negative") in wanted]
-    return positive, negative
+    return [
+        pair.attribute(polarity).prompt_wording
+        for pair in criteria.active_pairs()
+        for polarity in POLARITIES
+        if (pair.key, polarity) in wanted
+    ]
 
 
 def _write_list(names: Sequence[str], polarity: Polarity, style: Style) -> str:

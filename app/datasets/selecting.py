@@ -20,10 +20,12 @@ from app.errors import Invalid
 from app.images.inclusion import in_use
 from app.images.models import Image
 from app.images.pictures import find_pictures
+from app.images.traits import find_traits
 from app.labels.models import Label
 from app.projects.models import Project
+from taxonomy.applicability import UNKNOWN, Applicability, Traits
 from taxonomy.contradictions import Contradiction, Held, Rules, contradictions
-from taxonomy.tree import Criteria, Polarity
+from taxonomy.tree import Criteria, Polarity, Side
 
 FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 DEFAULT_SALT = "morelli"
@@ -76,14 +78,19 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One image of the snapshot with its effective labels, as keys in tree order.
+    """One image of the snapshot with its effective labels, in tree order.
 
-    `contradictions` are those among its confirmed labels as they stand, before any rule.
+    They stand as they read in the image's style: a negative attribute that is a merit there is among the
+    positive ones; what is description there is neutral and not written; what does not apply is only
+    counted. `contradictions` are those among its confirmed labels as they stand, before any rule.
     """
 
     image: Seen
-    positive: tuple[str, ...]
-    negative: tuple[str, ...]
+    positive: tuple[Side, ...]
+    negative: tuple[Side, ...]
+    neutral: tuple[Side, ...] = ()
+    num_not_applicable: int = 0
+    traits: Traits = UNKNOWN
     num_undecided: int = 0
     is_finished: bool = True
     contradictions: tuple[Contradiction, ...] = ()
@@ -133,24 +140,40 @@ def read_examples(db: Session, project: Project, criteria: Criteria) -> Iterator
     )
     uses_marks = db.scalar(marked.limit(1)) is not None
     keys, rules = _pairs_in_order(db, project, criteria), Rules(criteria)
+    applicability = Applicability(criteria)
     after = 0
     while images := _next_images(db, project, after):
         labels = _find_labels(db, project, images[0].id, images[-1].id)
+        traits = {} if applicability.is_plain else _find_traits(db, project, criteria, images)
         for image in images:
             confirmed, num_undecided = labels.get(image.id, ((), 0))
-            # By place in the tree, positive before negative.
-            held = sorted(keys[each] for each in confirmed if each in keys)
-            positive = tuple(key for _, key, polarity in held if polarity == "positive")
-            negative = tuple(key for _, key, polarity in held if polarity == "negative")
+            places = sorted((keys[each] for each in confirmed if each in keys), key=_in_order)
+            known = traits.get(image.id, UNKNOWN)
+            read = applicability.sort(((key, polarity) for _, key, polarity in places), known)
             yield Example(
                 image,
-                positive,
-                negative,
+                read.positive,
+                read.negative,
+                read.neutral,
+                num_not_applicable=len(read.not_applicable),
+                traits=known,
                 num_undecided=num_undecided,
                 is_finished=image.done_at is not None if uses_marks else not num_undecided,
-                contradictions=rules.among(_held(positive, negative)),
+                contradictions=rules.among({*read.positive, *read.negative, *read.neutral}),
             )
         after = images[-1].id
+
+
+def _in_order(place: tuple[int, str, Polarity]) -> tuple[int, bool]:
+    return place[0], place[2] == "negative"
+
+
+def _find_traits(
+    db: Session, project: Project, criteria: Criteria, images: Sequence[Seen]
+) -> dict[int, Traits]:
+    ids = [each.id for each in images]
+    rows = db.execute(select(Image.id, Image.details).where(Image.id == func.any(ids)))
+    return find_traits(db, project, criteria, {row.id: row.details for row in rows})
 
 
 def _next_images(db: Session, project: Project, after: int) -> list[Seen]:
@@ -198,11 +221,6 @@ def _find_labels(
     return {row[0]: (row[1] or (), row[2]) for row in rows}
 
 
-def _held(positive: Iterable[str], negative: Iterable[str]) -> set[Held]:
-    held: set[Held] = {(key, "positive") for key in positive}
-    return held | {(key, "negative") for key in negative}
-
-
 def choose(
     examples: Iterable[Example], choice: Choice, criteria: Criteria, tally: Tally
 ) -> Iterator[Example]:
@@ -229,7 +247,7 @@ def choose(
 
 
 def _without_contradictions(example: Example, criteria: Criteria, tally: Tally) -> Example:
-    held = _held(example.positive, example.negative)
+    held: set[Held] = {*example.positive, *example.negative, *example.neutral}
     # Taking out a positive attribute can leave its flaw alone, which is a contradiction too.
     while found := contradictions(held, criteria):
         wrong = {each for contradiction in found for each in contradiction.attributes}
@@ -237,8 +255,8 @@ def _without_contradictions(example: Example, criteria: Criteria, tally: Tally) 
         held -= wrong
     return replace(
         example,
-        positive=tuple(key for key in example.positive if (key, "positive") in held),
-        negative=tuple(key for key in example.negative if (key, "negative") in held),
+        positive=tuple(each for each in example.positive if each in held),
+        negative=tuple(each for each in example.negative if each in held),
     )
 
 
@@ -251,6 +269,9 @@ def count(chosen: Sequence[Example], pictures: dict[int, str], salt: str, tally:
         **{name: splits[name] for name in FRACTIONS},
         "positive_labels": sum(len(each.positive) for each in chosen),
         "negative_labels": sum(len(each.negative) for each in chosen),
+        "neutral_labels": sum(len(each.neutral) for each in chosen),
+        "not_applicable_labels": sum(each.num_not_applicable for each in chosen),
+        "images_of_known_style": sum(bool(each.traits.styles) for each in chosen),
         "undecided_labels": sum(each.num_undecided for each in chosen),
         "unfinished": sum(not each.is_finished for each in chosen),
         "without_negative": sum(not each.negative for each in chosen),

@@ -110,6 +110,30 @@ class PictureGroups(Model):
     marks: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
 
 
+class ImageTrait(Model):
+    """A style that an image is in (or is not), or content that it holds (or lacks), as a person or an
+    agent stated it. `value` is an id of the criteria. What metadata says is read from the metadata.
+    """
+
+    __tablename__ = "image_trait"
+    __table_args__ = (
+        CheckConstraint("kind IN ('style', 'content')", name="kind"),
+        CheckConstraint("value ~ '^[a-z0-9]+(-[a-z0-9]+)*$'", name="value"),
+        CheckConstraint("source IN ('person', 'agent')", name="source"),
+        CheckConstraint("(source = 'person') = (person_id IS NOT NULL)", name="person"),
+        CheckConstraint("(source = 'agent') = (agent_run_id IS NOT NULL)", name="agent_run"),
+    )
+
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    present: Mapped[bool]
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    agent_run_id: Mapped[int | None] = mapped_column(ForeignKey("agent_run.id"))
+    at: Mapped[Created]
+
+
 class ImageEvent(Model):
     """One change to an image: who, when, what, before, after. Append-only, but for one thing: when an
     image is erased, what its events say of its content goes too.

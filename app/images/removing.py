@@ -19,7 +19,7 @@ from app.images import storage
 from app.images.changes import record
 from app.images.finding import get_image
 from app.images.inclusion import is_there
-from app.images.models import Image, ImageEvent, ImportProblem, StorageRemoval
+from app.images.models import Image, ImageEvent, ImageTrait, ImportProblem, StorageRemoval
 from app.images.searching import search_words
 from app.projects.models import Project
 
@@ -73,6 +73,7 @@ def erase_image(
     _put(image, "erased", reason, by)
     record(db, image, "erase", before=None, after=None, by=by)
     db.flush()
+    db.execute(delete(ImageTrait).where(ImageTrait.image_id == image.id))
     db.execute(
         update(ImageEvent)
         .where(ImageEvent.image_id == image.id)

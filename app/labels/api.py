@@ -6,8 +6,10 @@ from fastapi import APIRouter, Query, Response
 
 from app.accounts.access import CurrentPerson
 from app.database import LARGEST_KEY
+from app.images.traits import state_trait
 from app.labels import history, queueing, reading, saving, undoing
 from app.labels.access import Sight, get_image, get_in_force
+from app.labels.applying import apply
 from app.labels.schemas import (
     DoneMark,
     DoneOut,
@@ -18,6 +20,8 @@ from app.labels.schemas import (
     ShownMark,
     TakeBack,
     TakenBackOut,
+    TraitIn,
+    TraitsOut,
     UndoAction,
     UsableAttributesOut,
     show_found,
@@ -25,11 +29,13 @@ from app.labels.schemas import (
     show_image_labels,
     show_saved,
     show_taken_back,
+    show_traits,
     show_usable,
 )
 from app.labels.showing import note_shown
 from app.projects.access import AnnotatorProject
 from app.web.dependencies import Db
+from taxonomy.applicability import Kind
 from taxonomy.tree import Polarity
 
 Before = Annotated[int | None, Query(ge=0, le=LARGEST_KEY)]
@@ -88,6 +94,43 @@ def api_get_labels(
     return show_image_labels(
         reading.find_labels(db, project, image, suggestions=sight, viewer_id=person.id)
     )
+
+
+@router.get("/images/{image_id:int}/traits")
+def api_get_traits(project: AnnotatorProject, image_id: int, db: Db) -> TraitsOut:
+    """Style and content of an image, as its metadata, people and agents say."""
+    image = get_image(db, project, image_id)
+    in_force = get_in_force(db, project)
+    return show_traits(apply(db, project, in_force.criteria, image).known)
+
+
+@router.put("/images/{image_id:int}/traits/{kind}/{value}")
+def api_state_trait(
+    project: AnnotatorProject,
+    image_id: int,
+    kind: Kind,
+    value: str,
+    body: TraitIn,
+    db: Db,
+    person: CurrentPerson,
+) -> TraitsOut:
+    """Say that an image is in a style or holds some content, that it does not, or take that back.
+
+    412 where someone has said otherwise since `seen`.
+    """
+    criteria = get_in_force(db, project).criteria
+    image = state_trait(
+        db,
+        project,
+        image_id,
+        criteria,
+        kind=kind,
+        value=value,
+        present=body.present,
+        seen=body.seen,
+        by=person,
+    )
+    return show_traits(apply(db, project, criteria, image).known)
 
 
 @router.put("/images/{image_id:int}/suggestions")

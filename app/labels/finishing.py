@@ -2,13 +2,15 @@
 
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
+from app.criteria.models import Node
 from app.errors import Conflict
 from app.images.models import Image
 from app.labels.access import find_in_force, get_image
+from app.labels.applying import apply
 from app.labels.models import Label, LabelEvent
 from app.labels.reading import find_contradictions_of
 from app.labels.recording import How, find_operation, record, used_otherwise
@@ -68,12 +70,18 @@ def put_mark(db: Session, image: Image, person_id: int | None) -> None:
     db.flush()
 
 
-def count_undecided(db: Session, image: Image) -> int:
-    """How many proposals of an image wait for a decision."""
-    return (
-        db.scalar(select(func.count()).where(Label.image_id == image.id, Label.state == "proposed"))
-        or 0
-    )
+def count_undecided(db: Session, project: Project, image: Image) -> int:
+    """How many proposals of an image wait for a decision; those that do not apply to it do not."""
+    keys = db.scalars(
+        select(Node.key)
+        .join(Label, Label.node_id == Node.id)
+        .where(Label.image_id == image.id, Label.state == "proposed")
+    ).all()
+    in_force = find_in_force(db, project) if keys else None
+    if in_force is None:
+        return len(keys)
+    here = apply(db, project, in_force.criteria, image)
+    return sum(here.applies(key) for key in keys)
 
 
 def _refuse_other_use(event: LabelEvent, image: Image, by: Person, kind: str) -> None:
@@ -85,7 +93,7 @@ def _refuse_other_use(event: LabelEvent, image: Image, by: Person, kind: str) ->
 def _refuse_unfinished(
     db: Session, project: Project, image: Image, *, allow_undecided: bool, hidden: bool
 ) -> None:
-    if not allow_undecided and not hidden and (undecided := count_undecided(db, image)):
+    if not allow_undecided and not hidden and (undecided := count_undecided(db, project, image)):
         raise Conflict(
             f"{undecided} {'label is' if undecided == 1 else 'labels are'} undecided.",
             field="allow_undecided",

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.web.forms import Fields
+from taxonomy.applicability import Kind
 from taxonomy.tree import Polarity
 
 
@@ -32,3 +33,12 @@ class DoneForm(Fields):
 
     done: bool
     operation_id: UUID | None = None
+
+
+class TraitForm(Fields):
+    """What is said of a style or content: "yes", "no", or "" to take it back; `seen` likewise."""
+
+    kind: Kind
+    value: str
+    present: Literal["yes", "no", ""] = ""
+    seen: Literal["yes", "no", ""] = ""

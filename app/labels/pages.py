@@ -15,9 +15,10 @@ from app.database import LARGEST_KEY
 from app.errors import Invalid, Stale
 from app.images import finding
 from app.images.models import Image
+from app.images.traits import Trait, state_trait
 from app.labels import history, queueing, reading, saving, undoing
-from app.labels.access import COOKIE, Sight, get_image
-from app.labels.forms import DoneForm, SaveForm, UndoForm
+from app.labels.access import COOKIE, Sight, get_image, get_in_force
+from app.labels.forms import DoneForm, SaveForm, TraitForm, UndoForm
 from app.labels.reading import ImageLabels
 from app.labels.showing import note_shown
 from app.projects.access import AnnotatorProject
@@ -69,6 +70,7 @@ def show_labels(
     request: Request,
     suggestions: Suggestions | None = None,
     q: str = "",
+    traits: Literal["open", "closed"] = "closed",
     ahead: Annotated[str, Header(alias="X-Morelli-Ahead")] = "",
 ) -> Response:
     """One image with its labels. What is loaded ahead is not seen yet."""
@@ -79,6 +81,7 @@ def show_labels(
     queueing.take(db, image, person)
     context = _context(db, project, image, person, hide=hide, q=q, within=within)
     context["session"] = _session(request)
+    context["traits_open"] = traits == "open"
     response = answer.show("labels/page.html", fragment="labels/_labelling.html", **context)
     if suggestions is not None:
         response.set_cookie(COOKIE, suggestions, max_age=31_536_000, samesite="lax", httponly=True)
@@ -182,6 +185,35 @@ def set_labels_done(
     )
 
 
+SAID = {"yes": True, "no": False, "": None}
+
+
+@router.post("/projects/{project}/images/{image_id:int}/traits")
+def submit_trait(
+    project: AnnotatorProject,
+    image_id: int,
+    db: Db,
+    person: CurrentPerson,
+    answer: Answering,
+    form: Annotated[Form[TraitForm], Depends(submitted(TraitForm))],
+) -> Response:
+    """Say that the image is in a style or holds some content, that it does not, or take that back."""
+    values = _checked(form)
+    state_trait(
+        db,
+        project,
+        image_id,
+        get_in_force(db, project).criteria,
+        kind=values.kind,
+        value=values.value,
+        present=SAID[values.present],
+        seen=SAID[values.seen],
+        by=person,
+    )
+    page = answer.path("show_labels", project=project.slug, image_id=image_id)
+    return answer.done(go_to=f"{page}?traits=open")
+
+
 @router.get("/projects/{project}/images/{image_id:int}/history")
 def show_label_history(
     project: AnnotatorProject,
@@ -242,6 +274,8 @@ def _context(
     conditions = finding.filtered(project, within.show, within.words) if within.address else []
     return {
         "labels": labels,
+        "traits": _traits(labels),
+        "traits_open": False,
         "image": image,
         "previous": previous,
         "following": following,
@@ -257,6 +291,34 @@ def _context(
         "new_operation": uuid4,
         "my_id": person.id,
     }
+
+
+def _traits(labels: ImageLabels) -> list[dict[str, Any]]:
+    """Every style and content of the criteria, with what is known of it and what people said."""
+    if labels.in_force is None:
+        return []
+    criteria = labels.in_force.criteria
+    known: dict[tuple[str, str], Trait] = {(each.kind, each.value): each for each in labels.known}
+    listed = [("style", each.id, each.name, "") for each in criteria.styles]
+    listed += [("content", each.id, each.name, each.definition) for each in criteria.content]
+    words = {said: word for word, said in SAID.items()}
+    rows = []
+    for kind, value, name, definition in listed:
+        trait = known.get((kind, value))
+        said = trait.present if trait is not None and trait.source == "person" else None
+        rows.append(
+            {
+                "kind": kind,
+                "id": value,
+                "name": name,
+                "definition": definition,
+                "present": trait.present if trait else None,
+                "source": trait.source if trait else "",
+                "by": trait.by if trait else None,
+                "said": words[said],
+            }
+        )
+    return rows
 
 
 def _find_addable(labels: ImageLabels, q: str) -> list[dict[str, str]]:

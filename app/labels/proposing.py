@@ -16,13 +16,16 @@ from sqlalchemy.orm import Session
 
 from app.agents.models import AgentRun
 from app.criteria.models import CriteriaVersion, Node
+from app.criteria.reading import version_criteria
 from app.errors import Conflict, Invalid, NotFound
 from app.images.inclusion import left_out
 from app.images.models import Image
 from app.labels.access import hold_in_force
+from app.labels.applying import find_not_applicable
 from app.labels.finishing import bring_back
 from app.labels.models import Label
 from app.projects.models import Project
+from taxonomy.applicability import Applicability
 from taxonomy.tree import POLARITIES, Polarity
 
 
@@ -100,7 +103,8 @@ def propose(
 ) -> int:
     """Store what an agent run found, and return how many labels are new or refreshed.
 
-    Each changed image's label revision rises by one. An image that was done is open again where a
+    What does not apply to an image, by what is known of its content, is left out. Each changed image's
+    label revision rises by one. An image that was done is open again where a
     proposal is new. Storing the same findings of the same run
     again changes nothing, so a killed run may start over; a run older than the one that made a
     proposal does not replace it. Raises NotFound for a run, version, image or pair of another
@@ -124,6 +128,7 @@ def propose(
     # What was set aside or erased while the agent looked at it gets nothing, and ends nothing.
     left = set(db.scalars(left_out(project.id).where(Image.id.in_(image_ids))))
     findings = [each for each in findings if each.image_id not in left]
+    findings = _applicable(db, project, version_id, findings)
     if not findings:
         return 0
     changed = db.scalar(
@@ -141,6 +146,21 @@ def propose(
         if isinstance(held, (Image, Label)):
             db.expire(held)
     return int(changed or 0)
+
+
+def _applicable(
+    db: Session, project: Project, version_id: int, findings: Sequence[Proposed]
+) -> list[Proposed]:
+    """Those that apply to their images: what needs content that an image lacks is not proposed."""
+    criteria = version_criteria(db.get_one(CriteriaVersion, version_id))
+    if Applicability(criteria).is_plain:
+        return list(findings)
+    nodes = {each.node_id for each in findings}
+    rows = db.execute(select(Node.id, Node.key).where(Node.id.in_(nodes)))
+    keys: dict[int, str] = {row.id: row.key for row in rows}
+    asked = {(each.image_id, keys[each.node_id]) for each in findings}
+    not_here = find_not_applicable(db, project, criteria, asked)
+    return [each for each in findings if (each.image_id, keys[each.node_id]) not in not_here]
 
 
 def _refuse_nonsense(findings: Sequence[Proposed]) -> None:

@@ -15,12 +15,15 @@ from app.criteria.searching import version_index
 from app.images import finding
 from app.images.inclusion import left_out
 from app.images.models import Image
+from app.images.traits import Trait
 from app.labels import queueing
 from app.labels.access import InForce, find_in_force
+from app.labels.applying import Applied, apply
 from app.labels.history import find_history as find_history
 from app.labels.models import Label
 from app.projects.models import Project
 from taxonomy import contradictions as contradictory
+from taxonomy.applicability import Reads
 from taxonomy.contradictions import Contradiction
 from taxonomy.searching import FoundAttribute
 from taxonomy.tree import Criteria, Dimension, Entry, Pair, Polarity
@@ -36,7 +39,9 @@ class Stated(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LabelRow:
-    """One label of an image with the words that explain it."""
+    """One label of an image with the words that explain it. `reads` is its polarity, or what the image's
+    style makes of it; `lacking` names content for want of which it does not apply.
+    """
 
     key: str
     polarity: Polarity
@@ -59,6 +64,8 @@ class LabelRow:
     version_number: int
     retired: bool
     contradictions: tuple[str, ...] = ()
+    reads: Reads = "positive"
+    lacking: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,9 @@ class RootLabels:
 
 @dataclass(frozen=True, slots=True)
 class ImageLabels:
-    """All labels of one image, as of its label revision."""
+    """All labels of one image, as of its label revision. Those that do not apply to it stand apart, in
+    `not_applicable`: nothing asks for them or counts them.
+    """
 
     image: Image
     revision: int
@@ -100,21 +109,23 @@ class ImageLabels:
     roots: tuple[RootLabels, ...]
     contradictions: tuple[Contradiction, ...]
     num_hidden: int = 0
+    not_applicable: tuple[LabelRow, ...] = ()
+    known: tuple[Trait, ...] = ()
 
     @property
     def rows(self) -> tuple[LabelRow, ...]:
-        """All labels in tree order."""
+        """All labels that apply, in tree order."""
         return tuple(row for root in self.roots for row in root.rows)
 
     def num(self, state: str) -> int:
         return sum(row.state == state for row in self.rows)
 
     def named(self, polarity: str, states: Sequence[str] = ("confirmed",)) -> tuple[LabelRow, ...]:
-        """A_pos or A_neg: the labels of one polarity that hold, without retired pairs."""
+        """A_pos or A_neg: the labels that hold and read so here, without retired pairs."""
         return tuple(
             row
             for row in self.rows
-            if row.polarity == polarity and row.state in states and not row.retired
+            if row.reads == polarity and row.state in states and not row.retired
         )
 
 
@@ -161,15 +172,21 @@ def find_labels(
     criteria = in_force.criteria
     for each in found:
         each.entry = criteria.find(each.node.key)
-    named = [Stated(each.node.key, each.label.polarity, each.label.state) for each in found]
+    here = apply(db, project, criteria, image)
+    asked = [each for each in found if here.applies(each.node.key)]
+    named = [Stated(each.node.key, each.label.polarity, each.label.state) for each in asked]
     against = contradictions(named, criteria)
+    others = [each for each in found if not here.applies(each.node.key)]
+    folded = _grouped(others, here, (), suggestions=suggestions)
     return ImageLabels(
         image,
         revision,
         in_force,
-        _grouped(found, criteria, against, suggestions=suggestions),
+        _grouped(asked, here, against, suggestions=suggestions),
         against,
         num_hidden,
+        not_applicable=tuple(row for root in folded for row in root.rows),
+        known=here.known,
     )
 
 
@@ -191,7 +208,8 @@ def find_contradictions_of(
         .join(Node, Node.id == Label.node_id)
         .where(Label.image_id == image.id)
     )
-    stated = [Stated(*row) for row in rows]
+    here = apply(db, project, in_force.criteria, image)
+    stated = [each for row in rows if here.applies((each := Stated(*row)).key)]
     if not suggestions:
         stated = [each for each in stated if each.state != "proposed"]
     return contradictions(stated, in_force.criteria)
@@ -212,11 +230,12 @@ def _find(db: Session, image: Image) -> list[_Found]:
 
 def _grouped(
     found: Sequence[_Found],
-    criteria: Criteria,
+    here: Applied,
     against: Sequence[Contradiction],
     *,
     suggestions: bool,
 ) -> tuple[RootLabels, ...]:
+    criteria = here.criteria
     messages: dict[tuple[str, str], list[str]] = {}
     for contradiction in against:
         for named in contradiction.attributes:
@@ -228,7 +247,7 @@ def _grouped(
     for each in in_tree:
         assert each.entry is not None
         assert each.entry.parent is not None
-        row = _row(each, messages.get((each.node.key, each.label.polarity), []))
+        row = _row(each, here, messages.get((each.node.key, each.label.polarity), []))
         if not suggestions:
             row = _without_agent(row)
         by_parent.setdefault(each.entry.parent.key, []).append(row)
@@ -244,7 +263,7 @@ def _grouped(
     )
 
 
-def _row(found: _Found, messages: Sequence[str]) -> LabelRow:
+def _row(found: _Found, here: Applied, messages: Sequence[str]) -> LabelRow:
     label, entry = found.label, found.entry
     assert entry is not None
     assert isinstance(entry.node, Pair)
@@ -273,6 +292,8 @@ def _row(found: _Found, messages: Sequence[str]) -> LabelRow:
         version_number=found.version_number,
         retired=entry.retired,
         contradictions=tuple(messages),
+        reads=here.reads(entry.node.key, polarity),
+        lacking=here.lacking(entry.node.key),
     )
 
 

@@ -6,10 +6,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
+from app.images.traits import Source, Trait
 from app.labels.access import InForce
 from app.labels.history import Happened
 from app.labels.reading import ImageLabels, LabelRow
 from app.labels.saving import Saved
+from taxonomy.applicability import Kind, Reads
 from taxonomy.contradictions import Contradiction
 from taxonomy.searching import FoundAttribute
 from taxonomy.tree import POLARITIES, Criteria, Entry, Pair, Polarity, Relation
@@ -81,6 +83,31 @@ class ShownMark(Asked):
     shown: Literal[True]
 
 
+class TraitIn(Asked):
+    """What people say of a style or content of an image; null takes it back. `seen` is what they had said
+    when one looked.
+    """
+
+    present: StrictBool | None
+    seen: StrictBool | None
+
+
+class TraitOut(BaseModel):
+    """A style that an image is in (or is not), or content that it holds (or lacks), and who says so."""
+
+    kind: Kind
+    value: str
+    present: bool
+    source: Source
+    by: str | None
+
+
+class TraitsOut(BaseModel):
+    """What is known of an image: of each style and content by the source that counts most."""
+
+    items: list[TraitOut]
+
+
 class AttributeOut(BaseModel):
     """One attribute, named by the key of its pair and its polarity."""
 
@@ -113,10 +140,14 @@ class LabelOut(AttributeOut):
     decided_at: datetime | None
     version: int
     retired: bool
+    reads: Reads = Field(description="Its polarity, or what the image's style makes of it.")
+    lacking: list[str] = Field(description="Content for want of which it does not apply.")
 
 
 class ImageLabelsOut(BaseModel):
-    """The labels of one image. `A_pos` and `A_neg` are the names of the confirmed attributes."""
+    """The labels of one image. `A_pos` and `A_neg` are the names of the confirmed attributes that read so
+    in the image's style; labels in `not_applicable` are neither asked nor counted.
+    """
 
     image_id: int
     revision: int
@@ -126,6 +157,7 @@ class ImageLabelsOut(BaseModel):
     A_pos: list[str]
     A_neg: list[str]
     contradictions: list[ContradictionOut]
+    not_applicable: list[LabelOut]
 
 
 class SavedOut(BaseModel):
@@ -212,6 +244,14 @@ def show_contradictions(found: tuple[Contradiction, ...]) -> list[ContradictionO
     ]
 
 
+def show_traits(known: tuple[Trait, ...]) -> TraitsOut:
+    """What is known of an image as JSON."""
+    fields = TraitOut.model_fields
+    return TraitsOut(
+        items=[TraitOut(**{name: getattr(each, name) for name in fields}) for each in known]
+    )
+
+
 def _label(row: LabelRow) -> LabelOut:
     return LabelOut.model_validate(
         {
@@ -234,6 +274,7 @@ def show_image_labels(labels: ImageLabels) -> ImageLabelsOut:
         A_pos=[row.name for row in labels.named("positive")],
         A_neg=[row.name for row in labels.named("negative")],
         contradictions=show_contradictions(labels.contradictions),
+        not_applicable=[_label(row) for row in labels.not_applicable],
     )
 
 

@@ -22,6 +22,7 @@ BY_ID = {
     "app/labels/reading.py:_find": "the labels of one image",
     "app/labels/history.py:find_history": "the history of one image",
     "app/labels/reading.py:find_contradictions_of": "the labels of one image",
+    "app/labels/finishing.py:count_undecided": "the labels of one image",
     "app/audits/judging.py:get_image_to_judge": "samples stay as they were drawn",
 }
 # Those that have to see all.
@@ -39,6 +40,8 @@ ALL = {
     "app/audits/results.py:iterate_verdicts": "verdicts stay; an erased image has no name left",
     "app/agents/recording.py:find_problems": "what a run said stays",
     "app/datasets/selecting.py:_find_labels": "looked up by the images that the caller chose",
+    "app/datasets/selecting.py:_find_traits": "of the images that the caller chose",
+    "app/labels/applying.py:_details": "of the images that the caller chose",
     "worker/datasets/building.py:_find_details": "of the images that the caller chose",
     "app/labels/queueing.py:find_next": "by is_open",
     "app/labels/queueing.py:claim_next": "by is_open",

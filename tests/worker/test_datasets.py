@@ -22,12 +22,13 @@ from sqlalchemy import func, update
 from sqlalchemy.orm import Session
 
 from app.criteria.freezing import freeze_version
+from app.criteria.models import Criteria
 from app.datasets import freezing
 from app.datasets.models import Dataset
 from app.datasets.selecting import FRACTIONS, split_of
 from app.errors import Conflict, Unavailable
 from app.images import storage
-from app.images.models import Image
+from app.images.models import Image, ImageTrait
 from app.jobs import claiming
 from app.jobs.models import Job
 from app.jobs.queueing import resume
@@ -51,6 +52,7 @@ from tests.app.images import corpus
 from tests.factories import Make
 from worker import ledger
 from worker.datasets import building
+from worker.training.examples import read_dataset
 
 pytestmark = pytest.mark.usefixtures("own_storage")
 
@@ -132,6 +134,9 @@ def test_the_folder_is_what_the_contract_says(filled: Gallery) -> None:
         "test": 0,
         "positive_labels": 6,
         "negative_labels": 3,
+        "neutral_labels": 0,
+        "not_applicable_labels": 0,
+        "images_of_known_style": 0,
         "undecided_labels": 0,
         "unfinished": 0,
         "without_negative": 3,
@@ -188,6 +193,55 @@ def test_lines_hold_the_effective_labels_in_tree_order(gallery: Gallery) -> None
     assert (two["positive"], two["negative"]) == ([], ["Dull color"])
     assert two["text"] == "A fishing boat, Dull color"
     assert empty.sha256 not in lines
+
+
+def test_labels_are_written_as_they_read_for_the_image(gallery: Gallery) -> None:
+    """By style and content, and in the words that a text encoder is told."""
+    criteria = gallery.db.get_one(Criteria, gallery.project.id)
+    styles = {"fauvism": {"name": "Fauvism"}, "grisaille": {"name": "Grisaille"}}
+    criteria.details = {"content": {"figures": {"name": "Figures"}}, "styles": styles}
+    reads = {"styles": {"fauvism": "positive", "grisaille": "neutral"}, "prompt": "all one warmth"}
+    gallery.nodes["warm-dominance"].details = {"negative": reads}
+    gallery.nodes["wide-tonal-range"].details = {"needs": ["figures"]}
+    gallery.db.commit()
+    freeze_version(gallery.db, gallery.project, by=None)
+    gallery.db.commit()
+    for image, style in zip(gallery.hang_many(3), ("Fauvism", "grisaille", "Baroque"), strict=True):
+        image.details = {"style": style}
+        gallery.db.add(
+            ImageTrait(
+                image_id=image.id,
+                kind="content",
+                value="figures",
+                present=False,
+                source="person",
+                person_id=gallery.people.ben.id,
+            )
+        )
+        gallery.db.commit()
+        gallery.decide(image, "cool-dominance")
+        gallery.decide(image, "warm-dominance", "negative")
+        gallery.decide(image, "wide-tonal-range", "negative")
+    dataset, folder = build(gallery)
+    lines = read_lines(folder)
+    fauve, gray, other = (lines[image.sha256] for image in gallery.images)
+    cool = "Cool dominance"
+    assert (fauve["positive"], fauve["negative"]) == (["all one warmth", cool], [])
+    assert fauve["positive_keys"] == ["warm-dominance", "cool-dominance"]
+    assert fauve["read_as_positive"] == ["warm-dominance/negative"]
+    assert fauve["traits"] == {"styles": ["fauvism"], "absent": ["figures"]}
+    assert (gray["positive"], gray["negative"], gray["neutral"]) == (
+        [cool],
+        [],
+        ["warm-dominance/negative"],
+    )
+    assert (other["positive"], other["negative"]) == ([cool], ["all one warmth"])
+    assert other["text"] == "A painting, Cool dominance, all one warmth"
+    counts = {key: dataset.counts[key] for key in ("neutral_labels", "not_applicable_labels")}
+    assert counts == {"neutral_labels": 1, "not_applicable_labels": 3}
+    assert dataset.counts["images_of_known_style"] == 2
+    read = {each.image_id: each.traits for each in read_dataset(folder, "all").examples}
+    assert read[str(gallery.images[0].id)].styles == {"fauvism"}
 
 
 def test_retired_pairs_stay_out(filled: Gallery) -> None:

@@ -41,8 +41,10 @@ from method.files import sync, write_file, write_lines
 from method.items import Failed, Failures, attempt
 from method.manifests import seal
 from taxonomy import prompt
+from taxonomy.applicability import UNKNOWN
+from taxonomy.formats.details import written_side
 from taxonomy.formats.json import write_json
-from taxonomy.tree import Criteria, Polarity
+from taxonomy.tree import Criteria
 from worker.datasets.tables import write_table
 from worker.ledger import JobFailed, Work
 
@@ -279,25 +281,35 @@ def _write_images(
 
 
 def _row(example: Example, criteria: Criteria, file_name: str, sha256: str) -> dict[str, Any]:
-    chosen: list[tuple[str, Polarity]] = [(key, "positive") for key in example.positive]
-    chosen += [(key, "negative") for key in example.negative]
-    positive, negative = prompt.prompt_wordings(criteria, chosen)
+    positive, negative = (
+        prompt.wordings_of(criteria, sides) for sides in (example.positive, example.negative)
+    )
     return {
         "file_name": file_name,
         "image_id": example.image.id,
         "sha256": sha256,
         "image_sha256": example.image.sha256,
         "prompt": example.image.prompt,
-        "positive": list(positive),
-        "negative": list(negative),
-        "positive_keys": list(example.positive),
-        "negative_keys": list(example.negative),
+        "positive": positive,
+        "negative": negative,
+        "positive_keys": [side.key for side in example.positive],
+        "negative_keys": [side.key for side in example.negative],
         "text": prompt.conditions(example.image.prompt, positive, negative).all,
         "name": example.image.name,
         "is_finished": example.is_finished,
         "undecided": example.num_undecided,
         "contradictions": [each.message for each in example.contradictions],
+        **_reading(example),
     }
+
+
+def _reading(example: Example) -> dict[str, Any]:
+    """What is known of the image's style and content, and which labels read otherwise for it."""
+    if example.traits == UNKNOWN:
+        return {}
+    merits = [written_side(each) for each in example.positive if each.polarity == "negative"]
+    neutral = [written_side(each) for each in example.neutral]
+    return {"traits": example.traits.as_data(), "read_as_positive": merits, "neutral": neutral}
 
 
 def _write_lines(making: Path, rows: dict[str, list[dict[str, Any]]]) -> None:

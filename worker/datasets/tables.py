@@ -30,6 +30,10 @@ SCHEMA = pa.schema(
         ("undecided", pa.int64()),
         ("contradictions", pa.list_(pa.string())),
         ("picture_sha256", pa.string()),
+        # Of images whose style or content is known; empty for all others.
+        ("traits", pa.string()),
+        ("read_as_positive", pa.list_(pa.string())),
+        ("neutral", pa.list_(pa.string())),
     ]
 )
 
@@ -38,7 +42,12 @@ def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the same rows as a Parquet table, which `load_dataset("imagefolder", ...)` reads."""
     sink = pa.BufferOutputStream()
     typed = [
-        row | {"metadata": json.dumps(row["metadata"], ensure_ascii=False, sort_keys=True)}
+        row
+        | {
+            name: json.dumps(row[name], ensure_ascii=False, sort_keys=True)
+            for name in ("metadata", "traits")
+            if name in row
+        }
         for row in rows
     ]
     parquet.write_table(pa.Table.from_pylist(typed, schema=SCHEMA), sink)

@@ -21,6 +21,7 @@ from method.items import Failed, Failures, attempt
 from method.manifests import SPLITS
 from taxonomy.tree import POLARITIES, Criteria, Polarity
 from worker.agents.agent import Account, Identity, Reader, open_agent
+from worker.evaluation.applying import as_they_read, traits_of
 from worker.evaluation.counting import (
     CONFIDENCE,
     RESAMPLES,
@@ -82,6 +83,7 @@ def evaluate(
         say(f"Judging {len(images)} images.")
         found, kept, failures = judge(place, images, reader, judged)
         cases, images = _only(kept, cases, images)
+        found = as_they_read(found, run.criteria, run.dataset, cases)
         doubts = [
             *doubts_about_prompts(run, cases, num_prompts),
             *models.doubts,
@@ -105,6 +107,9 @@ def evaluate(
             "rests_on": {
                 "images_per_model": len(cases),
                 "prompts": {split: sum(c.split == split for c in cases) for split in SPLITS},
+                "prompts_of_known_style": sum(
+                    bool(each.styles) for each in traits_of(run.dataset, cases)
+                ),
             },
             "doubts": doubts,
             "scores": score(found, run.criteria, reader, judged, draw_resamples(len(cases), seed)),

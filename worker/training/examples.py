@@ -15,6 +15,7 @@ from method.dataset_folder import Facts, Line, read_criteria, read_facts, read_l
 from method.manifests import check_types, hash_manifest, read_bytes, splits_of
 from method.training.config import Words
 from method.training.failures import InvalidDataset
+from taxonomy.applicability import UNKNOWN, Traits
 from taxonomy.prompt import Conditions, Style, conditions
 from taxonomy.tree import Criteria
 from worker.training.reducing import (
@@ -48,6 +49,8 @@ class Example:
     num_negative: int
     """Negative labels that the texts are made of; what stands for A_neg where there are none is not
     counted. With 0, whether there is something to learn depends on `Words.empty_neg`."""
+    traits: Traits = UNKNOWN
+    """What is known of the image's style and content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,20 @@ def _make_example(
         split=line.split,
         texts=conditions(line.row["prompt"], positive, negative, Style(words.polarity_markers)),
         num_negative=num_negative,
+        traits=_read_traits(line),
     )
+
+
+def _read_traits(line: Line) -> Traits:
+    said = line.row.get("traits")
+    if said is None:
+        return UNKNOWN
+    try:
+        return Traits.of(said)
+    except TypeError as error:
+        raise InvalidDataset(
+            f"{line.place}: its traits are no lists of styles and content"
+        ) from error
 
 
 def _by_name(name: str) -> tuple[str, str]:

@@ -1,0 +1,218 @@
+"""The style and the content of images: what their metadata says, what people and agents state.
+
+What metadata says is read where it stands, so that a corrected text or a new name of a style counts at once.
+What is stated is kept with its source; of one trait people count before metadata, metadata before agents.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, cast
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Person
+from app.database import Json
+from app.errors import Invalid, Stale
+from app.images.correcting import MAX_KEY
+from app.images.finding import get_image
+from app.images.models import Image, ImageTrait
+from app.projects.models import Project
+from taxonomy.applicability import KINDS, Kind, Traits, Vocabulary
+from taxonomy.tree import Criteria
+
+Source: TypeAlias = Literal["person", "metadata", "agent"]
+
+# The keys of metadata that are read where a project has not chosen others.
+DEFAULT_KEYS: Mapping[Kind, tuple[str, ...]] = {"style": ("style",), "content": ("content",)}
+MAX_KEYS = 20
+_WORDS = {None: "nothing", True: "it is there", False: "it is not there"}
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """A style or content of an image that counts, and where it is known from."""
+
+    kind: Kind
+    value: str
+    present: bool
+    source: Source
+    by: str | None = None
+
+
+# Which metadata is read ------------------------------------------------------------------------
+
+
+def trait_keys(project: Project) -> dict[Kind, tuple[str, ...]]:
+    """The keys of metadata that a project reads style and content from."""
+    chosen = project.options.get("trait_keys", {})
+    return {kind: tuple(chosen.get(kind, DEFAULT_KEYS[kind])) for kind in KINDS}
+
+
+def set_trait_keys(project: Project, keys: Mapping[Kind, Sequence[str]]) -> None:
+    """Choose which metadata style and content are read from. Raises Invalid for what is no key."""
+    tidy: dict[str, list[str]] = {}
+    for kind in KINDS:
+        names = [" ".join(each.split()).lower() for each in keys.get(kind, ())]
+        tidy[kind] = list(dict.fromkeys(filter(None, names)))
+        if len(tidy[kind]) > MAX_KEYS or any(len(each) > MAX_KEY for each in tidy[kind]):
+            raise Invalid(
+                f"At most {MAX_KEYS} keys are read, of at most {MAX_KEY} characters each.",
+                field=kind,
+            )
+    project.options = {**project.options, "trait_keys": tidy}
+
+
+# What is known ---------------------------------------------------------------------------------
+
+
+class Knowing:
+    """Reads the traits of many images of a project under one tree."""
+
+    def __init__(self, project: Project, criteria: Criteria) -> None:
+        self._keys = trait_keys(project)
+        self._vocabulary = Vocabulary(criteria)
+        self._known = {
+            *(("style", each.id) for each in criteria.styles),
+            *(("content", each.id) for each in criteria.content),
+        }
+
+    def find(self, db: Session, details: Mapping[int, Json]) -> dict[int, tuple[Trait, ...]]:
+        """What counts of each image, by id; `details` holds the metadata of each."""
+        if not self._known:
+            return {}
+        rows = db.execute(
+            select(ImageTrait, Person.name)
+            .outerjoin(Person, Person.id == ImageTrait.person_id)
+            .where(ImageTrait.image_id == func.any(list(details)))
+        )
+        stated: dict[int, list[Trait]] = {}
+        for row, name in rows:
+            kind, source = cast(Kind, row.kind), cast(Source, row.source)
+            said = Trait(kind, row.value, row.present, source, name)
+            stated.setdefault(row.image_id, []).append(said)
+        return {
+            image_id: self._counting([*self._in_metadata(each), *stated.get(image_id, ())])
+            for image_id, each in details.items()
+        }
+
+    def _in_metadata(self, details: Json) -> list[Trait]:
+        return [
+            Trait(kind, value, True, "metadata")
+            for kind in KINDS
+            for key in self._keys[kind]
+            for value in self._vocabulary.find(kind, details.get(key))
+        ]
+
+    def _counting(self, said: Iterable[Trait]) -> tuple[Trait, ...]:
+        """One for each style and content, by the source that counts most."""
+        order: tuple[Source, ...] = ("agent", "metadata", "person")
+        by_place: dict[tuple[str, str], Trait] = {}
+        for each in sorted(said, key=lambda trait: order.index(trait.source)):
+            if (each.kind, each.value) in self._known:
+                by_place[each.kind, each.value] = each
+        return tuple(by_place[place] for place in sorted(by_place))
+
+
+def summed(traits: Iterable[Trait]) -> Traits:
+    """What `taxonomy.applicability` asks for."""
+    each = list(traits)
+    return Traits(
+        styles=frozenset(t.value for t in each if t.kind == "style" and t.present),
+        present=frozenset(t.value for t in each if t.kind == "content" and t.present),
+        absent=frozenset(t.value for t in each if t.kind == "content" and not t.present),
+    )
+
+
+def find_traits(
+    db: Session, project: Project, criteria: Criteria, details: Mapping[int, Json]
+) -> dict[int, Traits]:
+    """What counts of images, by id; of an image that is left out nothing is known."""
+    found = Knowing(project, criteria).find(db, details)
+    return {image_id: summed(each) for image_id, each in found.items()}
+
+
+# Stating ---------------------------------------------------------------------------------------
+
+
+def state_trait(
+    db: Session,
+    project: Project,
+    image_id: int,
+    criteria: Criteria,
+    *,
+    kind: Kind,
+    value: str,
+    present: bool | None,
+    seen: bool | None,
+    by: Person,
+) -> Image:
+    """Say that an image has a style or content, or lacks it; None takes back what people said.
+
+    `seen` is what people had said when the person looked. Raises Invalid for what the criteria do not
+    list, Stale where someone else has said otherwise since.
+    """
+    listed = criteria.styles if kind == "style" else criteria.content
+    if value not in {each.id for each in listed}:
+        raise Invalid(f"The criteria list no {kind} “{value}”.", field="value")
+    image = get_image(db, project, image_id, lock=True)
+    place = (ImageTrait.image_id == image.id, ImageTrait.kind == kind, ImageTrait.value == value)
+    mine = (*place, ImageTrait.source == "person")
+    now = db.scalar(select(ImageTrait.present).where(*mine))
+    if now == present:
+        return image
+    if now != seen:
+        raise Stale(
+            f"Someone has said of “{value}” since: {_WORDS[now]}.",
+            hint="Nothing of yours was saved. Look again.",
+            theirs={"present": now},
+            yours={"present": present},
+        )
+    db.execute(delete(ImageTrait).where(*mine))
+    if present is not None:
+        row = {"image_id": image.id, "kind": kind, "value": value, "present": present}
+        db.add(ImageTrait(**row, source="person", person_id=by.id))
+    db.flush()
+    return image
+
+
+def record_traits(
+    db: Session,
+    agent_run_id: int,
+    criteria: Criteria,
+    found: Iterable[tuple[int, Kind, str, bool]],
+) -> None:
+    """Keep what an agent saw (image, kind, value, present), in place of what agents saw before.
+
+    What the criteria do not list is left out: an agent may name anything.
+    """
+    known = {("style", each.id) for each in criteria.styles}
+    known |= {("content", each.id) for each in criteria.content}
+    rows: list[dict[str, Any]] = [
+        {
+            "image_id": image_id,
+            "kind": kind,
+            "value": value,
+            "present": present,
+            "source": "agent",
+            "agent_run_id": agent_run_id,
+        }
+        for image_id, kind, value, present in found
+        if (kind, value) in known
+    ]
+    if not rows:
+        return
+    statement = insert(ImageTrait)
+    new = statement.excluded
+    db.execute(
+        statement.on_conflict_do_update(
+            index_elements=["image_id", "kind", "value", "source"],
+            set_={
+                "present": new.present,
+                "agent_run_id": new.agent_run_id,
+                "at": func.clock_timestamp(),
+            },
+        ),
+        rows,
+    )
