@@ -54,8 +54,11 @@ def looks(images: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     return np.kron(forms, np.ones((1, 4, 4))).clip(0, 255).astype(np.uint8)
 
 
-def seed(images: int, labels: int, *, say: Any = print) -> str:
-    """Make the project; returns its address. The database is the one of the settings."""
+def seed(images: int, labels: int, *, compare: bool = True, say: Any = print) -> str:
+    """Make the project; returns its address. The database is the one of the settings.
+
+    Without `compare` the pictures are not compared, which nothing but a dataset asks for.
+    """
     began = time.monotonic()
     with unit_of_work() as db:
         project, lead = _people(db)
@@ -70,8 +73,8 @@ def seed(images: int, labels: int, *, say: Any = print) -> str:
         made = _labels(db, project, images, labels, version.id, run.id, lead.id)
         run.images, run.labels = images, made
         project_id = project.id
-    # What an import does at its end.
-    compare_pictures(unit_of_work, project_id)
+    if compare:  # What an import does at its end.
+        compare_pictures(unit_of_work, project_id)
     # What autovacuum does within a minute of such an import.
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))

@@ -1,6 +1,6 @@
 """Which attributes cannot all hold of one image: the one place that decides it."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
@@ -50,7 +50,7 @@ class Rules:
             elif entry.node.exclusive:
                 for pair in _pairs_below(entry.node):
                     self._exclusive.setdefault(pair.key, []).append((place, entry.node))
-        self._excluded = _excluded(entries, self._pairs)
+        self._excluded = _excluded(criteria, entries, self._pairs)
 
     def among(self, held: Collection[tuple[str, str]]) -> tuple[Contradiction, ...]:
         """The contradictions among the attributes of one image, in tree order."""
@@ -80,8 +80,15 @@ class Rules:
         return place, Contradiction("excluded", (first, second), message)
 
 
+def _standing(criteria: Criteria, sides: Iterable[Side]) -> Iterator[Side]:
+    """What the named attributes are by now: what was excluded still is under another key."""
+    for side in sides:
+        for key in criteria.resolve(side.key):
+            yield Side(key, side.polarity)
+
+
 def _excluded(
-    entries: list[Entry], in_use: Mapping[str, tuple[int, Pair]]
+    criteria: Criteria, entries: list[Entry], in_use: Mapping[str, tuple[int, Pair]]
 ) -> dict[tuple[str, str], list[Side]]:
     """The attributes that exclude each other, by the one that comes first in the tree."""
     found: dict[tuple[str, str], list[Side]] = {}
@@ -89,7 +96,7 @@ def _excluded(
         for polarity in POLARITIES if entry.node.key in in_use else ():
             if not isinstance(entry.node, Pair):
                 continue
-            for other in entry.node.attribute(polarity).excludes:
+            for other in _standing(criteria, entry.node.attribute(polarity).excludes):
                 if other.key not in in_use or other.key == entry.node.key:
                     continue
                 side = Side(entry.node.key, polarity)

@@ -119,7 +119,8 @@ def _exclusions(criteria: Criteria, pair: Pair) -> Iterator[Problem]:
         attribute = pair.attribute(polarity)
         for side in attribute.excludes:
             what = f"The {polarity} side of {pair.key} excludes {side.key}/{side.polarity}"
-            found = criteria.find(side.key)
+            stands = criteria.resolve(side.key)
+            found = criteria.find(stands[0]) if stands else None
             if side.key == pair.key:
                 message = (
                     f"{what}, its own pair; what its two sides are to each other says the relation."

@@ -7,12 +7,15 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
-from app.criteria import loading, reading, searching
+from app.criteria import loading, merging, reading, retiring, searching
 from app.criteria.editing import add_dimension
 from app.criteria.exporting import export_text
 from app.criteria.history import find_changes
+from app.criteria.merging import NewDimension, NewPair
 from app.criteria.models import Node
+from app.criteria.placing import move
 from app.criteria.schemas import (
+    BasedOnIn,
     ChangeOut,
     ChangesOut,
     CriteriaOut,
@@ -21,14 +24,21 @@ from app.criteria.schemas import (
     LoadedOut,
     MatchesOut,
     MatchOut,
+    MergeIn,
+    MoveIn,
     NamesMoved,
+    NewPairIn,
     NodeIn,
     NodeOut,
     NodePatch,
+    NodesOut,
     PairIn,
+    RedefineIn,
     SearchOut,
+    SplitIn,
     node_out,
 )
+from app.criteria.successions import stand_for
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.versions import editing
 from app.versions.counting import LabelCounts, count_labels
@@ -78,8 +88,11 @@ def _out(db: Db, node: Node) -> NodeOut:
 
 @router.get("/nodes/{key}", response_model=NodeOut)
 def api_get_node(key: str, db: Db, project: AnnotatorProject) -> NodeOut:
-    """One node of the working criteria."""
-    return _out(db, reading.get_node(db, project, key))
+    """One node of the working criteria; one that was merged, split or redefined names its successors."""
+    found = stand_for(db, project, key)
+    out = _out(db, found.node)
+    replaced = None if found.kind is None else [each.key for each in found.successors]
+    return out.model_copy(update={"replaced": found.kind, "successors": replaced or []})
 
 
 @router.post("/nodes", status_code=201, response_model=NodeOut)
@@ -130,6 +143,87 @@ def api_revise_node(
         by=person,
         texts=body.texts(),
         names_moved=body.names_moved,
+    )
+    return _out(db, node)
+
+
+@router.post("/merge", status_code=201, response_model=NodeOut)
+def api_merge_nodes(
+    body: MergeIn, db: Db, project: ExpertProject, person: CurrentPerson
+) -> NodeOut:
+    """Merge pairs, or dimensions, whose children move; answers what they became.
+
+    Labels are carried over at the next publication. 412 where someone changed one of them since.
+    """
+    into = body.into
+    new: str | NewPair | NewDimension
+    if isinstance(into, str):
+        new = into
+    elif isinstance(into, NewPairIn):
+        new = _new_pair(into)
+    else:
+        new = NewDimension(into.name, into.definition, into.exclusive)
+    keys = body.keys
+    return _out(db, merging.merge(db, project, keys, into=new, based_on=body.based_on, by=person))
+
+
+def _new_pair(given: NewPairIn) -> NewPair:
+    positive, negative = given.positive, given.negative
+    return NewPair(
+        given.relation,
+        Attribute(positive.name, positive.definition),
+        Attribute(negative.name, negative.definition),
+    )
+
+
+@router.post("/nodes/{key}/split", status_code=201, response_model=NodesOut)
+def api_split_node(
+    key: str, body: SplitIn, db: Db, project: ExpertProject, person: CurrentPerson
+) -> NodesOut:
+    """Put several pairs in the place of one; its labels are looked at again from the next publication on."""
+    into = [_new_pair(each) for each in body.into]
+    new = merging.split(db, project, key, into=into, based_on=body.based_on, by=person)
+    return NodesOut(items=[_out(db, node) for node in new])
+
+
+@router.post("/nodes/{key}/redefine", status_code=201, response_model=NodeOut)
+def api_redefine_node(
+    key: str, body: RedefineIn, db: Db, project: ExpertProject, person: CurrentPerson
+) -> NodeOut:
+    """Give a pair another meaning: a new pair in its place, whose images are labelled again."""
+    new = _new_pair(body.new)
+    return _out(db, merging.redefine(db, project, key, new=new, based_on=body.based_on, by=person))
+
+
+@router.post("/nodes/{key}/retire", response_model=NodeOut)
+def api_retire_node(
+    key: str, body: BasedOnIn, db: Db, project: ExpertProject, person: CurrentPerson
+) -> NodeOut:
+    """Take a node out of use with all below it; labels are kept, and left out of new datasets."""
+    return _out(db, retiring.retire(db, project, key, based_on=body.based_on, by=person))
+
+
+@router.post("/nodes/{key}/restore", response_model=NodeOut)
+def api_restore_node(
+    key: str, body: BasedOnIn, db: Db, project: ExpertProject, person: CurrentPerson
+) -> NodeOut:
+    """Bring a retired node back into use; 409 where one of its names was given away meanwhile."""
+    return _out(db, retiring.restore(db, project, key, based_on=body.based_on, by=person))
+
+
+@router.post("/nodes/{key}/move", response_model=NodeOut)
+def api_move_node(
+    key: str, body: MoveIn, db: Db, project: ExpertProject, person: CurrentPerson
+) -> NodeOut:
+    """Put a node below another dimension, or at another place among its neighbours."""
+    node = move(
+        db,
+        project,
+        key,
+        parent=body.parent,
+        before=body.before,
+        based_on=body.based_on,
+        by=person,
     )
     return _out(db, node)
 

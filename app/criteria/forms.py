@@ -54,3 +54,38 @@ class UndoForm(Fields):
     """Taking a change back; `names_moved` where that exchanges names that labels were made for."""
 
     names_moved: Literal["keep", "follow"] | None = None
+
+
+class RetireForm(Fields):
+    """Taking a node out of use, or back into it."""
+
+    based_on: int
+
+
+class NewPairsForm(Fields):
+    """The pairs that take the place of one: texts and relations by their order; one left empty is none."""
+
+    based_on: int
+    relation: list[str] = []
+    positive_name: list[str] = []
+    positive_definition: list[str] = []
+    negative_name: list[str] = []
+    negative_definition: list[str] = []
+
+
+class MergeForm(Fields):
+    """Merging nodes: those chosen as `key:revision`, and what they become.
+
+    `into` is the key of one of them, or empty for a new one, which the other fields describe.
+    """
+
+    seen: list[str]
+    into: str = ""
+    relation: str = "opposed"
+    positive_name: str = ""
+    positive_definition: str = ""
+    negative_name: str = ""
+    negative_definition: str = ""
+    name: str = ""
+    definition: str = ""
+    exclusive: bool = False

@@ -14,7 +14,7 @@ from app.criteria.exporting import export_text
 from app.criteria.forms import DimensionForm, NodeForm, PairForm, UndoForm
 from app.criteria.history import find_changes, texts_at
 from app.criteria.models import Node
-from app.errors import AppError, Conflict, Invalid, Stale
+from app.errors import AppError, Conflict, Invalid, NotFound, Stale
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.projects.models import Project
 from app.proposals.reading import count_waiting
@@ -67,7 +67,7 @@ def _panel(
     }
 
 
-def _show(
+def show_panel(
     db: Db,
     answer: Answer,
     project: Project,
@@ -75,6 +75,7 @@ def _show(
     *,
     status: int = 200,
     fragment: str = "criteria/_panel.html",
+    more: dict[str, Any] | None = None,
     **panel: Any,
 ) -> Response:
     """The tree page with the panel of one node, or for htmx the panel alone."""
@@ -82,7 +83,7 @@ def _show(
     node = next((each for each in nodes if each.key == key), None)
     if key is not None and node is None:
         node = reading.get_node(db, project, key)
-    context = _panel(db, project, nodes, node, **panel)
+    context = _panel(db, project, nodes, node, **panel) | (more or {})
     if not answer.wants_fragment:
         context |= _tree(
             db, project, nodes, {each.id for each in [*context["above"], node] if each}
@@ -110,7 +111,14 @@ def show_criteria(
     db: Db, answer: Answering, project: AnnotatorProject, node: str | None = None
 ) -> Response:
     """The working criteria, with the panel of the chosen node."""
-    return _show(db, answer, project, node)
+    try:
+        return show_panel(db, answer, project, node)
+    except NotFound as error:
+        # Links to what was merged or redefined lead to what took its place.
+        keys = error.details.get("successors")
+        if isinstance(keys, list) and len(keys) == 1:
+            return _go_to(answer, project, keys[0])
+        raise
 
 
 @router.get("/nodes/{key}/row")
@@ -126,15 +134,16 @@ def show_node_row(key: str, db: Db, answer: Answering, project: AnnotatorProject
 # Editing -------------------------------------------------------------------------------------
 
 
-class _Outcome:
+class Outcome:
     """Which status a form is shown again with."""
 
     status = 422
 
 
 @contextmanager
-def _attempt(form: Form[Any]) -> Iterator[_Outcome]:
-    outcome = _Outcome()
+def attempt(form: Form[Any]) -> Iterator[Outcome]:
+    """Turn what a verb refuses into words in the form, and keep the status to show it with."""
+    outcome = Outcome()
     with form.attempt():
         try:
             yield outcome
@@ -151,7 +160,7 @@ def show_rename(key: str, db: Db, answer: Answering, project: ExpertProject) -> 
         return answer.show(
             "criteria/_rename.html", node=node, form=Form[NodeForm](), is_stale=False
         )
-    return _show(db, answer, project, key, mode="edit")
+    return show_panel(db, answer, project, key, mode="edit")
 
 
 @router.post("/nodes/{key}/rename")
@@ -170,7 +179,7 @@ def submit_rename(
 @router.get("/nodes/{key}/edit")
 def show_edit(key: str, db: Db, answer: Answering, project: ExpertProject) -> Response:
     """A form for names and definitions."""
-    return _show(db, answer, project, key, mode="edit")
+    return show_panel(db, answer, project, key, mode="edit")
 
 
 @router.post("/nodes/{key}/edit")
@@ -199,7 +208,7 @@ def _save(
     status = 422
     if not form.errors:
         texts = form.values.model_dump(exclude={"based_on", "names_moved"}, exclude_none=True)
-        with _attempt(form) as outcome:
+        with attempt(form) as outcome:
             based_on = form.values.based_on
             editing.revise(
                 db,
@@ -215,7 +224,7 @@ def _save(
         return _saved(db, answer, project, key, again)
     if status == 412:
         _follow_what_was_not_touched(db, project, key, form)
-    return _show(
+    return show_panel(
         db,
         answer,
         project,
@@ -258,7 +267,7 @@ def show_add(
     db: Db, answer: Answering, project: ExpertProject, parent: str | None = None
 ) -> Response:
     """Forms for a new pair or dimension below `parent`, or for a root dimension."""
-    return _show(db, answer, project, parent, mode="add")
+    return show_panel(db, answer, project, parent, mode="add")
 
 
 @router.post("/dimensions")
@@ -270,7 +279,7 @@ def submit_dimension(
     form: Annotated[Form[DimensionForm], Depends(submitted(DimensionForm))],
 ) -> Response:
     if not form.errors:
-        with _attempt(form):
+        with attempt(form):
             values = form.values
             node = add_dimension(
                 db,
@@ -294,7 +303,7 @@ def submit_pair(
     form: Annotated[Form[PairForm], Depends(submitted(PairForm))],
 ) -> Response:
     if not form.errors:
-        with _attempt(form):
+        with attempt(form):
             values = form.values
             node = editing.add_pair(
                 db,
@@ -312,7 +321,7 @@ def submit_pair(
 
 def _add_again(db: Db, answer: Answer, project: Project, form: Form[Any], adding: str) -> Response:
     parent = str(form.typed.get("parent") or "") or None
-    return _show(db, answer, project, parent, status=422, mode="add", form=form, adding=adding)
+    return show_panel(db, answer, project, parent, status=422, mode="add", form=form, adding=adding)
 
 
 def _go_to(answer: Answer, project: Project, key: str | None) -> Response:

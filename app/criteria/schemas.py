@@ -85,6 +85,66 @@ class PairIn(_In):
 NodeIn = Annotated[DimensionIn | PairIn, Field(discriminator="kind")]
 
 
+class NewPairIn(_In):
+    """A pair that takes the place of others."""
+
+    relation: Literal["opposed", "flaw", "graded"]
+    positive: AttributeIn
+    negative: AttributeIn
+
+
+class NewDimensionIn(_In):
+    """A dimension that takes the place of others."""
+
+    name: str
+    definition: str = ""
+    exclusive: bool = False
+
+
+class MergeIn(_In):
+    """Nodes to merge, all pairs or all dimensions. `based_on` has the revision of each that was seen;
+    `into` is the key of one that stays, or what a new one says.
+    """
+
+    keys: Annotated[list[str], Field(max_length=50)]
+    into: str | NewPairIn | NewDimensionIn
+    based_on: dict[str, int]
+
+
+class SplitIn(_In):
+    """The pairs that take the place of one."""
+
+    based_on: int
+    into: Annotated[list[NewPairIn], Field(min_length=2, max_length=20)]
+
+
+class RedefineIn(_In):
+    """The pair that takes the place of one whose meaning changed."""
+
+    based_on: int
+    new: NewPairIn
+
+
+class BasedOnIn(_In):
+    """The revision of the node that was seen."""
+
+    based_on: int
+
+
+class MoveIn(_In):
+    """Where a node goes: below `parent` (null: at the top), before its child `before` or last."""
+
+    based_on: int
+    parent: str | None = None
+    before: str | None = None
+
+
+class NodesOut(_Out):
+    """Nodes of the working criteria."""
+
+    items: list["NodeOut"]
+
+
 class ImportIn(_In):
     """Criteria as the text of a YAML or JSON file."""
 
@@ -101,6 +161,8 @@ class AttributeOut(_Out):
 class NodeOut(_Out):
     """A node of the working criteria. `labels` counts proposed and confirmed labels at and below
     it; it and `num_pairs` are null where they were not asked for.
+
+    A node that left the tree says in `replaced` how, and `successors` are the keys in use that it leads to.
     """
 
     id: int
@@ -118,6 +180,8 @@ class NodeOut(_Out):
     negative: AttributeOut | None = None
     num_pairs: int | None = None
     labels: int | None = None
+    replaced: Literal["merge", "split", "redefine", "return"] | None = None
+    successors: list[str] = []
 
 
 def node_out(

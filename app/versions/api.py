@@ -10,17 +10,23 @@ from app.accounts.access import CurrentPerson
 from app.accounts.models import Person
 from app.criteria import reading
 from app.criteria.models import CriteriaVersion
+from app.database import LARGEST_KEY
+from app.labels.access import Sight
 from app.projects.access import AnnotatorProject, ExpertProject
+from app.versions.foreseeing import Effect, find_labelled_images
 from app.versions.moving import Moved
 from app.versions.publishing import preview, publish
 from app.versions.schemas import (
     ChangedOut,
     DimensionMovedOut,
+    LabelledImageOut,
+    LabelledImagesOut,
     MovedOut,
     PreviewOut,
     ProblemOut,
     PublicationIn,
     SideOut,
+    SuccessionOut,
     TouchedOut,
     VersionContentOut,
     VersionOut,
@@ -71,6 +77,45 @@ def api_preview_publication(db: Db, project: AnnotatorProject) -> PreviewOut:
         dimensions_moved=[
             DimensionMovedOut.model_validate(each) for each in found.dimensions_moved
         ],
+        succession=[_succession(each) for each in found.succession],
+    )
+
+
+def _succession(each: Effect) -> SuccessionOut:
+    return SuccessionOut.model_validate(
+        {
+            "kind": each.kind,
+            "old": [node.key for node in each.old],
+            "new": [node.key for node in each.new],
+            "proposed": each.labels.proposed,
+            "confirmed": each.labels.confirmed,
+            "rejected": each.labels.rejected,
+            "images": each.num_images,
+            "disputed": each.num_disputed,
+            "sentence": each.sentence,
+        }
+    )
+
+
+@router.get("/nodes/{key}/images", response_model=LabelledImagesOut)
+def api_list_images_of_node(
+    key: str,
+    db: Db,
+    project: AnnotatorProject,
+    sight: Sight,
+    after: Annotated[int, Query(ge=0, le=LARGEST_KEY)] = 0,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> LabelledImagesOut:
+    """The images with labels of a pair, also of one that was replaced but not yet published."""
+    _, found = find_labelled_images(
+        db, project, key, after=after, limit=limit + 1, suggestions=sight
+    )
+    return LabelledImagesOut(
+        items=[
+            LabelledImageOut(id=image.id, name=image.name, labels=labels)
+            for image, labels in found[:limit]
+        ],
+        next=found[limit - 1][0].id if len(found) > limit else None,
     )
 
 

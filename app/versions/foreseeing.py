@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import aggregate_order_by
@@ -48,14 +49,25 @@ class Effect:
         return f"{old} {'were' if len(self.old) > 1 else 'was'} {WORDS[self.kind]} {new}"
 
 
+Sides: TypeAlias = tuple[str, tuple[Node, ...], tuple[Node, ...]]
+
+
 def preview_effects(db: Session, due: Due) -> list[Effect]:
     """What publication will do, counted in two queries."""
-    sides: list[tuple[str, tuple[Node, ...], tuple[Node, ...]]] = [
+    sides: list[Sides] = [
         ("return", each.left or each.stayed, each.came_back)
         for each in due.taken_back
         if each.came_back
     ]
-    sides += [(each.kind, each.old, each.new) for each in due.replaced]
+    return _count(db, sides + [(each.kind, each.old, each.new) for each in due.replaced])
+
+
+def foresee(db: Session, kind: str, nodes: Sequence[Node]) -> Effect:
+    """What a change of these pairs would concern, before anybody makes it."""
+    return _count(db, [(kind, tuple(nodes), ())])[0]
+
+
+def _count(db: Session, sides: Sequence[Sides]) -> list[Effect]:
     counts = count_labels(db, {node.id for _, old, _ in sides for node in old})
     numbers = _count_images(db, sides)
     effects = []
@@ -84,9 +96,7 @@ _COUNT = text(
 )
 
 
-def _count_images(
-    db: Session, sides: Sequence[tuple[str, tuple[Node, ...], tuple[Node, ...]]]
-) -> dict[int, tuple[int, int]]:
+def _count_images(db: Session, sides: Sequence[Sides]) -> dict[int, tuple[int, int]]:
     nodes = [
         {"place": place, "node_id": node.id, "is_old": is_old, "merges": kind == "merge"}
         for place, (kind, old, new) in enumerate(sides)
@@ -99,12 +109,19 @@ def _count_images(
 
 
 def find_labelled_images(
-    db: Session, project: Project, key: str, *, after: int = 0, limit: int = 50
+    db: Session,
+    project: Project,
+    key: str,
+    *,
+    after: int = 0,
+    limit: int = 50,
+    suggestions: bool = True,
 ) -> tuple[Node, Sequence[tuple[Image, list[str]]]]:
     """The images in use with labels of a pair, by id from above `after`; with each what its labels say,
     such as `positive confirmed`.
 
-    The pair may have left the tree since the last version. Raises NotFound.
+    The pair may have left the tree since the last version. Without `suggestions` what nobody decided, and
+    what was rejected of it, is left out. Raises NotFound.
     """
     node = db.scalar(select(Node).where(Node.project_id == project.id, Node.key == key))
     if node is None:
@@ -116,6 +133,7 @@ def find_labelled_images(
         select(Image, func.array_agg(aggregate_order_by(said, said.desc())))
         .join(Label, Label.image_id == Image.id)
         .where(Label.node_id == node.id, Image.id > after, in_use())
+        .where(*(() if suggestions else (Label.state == "confirmed",)))
         .group_by(Image.id)
         .order_by(Image.id)
         .limit(limit)

@@ -2,18 +2,21 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
 from app.audits.by_attribute import count_verdicts
 from app.criteria import reading
 from app.criteria.forms import PublicationForm
+from app.database import LARGEST_KEY
 from app.errors import AppError, NotFound
+from app.labels.access import Sight
 from app.projects.access import AnnotatorProject, ExpertProject, may
 from app.projects.models import Project
 from app.versions import drawing
 from app.versions.counting import count_labels
+from app.versions.foreseeing import find_labelled_images
 from app.versions.publishing import preview, publish
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
@@ -75,6 +78,29 @@ def submit_publication(
             here = answer.path("show_criteria_version", project=project.slug, number=version.number)
             return answer.done(go_to=here)
     return _publication(db, answer, project, form, status)
+
+
+@router.get("/nodes/{key}/images")
+def show_images_of_pair(
+    key: str,
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    sight: Sight,
+    after: Annotated[int, Query(ge=0, le=LARGEST_KEY)] = 0,
+) -> Response:
+    """The images that are labelled with a pair, also with one that was replaced since the last version."""
+    node, found = find_labelled_images(
+        db, project, key, after=after, limit=PAGE + 1, suggestions=sight
+    )
+    return answer.show(
+        "versions/images.html",
+        node=node,
+        title=reading.title(node),
+        images=found[:PAGE],
+        is_first=not after,
+        next=found[PAGE - 1][0].id if len(found) > PAGE else None,
+    )
 
 
 @router.get("/versions")

@@ -108,6 +108,39 @@ class DimensionMovedOut(_Out):
     sentence: str
 
 
+class SuccessionOut(BaseModel):
+    """What becomes of the labels of pairs that others took the place of.
+
+    `disputed` counts images where merged labels disagree, and are asked about; `return` is a change that
+    was published and taken back since.
+    """
+
+    kind: Literal["merge", "split", "redefine", "return"]
+    old: list[str]
+    new: list[str]
+    proposed: int
+    confirmed: int
+    rejected: int
+    images: int
+    disputed: int
+    sentence: str
+
+
+class LabelledImageOut(BaseModel):
+    """An image with labels of a pair; `labels` has side and state of each."""
+
+    id: int
+    name: str
+    labels: list[str]
+
+
+class LabelledImagesOut(BaseModel):
+    """Images with labels of a pair, by id."""
+
+    items: list[LabelledImageOut]
+    next: int | None
+
+
 class PreviewOut(BaseModel):
     """What publishing the working criteria would mean."""
 
@@ -118,3 +151,4 @@ class PreviewOut(BaseModel):
     touched: list[TouchedOut]
     moved: list[MovedOut]
     dimensions_moved: list[DimensionMovedOut]
+    succession: list[SuccessionOut]

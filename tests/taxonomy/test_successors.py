@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from taxonomy.changes import difference
+from taxonomy.checks import check
+from taxonomy.contradictions import contradictions
 from taxonomy.formats.json import read_json, sha256, write_json
 from taxonomy.formats.yaml import read_yaml, write_yaml
-from taxonomy.tree import Criteria, InvalidCriteria
+from taxonomy.tree import Attribute, Criteria, InvalidCriteria, Side
 from tests.taxonomy.strategies import change_node
 from tests.taxonomy.trees import small_tree
 
@@ -78,3 +80,15 @@ def test_differences_say_what_became_of_a_node() -> None:
     both = with_successors(without("lost-edges", new), lost_edges=("edges-now",))
     assert difference(meant, both) == []
     assert [each.kind for each in difference(both, with_successors(both))] == ["succession-changed"]
+
+
+def test_what_was_excluded_still_is_under_another_key() -> None:
+    excluding = Attribute("Visual equilibrium", "So.", excludes=(Side("lost-edges", "negative"),))
+    tree = change_node(small_tree(), "balance", lambda node: replace(node, positive=excluding))
+    held = {("balance", "positive"), ("clear-edges", "negative"), ("radial", "negative")}
+    assert [each.kind for each in contradictions(held, tree)] == ["flaw"]
+    merged = with_successors(
+        without("lost-edges", tree), lost_edges=("older",), older=("clear-edges",)
+    )
+    assert "bad-exclusion" not in [each.code for each in check(merged)]
+    assert [each.kind for each in contradictions(held, merged)] == ["flaw", "excluded"]

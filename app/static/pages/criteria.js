@@ -120,6 +120,10 @@ const EDITS = {
   F2: rename,
   e: (link) => load(`${nodeAddress(link)}/edit`, "#panel"),
   a: add,
+  m: (link) => load(`${nodeAddress(link)}/merge`, "#panel"),
+  s: (link) => load(`${nodeAddress(link)}/split`, "#panel"),
+  c: (link) => load(`${nodeAddress(link)}/redefine`, "#panel"),
+  r: (link) => load(`${nodeAddress(link)}/retire`, "#panel"),
 };
 
 // Acts on the line that has the focus.

@@ -47,7 +47,7 @@ def test_the_shipped_tree_comes_back_whole_after_few_statements(db: Session, emp
     load_criteria(db, empty.project, criteria, by=empty.ada)
     event.remove(db.get_bind(), "before_cursor_execute", note)
     db.commit()
-    assert len(statements) < 12
+    assert len(statements) < 16
     assert working_criteria(db, empty.project) == criteria
     (change,) = find_changes(db, empty.project)
     assert (change.kind, change.by, change.revision) == ("loaded", "Ada", 1)
