@@ -154,7 +154,8 @@ def _show_parts(
         node = reading.get_node(db, project, key)
     if node.kind != "pair":
         raise Invalid(
-            "Only an attribute pair is split or redefined; a dimension carries no labels."
+            "Only an attribute pair is split or redefined; a dimension carries no labels.",
+            field="key",
         )
     more = {
         "effect": _foresee(db, nodes, [node], mode),
@@ -252,14 +253,14 @@ def _new_pairs(given: NewPairsForm) -> list[NewPair]:
         given.negative_definition,
     )
     if len({len(each) for each in columns}) > 1 or len(given.relation) > MAX_PARTS:
-        raise Invalid("The form came incomplete; please fill it in again.")
+        raise Invalid("The form came incomplete; please fill it in again.", field="into")
     pairs = [
         NewPair(relation, Attribute(name, definition), Attribute(other, other_definition))
         for relation, name, definition, other, other_definition in zip(*columns, strict=True)
         if name or definition or other or other_definition
     ]
     if not pairs:
-        raise Invalid("Please fill the new pair in.")
+        raise Invalid("Please fill the new pair in.", field="into")
     return pairs
 
 
