@@ -53,6 +53,21 @@ class Settings(BaseSettings):
     """Largest accepted image, in millions of pixels."""
     max_image_mb: int = Field(default=100, ge=1)
     """Largest accepted image file, in MiB."""
+    vision_url: str | None = None
+    """OpenAI-compatible address of a model that sees, such as `http://127.0.0.1:8000/v1`; with it and
+    the model there is the agent `vlm`."""
+    vision_model: str | None = None
+    """The model's name at that address."""
+    vision_key: SecretStr | None = None
+    """Key for that address, where it wants one."""
+    vision_at_once: int = Field(default=4, ge=1, le=256)
+    """Images that the model is shown at the same time, by each agent run."""
+    vision_seconds: float = Field(default=120, gt=0)
+    """How long the model may take for one answer."""
+    vision_price_in: float = Field(default=0, ge=0)
+    """Price of a million tokens that the model reads."""
+    vision_price_out: float = Field(default=0, ge=0)
+    """Price of a million tokens that the model writes."""
     requests_at_once: int = Field(default=6, ge=1, le=200)
     """Requests that the web server works on at the same time; the others wait, in order."""
     requests_waiting: int = Field(default=4000, ge=1)

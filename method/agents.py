@@ -10,12 +10,19 @@ class AgentFacts:
     description: str
     nature: str
     """What it looks with, in the words of a report."""
+    needs: str = ""
+    """The setting without which it is not there."""
 
 
 AGENTS = {
     "measured": AgentFacts(
         description="Decides by image statistics, offline; keeps measure, value and threshold.",
         nature="image statistics, no eye",
+    ),
+    "vlm": AgentFacts(
+        description="A model that sees, at an address that the operator sets; keeps what it saw and where.",
+        nature="a model that sees",
+        needs="vision_url",
     ),
 }
 """By name, in the order in which people choose. Tables, forms and commands read this list and no other."""

@@ -7,10 +7,12 @@ from fastapi import APIRouter, Query
 
 from app.accounts.access import CurrentPerson
 from app.agents import launching, recording
+from app.agents.budgets import Budget, budget_of, set_budget
 from app.agents.schemas import (
     AgentRunIn,
     AgentRunOut,
     AgentRunsOut,
+    BudgetIn,
     LaterVersionOut,
     OutcomeOut,
     OutcomesOut,
@@ -42,6 +44,8 @@ def _out(row: launching.RunRow) -> AgentRunOut:
         tokens_out=row.run.tokens_out,
         cost=float(row.run.cost),
         prompt_hash=row.run.prompt_hash,
+        budget_tokens=budget_of(row.run).tokens,
+        budget_cost=budget_of(row.run).cost,
         created_at=row.run.created_at,
     )
 
@@ -64,7 +68,16 @@ def api_launch_agent_run(
     body: AgentRunIn, db: Db, project: LeadProject, person: CurrentPerson
 ) -> AgentRunOut:
     """Have an agent label all images; the job tells how far it is."""
-    run = launching.launch_agent_run(db, project, agent=body.agent, by=person)
+    budget = Budget(body.budget_tokens, body.budget_cost)
+    run = launching.launch_agent_run(db, project, agent=body.agent, by=person, budget=budget)
+    return _out(launching.find_agent_runs(db, project, before=run.id + 1, limit=1)[0])
+
+
+@router.patch("/{run_id}")
+def api_set_budget(run_id: int, body: BudgetIn, db: Db, project: LeadProject) -> AgentRunOut:
+    """Give a run another budget. One that stopped for want of it goes on when its job is resumed."""
+    run = launching.get_agent_run(db, project.id, run_id)
+    set_budget(db, run, Budget(body.budget_tokens, body.budget_cost))
     return _out(launching.find_agent_runs(db, project, before=run.id + 1, limit=1)[0])
 
 

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
+from app.agents.budgets import Budget
 from app.agents.models import AgentRun
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import current_version
@@ -17,7 +18,8 @@ from app.jobs.models import Job
 from app.jobs.queueing import submit
 from app.labels.models import Label
 from app.projects.models import Project
-from method.agents import AGENTS
+from app.settings import settings
+from method.agents import AGENTS, AgentFacts
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,19 @@ class RunRow:
     version: CriteriaVersion
 
 
-def launch_agent_run(db: Session, project: Project, *, agent: str, by: Person | None) -> AgentRun:
-    """Ask for one pass of an agent over all images of the project.
+def launch_agent_run(
+    db: Session,
+    project: Project,
+    *,
+    agent: str,
+    by: Person | None,
+    budget: Budget = Budget(),  # noqa: B008 - frozen
+) -> AgentRun:
+    """Ask for one pass of an agent over all images of the project, within a budget.
 
     Raises Invalid where the agent is not known, nothing is published, or there are no images.
     """
-    if agent not in AGENTS:
-        raise Invalid(f"There is no agent “{agent}”; there is {', '.join(AGENTS)}.", field="agent")
+    _refuse_missing(agent)
     version = current_version(db, project)
     if version is None:
         raise Invalid(
@@ -53,6 +61,7 @@ def launch_agent_run(db: Session, project: Project, *, agent: str, by: Person | 
         agent=agent,
         agent_version="",
         version_id=version.id,
+        config=budget.as_config(),
         created_by=by.id if by else None,
     )
     db.add(run)
@@ -61,6 +70,28 @@ def launch_agent_run(db: Session, project: Project, *, agent: str, by: Person | 
     run.job_id = job.id
     db.flush()
     return run
+
+
+def available_agents() -> dict[str, AgentFacts]:
+    """The agents that this installation has, by name."""
+    return {
+        name: facts
+        for name, facts in AGENTS.items()
+        if not facts.needs or getattr(settings(), facts.needs)
+    }
+
+
+def _refuse_missing(agent: str) -> None:
+    there = available_agents()
+    if agent in there:
+        return
+    if agent in AGENTS:
+        raise Invalid(
+            f"The agent “{agent}” is not set up here.",
+            field="agent",
+            hint=f"The operator sets MORELLI_{AGENTS[agent].needs.upper()}.",
+        )
+    raise Invalid(f"There is no agent “{agent}”; there is {', '.join(there)}.", field="agent")
 
 
 def get_agent_run(db: Session, project_id: int, run_id: int) -> AgentRun:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Created, Json, Key, Model
@@ -54,7 +55,7 @@ class AgentRunImage(Model):
 
     `version_id` is the criteria version it was looked at under, `proposed` the number of labels that it
     proposed, `dropped` that of statements which made no sense, `repaired` that of answers it was asked to
-    mend. What older releases did not keep is null.
+    mend, `notes` what it wrote down on the way (style, content, the dimensions that apply). What older releases did not keep is null.
     """
 
     __tablename__ = "agent_run_image"
@@ -67,6 +68,7 @@ class AgentRunImage(Model):
             " AND tokens_in >= 0 AND tokens_out >= 0 AND cost >= 0 AND seconds >= 0",
             name="counts",
         ),
+        CheckConstraint("jsonb_typeof(notes) = 'object'", name="notes"),
         CheckConstraint("image_sha256 ~ '^[0-9a-f]{64}$'", name="image_sha256"),
         Index(
             "ix_agent_run_image_problems",
@@ -88,6 +90,19 @@ class AgentRunImage(Model):
     tokens_in: Mapped[int] = mapped_column(server_default=ZERO)
     tokens_out: Mapped[int] = mapped_column(server_default=ZERO)
     cost: Mapped[Decimal] = mapped_column(Numeric(14, 6), server_default=ZERO)
+    notes: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
     image_sha256: Mapped[str | None]
     seconds: Mapped[float | None]
+    at: Mapped[Created]
+
+
+class AgentAnswer(Model):
+    """What a model answered about an image, by a hash of all that it was asked: nothing is paid for twice."""
+
+    __tablename__ = "agent_answer"
+    __table_args__ = (CheckConstraint("key ~ '^[0-9a-f]{64}$'", name="key"),)
+
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    answer: Mapped[str]
     at: Mapped[Created]

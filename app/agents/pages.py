@@ -18,7 +18,6 @@ from app.projects.models import Project
 from app.web.answer import Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
-from method.agents import AGENTS
 
 router = APIRouter(include_in_schema=False, prefix="/projects/{project}/agent")
 PAGE = 20
@@ -42,7 +41,7 @@ def _list(
         rows=rows,
         next=rows[-1].run.id if len(found) > PAGE else None,
         is_live=before is None and any(row.job and row.job.state in OPEN_STATES for row in rows),
-        agents=AGENTS,
+        agents=launching.available_agents(),
         version=reading.current_version(db, project),
         form=form or Form(),
     )

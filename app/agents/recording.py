@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.agents.models import AgentRun, AgentRunImage
+from app.database import Json
 from app.images.inclusion import in_use
 from app.images.models import Image
 
@@ -31,6 +32,7 @@ class LookedAt:
     tokens_in: int = 0
     tokens_out: int = 0
     cost: Decimal = Decimal(0)
+    notes: Json | None = None
     seconds: float = 0.0
 
 

@@ -9,11 +9,22 @@ from method.agents import DEFAULT_AGENT
 
 
 class AgentRunIn(BaseModel):
-    """Which agent is to label the images."""
+    """Which agent is to label the images, and what that may take: tokens, and cost by the operator's prices."""
 
     model_config = ConfigDict(extra="forbid")
 
     agent: str = DEFAULT_AGENT
+    budget_tokens: int | None = None
+    budget_cost: float | None = None
+
+
+class BudgetIn(BaseModel):
+    """What a run may take in all; null is no limit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    budget_tokens: int | None = None
+    budget_cost: float | None = None
 
 
 class LaterVersionOut(BaseModel):
@@ -48,6 +59,8 @@ class AgentRunOut(BaseModel):
     tokens_out: int
     cost: float
     prompt_hash: str | None
+    budget_tokens: int | None
+    budget_cost: float | None
     created_at: datetime
 
 

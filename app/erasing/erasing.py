@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
+from app.agents.remembering import forget_image
 from app.datasets import erasures
 from app.datasets.models import Dataset, PairDataset
 from app.images.finding import get_image
@@ -51,5 +52,6 @@ def erase(
     holding = erasures.find_holding(db, project, get_image(db, project, image_id))
     image = erase_image(db, project, image_id, reason=reason, by=by)
     num_labels = drop_labels(db, image)
+    forget_image(db, image)
     erasures.mark(db, holding, image)
     return Erased(image, num_labels, holding)

@@ -6,9 +6,9 @@ To add one: a module of `worker.agents` with a function `open_agent() -> Agent`,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
 from PIL import Image
 
@@ -51,7 +51,8 @@ class Account:
     """What looking at one image took. The agent adds to it as it goes, so that it is known of images that fail, too.
 
     `cost` is in the currency of the agent's prices. `dropped` counts what it said of attributes that it was not asked
-    about or that made no sense, `repaired` the answers that it was asked to mend.
+    about or that made no sense, `repaired` the answers that it was asked to mend. `notes` is what it wrote
+    down on the way.
     """
 
     attempts: int = 1
@@ -60,6 +61,28 @@ class Account:
     cost: float = 0.0
     dropped: int = 0
     repaired: int = 0
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+class Memory(Protocol):
+    """What was answered about one image before, by a hash of all that was asked: nothing is paid for twice."""
+
+    def find(self, key: str) -> str | None:
+        """The answer, where there is one."""
+
+    def keep(self, key: str, answer: str) -> None:
+        """Keep an answer, from now on and for later runs."""
+
+
+class NoMemory:
+    """Implements Memory where nothing is kept."""
+
+    def find(self, key: str) -> str | None:
+        del key
+        return None
+
+    def keep(self, key: str, answer: str) -> None:
+        del key, answer
 
 
 class Reader(Protocol):
@@ -69,7 +92,7 @@ class Reader(Protocol):
     def decides(self) -> frozenset[Side]:
         """The sides of attribute pairs of these criteria that it may propose."""
 
-    def label(self, image: Image.Image, account: Account) -> Sequence[Finding]:
+    def label(self, image: Image.Image, account: Account, memory: Memory) -> Sequence[Finding]:
         """The attributes that apply to an image, all of them among `decides`, each once. Called by several threads."""
 
 

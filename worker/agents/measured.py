@@ -81,9 +81,11 @@ class MeasuredReader:
         """The sides that some rule decides."""
         return frozenset(self.places.values())
 
-    def label(self, image: Image.Image, account: agent.Account) -> list[agent.Finding]:
+    def label(
+        self, image: Image.Image, account: agent.Account, memory: agent.Memory
+    ) -> list[agent.Finding]:
         """What `label_image` finds, at the attributes that say so in these criteria."""
-        del account  # it takes nothing but time
+        del account, memory  # it takes nothing but time
         found = label_image(image, self.ties)
         placed = ((self.places.get(Side(each.key, each.polarity)), each) for each in found)
         return [

@@ -11,16 +11,17 @@ from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoo
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import partial
+from functools import cached_property, partial
 from io import BytesIO
 
 from PIL import Image as Pictures
 from sqlalchemy.orm import Session
 
-from app.agents import launching, recording
+from app.agents import budgets, launching, recording, remembering
+from app.agents.models import AgentRun
 from app.agents.recording import LaterVersion, LookedAt
 from app.criteria.reading import current_version, nodes_by_key, version_criteria
-from app.database import Json
+from app.database import Json, unit_of_work
 from app.images import image_files
 from app.images.inclusion import left_out
 from app.images.models import Image
@@ -35,6 +36,7 @@ from worker.ledger import JobFailed, Work
 BATCH = 24
 # Answers that come within this time of one another are stored together.
 STORE_SECONDS = 0.2
+OVER_BUDGET = "The budget of this run is spent. Give it another one and resume the job: it goes on with the images that wait."
 # How often a run that waits for an answer looks whether it is to stop.
 LOOK_SECONDS = 0.5
 
@@ -81,7 +83,11 @@ def run(work: Work) -> Json:
         while pass_over.refill():
             while pass_over.waiting and len(pass_over.flight) < agent.at_once:
                 pass_over.hand_over(pool)
-            pass_over.store(_answered(work, pass_over.flight))
+            done = _done(work, pass_over.flight)
+            # What ends the whole run costs no image that was looked at before.
+            pass_over.store([each.result() for each in done if each.exception() is None])
+            for each in done:
+                each.result()
     return pass_over.result()
 
 
@@ -103,13 +109,13 @@ def _hands(agent: Agent) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _answered(work: Work, flight: set[Future[Looked]]) -> list[Looked]:
-    """What was answered by now, as soon as there is something. Raises Stopped, and what ends the whole."""
+def _done(work: Work, flight: set[Future[Looked]]) -> set[Future[Looked]]:
+    """Take what has come to an end out of the flight, as soon as there is something. Raises Stopped."""
     while not (done := wait(flight, LOOK_SECONDS, FIRST_COMPLETED).done):
         work.check()
     done |= wait(flight, STORE_SECONDS, ALL_COMPLETED).done
     flight -= done
-    return sorted((each.result() for each in done), key=lambda each: each.image.id)
+    return done
 
 
 @dataclass
@@ -132,17 +138,27 @@ class _Pass:
         self.work.check()
         with self.work.transaction() as db:
             agent_run = launching.get_agent_run(db, self.project.id, self.run_id)
-            if len(self.waiting) < self.agent.at_once:
+            is_spent = budgets.is_spent(agent_run)
+            if is_spent:
+                self.waiting.clear()
+            elif len(self.waiting) < self.agent.at_once:
                 self._read(db)
             if self.total is None or agent_run.images > self.total:
                 self.total = agent_run.images + recording.count_waiting_images(db, agent_run)
             self.under = _under(db, self.project, self.agent, self.under)
             later = recording.later_versions(agent_run)
             since = f", now under criteria version {later[-1].number}" if later else ""
-            cost = f", {agent_run.cost:.2f} spent" if agent_run.cost else ""
-            message = f"{agent_run.labels} labels{cost}{since}"
+            spent = _spent(agent_run)
+            message = f"{agent_run.labels} labels{spent}{since}"
             self.work.report(done=agent_run.images, total=self.total, message=message)
+        if is_spent and not self.flight and self._left():
+            raise JobFailed("user_config", OVER_BUDGET)
         return bool(self.waiting or self.flight)
+
+    def _left(self) -> int:
+        with self.work.transaction() as db:
+            agent_run = launching.get_agent_run(db, self.project.id, self.run_id)
+            return recording.count_waiting_images(db, agent_run)
 
     def _read(self, db: Session) -> None:
         agent_run = launching.get_agent_run(db, self.project.id, self.run_id)
@@ -165,6 +181,9 @@ class _Pass:
 
     def store(self, answered: Sequence[Looked]) -> None:
         """Store what was answered; where that fails for one image, each image by itself."""
+        if not answered:
+            return
+        answered = sorted(answered, key=lambda each: each.image.id)
         self.hands -= {each.image.id for each in answered}
 
         def store(some: Sequence[Looked]) -> Sequence[Looked]:
@@ -217,10 +236,38 @@ def _look(image: Image, under: Under) -> Looked:
     def find(image: Image) -> Sequence[Finding]:
         data = image_files.read_shown("display", image.sha256)
         with Pictures.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as picture:
-            return under.reader.label(picture, account)
+            return under.reader.label(picture, account, _Memory(image.id))
 
     found = attempt(find, image, _name)
     return Looked(image, under, found, account, time.monotonic() - began)
+
+
+class _Memory:
+    """The answers about one image, each kept as soon as it is there: a killed run need not pay again.
+
+    Implements Memory.
+    """
+
+    def __init__(self, image_id: int) -> None:
+        self.image_id = image_id
+
+    @cached_property
+    def _answers(self) -> dict[str, str]:
+        with unit_of_work() as db:
+            return remembering.find_answers(db, self.image_id)
+
+    def find(self, key: str) -> str | None:
+        return self._answers.get(key)
+
+    def keep(self, key: str, answer: str) -> None:
+        with unit_of_work() as db:
+            remembering.keep_answer(db, self.image_id, key, answer)
+
+
+def _spent(run: AgentRun) -> str:
+    if run.cost:
+        return f", {run.cost:.2f} spent"
+    return f", {run.tokens_in + run.tokens_out} tokens" if run.tokens_in else ""
 
 
 def _name(image: Image) -> str:
@@ -285,5 +332,6 @@ def _looked_at(looked: Looked, *, is_gone: bool) -> LookedAt:
         tokens_in=account.tokens_in,
         tokens_out=account.tokens_out,
         cost=Decimal(f"{account.cost:.6f}"),
+        notes=account.notes or None if not is_gone else None,
         seconds=looked.seconds,
     )

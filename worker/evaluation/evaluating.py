@@ -20,7 +20,7 @@ from method.files import sync
 from method.items import Failed, Failures, attempt
 from method.manifests import SPLITS
 from taxonomy.tree import POLARITIES, Criteria, Polarity
-from worker.agents.agent import Account, Identity, Reader, open_agent
+from worker.agents.agent import Account, Identity, NoMemory, Reader, open_agent
 from worker.evaluation.applying import as_they_read, traits_of
 from worker.evaluation.counting import (
     CONFIDENCE,
@@ -138,7 +138,7 @@ def judge(
 
     def labels(each: Generated) -> frozenset[Label]:
         with Image.open(folder / each.file) as image:
-            findings = reader.label(image, Account())
+            findings = reader.label(image, Account(), NoMemory())
         return frozenset((f.key, f.polarity) for f in findings if f.key in judged)
 
     found: dict[str, dict[int, frozenset[Label]]] = {}

@@ -23,7 +23,7 @@ from method.items import Failed, attempt
 from method.saved_texts import UnreadableText, read_text
 from taxonomy.formats.json import read_json
 from taxonomy.tree import InvalidCriteria
-from worker.agents.agent import Account, open_agent
+from worker.agents.agent import Account, NoMemory, open_agent
 from worker.pairs.building import (
     BrokenImage,
     Built,
@@ -157,7 +157,7 @@ def agent_judge(criteria_file: Path | None = None) -> tuple[Judge, dict[str, Any
     identity["pairs_decided"] = len({side.key for side in reader.decides})
 
     def judge(image: Image.Image) -> tuple[int, int]:
-        found = Counter(each.polarity for each in reader.label(image, Account()))
+        found = Counter(each.polarity for each in reader.label(image, Account(), NoMemory()))
         return found["negative"], found["positive"]
 
     return judge, identity

@@ -107,7 +107,7 @@ def test_a_lead_launches_by_the_api(api: TestClient, people: Cast, token_for: To
     ("body", "words"),
     [
         ({"agent": "oracle"}, "There is no agent “oracle”; there is measured."),
-        ({"agent": "vlm"}, "There is no agent “vlm”"),
+        ({"agent": "vlm"}, "The agent “vlm” is not set up here."),
         ({"agent": "measured", "images": [1]}, "body.images"),
         ({"agent": 3}, "body.agent"),
     ],

@@ -114,9 +114,9 @@ class Gallery:
         )
         self.db.commit()
 
-    def launch(self) -> tuple[AgentRun, Job]:
+    def launch(self, agent: str = "measured", **more: Any) -> tuple[AgentRun, Job]:
         """Ask for an agent run."""
-        run = launch_agent_run(self.db, self.project, agent="measured", by=self.people.lea)
+        run = launch_agent_run(self.db, self.project, agent=agent, by=self.people.lea, **more)
         self.db.commit()
         return run, self.db.get_one(Job, run.job_id)
 

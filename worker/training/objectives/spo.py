@@ -12,7 +12,7 @@ from torch import Tensor
 from method.agents import JUDGE
 from method.dataset_folder import read_criteria, read_facts
 from method.training.failures import InvalidConfig
-from worker.agents.agent import Account, Reader, open_agent
+from worker.agents.agent import Account, NoMemory, Reader, open_agent
 from worker.training.backbones import Text
 from worker.training.backbones.autoencoder import to_picture
 from worker.training.backbones.diffusers_backbone import DiffusersBackbone
@@ -161,7 +161,7 @@ class Spo:
 
     def _score(self, latent_CHW: Tensor) -> Score:
         picture = to_picture(self.parts.backbone.decode_image(latent_CHW))
-        found = [each.polarity for each in self.judge.label(picture, Account())]
+        found = [each.polarity for each in self.judge.label(picture, Account(), NoMemory())]
         return found.count("negative"), -found.count("positive")
 
     def _judge(

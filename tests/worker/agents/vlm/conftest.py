@@ -1,0 +1,26 @@
+"""A scripted server and the agent that asks it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.worker.agents.vlm.scripted import Server
+from worker.agents.vlm import VlmAgent, endpoint
+from worker.agents.vlm.endpoint import Endpoint, Where
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def agent(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[VlmAgent]:
+    """Asks the scripted server; its pauses are short."""
+    monkeypatch.setattr(endpoint, "FIRST_PAUSE_SECONDS", 0.01)
+    where = Where(server.url, "eye", key="secret", seconds=20.0, price_in=2.0, price_out=8.0)
+    agent = VlmAgent(Endpoint(where), at_once=4)
+    yield agent
+    agent.close()

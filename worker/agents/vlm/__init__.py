@@ -1,0 +1,190 @@
+"""The vlm agent: a model behind an OpenAI-compatible address looks at pictures in the paper's three steps.
+
+Deconstruct: which dimensions apply, of which style the picture is and what it shows. Structure: which of the
+branches below. Quantify: which attributes of those branches hold, with evidence. What the first two leave out is
+never asked about.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TypeVar
+
+from PIL import Image
+
+from app.settings import settings
+from method.files import canonical
+from method.pictures import as_seen
+from taxonomy.tree import POLARITIES, Criteria, Pair, Side
+from worker.agents.agent import Account, Finding, Identity, Memory, NoSuchAgent
+from worker.agents.vlm.answers import (
+    Read,
+    Unreadable,
+    read_deconstructed,
+    read_quantified,
+    read_structured,
+)
+from worker.agents.vlm.asking import (
+    Question,
+    branches_below,
+    deconstruct,
+    pairs_of,
+    parts,
+    prompt,
+    prompt_hash,
+    quantify,
+    structure,
+)
+from worker.agents.vlm.endpoint import Endpoint, Message, NotAnswered, Where
+
+# Goes up whenever steps, form of the answers or what is made of them change; prompts have a hash of their own.
+VERSION = "1"
+LONGEST_SIDE = 1024
+T = TypeVar("T")
+
+
+def open_agent() -> VlmAgent:
+    """The agent at the operator's address. Raises NoSuchAgent where none is set."""
+    chosen = settings()
+    if not chosen.vision_url or not chosen.vision_model:
+        raise NoSuchAgent(
+            "The agent “vlm” needs a model: the operator sets MORELLI_VISION_URL and MORELLI_VISION_MODEL."
+        )
+    where = Where(
+        url=chosen.vision_url,
+        model=chosen.vision_model,
+        key=chosen.vision_key.get_secret_value() if chosen.vision_key else "",
+        seconds=chosen.vision_seconds,
+        price_in=chosen.vision_price_in,
+        price_out=chosen.vision_price_out,
+    )
+    return VlmAgent(Endpoint(where), chosen.vision_at_once)
+
+
+@dataclass(frozen=True)
+class VlmAgent:
+    """Implements Agent."""
+
+    endpoint: Endpoint
+    at_once: int
+
+    @property
+    def identity(self) -> Identity:
+        return Identity("vlm", f"{VERSION} {self.endpoint.where.model}", prompt_hash())
+
+    def under(self, criteria: Criteria | None) -> VlmReader:
+        """Made ready for these criteria; it knows none by itself."""
+        if criteria is None:
+            raise NoSuchAgent("The agent “vlm” looks by criteria, and there are none here.")
+        return VlmReader(self.endpoint, criteria)
+
+    def close(self) -> None:
+        self.endpoint.close()
+
+
+@dataclass(frozen=True)
+class VlmReader:
+    """Implements Reader."""
+
+    endpoint: Endpoint
+    criteria: Criteria
+
+    @property
+    def decides(self) -> frozenset[Side]:
+        """Both sides of every pair in use."""
+        pairs = self.criteria.active_pairs()
+        return frozenset(Side(pair.key, polarity) for pair in pairs for polarity in POLARITIES)
+
+    def label(self, image: Image.Image, account: Account, memory: Memory) -> Sequence[Finding]:
+        """The three steps. Raises NotAnswered where a step comes to nothing."""
+        criteria, talk = self.criteria, _Talk(self.endpoint, _as_part(image), account, memory)
+        first = deconstruct(criteria)
+        seen = talk.ask(first, lambda text: read_deconstructed(text, _keys(first), criteria))
+        activated = {each.key: each.why for each in seen.dimensions}
+        branches = branches_below(criteria, activated, seen.content)
+        if branches:
+            second = structure(criteria, branches)
+            chosen = talk.ask(second, lambda text: read_structured(text, _keys(second)))
+            activated |= {each.key: each.why for each in chosen.dimensions}
+        account.notes = {"style": seen.style, "content": seen.content, "dimensions": activated}
+        found: list[Finding] = []
+        for some in parts(pairs_of(criteria, activated, seen.content)):
+            found += self._quantified(talk, some)
+        return found
+
+    def _quantified(self, talk: _Talk, some: Sequence[Pair]) -> list[Finding]:
+        return talk.ask(quantify(some), lambda text: read_quantified(text, some, self.criteria))
+
+
+@dataclass(frozen=True)
+class _Talk:
+    """The questions about one picture. Each stands by itself, so that what was asked once need not be paid twice."""
+
+    endpoint: Endpoint
+    picture: Message
+    account: Account
+    memory: Memory
+
+    def ask(self, question: Question, read: Callable[[str], Read[T]]) -> T:
+        """What is good in the answer, after one repair where something is not; the rest is dropped and counted."""
+        messages: list[Message] = [
+            {"role": "system", "content": prompt("system")},
+            {"role": "user", "content": [self.picture, {"type": "text", "text": question.text}]},
+        ]
+        said = self._say(messages, question)
+        first = _attempt(read, said)
+        if isinstance(first, Read) and not first.faults:
+            return first.good
+        self.account.repaired += 1
+        told = first.told() if isinstance(first, Read) else f"- {first.reason}"
+        messages += [
+            {"role": "assistant", "content": said[:20_000]},
+            {"role": "user", "content": prompt("repair").format(faults=told)},
+        ]
+        second = _attempt(read, self._say(messages, question))
+        kept = second if isinstance(second, Read) else first
+        if not isinstance(kept, Read):
+            self.account.dropped += 1
+            raise NotAnswered(
+                f"The answer could not be read, nor the one it was mended to. {kept.reason}"
+            )
+        self.account.dropped += len(kept.faults)
+        return kept.good
+
+    def _say(self, messages: Sequence[Message], question: Question) -> str:
+        where = self.endpoint.where
+        asked = canonical([where.url, where.model, messages, question.schema])
+        key = hashlib.sha256(asked.encode()).hexdigest()
+        known = self.memory.find(key)
+        if known is None:
+            known = self.endpoint.ask(messages, question, self.account)
+            self.memory.keep(key, known)
+        return known
+
+
+def _attempt(read: Callable[[str], Read[T]], text: str) -> Read[T] | Unreadable:
+    try:
+        return read(text)
+    except Unreadable as error:
+        return error
+
+
+def _keys(question: Question) -> list[str]:
+    keys: list[str] = question.schema["properties"]["dimensions"]["items"]["properties"]["key"][
+        "enum"
+    ]
+    return keys
+
+
+def _as_part(image: Image.Image) -> Message:
+    """The picture as people see it, small enough to be sent; nothing of its file goes with it."""
+    picture = as_seen(image)
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    out = BytesIO()
+    picture.save(out, "JPEG", quality=90)
+    encoded = base64.b64encode(out.getvalue()).decode()
+    return {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{encoded}"}}
