@@ -241,13 +241,13 @@ def test_a_second_look_is_not_paid_for(agent: VlmAgent, server: Server) -> None:
 
     memory, account = Memory(), Account()
     reader = agent.under(CRITERIA)
-    first = reader.label(PICTURE, Account(), memory)  # type: ignore[arg-type]
+    first = reader.label(PICTURE, Account(), memory)
     asked = len(server.asked)
-    assert reader.label(PICTURE, account, memory) == first  # type: ignore[arg-type]
+    assert reader.label(PICTURE, account, memory) == first
     assert len(server.asked) == asked
     assert (account.tokens_in, account.cost) == (0, 0)
     other = Image.new("RGB", (1600, 800), (10, 60, 30))
-    reader.label(other, account, memory)  # type: ignore[arg-type]
+    reader.label(other, account, memory)
     assert len(server.asked) == 2 * asked
 
 
