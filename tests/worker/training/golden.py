@@ -61,7 +61,7 @@ def curve(kind: str, materials: Materials, folder: Path, /, **changed: Any) -> C
         made = replace(made, spo=replace(judged, **changed))
     else:
         made = replace(made, objective=replace(made.objective, **changed))
-    with patch("worker.training.objectives.spo.label_image", _judge_by_brightness):
+    with patch("worker.agents.measured.label_image", _judge_by_brightness):
         run(made)
     rows = read_lines(folder / "metrics.jsonl")
     return tuple(tuple(row[name] for name in COLUMNS) for row in rows)
@@ -71,7 +71,17 @@ def _judge_by_brightness(image: Image.Image, ties: Ties) -> list[Finding]:
     """Stands for the agent: its limits would turn last bits into other pairs, and they change."""
     del ties
     bright = sum(image.convert("L").tobytes()) // 64
-    return [Finding(min(rule.key for rule in RULES), "negative", "", 0.0, 0.0, "", 1.0)] * bright
+    return [
+        Finding(
+            min(rule.key for rule in RULES if rule.positive and rule.negative),
+            "negative",
+            "",
+            0.0,
+            0.0,
+            "",
+            1.0,
+        )
+    ] * bright
 
 
 def _short(config: Config, rate: float) -> Config:
