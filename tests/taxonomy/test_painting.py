@@ -189,7 +189,7 @@ def test_every_key_of_the_first_edition_leads_somewhere(
     assert gone == set()
 
 
-def test_every_dimension_and_side_has_a_chinese_name(painting: Criteria) -> None:
+def test_every_dimension_and_side_is_named_and_defined_in_chinese(painting: Criteria) -> None:
     named = [(title, side.words) for title, side in sides(painting)]
     named += [
         (entry.node.key, entry.node.words)
@@ -198,8 +198,13 @@ def test_every_dimension_and_side_has_a_chinese_name(painting: Criteria) -> None
     ]
     assert len(named) == 492 + counts(painting).dimensions
     for title, words in named:
-        names = {each.language: each.name for each in words.translations}
-        assert any("\u4e00" <= letter <= "\u9fff" for letter in names.get("zh-Hans", "")), title
+        said = {each.language: each for each in words.translations}
+        assert is_chinese(said["zh-Hans"].name), title
+        assert is_chinese(said["zh-Hans"].definition), title
+
+
+def is_chinese(words: str) -> bool:
+    return any("\u4e00" <= letter <= "\u9fff" for letter in words)
 
 
 @pytest.mark.parametrize(
