@@ -39,6 +39,7 @@ APPEND_ONLY = {
     "image_event",
     "audit_item",
     "consent_notice",
+    "practice_item",
 }
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson, Public
-from app.audits import inviting, judging, sampling
+from app.audits import inviting, judging, practising, sampling
 from app.audits import results as outcome
 from app.audits.access import get_audit, instrument
 from app.audits.models import Audit
@@ -32,6 +32,7 @@ from app.audits.schemas import (
     ParticipantsOut,
     PeopleOut,
     PopulationOut,
+    PractisedOut,
     ProgressOut,
     ResultsOut,
     ScoreOut,
@@ -326,6 +327,15 @@ def api_judge(token: str, item_id: int, body: JudgementIn, db: Db) -> JudgementO
         revision=judged.revision,
         progress=_progress(db.get_one(Audit, participant.audit_id), judged.progress),
     )
+
+
+@router.put(SEAT + "/practice/{item_id}", dependencies=[Public])
+def api_practise(token: str, item_id: int, body: JudgementIn, db: Db) -> PractisedOut:
+    """Try an answer to a question of the practice page: what the project's people say. Keeps nothing."""
+    participant = get_participant(db, token)
+    refuse_unless_taking_part(participant)
+    audit = db.get_one(Audit, participant.audit_id)
+    return PractisedOut.model_validate(practising.practise(db, audit, item_id, body.answer))
 
 
 @router.post(SEAT + "/finish", dependencies=[Public])

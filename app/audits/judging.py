@@ -4,12 +4,12 @@ agent's measures or confidence, or what people decided about a label.
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import delete, func, select, text, union
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.audits.access import as_polarity, get_audit_criteria, hold, instrument
-from app.audits.models import Audit, AuditItem, Judgement
+from app.audits.models import Audit, AuditItem, Judgement, PracticeItem
 from app.criteria.models import Node
 from app.errors import Invalid, NotFound, Stale
 from app.images.inclusion import erased, is_there
@@ -298,11 +298,14 @@ def _item(
 
 def get_image_hash(db: Session, participant: Participant, image_id: int) -> str:
     """SHA-256 of an image of the participant's audit. Raises NotFound for every other image."""
+    shown = union(
+        *(
+            select(table.image_id).where(table.audit_id == participant.audit_id)
+            for table in (AuditItem, PracticeItem)
+        )
+    )
     found = db.scalar(
-        select(Image.sha256)
-        .join(AuditItem, AuditItem.image_id == Image.id)
-        .where(AuditItem.audit_id == participant.audit_id, Image.id == image_id, is_there())
-        .limit(1)
+        select(Image.sha256).where(Image.id == image_id, Image.id.in_(shown), is_there())
     )
     if found is None:
         raise NotFound(f"This audit has no image {image_id}.")

@@ -6,10 +6,11 @@ from fastapi import APIRouter, Depends
 from starlette.responses import RedirectResponse, Response
 
 from app.accounts.access import Public
-from app.audits import judging
+from app.audits import judging, practising
 from app.audits.access import instrument
 from app.audits.forms import ConsentForm, JudgementForm
 from app.audits.models import Audit
+from app.audits.practising import Practised
 from app.errors import Conflict, Stale
 from app.images.image_files import read_shown
 from app.participants.access import get_participant
@@ -33,6 +34,10 @@ def _image_path(answer: Answer, token: str, position: int, item_id: int | None =
     return f"{path}#item-{item_id}" if item_id else path
 
 
+def _practice_path(answer: Answer, token: str, position: int) -> str:
+    return answer.path("show_practice", token=token, position=position)
+
+
 def _is_judging(audit: Audit, participant: Participant) -> bool:
     """Whether the participant may look and answer now; else their link's first page says why not."""
     return audit.state == "open" and is_taking_part(participant)
@@ -44,6 +49,9 @@ def show_seat(token: str, db: Db, answer: Answering) -> Response:
     participant = get_participant(db, token)
     audit = db.get_one(Audit, participant.audit_id)
     if _is_judging(audit, participant):
+        practice = practising.find_practice_positions(db, audit)
+        if practice and not judging.get_progress(db, participant).answered:
+            return RedirectResponse(_practice_path(answer, token, practice[0]), 303)
         position = judging.next_image(db, participant)
         if position is None:
             return RedirectResponse(answer.path("show_judging_end", token=token), 303)
@@ -69,6 +77,7 @@ def _show_seat(
         participant=participant,
         notice=get_notice(db, instrument(audit)),
         progress=judging.get_progress(db, participant),
+        practice=len(practising.find_practice_positions(db, audit)),
         problem=problem,
     )
 
@@ -115,6 +124,51 @@ def submit_withdrawal(token: str, db: Db, answer: Answering) -> Response:
     """Delete one's answers and take no part any more."""
     judging.withdraw(db, get_participant(db, token))
     return answer.done(go_to=_seat(answer, token))
+
+
+@router.get(SEAT + "/practice/{position}", dependencies=[Public])
+def show_practice(token: str, position: int, db: Db, answer: Answering) -> Response:
+    """An image to practise on."""
+    return _show_practice(db, answer, token, position)
+
+
+@router.post(SEAT + "/practice/{position}/items/{item_id}", dependencies=[Public])
+def submit_practice(
+    token: str,
+    position: int,
+    item_id: int,
+    db: Db,
+    answer: Answering,
+    form: Annotated[Form[JudgementForm], Depends(submitted(JudgementForm))],
+) -> Response:
+    """What people of the project say of one question, on a page without JavaScript."""
+    if form.errors:
+        raise Conflict("The answer did not arrive whole.", hint="Go back and answer again.")
+    audit = db.get_one(Audit, get_participant(db, token).audit_id)
+    practised = practising.practise(db, audit, item_id, form.values.answer)
+    return _show_practice(db, answer, token, position, practised)
+
+
+def _show_practice(
+    db: Db, answer: Answer, token: str, position: int, practised: Practised | None = None
+) -> Response:
+    participant = get_participant(db, token)
+    audit = db.get_one(Audit, participant.audit_id)
+    if not _is_judging(audit, participant):
+        return RedirectResponse(_seat(answer, token), 303)
+    positions = practising.find_practice_positions(db, audit)
+    return answer.show(
+        "audits/practice.html",
+        token=token,
+        audit=audit,
+        participant=participant,
+        image=practising.get_image_to_practise(db, audit, position),
+        place=positions.index(position) + 1,
+        positions=positions,
+        first=judging.next_image(db, participant) or 1,
+        answers=judging.ANSWERS,
+        practised=practised,
+    )
 
 
 @router.get(SEAT + "/look/{position}", dependencies=[Public])

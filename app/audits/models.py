@@ -66,6 +66,27 @@ class AuditItem(Model):
     kind: Mapped[str] = mapped_column(server_default="label")
 
 
+class PracticeItem(Model):
+    """One question to practise on, about an image outside the sample, and what people of the project say."""
+
+    __tablename__ = "practice_item"
+    __table_args__ = (
+        UniqueConstraint("audit_id", "image_id", "node_id", "polarity"),
+        CheckConstraint("polarity IN ('positive', 'negative')", name="polarity"),
+        CheckConstraint("expected IN ('appears', 'does_not_appear')", name="expected"),
+        CheckConstraint("image_position > 0", name="image_position"),
+        Index(None, "audit_id", "image_position", "id"),
+    )
+
+    id: Mapped[Key]
+    audit_id: Mapped[int] = mapped_column(ForeignKey("audit.id"))
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
+    image_position: Mapped[int]
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"))
+    polarity: Mapped[str]
+    expected: Mapped[str]
+
+
 class Judgement(Model):
     """One participant's answer about one item, as it stands; `revision` counts changes of mind."""
 

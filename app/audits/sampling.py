@@ -28,6 +28,7 @@ from app.agents.models import AgentRun
 from app.audits.access import instrument
 from app.audits.decoys import MOST_PERCENT, by_image, draw_decoys
 from app.audits.models import Audit, AuditItem
+from app.audits.practising import choose_practice
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import current_version, version_criteria
 from app.errors import Conflict, Invalid, NotFound
@@ -151,6 +152,7 @@ def create_audit(
     db.flush()
     write_notice(db, instrument(audit), notice, by=by)
     _freeze_items(db, audit, frame, images)
+    choose_practice(db, audit, nodes=frame.keys, sample=[image_id for image_id, _ in images])
     return audit
 
 

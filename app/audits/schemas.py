@@ -241,3 +241,14 @@ class JudgementOut(BaseModel):
     answer: Answer
     revision: int
     progress: ProgressOut
+
+
+class PractisedOut(BaseModel):
+    """An answer in practice, and what the project's people say; nothing of it is kept."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    item_id: int
+    answer: Answer
+    expected: Answer
+    agrees: bool

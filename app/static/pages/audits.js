@@ -12,6 +12,7 @@ const next = document.getElementById("next");
 const previous = document.getElementById("previous");
 const ANSWERS = { 1: "appears", a: "appears", 2: "does_not_appear", d: "does_not_appear", 3: "cannot_tell", c: "cannot_tell" };
 const SECONDS = 15;
+const isPractice = "practice" in page.dataset;
 
 // Saying how it stands ---
 
@@ -35,6 +36,14 @@ const showAnswer = (form, answer) => {
   next.classList.toggle("primary", forms.every((each) => each.dataset.answer));
 };
 
+// What people of the project say of a practice question.
+const showExperts = (form, { expected, agrees }) => {
+  const said = form.querySelector("[data-experts]");
+  const words = form.querySelector(`button[value=${expected}] span`).textContent;
+  said.textContent = `The project’s people say: ${words}.`;
+  said.classList.toggle("agrees", agrees);
+};
+
 const formOf = (item) => forms.find((form) => form.dataset.item === item);
 
 const isDone = () => forms.every((form) => form.dataset.answer);
@@ -52,9 +61,10 @@ const queue = openQueue({
   owner: `seat-${page.dataset.seat}`,
   send,
   hears: {
-    saved: ({ about }, { revision, progress }) => {
-      queue.know(about, revision);
-      showProgress(progress);
+    saved: ({ about }, answered) => {
+      if (isPractice) return showExperts(formOf(about), answered);
+      queue.know(about, answered.revision);
+      return showProgress(answered.progress);
     },
     // Kept from an earlier visit: whatever was answered since is newer. Given just now: it is the newest.
     stale: ({ about, isLeft }, standing) => {
@@ -71,6 +81,7 @@ const queue = openQueue({
       const waiting = new Set(queue.waiting().map(({ about }) => about)).size;
       if (isOver) return;
       if (failed) say(`${waiting === 1 ? "One answer" : `${waiting} answers`} not stored yet; trying again`, "waiting");
+      else if (isPractice) say(isDone() ? "Enter goes on" : "");
       else if (!waiting) say(isDone() ? "Stored. Enter: next image" : "Stored");
       else if (!queue.isRetrying()) say("Storing…");
     },
