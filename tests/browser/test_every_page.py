@@ -51,7 +51,13 @@ NO_PAGES = {
     "download_adapter_folder",
 }
 STRANGERS = {"show_sign_in", "show_invitation", "show_recovery"}
-PARTICIPANTS = {"show_seat", "show_image_to_judge", "show_judging_end", "show_withdrawal"}
+PARTICIPANTS = {
+    "show_seat",
+    "show_practice",
+    "show_image_to_judge",
+    "show_judging_end",
+    "show_withdrawal",
+}
 WIDTHS = (1280, 820, 390)
 
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")

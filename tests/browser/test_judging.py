@@ -25,16 +25,16 @@ pytestmark = [
 WAITING = "Object.keys(localStorage).filter((name) => name.startsWith('morelli-unsent/')).length"
 
 
-def begin(api: Api) -> str:
-    """The token of a participant who has agreed."""
+def begin(api: Api) -> tuple[str, str]:
+    """The tokens of a participant who has agreed, and of one who has not come yet."""
     import_paintings(api)
     api.finish(api.ask("POST", "agent-runs", data={"agent": "measured"})["job_id"])
     confirm_labels(api)
     audit = api.ask("POST", "audits", data={"name": "Spring", "sample_size": 2, "min_labels": 2})
-    made = api.ask("POST", f"audits/{audit['id']}/participants", data={"count": 1})
-    token = str(made["items"][0]["link"].rsplit("/", 1)[1])
-    api.ask("POST", f"/api/v1/audit/{token}/consent")
-    return token
+    made = api.ask("POST", f"audits/{audit['id']}/participants", data={"count": 2})
+    first, second = (each["link"].rsplit("/", 1)[1] for each in made["items"])
+    api.ask("POST", f"/api/v1/audit/{first}/consent")
+    return first, second
 
 
 def answers(api: Api, token: str) -> list[str | None]:
@@ -159,14 +159,59 @@ def look_closer(page: Page, token: str) -> None:
     assert page.evaluate(height) == fitted
 
 
+def press_on(page: Page, words: str) -> None:
+    """Reach a link or button by Tab, and press Enter there."""
+    wanted = "(words) => document.activeElement.textContent.trim().startsWith(words)"
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate(wanted, words):
+            return page.keyboard.press("Enter")
+    raise AssertionError(f"Tab does not lead to “{words}”")
+
+
+def answer_image(page: Page, keys: str) -> None:
+    """Answer every question of an image by its keys, and go on."""
+    expect(page.locator("form.current")).to_be_focused()
+    for number, _ in enumerate(page.locator("form.item").all()):
+        page.keyboard.press(keys[number % len(keys)])
+    expect(page.locator("#saved")).to_contain_text("Enter")
+    page.keyboard.press("Enter")
+
+
+def take_part_by_keyboard(window: Window, api: Api, token: str) -> None:
+    """From the link to thanks and out again without a mouse, in a window as narrow as a phone."""
+    page = window.context.new_page()
+    page.set_viewport_size({"width": 390, "height": 720})
+    page.goto(f"/audit/{token}")
+    press_on(page, "I agree")
+    for position in (1, 2):
+        page.wait_for_url(f"**/practice/{position}")
+        answer_image(page, "12")
+    for position in (1, 2):
+        page.wait_for_url(f"**/look/{position}")
+        answer_image(page, "123")
+    page.wait_for_url("**/end")
+    press_on(page, "Finish")
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    assert api.ask("GET", f"/api/v1/audit/{token}")["state"] == "finished"
+    press_on(page, "Withdraw")
+    expect(page.get_by_role("heading", name="Withdraw?")).to_be_visible()
+    press_on(page, "Withdraw and delete my answers")
+    expect(page.get_by_role("heading", name="You have withdrawn")).to_be_visible()
+    seat = api.ask("GET", f"/api/v1/audit/{token}")
+    assert (seat["state"], seat["progress"]["answered"]) == ("withdrawn", 0)
+    page.close()
+
+
 def test_judging(house: House, open_one: Callable[[], Window]) -> None:
     lead, participant = open_one(), open_one()
     api = found_project(lead, house)
-    token = begin(api)
+    token, unread = begin(api)
     items = [each["id"] for each in api.ask("GET", f"/api/v1/audit/{token}/items")["items"]]
     participant.expected.append("request failed: PUT")
     outlive_a_killed_tab(participant, api, token)
     answer_in_two_tabs(participant, api, token, items[2])
     wait_before_leaving(participant, api, token, items[3])
     look_closer(participant.page, token)
+    take_part_by_keyboard(participant, api, unread)
     participant.look("judging")

@@ -400,12 +400,28 @@ def audit_labels(loop: Loop, open_one: Callable[[], Window]) -> list[Window]:
     return participants
 
 
+def practise(window: Window) -> None:
+    """The image that people decided about, outside the sample: each answer tells what they say."""
+    page = window.page
+    page.wait_for_url("**/practice/1")
+    expect(page.locator("form.current")).to_be_focused()
+    forms = page.locator("form.item")
+    for _ in forms.all():
+        page.keyboard.press("1")
+    for form in forms.all():
+        expect(form.locator("[data-experts]")).to_contain_text("people say: ")
+    expect(page.locator("#saved")).to_have_text("Enter goes on")
+    window.look("6-practice")
+    page.keyboard.press("Enter")
+
+
 def judge(window: Window, link: str, answer: Callable[[int], str]) -> None:
     """A participant reads the notice, agrees, and answers everything by keyboard."""
     page = window.page
     page.goto(link)
     expect(page.get_by_role("heading", name="Before you start")).to_be_visible()
     page.get_by_role("button", name="I agree, start").click()
+    practise(window)
     number = 0
     for position in (1, 2):
         expect(page.get_by_text(f"Image {position} of 2", exact=True)).to_be_visible()

@@ -81,7 +81,7 @@ const queue = openQueue({
       const waiting = new Set(queue.waiting().map(({ about }) => about)).size;
       if (isOver) return;
       if (failed) say(`${waiting === 1 ? "One answer" : `${waiting} answers`} not stored yet; trying again`, "waiting");
-      else if (isPractice) say(isDone() ? "Enter goes on" : "");
+      else if (isPractice) say(isDone() ? "Enter goes on" : "Practice only");
       else if (!waiting) say(isDone() ? "Stored. Enter: next image" : "Stored");
       else if (!queue.isRetrying()) say("Storing…");
     },

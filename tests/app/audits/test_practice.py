@@ -171,5 +171,5 @@ def test_a_practice_image_that_is_erased_is_left_out(
     db.commit()
     assert find_practice_positions(db, audit) == [2]
     assert browser.get(seat).headers["location"] == f"{seat}/practice/2"
-    assert "Practice image 1 of 1" in browser.get(f"{seat}/practice/2").text
+    assert "Practice 1 of 1" in browser.get(f"{seat}/practice/2").text
     assert browser.get(f"{seat}/practice/1").status_code == 404
