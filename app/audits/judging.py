@@ -3,13 +3,26 @@ agent's measures or confidence, or what people decided about a label.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import delete, func, select, text, union
+from sqlalchemy import (
+    ColumnElement,
+    and_,
+    delete,
+    func,
+    literal,
+    select,
+    text,
+    true,
+    tuple_,
+    union,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.audits.access import as_polarity, get_audit_criteria, hold, instrument
 from app.audits.models import Audit, AuditItem, Judgement, PracticeItem
+from app.audits.ordering import image_order, place_in
 from app.criteria.models import Node
 from app.errors import Invalid, NotFound, Stale
 from app.images.inclusion import erased, is_there
@@ -30,7 +43,7 @@ ANSWERS = {
 class Item:
     """One question: does this attribute appear? Polarity is not part of it, so it cannot sway.
 
-    `root` is the name of the root dimension, `answer` and `revision` are the participant's own.
+    `image_position` is the image's place in the participant's order, `root` is the name of the root dimension, `answer` and `revision` are the participant's own.
     """
 
     id: int
@@ -45,7 +58,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class ImageToJudge:
-    """One image of the sample with its questions. `position` counts from 1."""
+    """One image of the sample with its questions. `position` is its place for the participant, from 1."""
 
     id: int
     position: int
@@ -183,26 +196,33 @@ def get_progress(db: Session, participant: Participant) -> Progress:
 
 
 def next_item(db: Session, participant: Participant) -> tuple[int, int] | None:
-    """The first unanswered item in the order of the sample, as (image position, item id), or None."""
+    """The first unanswered item in the participant's order, as (place of the image, item id), or None."""
+    place = _place(db, participant)
     row = db.execute(
-        select(AuditItem.image_position, AuditItem.id)
-        .outerjoin(
-            Judgement,
-            (Judgement.item_id == AuditItem.id) & (Judgement.participant_id == participant.id),
-        )
-        .where(
-            AuditItem.audit_id == participant.audit_id,
-            Judgement.item_id.is_(None),
-            AuditItem.image_id.not_in(erased()),
-        )
-        .order_by(AuditItem.image_position, AuditItem.id)
+        select(place, AuditItem.id)
+        .where(_unanswered(participant))
+        .order_by(place, AuditItem.id)
         .limit(1)
     ).one_or_none()
     return (row[0], row[1]) if row else None
 
 
+def _place(db: Session, participant: Participant) -> ColumnElement[int]:
+    return place_in(image_order(db.get_one(Audit, participant.audit_id), participant))
+
+
+def _unanswered(participant: Participant) -> ColumnElement[bool]:
+    """Whether an item of the statement is one that the participant is still asked."""
+    answered = select(Judgement.item_id).where(Judgement.participant_id == participant.id)
+    return and_(
+        AuditItem.audit_id == participant.audit_id,
+        AuditItem.id.not_in(answered),
+        AuditItem.image_id.not_in(erased()),
+    )
+
+
 def next_image(db: Session, participant: Participant) -> int | None:
-    """Position of the first image with an unanswered item; None where all are answered."""
+    """Place of the first image with an unanswered item; None where all are answered."""
     found = next_item(db, participant)
     return found[0] if found else None
 
@@ -210,29 +230,22 @@ def next_image(db: Session, participant: Participant) -> int | None:
 def find_unfinished_images(
     db: Session, participant: Participant, *, limit: int = 50
 ) -> list[tuple[int, int]]:
-    """Images with unanswered items, as (position, how many), in the order of the sample."""
+    """Images with unanswered items, as (place, how many), in the participant's order."""
+    place = _place(db, participant).label("place")
     rows = db.execute(
-        select(AuditItem.image_position, func.count())
-        .outerjoin(
-            Judgement,
-            (Judgement.item_id == AuditItem.id) & (Judgement.participant_id == participant.id),
-        )
-        .where(
-            AuditItem.audit_id == participant.audit_id,
-            Judgement.item_id.is_(None),
-            AuditItem.image_id.not_in(erased()),
-        )
-        .group_by(AuditItem.image_position)
-        .order_by(AuditItem.image_position)
+        select(place, func.count())
+        .where(_unanswered(participant))
+        .group_by(place)
+        .order_by(place)
         .limit(limit)
     )
-    return [(position, count) for position, count in rows]
+    return [(each, count) for each, count in rows]
 
 
 def get_image_to_judge(
-    db: Session, participant: Participant, audit: Audit, position: int
+    db: Session, participant: Participant, audit: Audit, place: int
 ) -> ImageToJudge:
-    """The image at this position with its items in tree order. Raises NotFound beyond the sample."""
+    """The image at this place with its items in tree order. Raises NotFound beyond the sample."""
     rows = db.execute(
         select(AuditItem, Node.key, Judgement.answer, Judgement.revision, Image)
         .join(Node, Node.id == AuditItem.node_id)
@@ -241,45 +254,71 @@ def get_image_to_judge(
             Judgement,
             (Judgement.item_id == AuditItem.id) & (Judgement.participant_id == participant.id),
         )
-        .where(AuditItem.audit_id == participant.audit_id, AuditItem.image_position == position)
+        .where(
+            AuditItem.audit_id == audit.id,
+            AuditItem.image_position == _position(audit, participant, place),
+        )
         .order_by(AuditItem.id)
     ).all()
     if not rows:
-        raise NotFound(f"This audit has no image {position}.")
+        raise NotFound(f"This audit has no image {place}.")
     tree = get_audit_criteria(db, audit).tree
     image = rows[0][4]
     return ImageToJudge(
         id=image.id,
-        position=position,
+        position=place,
         width=image.width,
         height=image.height,
         items=tuple(
-            _item(tree, item, key, answer, revision) for item, key, answer, revision, _ in rows
+            _item(tree, item, place, key, answer, revision)
+            for item, key, answer, revision, _ in rows
         ),
     )
+
+
+def _position(audit: Audit, participant: Participant, place: int) -> int | None:
+    order = image_order(audit, participant)
+    return order[place - 1] if 1 <= place <= len(order) else None
 
 
 def find_items(
     db: Session, participant: Participant, audit: Audit, *, after: int = 0, limit: int = 100
 ) -> list[Item]:
-    """The participant's items by id, which is the order of the sample, a page at a time."""
+    """The participant's items in their order, a page at a time, from behind the item `after`."""
+    order = image_order(audit, participant)
+    place = place_in(order)
     rows = db.execute(
-        select(AuditItem, Node.key, Judgement.answer, Judgement.revision)
+        select(AuditItem, place, Node.key, Judgement.answer, Judgement.revision)
         .join(Node, Node.id == AuditItem.node_id)
         .outerjoin(
             Judgement,
             (Judgement.item_id == AuditItem.id) & (Judgement.participant_id == participant.id),
         )
-        .where(AuditItem.audit_id == participant.audit_id, AuditItem.id > after)
-        .order_by(AuditItem.id)
+        .where(
+            AuditItem.audit_id == audit.id,
+            true() if not after else tuple_(place, AuditItem.id) > _key(db, audit, order, after),
+        )
+        .order_by(place, AuditItem.id)
         .limit(limit)
     )
     tree = get_audit_criteria(db, audit).tree
     return [_item(tree, *row) for row in rows]
 
 
+def _key(db: Session, audit: Audit, order: tuple[int, ...], item_id: int) -> Any:
+    """By what an item is sorted in this order. Raises NotFound for one of another audit."""
+    position = db.scalar(
+        select(AuditItem.image_position).where(
+            AuditItem.audit_id == audit.id, AuditItem.id == item_id
+        )
+    )
+    if position is None:
+        raise NotFound(f"This audit has no item {item_id}.")
+    return tuple_(literal(order.index(position) + 1), literal(item_id))
+
+
 def _item(
-    tree: Criteria, item: AuditItem, key: str, answer: str | None, revision: int | None
+    tree: Criteria, item: AuditItem, place: int, key: str, answer: str | None, revision: int | None
 ) -> Item:
     entry = tree.entry(key)
     assert isinstance(entry.node, Pair)
@@ -287,7 +326,7 @@ def _item(
     return Item(
         id=item.id,
         image_id=item.image_id,
-        image_position=item.image_position,
+        image_position=place,
         root=entry.root.name,
         name=side.name,
         definition=side.definition,
@@ -312,19 +351,22 @@ def get_image_hash(db: Session, participant: Participant, image_id: int) -> str:
     return found
 
 
-def get_image_id(db: Session, participant: Participant, position: int) -> int | None:
-    """The image at a position of the sample, or None beyond its end."""
+def get_image_id(db: Session, participant: Participant, audit: Audit, place: int) -> int | None:
+    """The image at a place of the participant's order, or None beyond its end."""
     return db.scalar(
         select(AuditItem.image_id)
-        .where(AuditItem.audit_id == participant.audit_id, AuditItem.image_position == position)
+        .where(
+            AuditItem.audit_id == audit.id,
+            AuditItem.image_position == _position(audit, participant, place),
+        )
         .limit(1)
     )
 
 
 def item_after(db: Session, participant: Participant, item_id: int) -> tuple[int, int]:
-    """Where to go on after an item, as (image position, item id): the next of its image, or itself."""
-    position = db.scalars(
-        select(AuditItem.image_position).where(
+    """Where to go on after an item, as (place of the image, item id): the next of its image, or itself."""
+    position, place = db.execute(
+        select(AuditItem.image_position, _place(db, participant)).where(
             AuditItem.id == item_id, AuditItem.audit_id == participant.audit_id
         )
     ).one()
@@ -338,4 +380,4 @@ def item_after(db: Session, participant: Participant, item_id: int) -> tuple[int
         .order_by(AuditItem.id)
         .limit(1)
     )
-    return position, following or item_id
+    return place, following or item_id

@@ -186,7 +186,7 @@ def show_image_to_judge(token: str, position: int, db: Db, answer: Answering) ->
         participant=participant,
         progress=progress,
         image=judging.get_image_to_judge(db, participant, audit, position),
-        ahead=judging.get_image_id(db, participant, position + 1),
+        ahead=judging.get_image_id(db, participant, audit, position + 1),
         answers=judging.ANSWERS,
     )
 

@@ -204,7 +204,9 @@ class SeatOut(BaseModel):
 
 
 class ItemOut(BaseModel):
-    """One question: does the attribute appear in the image? `image` is the path of its bytes."""
+    """One question: does the attribute appear in the image? `image` is the path of its bytes,
+    `image_position` the image's place in the participant's own order.
+    """
 
     id: int
     image_position: int

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from app import database
 from app.audits import inviting, judging
 from app.audits.models import Audit, AuditItem, Judgement
+from app.audits.ordering import image_order
 from app.audits.results import get_facts, iterate_verdicts, results
 from app.errors import Conflict, Invalid, NotFound, Stale
 from app.participants.access import get_participant
@@ -17,9 +18,10 @@ TWO = [(0, "positive"), (2, "negative")]
 
 
 def answer_all(db: Session, participant: Participant, studio: Studio, answers: str) -> None:
+    """Answers in the order of the sample, whatever the participant's own is."""
     words = {"y": "appears", "n": "does_not_appear", "u": "cannot_tell"}
     audit = studio.db.get_one(Audit, participant.audit_id)
-    items = judging.find_items(db, participant, audit)
+    items = sorted(judging.find_items(db, participant, audit), key=lambda item: item.id)
     for item, letter in zip(items, answers, strict=False):
         judging.judge(db, participant, item.id, words[letter])
     db.commit()
@@ -32,13 +34,67 @@ def test_resumes_at_the_first_unanswered_item(db: Session, studio: Studio) -> No
     [(participant, token)] = studio.seats(audit, 1)
     items = judging.find_items(db, participant, audit)
     assert judging.next_item(db, participant) == (1, items[0].id)
-    answer_all(db, participant, studio, "yyy")
+    for item in items[:3]:
+        judging.judge(db, participant, item.id, "appears")
+    db.commit()
     again = get_participant(db, token)
     assert judging.next_item(db, again) == (2, items[3].id)
     assert judging.get_progress(db, again).left == 3
     assert judging.find_unfinished_images(db, again) == [(2, 1), (3, 2)]
     answer_all(db, participant, studio, "yyyyyy")
     assert judging.next_image(db, again) is None
+
+
+def test_each_sees_the_images_in_an_order_of_their_own(db: Session, studio: Studio) -> None:
+    for _ in range(8):
+        studio.annotate(*TWO)
+    audit = studio.audit()
+    seats = studio.seats(audit, 4)
+    seen = []
+    for participant, token in seats:
+        items = judging.find_items(db, participant, audit)
+        assert [each.image_position for each in items] == [
+            place for place in range(1, 9) for _ in TWO
+        ]
+        shown = [
+            judging.get_image_to_judge(db, participant, audit, place).id for place in range(1, 9)
+        ]
+        assert shown == [each.image_id for each in items[::2]]
+        assert [judging.get_image_id(db, participant, audit, place) for place in (1, 8, 9)] == [
+            shown[0],
+            shown[7],
+            None,
+        ]
+        # The same order again, a page at a time, and from a link opened anew.
+        again = get_participant(db, token)
+        paged: list[judging.Item] = []
+        while page := judging.find_items(
+            db, again, audit, after=paged[-1].id if paged else 0, limit=3
+        ):
+            paged += page
+        assert paged == items
+        assert judging.item_after(db, participant, items[2].id) == (2, items[3].id)
+        assert judging.item_after(db, participant, items[3].id) == (2, items[3].id)
+        seen.append(shown)
+    assert all(sorted(each) == sorted(seen[0]) for each in seen)
+    assert len({tuple(each) for each in seen}) == 4
+    for place in (0, 9, -1):
+        with pytest.raises(NotFound):
+            judging.get_image_to_judge(db, seats[0][0], audit, place)
+    with pytest.raises(NotFound):
+        judging.find_items(db, seats[0][0], audit, after=2**40)
+
+
+def test_every_place_falls_on_every_image(db: Session, studio: Studio) -> None:
+    studio.annotate(*TWO)
+    audit = studio.audit()
+    audit.sample_size = 5
+    orders = [image_order(audit, Participant(number=number)) for number in range(1, 501)]
+    for place in range(5):
+        for position in range(1, 6):
+            # 100 each if all are as likely; four standard deviations are 36.
+            assert abs(sum(order[place] == position for order in orders) - 100) <= 36
+    db.rollback()
 
 
 def test_a_change_of_mind_counts_up_and_a_repeat_does_not(db: Session, studio: Studio) -> None:
