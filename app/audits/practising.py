@@ -17,7 +17,7 @@ from app.errors import Invalid, NotFound
 from app.images.inclusion import erased, left_out
 from app.images.models import Image
 from app.labels.models import Label
-from taxonomy.tree import Pair
+from taxonomy.tree import Criteria, Pair
 
 IMAGES = 2
 ITEMS = 4
@@ -124,7 +124,7 @@ def find_practice_positions(db: Session, audit: Audit) -> Sequence[int]:
 
 
 def get_image_to_practise(db: Session, audit: Audit, position: int) -> ImageToJudge:
-    """A practice image with its items, which look as in judging. Raises NotFound beyond the last."""
+    """A practice image with its items in tree order, as in judging. Raises NotFound beyond the last."""
     rows = db.execute(
         select(PracticeItem, Node.key, Image)
         .join(Node, Node.id == PracticeItem.node_id)
@@ -139,30 +139,31 @@ def get_image_to_practise(db: Session, audit: Audit, position: int) -> ImageToJu
     if not rows:
         raise NotFound(f"This audit has no practice image {position}.")
     tree = get_audit_criteria(db, audit).tree
+    place = {pair.key: number for number, pair in enumerate(tree.pairs())}
+    rows = sorted(rows, key=lambda row: (place[row[1]], row[0].id))
     image = rows[0][2]
-    items = []
-    for item, key, _ in rows:
-        entry = tree.entry(key)
-        assert isinstance(entry.node, Pair)
-        side = entry.node.attribute(as_polarity(item.polarity))
-        items.append(
-            Item(
-                id=item.id,
-                image_id=image.id,
-                image_position=position,
-                root=entry.root.name,
-                name=side.name,
-                definition=side.definition,
-                answer=None,
-                revision=0,
-            )
-        )
     return ImageToJudge(
         id=image.id,
         position=position,
         width=image.width,
         height=image.height,
-        items=tuple(items),
+        items=tuple(_item(tree, item, key) for item, key, _ in rows),
+    )
+
+
+def _item(tree: Criteria, item: PracticeItem, key: str) -> Item:
+    entry = tree.entry(key)
+    assert isinstance(entry.node, Pair)
+    side = entry.node.attribute(as_polarity(item.polarity))
+    return Item(
+        id=item.id,
+        image_id=item.image_id,
+        image_position=item.image_position,
+        root=entry.root.name,
+        name=side.name,
+        definition=side.definition,
+        answer=None,
+        revision=0,
     )
 
 
