@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
+from app.accounts.signing_in import token_hash
 from app.audits import inviting, judging
 from app.audits.models import Audit, Judgement
 from tests.app.audits.conftest import Studio
@@ -185,3 +186,61 @@ def test_another_site_cannot_withdraw(
     answer = browser.post(f"/audit/{token}/withdraw", headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
     assert db.scalar(select(func.count()).select_from(Judgement)) == 2
+
+
+# Anonymity -----------------------------------------------------------------------------------
+
+
+def test_nothing_tells_who_a_participant_is(
+    browser: TestClient,
+    api: TestClient,
+    db: Session,
+    studio: Studio,
+    audit: Audit,
+    sign_in: SignIn,
+    token_for: TokenFor,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A lead who has everything that is shown or exported learns a number, and nothing of the browser."""
+    caplog.set_level("DEBUG")
+    agent = "Seldom/7 (of one person alone)"
+    tokens = []
+    for _ in range(7):
+        [(_, token)] = inviting.invite_participants(db, audit, 1)
+        db.commit()
+        tokens.append(token)
+        # Even somebody who is signed in meanwhile takes part as a number.
+        sign_in(browser, studio.cast.ada)
+        told = {"User-Agent": agent, "Accept-Language": "rm-CH", "X-Forwarded-For": "203.0.113.7"}
+        assert browser.post(f"/audit/{token}/consent", headers=told).status_code == 303
+        for item in api.get(f"/api/v1/audit/{token}/items").json()["items"]:
+            page = f"/audit/{token}/items/{item['id']}"
+            assert browser.post(page, data={"answer": "appears"}, headers=told).status_code == 303
+    sign_in(browser, studio.cast.lea)
+    lead = token_for(studio.cast.lea)
+    here = f"{ROOM}/{audit.id}"
+    seen = [
+        *(
+            browser.get(path).text
+            for path in (ROOM, here, f"{here}/notice", f"{here}/verdicts.csv")
+        ),
+        *(
+            api.get(f"/api/v1{here}{path}", headers=lead).text
+            for path in ("", "/results", "/participants")
+        ),
+        # What the test's own browser logs is not the server's.
+        *(each.getMessage() for each in caplog.records if not each.name.startswith("http")),
+    ]
+    assert any('"number":7' in page for page in seen)
+    rows = db.execute(text("SELECT * FROM participant")).mappings().all()
+    assert {name for name in rows[0] if name not in PARTICIPANT_COLUMNS} == set()
+    hidden = [agent, "rm-CH", "203.0.113.7", studio.cast.ada.name, studio.cast.ada.email]
+    hidden += [each for token in tokens for each in (token, token_hash(token).hex())]
+    assert [each for each in hidden if any(each in page for page in seen)] == []
+
+
+# What is kept of a participant: a new column that tells more has to be thought about here.
+PARTICIPANT_COLUMNS = {
+    *("id", "audit_id", "number", "token_hash", "notice_id"),
+    *("consented_at", "finished_at", "withdrawn_at", "revoked_at", "created_at"),
+}
