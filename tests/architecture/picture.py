@@ -70,7 +70,7 @@ def arrows(modules: Graph) -> dict[str, set[str]]:
 
 def is_page(module: str) -> bool:
     last = module.rpartition(".")[2]
-    return module.startswith("app.") and last in ("pages", "api")
+    return module.startswith("app.") and (last in ("pages", "api") or last.endswith("_pages"))
 
 
 def room_of(module: str, knows_app: Collection[str]) -> str:
