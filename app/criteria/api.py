@@ -14,6 +14,7 @@ from app.criteria.history import find_changes
 from app.criteria.merging import NewDimension, NewPair
 from app.criteria.models import Node
 from app.criteria.placing import move
+from app.criteria.saying import list_traits, say
 from app.criteria.schemas import (
     BasedOnIn,
     ChangeOut,
@@ -21,6 +22,8 @@ from app.criteria.schemas import (
     CriteriaOut,
     FoundOut,
     ImportIn,
+    ListsIn,
+    ListsOut,
     LoadedOut,
     MatchesOut,
     MatchOut,
@@ -129,22 +132,62 @@ def api_add_node(body: NodeIn, db: Db, project: ExpertProject, person: CurrentPe
 def api_revise_node(
     key: str, body: NodePatch, db: Db, project: ExpertProject, person: CurrentPerson
 ) -> NodeOut:
-    """Change names and definitions of a node, all or none.
+    """Change names and definitions of a node and what else it says, all or none.
 
     412 where someone changed the node since `based_on`: `theirs` and `yours` hold both values.
     409 where a name or definition goes to another attribute and labels were made for it: `moved` and
     `choices` hold the question that `names_moved` answers.
     """
-    node = editing.revise(
+    node, based_on = reading.get_node(db, project, key), body.based_on
+    with db.begin_nested():
+        if body.texts():
+            node = editing.revise(
+                db,
+                project,
+                key,
+                based_on=based_on,
+                by=person,
+                texts=body.texts(),
+                names_moved=body.names_moved,
+            )
+            based_on = node.revision
+        if body.says_more():
+            node = say(
+                db,
+                project,
+                key,
+                based_on=based_on,
+                by=person,
+                said=body.details,
+                relation=body.relation,
+                exclusive=body.exclusive,
+            )
+    return _out(db, node)
+
+
+@router.get("/lists", response_model=ListsOut)
+def api_get_lists(db: Db, project: AnnotatorProject) -> ListsOut:
+    """The content that nodes may need and the styles that attributes may name."""
+    row = reading.get_criteria(db, project)
+    return ListsOut(
+        revision=row.revision,
+        content=row.details.get("content", {}),
+        styles=row.details.get("styles", {}),
+    )
+
+
+@router.put("/lists", response_model=ListsOut)
+def api_set_lists(body: ListsIn, db: Db, project: ExpertProject, person: CurrentPerson) -> ListsOut:
+    """Set both lists. 409 where a node names what would go, 412 where someone changed them since."""
+    list_traits(
         db,
         project,
-        key,
         based_on=body.based_on,
         by=person,
-        texts=body.texts(),
-        names_moved=body.names_moved,
+        content=body.content,
+        styles=body.styles,
     )
-    return _out(db, node)
+    return api_get_lists(db, project)
 
 
 @router.post("/merge", status_code=201, response_model=NodeOut)

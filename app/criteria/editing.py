@@ -397,7 +397,7 @@ def stale(db: Session, node: Node, theirs: Json, yours: Json | None) -> Stale:
     change, who = _last_change(db, node, list(theirs))
     by = who or "someone who has left"
     at = change.at if change else None
-    now = "; ".join(f"{words(field)} is now “{text}”" for field, text in theirs.items())
+    now = "; ".join(_now(field, value) for field, value in theirs.items())
     when = f" on {at:%Y-%m-%d at %H:%M} UTC" if at else ""
     return Stale(
         f"{by} changed “{title(node)}”{when}: {now}.",
@@ -409,6 +409,12 @@ def stale(db: Session, node: Node, theirs: Json, yours: Json | None) -> Stale:
         by=by,
         at=at,
     )
+
+
+def _now(field: str, value: object) -> str:
+    if isinstance(value, dict):
+        return "what else is said of it was changed"
+    return f"{words(field)} is now “{value}”"
 
 
 def words(field: str) -> str:

@@ -1,6 +1,6 @@
 """The recorded changes of the working criteria, in words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,8 @@ from app.criteria.models import Node, NodeChange
 from app.criteria.recording import TEXTS
 from app.database import Json
 from app.projects.models import Project
+from taxonomy.detail_changes import FIELDS, detail_changes
+from taxonomy.tree import POLARITIES
 
 # Kinds of change that concern several nodes, and those that concern the place of one.
 WIDE = frozenset({"merged", "split", "redefined"})
@@ -162,6 +164,8 @@ def _recorded(
 
 
 def _sentence(change: NodeChange, node: Node | None, others: _Others) -> str:
+    if change.kind == "listed":
+        return "Changed the content and styles that nodes may name."
     if node is None:
         size = change.after or {}
         return (
@@ -212,8 +216,24 @@ def _differences(change: NodeChange) -> tuple[Difference, ...]:
     before, after = change.before or {}, change.after or {}
     if change.before is None or change.after is None:
         return ()
-    return tuple(
+    texts = [
         Difference(field.replace("_", " "), str(before.get(field) or ""), str(text or ""))
-        for field in TEXTS
+        for field in (*TEXTS, "relation")
         if (text := after.get(field)) != before.get(field)
-    )
+    ]
+    if after.get("exclusive") != before.get("exclusive"):
+        was, now = ("yes" if side.get("exclusive") else "no" for side in (before, after))
+        texts.append(Difference("exclusive", was, now))
+    return (*texts, *_details(before.get("details") or {}, after.get("details") or {}))
+
+
+def _details(before: Json, after: Json) -> Iterator[Difference]:
+    for part in ("", *POLARITIES):
+        was, now = (side.get(part, {}) if part else side for side in (before, after))
+        for each in detail_changes("", was, now):
+            label = f"{part} {FIELDS[each.field][0]}".strip()
+            yield Difference(label, _flat(each.before), _flat(each.after))
+
+
+def _flat(value: str | tuple[str, ...] | None) -> str:
+    return value if isinstance(value, str) else "; ".join(value or ())

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from sqlalchemy import Select, select
@@ -90,13 +91,20 @@ def build_tree(
 
 def _dimension(node: Node, below: dict[int | None, list[Node]]) -> tree.Dimension:
     children = below[node.id]
+    return replace(
+        dimension_of(node),
+        dimensions=tuple(_dimension(each, below) for each in children if each.kind == "dimension"),
+        pairs=tuple(pair_of(each) for each in children if each.kind == "pair"),
+    )
+
+
+def dimension_of(node: Node) -> tree.Dimension:
+    """A dimension with all that it says, without what is below it."""
     made = tree.Dimension(
         key=node.key,
         name=node.name or "",
         definition=node.definition,
         exclusive=bool(node.exclusive),
-        dimensions=tuple(_dimension(each, below) for each in children if each.kind == "dimension"),
-        pairs=tuple(pair_of(each) for each in children if each.kind == "pair"),
         retired=node.retired,
     )
     return dimension_saying(made, node.details) if node.details else made

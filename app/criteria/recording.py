@@ -21,7 +21,10 @@ TEXTS = (
     "negative_name",
     "negative_definition",
 )
-COLUMNS = ("key", "kind", "parent_id", "position", *TEXTS, "exclusive", "relation", "retired")
+COLUMNS = (
+    *("key", "kind", "parent_id", "position", *TEXTS),
+    *("exclusive", "relation", "details", "retired"),
+)
 
 
 def lock_criteria(db: Session, project: Project) -> Criteria:

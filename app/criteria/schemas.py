@@ -27,8 +27,10 @@ class SideIn(_In):
 
 
 class NodePatch(_In):
-    """New texts of a node. `based_on` is the revision of the node that they were written for;
-    `names_moved` says what becomes of labels where a name goes to another attribute.
+    """New texts of a node, and what else it says. `based_on` is the revision of the node that they were
+    written for. `details` names fields as a criteria file does (`translations`, `alternatives`, `needs`,
+    …; of a pair those of its sides below `positive` and `negative`); what is null is taken out, what is
+    not named stays. `names_moved` says what becomes of labels where a name goes to another attribute.
     """
 
     based_on: int
@@ -36,7 +38,14 @@ class NodePatch(_In):
     definition: str | None = None
     positive: SideIn | None = None
     negative: SideIn | None = None
+    details: dict[str, Any] = Field(default_factory=dict)
+    relation: Relation | None = None
+    exclusive: bool | None = None
     names_moved: NamesMoved | None = None
+
+    def says_more(self) -> bool:
+        """Whether anything beside names and definitions is given."""
+        return bool(self.details) or self.relation is not None or self.exclusive is not None
 
     def texts(self) -> dict[str, str]:
         """What is given, by column."""
@@ -49,8 +58,8 @@ class NodePatch(_In):
 
     @model_validator(mode="after")
     def _holds_something(self) -> "NodePatch":
-        if not self.texts():
-            raise ValueError("give a name or a definition to change")
+        if not self.texts() and not self.says_more():
+            raise ValueError("give a name, a definition or something else to change")
         return self
 
 
@@ -178,6 +187,7 @@ class NodeOut(_Out):
     relation: Relation | None = None
     positive: AttributeOut | None = None
     negative: AttributeOut | None = None
+    details: dict[str, Any] = Field(default_factory=dict)
     num_pairs: int | None = None
     labels: int | None = None
     replaced: Literal["merge", "split", "redefine", "return"] | None = None
@@ -206,10 +216,29 @@ def node_out(
             "relation": node.relation,
             "positive": positive if is_pair else None,
             "negative": negative if is_pair else None,
+            "details": node.details,
             "num_pairs": num_pairs,
             "labels": labels,
         }
     )
+
+
+class ListsIn(_In):
+    """The content that nodes may need and the styles that attributes may name, each by its id. `based_on`
+    is the revision of the criteria that they were written for.
+    """
+
+    based_on: int
+    content: dict[str, Any]
+    styles: dict[str, Any]
+
+
+class ListsOut(_Out):
+    """Content and styles as they stand."""
+
+    revision: int
+    content: dict[str, Any]
+    styles: dict[str, Any]
 
 
 class CriteriaOut(_Out):

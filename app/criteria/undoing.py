@@ -63,6 +63,8 @@ def _open_changes(db: Session, project: Project, revision: int) -> Sequence[Node
     ).all()
     if not changes:
         raise NotFound(f"The criteria have no change {revision}.")
+    if changes[0].kind == "listed":
+        raise Conflict("Content and styles are changed back by editing the lists again.")
     if changes[0].node_id is None:
         raise Conflict("Loading the criteria cannot be undone; edit what is there instead.")
     done = db.scalar(

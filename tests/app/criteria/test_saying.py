@@ -1,0 +1,160 @@
+"""What nodes say beside names and definitions: said, recorded, refused, taken back."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
+
+from app.accounts.models import Person
+from app.criteria.history import find_changes
+from app.criteria.reading import get_criteria, get_node, working_criteria
+from app.criteria.saying import list_traits, say
+from app.criteria.searching import search_attributes
+from app.criteria.undoing import undo
+from app.errors import Conflict, Invalid, Stale
+from tests.people import Cast
+
+Tokens = Callable[[Person], dict[str, str]]
+SignIn = Callable[[TestClient, Person], TestClient]
+API = "/api/v1/projects/paintings/criteria"
+HERE = "/projects/paintings/criteria"
+LISTS: dict[str, Any] = {
+    "content": {"sky": {"name": "Sky"}},
+    "styles": {"impressionism": {"name": "Impressionism", "alternatives": ["Plein air"]}},
+}
+SAID: dict[str, Any] = {
+    "needs": ["sky"],
+    "source": " Ruskin  1857 ",
+    "positive": {"translations": {"zh-Hans": {"name": " 清晰的边缘 "}}},
+    "negative": {
+        "alternatives": ["Smeared  edges"],
+        "prompt": "smeared edges",
+        "styles": {"impressionism": "positive"},
+        "excludes": ["glow/positive"],
+    },
+}
+
+
+@pytest.fixture
+def listed(db: Session, people: Cast) -> Cast:
+    """The cast, with criteria that list a content and a style."""
+    list_traits(db, people.project, based_on=1, by=people.ada, **LISTS)
+    db.commit()
+    return people
+
+
+def speak(db: Session, people: Cast, said: dict[str, Any], **more: Any) -> int:
+    values: dict[str, Any] = {"key": "clear-edges", "based_on": 1, "by": people.ada} | more
+    node = say(db, people.project, said=said, **values)
+    db.commit()
+    return node.revision
+
+
+def test_what_is_said_is_one_recorded_change_that_can_be_taken_back(
+    db: Session, listed: Cast
+) -> None:
+    before = working_criteria(db, listed.project)
+    assert speak(db, listed, SAID, relation="graded") == 2
+    pair = working_criteria(db, listed.project).pair("clear-edges")
+    assert (pair.relation, pair.needs, pair.source) == ("graded", ("sky",), "Ruskin 1857")
+    assert pair.positive.words.translations[0].name == "清晰的边缘"
+    assert pair.negative.words.alternatives == ("Smeared edges",)
+    assert pair.negative.prompt_wording == "smeared edges"
+    assert pair.negative.excludes == (("glow", "positive"),)
+    change = find_changes(db, listed.project)[0]
+    assert (change.kind, change.by) == ("detailed", "Ada")
+    seen = {each.field: (each.before, each.after) for each in change.differences}
+    assert seen["relation"] == ("opposed", "graded")
+    assert seen["negative prompt wording"] == ("", "smeared edges")
+    assert seen["negative styles"] == ("", "impressionism: positive")
+    found = [each.name for each in search_attributes(db, listed.project, "清晰")]
+    assert found == ["Clear edges"]
+    undo(db, listed.project, change.revision, by=listed.lea)
+    db.commit()
+    assert working_criteria(db, listed.project) == before
+
+
+def test_what_is_not_named_stays_and_nothing_takes_a_field_out(db: Session, listed: Cast) -> None:
+    speak(db, listed, SAID)
+    speak(db, listed, {"negative": {"prompt": None, "alternatives": []}, "needs": []}, based_on=2)
+    pair = working_criteria(db, listed.project).pair("clear-edges")
+    assert (pair.negative.prompt, pair.negative.words.alternatives, pair.needs) == ("", (), ())
+    assert pair.negative.styles == (("impressionism", "positive"),)
+    assert speak(db, listed, {"needs": None}, based_on=3) == 3  # nothing changed
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"needs": ["feet"]}, "list no content “feet”"),
+        ({"needs": "sky"}, "must be a list"),
+        ({"colour": "red"}, "unknown field"),
+        ({"negative": {"styles": {"cubism": "neutral"}}}, "list no style “cubism”"),
+        ({"negative": {"styles": {"impressionism": "bad"}}}, "neutral or positive"),
+        ({"negative": {"excludes": ["edges/positive"]}}, "No attribute pair has the key “edges”"),
+        ({"negative": {"excludes": ["clear-edges/positive"]}}, "does not exclude itself"),
+        ({"negative": {"prompt": "soft, smeared"}}, "comma"),
+        ({"positive": {"translations": {"zh_Hans": {"name": "A"}}}}, "language code"),
+        ({"positive": {"exact_match": ["aat 3"]}}, "full URI"),
+        ({"positive": {"scope_note": ["a"]}}, "must be text"),
+    ],
+)
+def test_what_is_not_said_so_is_refused_and_changes_nothing(
+    db: Session, listed: Cast, said: dict[str, Any], message: str
+) -> None:
+    before = working_criteria(db, listed.project)
+    with pytest.raises(Invalid, match=message):
+        speak(db, listed, said)
+    db.rollback()
+    assert working_criteria(db, listed.project) == before
+
+
+def test_a_stale_word_is_refused_with_what_was_said_since(db: Session, listed: Cast) -> None:
+    speak(db, listed, SAID)
+    with pytest.raises(Stale, match="Ada changed “Clear edges / Blurred edges”") as refused:
+        speak(db, listed, {"source": "Itten"}, by=listed.lea)
+    theirs: Any = refused.value.details["theirs"]
+    assert theirs["details"]["source"] == "Ruskin 1857"
+    with pytest.raises(Invalid, match="only a dimension"):
+        speak(db, listed, {}, based_on=2, exclusive=True)
+
+
+def test_lists_in_use_stay_and_are_not_overwritten_unseen(db: Session, listed: Cast) -> None:
+    speak(db, listed, SAID)
+    revision = get_criteria(db, listed.project).revision
+    with pytest.raises(Conflict, match="“Clear edges / Blurred edges” still names it"):
+        list_traits(
+            db, listed.project, based_on=revision, by=listed.ada, content={}, styles=LISTS["styles"]
+        )
+    with pytest.raises(Stale, match="changed the content"):
+        list_traits(db, listed.project, based_on=1, by=listed.lea, **LISTS)
+    with pytest.raises(Invalid, match="is missing"):
+        list_traits(
+            db, listed.project, based_on=revision, by=listed.ada, content={"sea": {}}, styles={}
+        )
+    db.rollback()
+    assert find_changes(db, listed.project)[1].sentence == (
+        "Changed the content and styles that nodes may name."
+    )
+
+
+def test_programs_say_more_and_read_it(
+    db: Session, listed: Cast, api: TestClient, token_for: Tokens
+) -> None:
+    mine = token_for(listed.ada)
+    body = {"based_on": 1, "details": SAID, "relation": "graded", "positive": {"name": "Crisp"}}
+    node = api.patch(f"{API}/nodes/clear-edges", json=body, headers=mine).json()
+    assert (node["relation"], node["revision"]) == ("graded", 3)
+    assert node["details"]["negative"]["prompt"] == "smeared edges"
+    stale = api.patch(f"{API}/nodes/clear-edges", json=body, headers=mine)
+    assert stale.status_code == 412
+    assert api.patch(f"{API}/nodes/edges", json={"based_on": 1}, headers=mine).status_code == 422
+    lists = api.get(f"{API}/lists", headers=mine).json()
+    assert lists["content"] == LISTS["content"]
+    lists["content"]["sea"] = {"name": "Sea"}
+    lists["based_on"] = lists.pop("revision")
+    saved = api.put(f"{API}/lists", json=lists, headers=mine).json()
+    assert saved["content"]["sea"] == {"name": "Sea"}
+    assert get_node(db, listed.project, "clear-edges").positive_name == "Crisp"
