@@ -16,7 +16,7 @@ AttributeVerdicts = dict[Side, tuple[int, int]]
 def count_verdicts(db: Session, project: Project) -> AttributeVerdicts:
     """By attribute: how many judgements say that it appears, and how many decide at all; one query.
 
-    "Cannot tell" is no verdict. Attributes that nobody has decided about are left out.
+    Decoys do not count, and "cannot tell" is no verdict. Attributes that nobody has decided about are left out.
     """
     yes = func.count().filter(Judgement.answer == "appears")
     rows = db.execute(
@@ -25,7 +25,12 @@ def count_verdicts(db: Session, project: Project) -> AttributeVerdicts:
         .join(Audit, Audit.id == AuditItem.audit_id)
         .join(Participant, Participant.id == Judgement.participant_id)
         .join(Node, Node.id == AuditItem.node_id)
-        .where(Audit.project_id == project.id, counted(), Judgement.answer != "cannot_tell")
+        .where(
+            Audit.project_id == project.id,
+            AuditItem.kind == "label",
+            counted(),
+            Judgement.answer != "cannot_tell",
+        )
         .group_by(Node.key, AuditItem.polarity)
     )
     return {

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from app.accounts.models import Person
 from app.audits import inviting, judging
+from app.audits.by_attribute import count_verdicts
 from app.audits.decoys import draw_decoys
 from app.audits.models import Audit, AuditItem
 from app.audits.results import find_audits, get_facts, iterate_verdicts, results
@@ -177,6 +178,8 @@ def test_decoys_are_never_counted_as_labels(
     assert found.overall.score.yes_to_decoys == 1 / 6
     assert sum(row.score.decoys_decided for row in found.dimensions) == 6
     assert find_audits(db, studio.cast.project)[0].accuracy == 1.0
+    by_attribute = count_verdicts(db, studio.cast.project).values()
+    assert [sum(column) for column in zip(*by_attribute, strict=True)] == [12, 12]
     kinds = [each.kind for each in iterate_verdicts(db, audit)]
     assert (kinds.count("label"), kinds.count("decoy")) == (12, 6)
     page = sign_in(browser, studio.cast.lea).get(f"{ROOM}/{audit.id}").text
