@@ -237,6 +237,18 @@ def furnish(api: Api) -> dict[str, Any]:
     links = api.ask("POST", f"audits/{audit['id']}/participants", data={"count": 2})
     seat, unread = (each["link"].rsplit("/", 1)[1] for each in links["items"])
     api.ask("POST", f"/api/v1/audit/{seat}/consent")
+    proposal = api.ask(
+        "POST",
+        "proposals",
+        data={
+            "pair": {
+                "parent": "edge-definition",
+                "positive_name": "Soft rims",
+                "negative_name": "Hard rims",
+            },
+            "reason": "Seen in many.",
+        },
+    )
     invitation = api.ask("POST", "invitations", data={"role": "expert"})
     me = api.ask("GET", "people")["items"][0]["id"]
     recovery = api.ask("POST", f"people/{me}/password-link")
@@ -249,6 +261,7 @@ def furnish(api: Api) -> dict[str, Any]:
         "dataset_id": dataset["id"],
         "pair_dataset_id": pairs["id"],
         "audit_id": audit["id"],
+        "proposal_id": proposal["id"],
         "key": "clear-edges",
         "number": 1,
         "position": 1,
