@@ -106,7 +106,7 @@ def test_a_lead_launches_by_the_api(api: TestClient, people: Cast, token_for: To
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"agent": "oracle"}, "There is no agent “oracle”; there is measured."),
+        ({"agent": "oracle"}, "There is no agent “oracle”; there is measured"),
         ({"agent": "vlm"}, "The agent “vlm” is not set up here."),
         ({"agent": "measured", "images": [1]}, "body.images"),
         ({"agent": 3}, "body.agent"),

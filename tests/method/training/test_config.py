@@ -47,7 +47,7 @@ LEAST: dict[str, Any] = {
         ({"expert": "somewhere"}, "expert: sft makes the expert and takes none"),
         (
             {"objective": {"kind": "lcm"}},
-            "objective.kind: must be one of sft, cpo_s, cpo, dpo, npo, spo; got 'lcm'",
+            f"objective.kind: must be one of {', '.join(OBJECTIVES)}; got 'lcm'",
         ),
         (
             {"objective": {"kind": "sft", "reference": "sft"}},

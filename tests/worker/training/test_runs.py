@@ -60,7 +60,9 @@ def test_stage_1_leaves_everything_that_the_contract_names(expert: Path) -> None
         (0, "base"),
         (4, "target"),
     ]
-    assert all(Image.open(expert / row["file"]).size == (64, 64) for row in samples)
+    for row in samples:
+        with Image.open(expert / row["file"]) as sample:
+            assert sample.size == (64, 64)
     assert load_config(expert / "config.yaml").objective.kind == "sft"
     assert (expert / "log.txt").read_text().count("Step ") == 4
 
