@@ -1,9 +1,10 @@
 """What differs between two versions of the criteria, as a list of changes by key."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from functools import lru_cache
+from typing import Literal, NamedTuple, TypeAlias
 
 from taxonomy.detail_changes import DetailKind, detail_changes
 from taxonomy.formats.details import (
@@ -107,6 +108,13 @@ class MovedText:
     target: Side
 
 
+class Written(NamedTuple):
+    """What one attribute says."""
+
+    name: str
+    definition: str
+
+
 @dataclass(frozen=True, slots=True)
 class Texts:
     """Every attribute's name and definition as they were written, and who bears which text.
@@ -115,30 +123,37 @@ class Texts:
     punctuation. A text that two attributes bear tells nobody where it went, and is left out.
     """
 
-    written: dict[Side, Attribute]
+    written: dict[Side, Written]
     names: dict[str, Side]
     definitions: dict[str, Side]
 
 
 def texts_of(criteria: Criteria) -> Texts:
     """The names and definitions of a tree's attributes. A live bearer goes before a retired one."""
-    written: dict[Side, Attribute] = {}
-    names: dict[str, list[Side]] = {}
-    definitions: dict[str, list[Side]] = {}
+    written: dict[Side, Written] = {}
     retired: set[Side] = set()
     for entry in criteria.walk():
         for polarity in POLARITIES if isinstance(entry.node, Pair) else ():
             assert isinstance(entry.node, Pair)
-            side, text = Side(entry.node.key, polarity), entry.node.attribute(polarity)
-            written[side] = text
-            names.setdefault(_folded(text.name), []).append(side)
-            definitions.setdefault(_folded(text.definition), []).append(side)
+            side = Side(entry.node.key, polarity)
+            text = entry.node.attribute(polarity)
+            written[side] = Written(text.name, text.definition)
             if entry.retired:
                 retired.add(side)
+    return texts_written(written, retired)
+
+
+def texts_written(written: dict[Side, Written], retired: Collection[Side]) -> Texts:
+    """The same of attributes in tree order, and those of them that are retired."""
+    names: dict[str, list[Side]] = {}
+    definitions: dict[str, list[Side]] = {}
+    for side, text in written.items():
+        names.setdefault(_folded(text.name), []).append(side)
+        definitions.setdefault(_folded(text.definition), []).append(side)
     return Texts(written, _only_bearers(names, retired), _only_bearers(definitions, retired))
 
 
-def _only_bearers(bearers: dict[str, list[Side]], retired: set[Side]) -> dict[str, Side]:
+def _only_bearers(bearers: dict[str, list[Side]], retired: Collection[Side]) -> dict[str, Side]:
     only = {}
     for text, sides in bearers.items():
         live = [side for side in sides if side not in retired] or sides
@@ -180,6 +195,8 @@ def _bears(texts: Texts, side: Side, part: str, text: str) -> bool:
     return found is not None and _folded(getattr(found, part)) == text
 
 
+# Of one edit to the next nearly all texts are the same.
+@lru_cache(maxsize=50_000)
 def _folded(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text.casefold())
     return "".join(each for each in plain if each.isalnum()) or squeeze(text)

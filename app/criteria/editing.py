@@ -1,8 +1,10 @@
 """Changing the working criteria: one recorded change for each edit, never over another one unseen."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -58,6 +60,23 @@ def open_working(db: Session, project: Project) -> Working:
     return Working(criteria, {node.id: node for node in nodes}, {node.key: node for node in nodes})
 
 
+def _open_one(db: Session, project: Project, key: str) -> tuple[Criteria, Node]:
+    """Lock the working criteria and read one node, for an edit that concerns no other. Raises NotFound."""
+    criteria = lock_criteria(db, project)
+    node = db.scalar(
+        select(Node)
+        .where(Node.project_id == project.id, Node.key == key)
+        .execution_options(populate_existing=True)
+    )
+    if node is None or node.removed:
+        raise _not_there(key)
+    return criteria, node
+
+
+def _not_there(key: str) -> NotFound:
+    return NotFound(f"The criteria have no node “{key}”.")
+
+
 # Verbs ---------------------------------------------------------------------------------------
 
 
@@ -79,16 +98,16 @@ def rename(
     Names that stay the same are no change.
     """
     given = {"name": name, "positive_name": positive, "negative_name": negative}
-    working = open_working(db, project)
-    node = open_node(working, key)
+    criteria, node = _open_one(db, project, key)
     texts = _fitting(node, given)
     _refuse_stale(db, node, based_on, texts)
     tidy = {
         field: _tidy_name(text, field, attribute=node.kind == "pair")
         for field, text in texts.items()
     }
-    refuse_taken_names(working, node, tidy)
-    return _write(db, working, node, "renamed", tidy, by)
+    if _may_be_taken(db, node, tidy):
+        refuse_taken_names(open_working(db, project), node, tidy)
+    return _write(db, criteria, node, "renamed", tidy, by)
 
 
 def describe(
@@ -108,12 +127,11 @@ def describe(
         "positive_definition": positive,
         "negative_definition": negative,
     }
-    working = open_working(db, project)
-    node = open_node(working, key)
+    criteria, node = _open_one(db, project, key)
     texts = _fitting(node, given)
     _refuse_stale(db, node, based_on, texts)
     tidy = {field: _tidy_definition(text, field) for field, text in texts.items()}
-    return _write(db, working, node, "described", tidy, by)
+    return _write(db, criteria, node, "described", tidy, by)
 
 
 def revise(
@@ -237,7 +255,7 @@ def open_node(working: Working, key: str) -> Node:
     """The node with this key as it is in the tree. Raises NotFound."""
     node = working.by_key.get(key)
     if node is None or node.removed:
-        raise NotFound(f"The criteria have no node “{key}”.")
+        raise _not_there(key)
     return node
 
 
@@ -309,6 +327,7 @@ def next_position(working: Working, parent: Node | None, kind: str) -> int:
     return max(taken, default=-1) + 1
 
 
+@lru_cache(maxsize=50_000)
 def folded(name: str) -> str:
     """A name as it is compared: two that differ in case or space alone are one."""
     return squeeze(name).casefold()
@@ -350,8 +369,24 @@ def refuse_taken_names(
                 )
 
 
+def _may_be_taken(db: Session, node: Node, names: dict[str, str]) -> bool:
+    """Whether a name could be one that another node bears, or the pair's other side: only then all nodes
+    are worth to be read, which may be thousands.
+    """
+    wanted = {folded(name) for name in names.values()}
+    if len(wanted) < len(names):
+        return True
+    fields = (Node.name, Node.positive_name, Node.negative_name)
+    rows = db.execute(select(*fields).where(Node.project_id == node.project_id, ~Node.removed))
+    others = Counter(folded(name) for row in rows for name in row if name)
+    others.subtract(folded(name) for name in names_of(node).values())
+    own = set(names_of(node)) - set(names)
+    kept = {folded(getattr(node, field)) for field in own}
+    return any(others[each] > 0 or each in kept for each in wanted)
+
+
 def _write(
-    db: Session, working: Working, node: Node, kind: str, texts: dict[str, str], by: Person
+    db: Session, criteria: Criteria, node: Node, kind: str, texts: dict[str, str], by: Person
 ) -> Node:
     before = {field: getattr(node, field) for field in texts}
     changed = {field: text for field, text in texts.items() if text != before[field]}
@@ -361,7 +396,7 @@ def _write(
         setattr(node, field, text)
     node.revision += 1
     before = {field: before[field] for field in changed}
-    record(db, working.criteria, kind, by=by, node=node, before=before, after=dict(changed))
+    record(db, criteria, kind, by=by, node=node, before=before, after=dict(changed))
     return node
 
 

@@ -15,14 +15,14 @@ from sqlalchemy.orm import Session, defer, undefer
 
 from app.accounts.models import Person
 from app.criteria.models import CriteriaVersion, Node
-from app.criteria.reading import build_tree, find_nodes, get_criteria, version_criteria
+from app.criteria.reading import version_criteria
 from app.criteria.successions import find_successors
 from app.errors import Conflict
 from app.images.models import Image
 from app.labels.models import Label
 from app.projects.models import Project
 from app.versions.models import MovedName
-from taxonomy.changes import MovedText, Texts, moved_texts, texts_of
+from taxonomy.changes import MovedText, Texts, Written, moved_texts, texts_of, texts_written
 from taxonomy.tree import Side
 
 Choice: TypeAlias = Literal["keep", "follow"]
@@ -69,9 +69,7 @@ def find_moved(db: Session, project: Project) -> list[Moved]:
     The working criteria are compared with every published version: a name may have gone there by way
     of another, in several publications.
     """
-    nodes = find_nodes(db, project)
-    now = texts_of(build_tree(get_criteria(db, project), nodes))
-    ids = {node.key: node.id for node in nodes}
+    now, ids = _texts_now(db, project)
     found = _moved_since(db, project, now)
     if not found:
         return []
@@ -80,6 +78,40 @@ def find_moved(db: Session, project: Project) -> list[Moved]:
     found = {way: each for way, each in found.items() if each.source.key not in replaced}
     found = _without_kept(db, project, found, ids)
     return _with_choices(db, project, _with_labels(db, found, ids, now), ids)
+
+
+def _texts_now(db: Session, project: Project) -> tuple[Texts, dict[str, int]]:
+    """The texts of the working criteria, and the ids of its nodes by key.
+
+    Columns, not objects: each edit asks for those of all nodes, of which there may be thousands.
+    """
+    columns = (
+        *(Node.id, Node.key, Node.parent_id, Node.kind, Node.retired),
+        *(Node.positive_name, Node.positive_definition),
+        *(Node.negative_name, Node.negative_definition),
+    )
+    rows = db.execute(select(*columns).where(Node.project_id == project.id, ~Node.removed)).all()
+    above = {row.id: (row.parent_id, row.retired) for row in rows}
+    known: dict[int | None, bool] = {None: False}
+
+    def is_retired(node_id: int | None) -> bool:
+        if node_id not in known:
+            assert node_id is not None
+            parent, retired = above[node_id]
+            known[node_id] = retired or is_retired(parent)
+        return known[node_id]
+
+    written: dict[Side, Written] = {}
+    retired: set[Side] = set()
+    for row in rows:
+        if row.kind != "pair":
+            continue
+        sides = Side(row.key, "positive"), Side(row.key, "negative")
+        written[sides[0]] = Written(row.positive_name, row.positive_definition)
+        written[sides[1]] = Written(row.negative_name, row.negative_definition)
+        if is_retired(row.id):
+            retired.update(sides)
+    return texts_written(written, retired), {row.key: row.id for row in rows}
 
 
 def settle_edit(
