@@ -16,8 +16,11 @@ from app.agents.schemas import (
     LaterVersionOut,
     OutcomeOut,
     OutcomesOut,
+    RunImageOut,
+    RunImagesOut,
 )
 from app.criteria import reading
+from app.database import LARGEST_KEY
 from app.projects.access import AnnotatorProject, LeadProject
 from app.web.dependencies import Db
 
@@ -86,6 +89,21 @@ def api_get_agent_run(run_id: int, db: Db, project: AnnotatorProject) -> AgentRu
     """One agent run."""
     run = launching.get_agent_run(db, project.id, run_id)
     return _out(launching.find_agent_runs(db, project, before=run.id + 1, limit=1)[0])
+
+
+@router.get("/{run_id}/images")
+def api_list_run_images(
+    run_id: int,
+    db: Db,
+    project: AnnotatorProject,
+    after: Annotated[int, Query(ge=0, le=LARGEST_KEY)] = 0,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> RunImagesOut:
+    """What an agent run did with each image, and what that took."""
+    run = launching.get_agent_run(db, project.id, run_id)
+    found = recording.find_run_images(db, run, after=after, limit=limit + 1)
+    items = [RunImageOut.model_validate(each) for each in found[:limit]]
+    return RunImagesOut(items=items, next=items[-1].image_id if len(found) > limit else None)
 
 
 @router.get("/{run_id}/outcome")

@@ -112,6 +112,18 @@ def record_images(
     run.cost += sum((each.cost for each in looked_at), Decimal(0))
 
 
+def find_run_images(
+    db: Session, run: AgentRun, *, after: int = 0, limit: int = 100
+) -> Sequence[AgentRunImage]:
+    """What a run did with each image, by image."""
+    return db.scalars(
+        select(AgentRunImage)
+        .where(AgentRunImage.agent_run_id == run.id, AgentRunImage.image_id > after)
+        .order_by(AgentRunImage.image_id)
+        .limit(limit)
+    ).all()
+
+
 def find_problems(
     db: Session, run: AgentRun, *, after: int = 0, limit: int = 100
 ) -> Sequence[tuple[AgentRunImage, Image]]:

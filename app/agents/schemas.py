@@ -1,7 +1,7 @@
 """JSON shapes of agent runs."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -68,6 +68,36 @@ class AgentRunsOut(BaseModel):
     """A page of agent runs; `next` continues it as `before`."""
 
     items: list[AgentRunOut]
+    next: int | None
+
+
+class RunImageOut(BaseModel):
+    """What a run did with one image, and what that took. `reason` says why it got no labels; `notes` is what
+    the agent wrote down on the way: the style and content it saw, the dimensions it chose and why.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    image_id: int
+    state: Literal["labelled", "failed", "skipped"]
+    reason: str | None
+    attempts: int
+    proposed: int
+    dropped: int
+    repaired: int
+    tokens_in: int
+    tokens_out: int
+    cost: float
+    notes: dict[str, Any] | None
+    image_sha256: str | None
+    seconds: float | None
+    at: datetime
+
+
+class RunImagesOut(BaseModel):
+    """A page of images; `next` continues it as `after`."""
+
+    items: list[RunImageOut]
     next: int | None
 
 

@@ -51,7 +51,7 @@ def rows(gallery: Gallery) -> dict[int, AgentRunImage]:
 
 
 def test_with_faults_every_image_is_labelled_once_and_the_account_is_the_servers(
-    gallery: Gallery, server: Server
+    gallery: Gallery, server: Server, api: TestClient, token_for: Any
 ) -> None:
     faults = [
         Act(status=429),
@@ -81,6 +81,15 @@ def test_with_faults_every_image_is_labelled_once_and_the_account_is_the_servers
     assert (label.source, label.evidence) == ("agent", "left half: The whole left half glows.")
     assert (label.confidence, label.measure) == (0.8, None)
     assert done[label.image_id].notes["dimensions"]  # type: ignore[index]
+    headers = token_for(gallery.people.ben)
+    address = f"/api/v1/projects/paintings/agent-runs/{run.id}/images"
+    first = api.get(address, params={"limit": 7}, headers=headers).json()
+    rest = api.get(address, params={"after": first["next"]}, headers=headers).json()
+    told = [*first["items"], *rest["items"]]
+    assert [each["image_id"] for each in told] == sorted(done)
+    assert rest["next"] is None
+    assert sum(each["tokens_in"] for each in told) == server.tokens_in
+    assert told[0]["notes"]["style"] == "other"
 
 
 def test_killed_it_pays_for_no_answer_twice(

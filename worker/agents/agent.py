@@ -52,7 +52,7 @@ class Account:
 
     `cost` is in the currency of the agent's prices. `dropped` counts what it said of attributes that it was not asked
     about or that made no sense, `repaired` the answers that it was asked to mend. `notes` is what it wrote
-    down on the way.
+    down on the way; `style` and `content` are ids of the criteria that it saw in the image.
     """
 
     attempts: int = 1
@@ -62,6 +62,8 @@ class Account:
     dropped: int = 0
     repaired: int = 0
     notes: dict[str, Any] = field(default_factory=dict)
+    style: str | None = None
+    content: tuple[str, ...] = ()
 
 
 class Memory(Protocol):

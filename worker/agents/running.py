@@ -25,10 +25,13 @@ from app.database import Json, unit_of_work
 from app.images import image_files
 from app.images.inclusion import left_out
 from app.images.models import Image
+from app.images.traits import record_traits
 from app.labels.access import hold_in_force
 from app.labels.proposing import Proposed, propose
 from app.projects.models import Project
 from method.items import NAMED, Failed, Failures, attempt
+from taxonomy.applicability import Kind
+from taxonomy.tree import Criteria
 from worker.agents.agent import Account, Agent, Finding, NoSuchAgent, Reader, open_agent
 from worker.ledger import JobFailed, Work
 
@@ -47,6 +50,7 @@ class Under:
 
     version_id: int
     number: int
+    criteria: Criteria
     nodes: dict[str, int]
     reader: Reader
 
@@ -226,7 +230,7 @@ def _under(db: Session, project: Project, agent: Agent, before: Under | None) ->
         return before
     criteria = version_criteria(version)
     nodes = {key: node.id for key, node in nodes_by_key(db, project).items()}
-    return Under(version.id, version.number, nodes, agent.under(criteria))
+    return Under(version.id, version.number, criteria, nodes, agent.under(criteria))
 
 
 def _look(image: Image, under: Under) -> Looked:
@@ -290,6 +294,9 @@ def _store(
         )
         ids = [each.image.id for each in standing]
         gone = set(db.scalars(left_out(project.id).where(Image.id.in_(ids))))
+        seen = [one for each in standing if each.image.id not in gone for one in _traits(each)]
+        # After the images are locked in the order of their ids, as every writer of labels does.
+        record_traits(db, run_id, under.criteria, seen)
         recording.record_images(
             db,
             agent_run,
@@ -300,6 +307,14 @@ def _store(
             labels=added,
         )
     return [each for each in answered if each.under.version_id not in in_force]
+
+
+def _traits(looked: Looked) -> Iterator[tuple[int, Kind, str, bool]]:
+    """Style and content that were seen. What was not seen may be there all the same, so nothing is said of it."""
+    if looked.account.style:
+        yield looked.image.id, "style", looked.account.style, True
+    for each in looked.account.content:
+        yield looked.image.id, "content", each, True
 
 
 def _proposed(looked: Looked, finding: Finding) -> Proposed:

@@ -110,6 +110,7 @@ class VlmReader:
             second = structure(criteria, branches)
             chosen = talk.ask(second, lambda text: read_structured(text, _keys(second)))
             activated |= {each.key: each.why for each in chosen.dimensions}
+        account.style, account.content = seen.style, tuple(seen.content)
         account.notes = {"style": seen.style, "content": seen.content, "dimensions": activated}
         found: list[Finding] = []
         for some in parts(pairs_of(criteria, activated, seen.content)):
