@@ -1,6 +1,5 @@
 """The `morelli` command. Exit codes: 0 done, 1 failed, 2 the command was used wrongly."""
 
-import re
 import shutil
 import sys
 import time
@@ -11,12 +10,12 @@ from typing import Annotated, Any, Literal
 import typer
 
 from app import extras
+from app.commands.criteria import criteria_cli
 from app.commands.images import images_cli
 from app.commands.output import AsJson, ProjectSlug, database, say, show
 from app.errors import AppError, Invalid
 from app.handing_on import run_worker_module
 from method.agents import DEFAULT_AGENT
-from method.saved_texts import UnreadableText, read_text
 
 cli = typer.Typer(
     name="morelli",
@@ -25,9 +24,6 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-)
-criteria_cli = typer.Typer(
-    help="Check, show and compare criteria trees.", no_args_is_help=True, rich_markup_mode=None
 )
 agent_cli = typer.Typer(
     help="Have an agent propose labels.", no_args_is_help=True, rich_markup_mode=None
@@ -244,106 +240,6 @@ def finish_job(job_id: int | None) -> dict[str, Any]:
                 f"The worker ended without doing job {job_id}.",
                 hint="Its output above says why; `morelli up` will do the job.",
             )
-
-
-@criteria_cli.command("check")
-def check_criteria(
-    file: Annotated[Path, typer.Argument(help="A criteria tree as YAML or JSON.")],
-    as_json: AsJson = False,
-) -> None:
-    """Check a criteria file; needs no server. Exit code 1 where a problem is an error."""
-    from taxonomy.report import report
-
-    found = report(read_file(file))
-    show(found, as_json=as_json, words=lambda: _check_words(found))
-    _exit(1 if any(each["severity"] == "error" for each in found["problems"]) else 0)
-
-
-def _check_words(found: dict[str, Any]) -> str:
-    size = (
-        f"{found['name']}: {found['root_dimensions']} root dimensions, {found['levels']} levels, "
-        f"{found['attribute_pairs']} attribute pairs"
-    )
-    lines = [
-        f"{each['severity']}: {each['message']} [{each['code']}]" for each in found["problems"]
-    ]
-    return "\n".join([size, *lines, f"{len(found['problems'])} problems"])
-
-
-def read_file(file: Path) -> str:
-    """A text file's content. Raises AppError where it cannot be read."""
-    try:
-        return read_text(file.read_bytes()).text
-    except IsADirectoryError as error:
-        raise AppError(f"{file} is a folder; name a file in it.") from error
-    except OSError as error:
-        raise AppError(f"{file} cannot be read: {error.strerror}.") from error
-    except UnreadableText as error:
-        raise AppError(f"{file} cannot be read. {error.reason}") from error
-
-
-def read_tree(source: str, number: int | None) -> Any:
-    """The criteria of a file, or of a project (working, or a published version)."""
-    from taxonomy.formats import read_criteria
-
-    # A mistyped file is not looked for among projects, which may start the servers first.
-    if Path(source).exists() or not re.fullmatch("[a-z0-9][a-z0-9-]{0,62}", source):
-        return read_criteria(read_file(Path(source)))
-    from app.criteria import reading
-    from app.database import unit_of_work
-    from app.projects.founding import get_project
-
-    with database(), unit_of_work() as db:
-        project = get_project(db, source)
-        if number is None:
-            return reading.working_criteria(db, project)
-        return reading.version_criteria(reading.get_version(db, project, number))
-
-
-Source = Annotated[str, typer.Argument(help="A criteria file, or a project's address.")]
-Version = Annotated[
-    int | None, typer.Option(help="A published version of the project; else the working criteria.")
-]
-
-
-@criteria_cli.command("show")
-def show_criteria(source: Source, version: Version = None, as_json: AsJson = False) -> None:
-    """Show a criteria tree: a file's, or a project's."""
-    from taxonomy.formats.json import write_json
-    from taxonomy.tree import Pair
-
-    tree = read_tree(source, version)
-    if as_json:
-        typer.echo(write_json(tree))
-        return
-    for entry in tree.walk():
-        node = entry.node
-        indent = "  " * (entry.level - 1)
-        if isinstance(node, Pair):
-            typer.echo(f"{indent}+ {node.positive.name}  − {node.negative.name}  [{node.key}]")
-        else:
-            typer.echo(f"{indent}{node.name}  [{node.key}]")
-
-
-@criteria_cli.command("diff")
-def diff_criteria(
-    old: Source,
-    new: Source,
-    old_version: Version = None,
-    new_version: Version = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say in words what changed from one criteria tree to another."""
-    from dataclasses import asdict
-
-    from taxonomy.changes import difference
-
-    changes = difference(read_tree(old, old_version), read_tree(new, new_version))
-    show(
-        [asdict(each) for each in changes],
-        as_json=as_json,
-        words=lambda: "\n".join(each.sentence for each in changes) or "No difference.",
-    )
 
 
 @agent_cli.command("run")

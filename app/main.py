@@ -23,6 +23,7 @@ from app.audits import api as audits_api
 from app.audits import judging_pages as audits_judging_pages
 from app.audits import pages as audits_pages
 from app.criteria import api as criteria_api
+from app.criteria import file_pages as criteria_file_pages
 from app.criteria import lineage_pages as criteria_lineage_pages
 from app.criteria import pages as criteria_pages
 from app.database import serving_requests
@@ -73,6 +74,7 @@ ROUTERS = [
     proposals_api.router,
     versions_pages.router,
     versions_api.router,
+    criteria_file_pages.router,
     criteria_pages.router,
     criteria_lineage_pages.router,
     criteria_api.router,

@@ -16,7 +16,7 @@ def put_in_place(old: Criteria, new: Criteria) -> Criteria:
     _refuse_other_kinds(old, new)
     here = {entry.node.key for entry in new.walk()}
     replaced = {
-        entry.node.key: new.successors[entry.node.key]
+        entry.node.key: new.resolve(entry.node.key)
         for entry in old.walk()
         if entry.node.key not in here and new.resolve(entry.node.key)
     }

@@ -1,22 +1,21 @@
 """What `morelli criteria check` says about a file, as plain data."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from taxonomy.checks import check
-from taxonomy.formats import read_criteria
 from taxonomy.formats.json import sha256
-from taxonomy.tree import InvalidCriteria, counts
+from taxonomy.tree import Criteria, InvalidCriteria, counts
 
 
-def report(text: str) -> dict[str, Any]:
-    """The size, faults and hash of the criteria in the text (YAML or JSON), ready for JSON.
+def report(read: Callable[[], Criteria]) -> dict[str, Any]:
+    """The size, faults and hash of the criteria that `read` gives, ready for JSON.
 
-    Never raises for bad content: a text that is not a criteria tree gives problems with the code
-    `invalid`, counts of 0 and no hash.
+    Where it raises InvalidCriteria: problems with the code `invalid`, counts of 0 and no hash.
     """
     try:
-        criteria = read_criteria(text)
+        criteria = read()
     except InvalidCriteria as error:
         return _invalid(error.problems)
     return {

@@ -1,15 +1,15 @@
 """The working criteria as JSON: with their counts, editing, undoing, searching, history, import and export."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
-from app.criteria import loading, merging, reading, retiring, searching
+from app.criteria import importing, loading, merging, reading, retiring, searching, uploads
 from app.criteria.editing import add_dimension
-from app.criteria.exporting import export_text
+from app.criteria.exporting import export_file
 from app.criteria.history import find_changes
 from app.criteria.merging import NewDimension, NewPair
 from app.criteria.models import Node
@@ -20,6 +20,8 @@ from app.criteria.schemas import (
     ChangeOut,
     ChangesOut,
     CriteriaOut,
+    FileIn,
+    ForeseenOut,
     FoundOut,
     ImportIn,
     ListsIn,
@@ -45,15 +47,17 @@ from app.criteria.successions import stand_for
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.versions import editing
 from app.versions.counting import LabelCounts, count_labels
+from app.versions.importing import import_criteria
 from app.versions.tree_rows import Branch, build_branches
 from app.versions.undoing import undo
 from app.web.dependencies import Db
 from app.web.describing import Responses
+from taxonomy.formats.files import FORMATS, FormatName
 from taxonomy.tree import Attribute, counts
 
 router = APIRouter(prefix="/api/v1/projects/{project}/criteria", tags=["criteria"])
 
-FILES: Responses = {200: {"content": {"application/json": {}, "application/yaml": {}}}}
+FILES: Responses = {200: {"content": {each.media_type: {} for each in FORMATS.values()}}}
 
 
 @router.get("", response_model=CriteriaOut)
@@ -335,20 +339,56 @@ def api_match_nodes(
 def api_export_criteria(
     db: Db,
     project: AnnotatorProject,
-    format: Literal["yaml", "json"] = "yaml",
+    format: FormatName = "yaml",
     version: Annotated[int | None, Query(ge=1)] = None,
 ) -> Response:
-    """The working criteria, or a published version, as YAML or canonical JSON."""
-    _, text = export_text(db, project, format=format, number=version)
-    return Response(text, media_type=f"application/{format}")
+    """The working criteria, or a published version, as a file.
+
+    JSON is the canonical one that versions are hashed in. The header `Left-Out` says what a format cannot
+    hold.
+    """
+    name, content = export_file(db, project, format=format, number=version)
+    chosen = FORMATS[format]
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    if chosen.left_out:
+        headers["Left-Out"] = "; ".join(chosen.left_out)
+    return Response(content, media_type=chosen.media_type, headers=headers)
+
+
+@router.post("/import/preview", response_model=ForeseenOut)
+def api_preview_criteria_import(body: FileIn, db: Db, project: ExpertProject) -> ForeseenOut:
+    """What putting a file in the place of the working criteria would change; changes nothing.
+
+    422 with every fault of the file in `problems`.
+    """
+    new = uploads.read_upload(db, project, body.file, body.read())
+    return ForeseenOut.model_validate(importing.foresee(db, project, new))
 
 
 @router.post("/import", status_code=201, response_model=LoadedOut)
 def api_import_criteria(
     body: ImportIn, db: Db, project: ExpertProject, person: CurrentPerson
 ) -> LoadedOut:
-    """Load criteria into a project that has none; 422 with every fault in `problems`."""
-    criteria = loading.load_text(db, project, body.content, by=person)
+    """Load a file into a project without criteria, or put it in the place of those that are there.
+
+    The latter needs `based_on`, the revision that a preview was for: nodes are followed by key, each change
+    is recorded, and what the file lacks is retired. 422 with every fault in `problems`; 412 where the
+    criteria changed since; 409 without `based_on`, where there is nothing to change, or where a name goes to
+    another attribute while labels stand and `names_moved` does not say what becomes of them.
+    """
+    new = uploads.read_upload(db, project, body.file, body.read())
+    if body.based_on is None:
+        loading.load_criteria(db, project, new, by=person)
+    else:
+        import_criteria(
+            db,
+            project,
+            new,
+            based_on=body.based_on,
+            by=person,
+            names_moved=body.names_moved,
+        )
+    criteria = reading.working_criteria(db, project)
     size = counts(criteria)
     return LoadedOut(
         name=criteria.name,

@@ -1,21 +1,16 @@
-"""The criteria as the text of a file."""
-
-from typing import Literal
+"""The criteria as a file."""
 
 from sqlalchemy.orm import Session
 
 from app.criteria.reading import get_version, version_criteria, working_criteria
 from app.projects.models import Project
-from taxonomy.formats.json import write_json
-from taxonomy.formats.yaml import write_yaml
-
-Format = Literal["yaml", "json"]
+from taxonomy.formats.files import FORMATS, FormatName
 
 
-def export_text(
-    db: Session, project: Project, *, format: Format, number: int | None = None
-) -> tuple[str, str]:
-    """The name and the text of a file with the working criteria, or with version `number`.
+def export_file(
+    db: Session, project: Project, *, format: FormatName, number: int | None = None
+) -> tuple[str, bytes]:
+    """The name and the bytes of a file with the working criteria, or with version `number`.
 
     Raises NotFound where there is no such version.
     """
@@ -23,5 +18,5 @@ def export_text(
         criteria, which = working_criteria(db, project), "working"
     else:
         criteria, which = version_criteria(get_version(db, project, number)), f"v{number}"
-    text = write_yaml(criteria) if format == "yaml" else write_json(criteria)
-    return f"{project.slug}-criteria-{which}.{format}", text
+    chosen = FORMATS[format]
+    return f"{project.slug}-criteria-{which}{chosen.endings[0]}", chosen.write(criteria)

@@ -50,6 +50,17 @@ class PublicationForm(Fields):
     names_moved: Literal["keep", "follow"] | None = None
 
 
+class ImportForm(Fields):
+    """An import that was shown: its criteria as they were packed, and the working revision it was
+    compared with.
+    """
+
+    file: str = ""
+    content: str
+    based_on: int
+    names_moved: Literal["keep", "follow"] | None = None
+
+
 class UndoForm(Fields):
     """Taking a change back; `names_moved` where that exchanges names that labels were made for."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
 from app.accounts.models import Person
@@ -49,7 +49,7 @@ class Recorded:
     @property
     def can_undo(self) -> bool:
         """Whether undoing may be tried; the verb decides."""
-        return self.key is not None and self.undone_by is None
+        return self.kind != "loaded" and self.undone_by is None
 
 
 def find_changes(
@@ -96,6 +96,7 @@ class _Others:
 
     parts: dict[int, list[tuple[NodeChange, Node]]]
     by_id: dict[int, Node]
+    num_parts: dict[int, int]
 
 
 def _others(db: Session, project: Project, changes: Sequence[NodeChange]) -> _Others:
@@ -114,7 +115,19 @@ def _others(db: Session, project: Project, changes: Sequence[NodeChange]) -> _Ot
         for change, node in found:
             parts.setdefault(change.revision, []).append((change, node))
     nodes = db.scalars(select(Node).where(Node.id.in_(parents))).all() if parents else ()
-    return _Others(parts, {node.id: node for node in nodes})
+    imports = {each.revision for each in changes if each.kind == "imported"}
+    return _Others(parts, {node.id: node for node in nodes}, _num_parts(db, project, imports))
+
+
+def _num_parts(db: Session, project: Project, revisions: set[int]) -> dict[int, int]:
+    if not revisions:
+        return {}
+    rows = db.execute(
+        select(NodeChange.revision, func.count())
+        .where(NodeChange.project_id == project.id, NodeChange.revision.in_(revisions))
+        .group_by(NodeChange.revision)
+    )
+    return dict(rows.tuples().all())
 
 
 def _values(change: NodeChange, field: str) -> list[int]:
@@ -166,6 +179,9 @@ def _recorded(
 def _sentence(change: NodeChange, node: Node | None, others: _Others) -> str:
     if change.kind == "listed":
         return "Changed the content and styles that nodes may name."
+    if node is None and change.kind != "loaded":
+        done = f"Undid change {change.undoes}: set" if change.undoes else "Changed"
+        return f"{done} {' and '.join(map(_setting, change.after or {}))} of the criteria."
     if node is None:
         size = change.after or {}
         return (
@@ -178,6 +194,9 @@ def _sentence(change: NodeChange, node: Node | None, others: _Others) -> str:
         if change.before is not None and change.after is not None:
             done = "put back" if change.before.get("removed") else "set back"
         return f"Undid change {change.undoes}: {what} was {done}."
+    if change.kind == "imported":
+        num = others.num_parts[change.revision]
+        return f"Imported a file: it changed {num} node{'s' if num > 1 else ''}, among them {what}."
     if change.kind in WIDE:
         return _wide(change, node, others.parts[change.revision])
     if change.kind == "moved":
@@ -188,6 +207,11 @@ def _sentence(change: NodeChange, node: Node | None, others: _Others) -> str:
         places = [f"“{each.name}”" if each else "the top" for each in above]
         return f"Moved {what} from {places[0]} to {places[1]}."
     return f"{change.kind.capitalize()} {what}."
+
+
+def _setting(column: str) -> str:
+    known = {"max_levels": "the limit of levels", "details": "the content and styles"}
+    return known.get(column, f"the {column}")
 
 
 def _wide(change: NodeChange, node: Node, parts: list[tuple[NodeChange, Node]]) -> str:

@@ -7,20 +7,19 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
+from app.criteria.columns import columns_of, kind_of
 from app.criteria.models import Node, NodeChange, NodeSuccession
 from app.criteria.recording import lock_criteria, record
 from app.errors import Conflict, Invalid
 from app.projects.models import Project
-from method.saved_texts import UnreadableText, read_text
 from taxonomy.checks import check
-from taxonomy.formats import read_criteria
-from taxonomy.formats.data import MAX_BYTES
-from taxonomy.formats.details import head_details, said_of
+from taxonomy.formats.details import head_details
 from taxonomy.formats.json import sha256
-from taxonomy.tree import Attribute, Criteria, Dimension, InvalidCriteria, Pair, counts
+from taxonomy.tree import Attribute, Criteria, Dimension, Pair, counts
+from taxonomy.tree import Node as TreeNode
 
 # Faults of identity. Any other can be put right in the editor, and stops a publication till then.
-_REFUSED = {
+REFUSED = {
     "bad-key",
     "duplicate-key",
     "successor-cycle",
@@ -36,7 +35,7 @@ def load_criteria(db: Session, project: Project, criteria: Criteria, *, by: Pers
     """
     row = lock_criteria(db, project)
     taken = _taken_keys(db, project)
-    problems = [each.message for each in check(criteria) if each.code in _REFUSED]
+    problems = [each.message for each in check(criteria) if each.code in REFUSED]
     problems += [
         f"The key {key} belonged to a node that was removed here, and keys are never "
         "used again; give this one another key."
@@ -44,7 +43,7 @@ def load_criteria(db: Session, project: Project, criteria: Criteria, *, by: Pers
         if key in taken
     ]
     if problems:
-        raise _invalid(problems)
+        raise refusal(problems)
     row.name, row.language = criteria.name, criteria.language
     row.max_levels, row.details = criteria.max_levels, head_details(criteria)
     _insert(db, project, criteria)
@@ -52,32 +51,8 @@ def load_criteria(db: Session, project: Project, criteria: Criteria, *, by: Pers
     _insert_successions(db, project, criteria, change)
 
 
-def load_text(db: Session, project: Project, text: str, *, by: Person | None) -> Criteria:
-    """Put criteria written as YAML or JSON into a project without criteria.
-
-    Raises Invalid with every fault of the text in `problems`, or Conflict.
-    """
-    try:
-        criteria = read_criteria(text)
-    except InvalidCriteria as error:
-        raise _invalid(error.problems) from error
-    if not criteria.dimensions:
-        raise _invalid(["dimensions: the file holds none, so there is nothing to load."])
-    load_criteria(db, project, criteria, by=by)
-    return criteria
-
-
-def decode(content: bytes) -> str:
-    """The text of an uploaded file. Raises Invalid where it is too large, or its encoding is uncertain."""
-    if len(content) > MAX_BYTES:
-        raise _invalid([f"The file is larger than {MAX_BYTES // 1_000_000} MB; split it."])
-    try:
-        return read_text(content).text
-    except UnreadableText as error:
-        raise _invalid([error.reason]) from error
-
-
-def _invalid(problems: list[str]) -> Invalid:
+def refusal(problems: list[str]) -> Invalid:
+    """The error that lists every fault of a file."""
     more = f" There are {len(problems) - 1} more problems." if len(problems) > 1 else ""
     return Invalid(f"{problems[0]}{more}", field="file", problems=problems)
 
@@ -105,7 +80,7 @@ def _summary(criteria: Criteria) -> dict[str, Any]:
 def _insert(db: Session, project: Project, criteria: Criteria) -> None:
     """One statement for each level, because a child needs the id that its parent was given."""
     roots = enumerate(criteria.dimensions)
-    parents = _insert_rows(db, [_dimension_row(project, None, i, each) for i, each in roots])
+    parents = _insert_rows(db, [_row(project, None, i, each) for i, each in roots])
     above = list(criteria.dimensions)
     while above:
         rows = [row for each in above for row in _children_rows(project, parents[each.key], each)]
@@ -158,8 +133,8 @@ def _gone_row(
         pair = Pair(key, "opposed", Attribute(""), Attribute(""))
         parent_id = parents[stands]
         assert parent_id is not None
-        return {**_pair_row(project, parent_id, 0, pair), "removed": True}
-    return {**_dimension_row(project, None, 0, Dimension(key, "")), "removed": True}
+        return {**_row(project, parent_id, 0, pair), "removed": True}
+    return {**_row(project, None, 0, Dimension(key, "")), "removed": True}
 
 
 def _insert_rows(db: Session, rows: list[dict[str, Any]]) -> dict[str, int]:
@@ -176,53 +151,17 @@ def _children_rows(
     project: Project, parent_id: int, dimension: Dimension
 ) -> Iterator[dict[str, Any]]:
     for position, child in enumerate(dimension.dimensions):
-        yield _dimension_row(project, parent_id, position, child)
+        yield _row(project, parent_id, position, child)
     for position, pair in enumerate(dimension.pairs):
-        yield _pair_row(project, parent_id, position, pair)
+        yield _row(project, parent_id, position, pair)
 
 
-def _dimension_row(
-    project: Project, parent_id: int | None, position: int, dimension: Dimension
-) -> dict[str, Any]:
-    return {
-        **dict.fromkeys(_PAIR_COLUMNS),
-        "project_id": project.id,
-        "key": dimension.key,
-        "kind": "dimension",
-        "parent_id": parent_id,
-        "position": position,
-        "name": dimension.name,
-        "definition": dimension.definition,
-        "exclusive": dimension.exclusive,
-        "details": said_of(dimension),
-        "retired": dimension.retired,
-    }
-
-
-_PAIR_COLUMNS = (
-    "relation",
-    "positive_name",
-    "positive_definition",
-    "negative_name",
-    "negative_definition",
-)
-
-
-def _pair_row(project: Project, parent_id: int, position: int, pair: Pair) -> dict[str, Any]:
+def _row(project: Project, parent_id: int | None, position: int, node: TreeNode) -> dict[str, Any]:
     return {
         "project_id": project.id,
-        "key": pair.key,
-        "kind": "pair",
+        "key": node.key,
+        "kind": kind_of(node),
         "parent_id": parent_id,
         "position": position,
-        "name": None,
-        "definition": "",
-        "exclusive": None,
-        "relation": pair.relation,
-        "positive_name": pair.positive.name,
-        "positive_definition": pair.positive.definition,
-        "negative_name": pair.negative.name,
-        "negative_definition": pair.negative.definition,
-        "details": said_of(pair),
-        "retired": pair.retired,
+        **columns_of(node),
     }

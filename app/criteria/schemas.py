@@ -1,5 +1,6 @@
 """The criteria as JSON."""
 
+from base64 import b64decode
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -154,10 +155,66 @@ class NodesOut(_Out):
     items: list["NodeOut"]
 
 
-class ImportIn(_In):
-    """Criteria as the text of a YAML or JSON file."""
+class FileIn(_In):
+    """A file of criteria in any format. `content` is its text, or in base64 its bytes (Excel); `file` its
+    name, whose ending says the format, which is else found by how the file begins.
+    """
 
     content: str
+    encoding: Literal["text", "base64"] = "text"
+    file: str = ""
+
+    @model_validator(mode="after")
+    def _is_encoded(self) -> "FileIn":
+        if self.encoding == "base64":
+            try:
+                b64decode(self.content, validate=True)
+            except ValueError:
+                raise ValueError("the content is not base64") from None
+        return self
+
+    def read(self) -> bytes:
+        """The bytes of the file."""
+        if self.encoding == "text":
+            return self.content.encode("utf-8", "surrogatepass")
+        return b64decode(self.content)
+
+
+class ImportIn(FileIn):
+    """A file to put in the place of the criteria. `based_on` is the revision that a preview was for; none in
+    a project without criteria.
+    """
+
+    based_on: int | None = None
+    names_moved: NamesMoved | None = None
+
+
+class ForeseenChangeOut(_Out):
+    """A change that an import would make at a node ("" for the criteria themselves)."""
+
+    kind: str
+    key: str
+    part: str
+    before: str | int | bool | list[str] | None
+    after: str | int | bool | list[str] | None
+    sentence: str
+
+
+class ForeseenProblemOut(_Out):
+    """A fault or a doubt that the checks would find then; errors stop a publication."""
+
+    code: str
+    severity: Literal["error", "warning"]
+    key: str
+    message: str
+
+
+class ForeseenOut(_Out):
+    """What an import would do, compared with the working revision `based_on`."""
+
+    based_on: int
+    changes: list[ForeseenChangeOut]
+    problems: list[ForeseenProblemOut]
 
 
 class AttributeOut(_Out):

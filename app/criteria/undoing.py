@@ -6,8 +6,8 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.criteria.editing import NAMES, Working, open_working, refuse_taken_names, stale
-from app.criteria.models import CriteriaVersion, Node, NodeChange, NodeSuccession
+from app.criteria.editing import NAMES, Working, open_working, refuse_taken_names, stale, words
+from app.criteria.models import Criteria, CriteriaVersion, Node, NodeChange, NodeSuccession
 from app.criteria.reading import title, version_criteria
 from app.criteria.recording import TEXTS, Part, content, record_parts
 from app.criteria.successions import set_successors
@@ -40,6 +40,8 @@ def undo(
         working = open_working(db, project)
         changes = _open_changes(db, project, revision)
         root = _root(db, changes[0])
+        if root.kind == "settings":
+            return _undo_settings(db, working.criteria, changes[0], by)
         nodes = [working.by_id[change.node_id or 0] for change in changes]
         if root.kind in _LINEAGE:
             _refuse_replaced_since(working, changes)
@@ -47,8 +49,11 @@ def undo(
             _take_back(db, project, working, change, node, root)
             for change, node in zip(changes, nodes, strict=True)
         ]
-        # Texts alone move nothing; their names are looked at where they are set.
-        placed = [node for part, node in zip(parts, nodes, strict=True) if not _is_text(part)]
+        # Texts alone move nothing; their names are looked at where they are set, those of an import together.
+        is_whole = root.kind == "imported"
+        placed = [
+            node for part, node in zip(parts, nodes, strict=True) if is_whole or not _is_text(part)
+        ]
         refuse_broken(working, placed)
         undone = record_parts(db, working.criteria, "undo", parts, by=by, undoes=revision)
         _settle_successors(db, project, working, undone, root)
@@ -65,7 +70,7 @@ def _open_changes(db: Session, project: Project, revision: int) -> Sequence[Node
         raise NotFound(f"The criteria have no change {revision}.")
     if changes[0].kind == "listed":
         raise Conflict("Content and styles are changed back by editing the lists again.")
-    if changes[0].node_id is None:
+    if changes[0].kind == "loaded":
         raise Conflict("Loading the criteria cannot be undone; edit what is there instead.")
     done = db.scalar(
         select(NodeChange.revision).where(
@@ -125,19 +130,33 @@ def _take_back(
         node.removed = False
         part = Part(node, None, content(node))
     else:
-        part = _set_back(db, working, change, node)
+        part = _set_back(db, working, change, node, is_whole=root.kind == "imported")
     node.revision += 1
     return part
 
 
-def _set_back(db: Session, working: Working, change: NodeChange, node: Node) -> Part:
+def _undo_settings(db: Session, criteria: Criteria, change: NodeChange, by: Person) -> NodeChange:
+    """Set name and settings of the criteria back, where nobody changed them again."""
+    before, after = change.before or {}, change.after or {}
+    for name, value in after.items():
+        if getattr(criteria, name) != value:
+            raise Conflict(f"{words(name)} was changed again since.".capitalize())
+    for name, value in before.items():
+        setattr(criteria, name, value)
+    part = Part(None, dict(after), dict(before))
+    return record_parts(db, criteria, "undo", [part], by=by, undoes=change.revision)[0]
+
+
+def _set_back(
+    db: Session, working: Working, change: NodeChange, node: Node, *, is_whole: bool
+) -> Part:
     before, after = change.before or {}, change.after or {}
     if node.removed and not after.get("removed"):
         raise Conflict(f"“{title(node)}” was removed since.", hint="Undo its removal first.")
     _refuse_changed(db, node, after)
     _refuse_reordered(db, working, node, after.get("positions") or {})
     names = {field: text for field, text in before.items() if field in NAMES}
-    if names and working.is_live(node):
+    if names and working.is_live(node) and not is_whole:
         refuse_taken_names(working, node, names)
     for field, value in before.items():
         if field == "positions":

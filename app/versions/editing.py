@@ -30,7 +30,7 @@ def revise(
     """
     with db.begin_nested():
         node = editing.revise(db, project, key, based_on=based_on, by=by, texts=texts)
-        settle_edit(db, project, node, names_moved, by=by)
+        settle_edit(db, project, [node.key], names_moved, by=by)
     return node
 
 
@@ -56,5 +56,5 @@ def add_pair(
             negative=negative,
             by=by,
         )
-        settle_edit(db, project, node, names_moved, by=by)
+        settle_edit(db, project, [node.key], names_moved, by=by)
     return node

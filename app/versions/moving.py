@@ -115,14 +115,19 @@ def _texts_now(db: Session, project: Project) -> tuple[Texts, dict[str, int]]:
 
 
 def settle_edit(
-    db: Session, project: Project, node: Node, choice: Choice | None, *, by: Person
+    db: Session,
+    project: Project,
+    keys: Collection[str],
+    choice: Choice | None,
+    *,
+    by: Person | None,
 ) -> None:
-    """Call after an edit of `node`, before anything is committed: where a text went to or from it
+    """Call after an edit of the nodes with these keys, before anything is committed: where a text went to or from it
     that labels were made for, note the choice, or raise Conflict with the question.
     """
     found = find_moved(db, project)
     _forget_vanished(db, project, found)
-    concerned = [each for each in found if node.key in (each.source.key, each.target.key)]
+    concerned = [each for each in found if {each.source.key, each.target.key} & set(keys)]
     asked = [each for each in concerned if choice is not None or each.choice is None]
     if asked and choice is None:
         raise question(asked)
@@ -306,7 +311,7 @@ def _ids(db: Session, project: Project, found: Iterable[Moved]) -> dict[str, int
 
 
 def _note(
-    db: Session, project: Project, found: Sequence[Moved], choice: Choice | None, by: Person
+    db: Session, project: Project, found: Sequence[Moved], choice: Choice | None, by: Person | None
 ) -> None:
     if not found or choice is None:
         return
@@ -332,7 +337,7 @@ def _note(
                 target_id=way[2],
                 target_polarity=way[3],
                 choice=choice,
-                decided_by=by.id,
+                decided_by=by.id if by else None,
             )
         )
     db.flush()

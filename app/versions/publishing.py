@@ -59,6 +59,10 @@ EFFECTS = {
     "exclusive-changed": "kept; contradictions are counted anew",
     "retired": "kept, greyed, left out of new datasets",
     "restored": "counted again",
+    "words-changed": "kept as they are",
+    "prompt-changed": "kept; prompts of new datasets say the new words",
+    "applicability-changed": "kept; what does not apply is not counted",
+    "exclusions-changed": "kept; contradictions are counted anew",
     "language-changed": "kept as they are",
     "limit-changed": "kept as they are",
 }

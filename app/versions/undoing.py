@@ -1,5 +1,6 @@
 """Undoing a change of the criteria, with the labels in view."""
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -24,5 +25,10 @@ def undo(
     """
     with db.begin_nested():
         change = undoing.undo(db, project, revision, by=by)
-        settle_edit(db, project, db.get_one(Node, change.node_id), names_moved, by=by)
+        keys = db.scalars(
+            select(Node.key)
+            .join(NodeChange, NodeChange.node_id == Node.id)
+            .where(NodeChange.project_id == project.id, NodeChange.revision == change.revision)
+        ).all()
+        settle_edit(db, project, keys, names_moved, by=by)
     return change

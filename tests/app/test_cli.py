@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app import cli, doctor
+from app.commands import criteria
 from app.database import unit_of_work
 from app.datasets.models import Dataset
 from app.embedded import ServersError
@@ -42,6 +43,8 @@ COMMANDS = [
     "criteria check",
     "criteria show",
     "criteria diff",
+    "criteria export",
+    "criteria import",
     "agent",
     "agent run",
     "images",
@@ -367,7 +370,7 @@ def test_our_own_mistakes_are_not_dressed_up(monkeypatch: pytest.MonkeyPatch) ->
         raise KeyError("ours")
 
     monkeypatch.setattr(sys, "argv", ["morelli", "criteria", "check", str(PAINTING)])
-    monkeypatch.setattr(cli, "read_file", broken)
+    monkeypatch.setattr(criteria, "read_bytes", broken)
     with pytest.raises(KeyError):
         cli.main()
 

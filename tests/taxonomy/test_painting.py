@@ -138,7 +138,7 @@ def test_has_the_size_the_paper_gives(painting: Criteria) -> None:
 
 
 def test_has_no_faults() -> None:
-    found = report(text())
+    found = report(lambda: read_yaml(text()))
     assert (found["root_dimensions"], found["levels"], found["attribute_pairs"]) == (7, 5, 246)
     assert found["problems"] == []
 

@@ -1,14 +1,20 @@
 import json
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taxonomy import report as reports
+from taxonomy.formats import read_criteria
 from taxonomy.formats.json import sha256, write_json
 from taxonomy.formats.yaml import write_yaml
-from taxonomy.report import report
 from taxonomy.tree import Criteria
 from tests.taxonomy.strategies import criteria_trees
 from tests.taxonomy.trees import small_tree
+
+
+def report(text: str) -> dict[str, Any]:
+    return reports.report(lambda: read_criteria(text))
 
 
 def test_tells_size_faults_and_hash() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from app import cli
-from app.criteria import loading
+from app.commands import criteria
+from app.criteria import uploads
 from app.errors import AppError
 from app.images.companions import TextRefused, read_companion
 from app.images.listings import ListingRefused, read_listing
@@ -19,6 +19,7 @@ from method.training.failures import Ended
 from method.training.recipes import tiny_sft
 from taxonomy.formats import read_criteria
 from taxonomy.formats.json import write_json
+from taxonomy.tree import InvalidCriteria
 from worker.pairs.from_generated import agent_judge
 from worker.pairs.reading import read_rows
 
@@ -51,11 +52,11 @@ def config(path: Path) -> Any:
 
 
 def tree_on_the_command_line(path: Path) -> Any:
-    return read_criteria(cli.read_file(path))
+    return criteria.read_criteria_file(path)
 
 
 def tree_in_the_browser(path: Path) -> Any:
-    return read_criteria(loading.decode(path.read_bytes()))
+    return read_criteria(uploads.decode(path.read_bytes()))
 
 
 def tree_of_a_judge(path: Path) -> Any:
@@ -207,7 +208,7 @@ def refusal(read: Reader, path: Path) -> str | None:
     """What the reader says, or None where it reads the file."""
     try:
         read(path)
-    except (AppError, Ended, ListingRefused, TextRefused) as error:
+    except (AppError, Ended, InvalidCriteria, ListingRefused, TextRefused) as error:
         return f"{error}"
     except Exception as error:
         if type(error).__module__.startswith("taxonomy"):

@@ -1,0 +1,44 @@
+"""What a node of a tree says, as the columns of its row."""
+
+from typing import Any
+
+from taxonomy.formats.details import said_of
+from taxonomy.tree import Dimension, Node
+
+_PAIR_COLUMNS = (
+    "relation",
+    "positive_name",
+    "positive_definition",
+    "negative_name",
+    "negative_definition",
+)
+
+
+def columns_of(node: Node) -> dict[str, Any]:
+    """Every column but those of its identity and its place."""
+    if isinstance(node, Dimension):
+        return {
+            **dict.fromkeys(_PAIR_COLUMNS),
+            "name": node.name,
+            "definition": node.definition,
+            "exclusive": node.exclusive,
+            "details": said_of(node),
+            "retired": node.retired,
+        }
+    return {
+        "name": None,
+        "definition": "",
+        "exclusive": None,
+        "relation": node.relation,
+        "positive_name": node.positive.name,
+        "positive_definition": node.positive.definition,
+        "negative_name": node.negative.name,
+        "negative_definition": node.negative.definition,
+        "details": said_of(node),
+        "retired": node.retired,
+    }
+
+
+def kind_of(node: Node) -> str:
+    """What the column `kind` says of it."""
+    return "dimension" if isinstance(node, Dimension) else "pair"
