@@ -27,21 +27,28 @@ router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=Fals
 SHOWN = 300
 
 
-@router.get("/export")
-def export_criteria(
+@router.get("/formats")
+def show_criteria_formats(
     db: Db,
     answer: Answering,
     project: AnnotatorProject,
-    format: FormatName | None = None,
     version: Annotated[int | None, Query(ge=1)] = None,
 ) -> Response:
-    """The working criteria or a published version as a file; without a format the formats there are."""
-    number = version
-    if number is not None:
-        reading.get_version(db, project, number)
-    if format is None:
-        return answer.show("criteria/export.html", formats=FORMATS, number=number)
-    name, content = export_file(db, project, format=format, number=number)
+    """The formats that the working criteria or a published version can be had in."""
+    if version is not None:
+        reading.get_version(db, project, version)
+    return answer.show("criteria/export.html", formats=FORMATS, number=version)
+
+
+@router.get("/export")
+def export_criteria(
+    db: Db,
+    project: AnnotatorProject,
+    format: FormatName = "yaml",
+    version: Annotated[int | None, Query(ge=1)] = None,
+) -> Response:
+    """The working criteria or a published version as a file."""
+    name, content = export_file(db, project, format=format, number=version)
     return Response(
         content,
         media_type=FORMATS[format].media_type,

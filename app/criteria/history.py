@@ -18,6 +18,13 @@ from taxonomy.tree import POLARITIES
 # Kinds of change that concern several nodes, and those that concern the place of one.
 WIDE = frozenset({"merged", "split", "redefined"})
 PLACED = frozenset({"moved", "reordered"})
+# What the criteria say of themselves, by column, in words.
+SETTINGS = {
+    "name": "the name",
+    "language": "the language",
+    "max_levels": "the limit of levels",
+    "details": "the content and styles",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +130,11 @@ def _num_parts(db: Session, project: Project, revisions: set[int]) -> dict[int, 
     if not revisions:
         return {}
     rows = db.execute(
-        select(NodeChange.revision, func.count())
+        select(NodeChange.revision, func.count().label("num"))
         .where(NodeChange.project_id == project.id, NodeChange.revision.in_(revisions))
         .group_by(NodeChange.revision)
     )
-    return dict(rows.tuples().all())
+    return {row.revision: row.num for row in rows}
 
 
 def _values(change: NodeChange, field: str) -> list[int]:
@@ -181,7 +188,8 @@ def _sentence(change: NodeChange, node: Node | None, others: _Others) -> str:
         return "Changed the content and styles that nodes may name."
     if node is None and change.kind != "loaded":
         done = f"Undid change {change.undoes}: set" if change.undoes else "Changed"
-        return f"{done} {' and '.join(map(_setting, change.after or {}))} of the criteria."
+        changed = [words for column, words in SETTINGS.items() if column in (change.after or {})]
+        return f"{done} {' and '.join(changed)} of the criteria."
     if node is None:
         size = change.after or {}
         return (
@@ -207,11 +215,6 @@ def _sentence(change: NodeChange, node: Node | None, others: _Others) -> str:
         places = [f"“{each.name}”" if each else "the top" for each in above]
         return f"Moved {what} from {places[0]} to {places[1]}."
     return f"{change.kind.capitalize()} {what}."
-
-
-def _setting(column: str) -> str:
-    known = {"max_levels": "the limit of levels", "details": "the content and styles"}
-    return known.get(column, f"the {column}")
 
 
 def _wide(change: NodeChange, node: Node, parts: list[tuple[NodeChange, Node]]) -> str:

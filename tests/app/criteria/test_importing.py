@@ -7,6 +7,7 @@ from dataclasses import replace
 from html import unescape
 from re import findall
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
@@ -22,6 +23,7 @@ from app.criteria.reading import get_criteria, nodes_by_key, working_criteria
 from app.criteria.uploads import read_upload
 from app.errors import Conflict, Invalid, Stale
 from app.labels.models import Label
+from app.labels.saving import save
 from app.versions.importing import import_criteria
 from app.versions.publishing import preview, publish
 from app.versions.undoing import undo
@@ -50,13 +52,16 @@ MOVED = Criteria(
             "edges",
             "Edges and contours",
             "Where forms meet.",
+            pairs=(SMALL.pair("glow"), SMALL.pair("clear-edges")),
+        ),
+        Dimension(
+            "light",
+            "Light",
+            "How light falls.",
             pairs=(
-                SMALL.pair("glow"),
-                SMALL.pair("clear-edges"),
                 Pair("new", "graded", Attribute("Firm hand", "It holds."), Attribute("Mitten")),
             ),
         ),
-        Dimension("light", "Light", "How light falls."),
     ),
 )
 
@@ -160,14 +165,24 @@ def test_a_key_of_a_node_that_was_removed_is_refused(db: Session, people: Cast) 
 @pytest.fixture
 def labelled(db: Session, people: Cast, make: Make) -> Callable[[str], Label]:
     """Labels the positive side of a pair of the published criteria on a new image."""
-    version = publish(db, people.project, by=people.lea)
+    publish(db, people.project, by=people.lea)
+    db.commit()
 
     def label(key: str) -> Label:
-        node = nodes_by_key(db, people.project)[key]
-        made: Label = make.label(
-            make.image(people.project), node, version=version, state="confirmed"
+        image = make.image(people.project)
+        save(
+            db,
+            people.project,
+            image.id,
+            key=key,
+            polarity="positive",
+            state="confirmed",
+            based_on=image.label_revision,
+            operation_id=uuid4(),
+            by=people.ben,
         )
-        return made
+        db.commit()
+        return db.scalars(select(Label).where(Label.image_id == image.id)).one()
 
     return label
 
@@ -294,9 +309,9 @@ def test_what_a_format_cannot_hold_is_said(
     browser: TestClient, sign_in: SignIn, people: Cast
 ) -> None:
     sign_in(browser, people.ben)
-    page = browser.get(f"{HERE}/export").text
+    page = browser.get(f"{HERE}/formats").text
     assert "relations, exclusive dimensions and exclusions" in page
-    assert browser.get(f"{HERE}/export?version=1").status_code == 404
+    assert browser.get(f"{HERE}/formats?version=1").status_code == 404
 
 
 def test_a_program_looks_before_it_imports(
@@ -323,8 +338,8 @@ def test_a_program_looks_before_it_imports(
 @pytest.mark.parametrize(
     ("file", "content", "place"),
     [
-        ("a.csv", write_csv(SMALL).replace("flaw", "odd"), "line 8, column “relation”"),
-        ("a.yaml", write_yaml(SMALL).replace("relation: flaw", "relation: odd"), "(line 3"),
+        ("a.csv", write_csv(SMALL).replace("flaw", "odd"), "line 7, column “relation”"),
+        ("a.yaml", write_yaml(SMALL).replace("relation: flaw", "relation: odd"), "(line 29)"),
         ("a.ttl", "c:a", "line 1"),
         ("a.jsonld", "{", "line 1, column 2"),
         ("a.xml", "<View>", "line 1"),
