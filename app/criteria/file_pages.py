@@ -140,7 +140,8 @@ def submit_import(
     values: Any = form.values if not form.errors else None
     try:
         if values is None:
-            raise Invalid("What was shown is no longer there; choose the file again.")
+            message = "What was shown is no longer there; choose the file again."
+            raise Invalid(message, field="content")
         new = uploads.unpack(values.content)
     except Invalid as error:
         return _import_page(db, answer, project, error)

@@ -104,7 +104,7 @@ def read_file(
     if len(content) > MAX_BYTES:
         raise InvalidCriteria([f"The file is larger than {MAX_BYTES // 1_000_000} MB; split it."])
     known = format_of(name)
-    if known == "xlsx" or (known is None and content.startswith(b"PK")):
+    if known == "xlsx" or (known is None and b"xl/workbook.xml" in content):
         return read_xlsx(content, existing)
     text = decode(content)
     read = FORMATS[known or format_of_text(text)].read

@@ -90,7 +90,9 @@ def _elements(archive: zipfile.ZipFile, path: str) -> Iterator[Element]:
     try:
         part = archive.open(path)
     except KeyError as error:
-        raise InvalidCriteria([f"The workbook is damaged: {path} is missing."]) from error
+        raise InvalidCriteria(
+            [f"This is an Excel workbook, but a damaged one: {path} is missing."]
+        ) from error
     with part:
         yield from _ended(part)
 

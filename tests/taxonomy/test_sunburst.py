@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from app.criteria.loading import painting_criteria
+from taxonomy.shipped import painting_criteria
 from taxonomy.sunburst import LEAF, LINE, MIDDLE, RING, Arc, sunburst
 from taxonomy.tree import Attribute, Criteria, Dimension, Pair
 

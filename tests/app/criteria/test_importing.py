@@ -32,7 +32,7 @@ from taxonomy.formats.csv import write_csv
 from taxonomy.formats.files import FORMATS, FormatName
 from taxonomy.formats.xlsx import write_xlsx
 from taxonomy.formats.yaml import write_yaml
-from taxonomy.tree import Attribute, Criteria, Dimension, Pair, Side
+from taxonomy.tree import Attribute, Criteria, Dimension, Pair
 from tests.app.criteria.trees import SMALL
 from tests.factories import Make
 from tests.people import Cast
@@ -232,7 +232,7 @@ def test_a_name_that_goes_to_another_attribute_with_labels_is_asked_about(
     put(db, people, turned, names_moved="follow")
     publish(db, people.project, by=people.lea)
     (label,) = db.scalars(select(Label))
-    assert Side("glow", label.polarity) == Side("glow", "negative")
+    assert label.polarity == "negative"
 
 
 # Through pages and API ---------------------------------------------------------------------------
