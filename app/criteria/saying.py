@@ -103,7 +103,7 @@ def _refuse_lists_changed(db: Session, project: Project, now: Json, based_on: in
     later = db.scalar(
         select(NodeChange.revision).where(
             NodeChange.project_id == project.id,
-            NodeChange.kind == "listed",
+            NodeChange.kind.in_(("listed", "settings")),
             NodeChange.revision > based_on,
         )
     )
