@@ -11,7 +11,7 @@ from taxonomy.formats.turtle import read_turtle, write_turtle
 from taxonomy.formats.yaml import read_yaml
 from taxonomy.report import report
 from taxonomy.searching import Index
-from taxonomy.tree import RELATIONS, Attribute, Criteria, Dimension, Pair, counts
+from taxonomy.tree import POLARITIES, RELATIONS, Attribute, Criteria, Dimension, Pair, counts
 
 MEASURED = {
     "brushwork-and-texture": (
@@ -187,6 +187,17 @@ def test_every_key_of_the_first_edition_leads_somewhere(
         change.key for change in difference(first_edition, painting) if change.kind == "removed"
     }
     assert gone == set()
+
+
+def test_names_of_the_first_edition_are_found_where_their_labels_went(
+    painting: Criteria, first_edition: Criteria
+) -> None:
+    for pair in first_edition.pairs():
+        keys = painting.resolve(pair.key)
+        for polarity in POLARITIES if len(keys) == 1 else ():
+            side = painting.pair(keys[0]).attribute(polarity)
+            names = {name.casefold() for name in (side.name, *side.words.alternatives)}
+            assert pair.attribute(polarity).name.casefold() in names, (pair.key, polarity)
 
 
 def test_every_dimension_and_side_is_named_and_defined_in_chinese(painting: Criteria) -> None:
