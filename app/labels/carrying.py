@@ -217,6 +217,7 @@ _MERGE = (
            AND bool_or(l.state = 'rejected') OVER (PARTITION BY l.image_id, l.polarity) AS is_disputed
     FROM stood AS s JOIN label AS l ON l.id = s.id
     """,
+    "ANALYZE ranked",
     "DELETE FROM label WHERE id IN (SELECT id FROM ranked WHERE place > 1)",
     """
     UPDATE label SET node_id = :target, version_id = :version_id, revision = r.next
@@ -226,13 +227,15 @@ _MERGE = (
     UPDATE label SET node_id = :target, version_id = :version_id, revision = r.next, state = 'proposed',
         source = 'criteria', agent_run_id = NULL, decided_by = NULL, decided_at = NULL,
         measure = NULL, value = NULL, threshold = NULL, confidence = NULL,
-        evidence = left('Merged from attributes that disagree here: ' || (
-            SELECT string_agg('“' || n.name || '” was ' || d.state, ', ' ORDER BY d.place)
-            FROM ranked AS d JOIN jsonb_to_recordset(CAST(:names AS jsonb))
-                AS n(node_id bigint, polarity text, name text) USING (node_id, polarity)
-            WHERE d.image_id = r.image_id AND d.polarity = r.polarity
-        ) || '.', {MAX_EVIDENCE})
-    FROM ranked AS r WHERE r.id = label.id AND r.place = 1 AND r.is_disputed
+        evidence = left('Merged from attributes that disagree here: ' || why.names || '.', {MAX_EVIDENCE})
+    FROM ranked AS r JOIN (
+        SELECT d.image_id, d.polarity,
+               string_agg('“' || n.name || '” was ' || d.state, ', ' ORDER BY d.place) AS names
+        FROM ranked AS d JOIN jsonb_to_recordset(CAST(:names AS jsonb))
+            AS n(node_id bigint, polarity text, name text) USING (node_id, polarity)
+        WHERE d.is_disputed GROUP BY d.image_id, d.polarity
+    ) AS why USING (image_id, polarity)
+    WHERE r.id = label.id AND r.place = 1 AND r.is_disputed
     """,
 )
 
@@ -287,6 +290,7 @@ _RETURN = (
     SELECT image_id, max(revision) AS revision FROM label_before
     WHERE change_id = :change_id AND version_id = :given_in GROUP BY image_id
     """,
+    "ANALYZE given",
     "DROP TABLE IF EXISTS pg_temp.since",
     """
     CREATE TEMP TABLE since ON COMMIT DROP AS

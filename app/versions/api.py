@@ -1,7 +1,7 @@
 """Publishing the criteria, and published versions, as JSON."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from sqlalchemy.orm import Session
@@ -32,6 +32,7 @@ from app.versions.schemas import (
     VersionOut,
     VersionsOut,
 )
+from app.versions.taking_back import take_back
 from app.web.dependencies import Db
 
 router = APIRouter(prefix="/api/v1/projects/{project}/criteria", tags=["criteria"])
@@ -163,6 +164,22 @@ def api_publish_criteria(
         based_on=body.based_on,
         names_moved=body.names_moved,
     )
+    return VersionOut.model_validate(_version(version, person.name))
+
+
+@router.post("/versions/{number}/take-back", status_code=201, response_model=VersionOut)
+def api_take_back_version(
+    number: int,
+    db: Db,
+    project: ExpertProject,
+    person: CurrentPerson,
+    names_moved: Literal["keep", "follow"] | None = None,
+) -> VersionOut:
+    """Take the last version back by a new one, with its labels; what it added is retired.
+
+    409 where it is not the last, or where the criteria were changed since.
+    """
+    version = take_back(db, project, number, by=person, names_moved=names_moved)
     return VersionOut.model_validate(_version(version, person.name))
 
 

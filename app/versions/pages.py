@@ -10,7 +10,7 @@ from app.audits.by_attribute import count_verdicts
 from app.criteria import reading
 from app.criteria.forms import PublicationForm
 from app.database import LARGEST_KEY
-from app.errors import AppError, NotFound
+from app.errors import AppError, Conflict, Invalid, NotFound, Stale
 from app.labels.access import Sight
 from app.projects.access import AnnotatorProject, ExpertProject, may
 from app.projects.models import Project
@@ -18,6 +18,7 @@ from app.versions import drawing
 from app.versions.counting import count_labels
 from app.versions.foreseeing import find_labelled_images
 from app.versions.publishing import preview, publish
+from app.versions.taking_back import take_back
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
@@ -120,11 +121,38 @@ def show_criteria_version(
     number: int, db: Db, answer: Answering, project: AnnotatorProject
 ) -> Response:
     """One published version, to read."""
+    return _version(db, answer, project, number)
+
+
+def _version(
+    db: Db, answer: Answer, project: Project, number: int, error: AppError | None = None
+) -> Response:
     version = reading.get_version(db, project, number)
     criteria = reading.version_criteria(version)
+    last = reading.current_version(db, project)
+    is_last = last is not None and last.number == number > 1
     return answer.show(
-        "versions/version.html", version=version, criteria=criteria, size=counts(criteria)
+        "versions/version.html",
+        status=error.status if error else 200,
+        version=version,
+        criteria=criteria,
+        size=counts(criteria),
+        error=error,
+        may_take_back=is_last and may(answer.request.state.role, "expert"),
     )
+
+
+@router.post("/versions/{number}/take-back")
+def submit_take_back(
+    number: int, db: Db, answer: Answering, project: ExpertProject, person: CurrentPerson
+) -> Response:
+    """Take the last version back by a new one."""
+    try:
+        version = take_back(db, project, number, by=person)
+    except (Conflict, Invalid, Stale) as error:
+        return _version(db, answer, project, number, error)
+    here = answer.path("show_criteria_version", project=project.slug, number=version.number)
+    return answer.done(go_to=here)
 
 
 def _picture(

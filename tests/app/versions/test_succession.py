@@ -6,18 +6,21 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
 
-from app.criteria.editing import add_pair
+from app.criteria.editing import add_dimension, add_pair, rename
 from app.criteria.merging import NewPair, merge, redefine, split
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import find_versions, version_criteria
 from app.criteria.retiring import retire
 from app.criteria.undoing import undo
-from app.errors import Conflict
+from app.errors import Conflict, NotFound
 from app.images.models import Image
+from app.labels.dropping import drop_labels
 from app.labels.models import Label, LabelBefore, LabelEvent
 from app.labels.saving import save
 from app.versions.publishing import preview, publish
+from app.versions.taking_back import take_back
 from taxonomy.tree import Attribute
 from tests.app.labels.test_replay import replayed
 from tests.factories import Make
@@ -427,3 +430,82 @@ def test_who_labels_what_was_replaced_is_told_by_what(house: House) -> None:
     )
     house.publish()
     house.check()
+
+
+def test_what_was_erased_does_not_come_back(house: House) -> None:
+    house.says("x", A, "confirmed")
+    merge_both(house)
+    house.publish()
+    drop_labels(house.db, house.image("x"))
+    house.db.commit()
+    undo(house.db, house.project, 3, by=house.people.ada)
+    house.publish()
+    assert house.labels("x") == {}
+    assert house.db.scalars(select(LabelBefore)).all() == []
+
+
+def test_a_publication_is_taken_back_by_a_new_version(house: House) -> None:
+    house.says("x", A, "confirmed")
+    house.says("y", B, "confirmed")
+    was, first = house.whole(), version_criteria(find_versions(house.db, house.project)[0][0])
+    rename(house.db, house.project, "light", based_on=1, by=house.people.lea, name="Lighting")
+    undo(house.db, house.project, 3, by=house.people.lea)
+    undo(house.db, house.project, 4, by=house.people.lea)
+    rename(house.db, house.project, "source", based_on=1, by=house.people.lea, name="Lamps")
+    undo(house.db, house.project, 6, by=house.people.lea)
+    new = merge_both(house)
+    split(house.db, house.project, new.key, into=[LIGHT, OTHER], based_on=1, by=house.people.ada)
+    add_dimension(house.db, house.project, parent=None, name="Line", by=house.people.ada)
+    sides = {"positive": Attribute("Sure line"), "negative": Attribute("Weak line")}
+    add_pair(
+        house.db, house.project, parent="line", relation="opposed", by=house.people.ada, **sides
+    )
+    house.publish()
+    house.says("x", "sure-line", "confirmed")
+    with pytest.raises(Conflict, match="Nothing was published before"):
+        take_back(house.db, house.project, 1, by=house.people.ada)
+    with pytest.raises(NotFound):
+        take_back(house.db, house.project, 3, by=house.people.ada)
+    version = take_back(house.db, house.project, 2, by=house.people.ada)
+    house.db.commit()
+    tree = version_criteria(version)
+    assert (version.number, version.note) == (3, "Takes version 2 back.")
+    assert tree.active_pairs() == first.active_pairs()
+    assert tree.dimension("light").name == "Light"
+    assert [each.key for each in tree.dimensions if each.retired] == ["line"]
+    # What was added since is retired, and its labels are kept.
+    assert len(house.whole()) == len(was) + 1
+    assert house.labels("x") == {A: "confirmed", "sure-line": "confirmed"}
+    assert house.labels("y") == {B: "confirmed"}
+    house.check()
+    rename(
+        house.db,
+        house.project,
+        "light",
+        based_on=house.node("light").revision,
+        by=house.people.lea,
+        name="Lamps",
+    )
+    with pytest.raises(Conflict, match="changed since version 3"):
+        take_back(house.db, house.project, 3, by=house.people.ada)
+
+
+def test_taking_back_by_page_and_by_program(
+    house: House, browser: TestClient, api: TestClient, sign_in: Any, token_for: Any
+) -> None:
+    here = "/projects/paintings/criteria/versions"
+    sign_in(browser, house.people.ada)
+    assert "Take this version back" not in browser.get(f"{here}/1").text
+    merge_both(house)
+    house.publish()
+    assert "Take this version back" in browser.get(f"{here}/2").text
+    answer = browser.post(f"{here}/2/take-back")
+    assert answer.headers["location"] == f"{here}/3"
+    again = browser.post(f"{here}/2/take-back")
+    assert (again.status_code, "is not the last one" in again.text) == (409, True)
+    headers = token_for(house.people.ada)
+    taken = api.post(f"/api/v1{here}/3/take-back", headers=headers)
+    assert (taken.status_code, taken.json()["number"]) == (201, 4)
+    assert api.post(f"/api/v1{here}/3/take-back", headers=headers).status_code == 409
+    sign_in(browser, house.people.ben)
+    assert browser.post(f"{here}/4/take-back").status_code == 403
