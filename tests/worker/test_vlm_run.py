@@ -185,14 +185,16 @@ def test_a_wrong_key_stops_the_run_in_words(gallery: Gallery, server: Server) ->
 def test_a_server_that_is_away_is_no_problem_of_the_images(
     gallery: Gallery, server: Server
 ) -> None:
-    server.answer = lambda _: Act(status=503)
+    server.answer, server.models_status = lambda _: Act(status=503), 503
     _, job = gallery.launch("vlm")
     gallery.work(job)
     assert (job.state, job.error_class) == ("queued", "infrastructure")
+    assert rows(gallery) == {}
     server.answer = everything
     release(gallery.db, job)
     gallery.work(job)
     assert job.state == "succeeded"
+    assert {each.state for each in rows(gallery).values()} == {"labelled"}
 
 
 def test_words_in_names_prompts_and_metadata_never_reach_the_model(

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx2
 
@@ -27,12 +27,14 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
 MOST_TOKENS = 8192
 MOST_BYTES = 1024 * 1024
+TOO_MANY = 429
 BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 OPERATORS = frozenset({401, 402, 403, 404, 405})
 # Ways to ask for JSON, the strictest first; a server that refuses one is asked in the next.
 FORMATS = ("json_schema", "json_object", "text")
-# So many questions in a row that came to nothing say that the server is away, not that an image is odd.
-MOST_IN_VAIN = 3
+# How often a server that asks for patience gets it: with pauses that grow to a minute, some twenty minutes.
+PATIENCE = 25
+PROBE_SECONDS = 20.0
 
 
 class NotAnswered(Exception):
@@ -44,12 +46,13 @@ class NotAnswered(Exception):
 
 
 class _Again(Exception):
-    """Ask again, after so many seconds where the server said so."""
+    """Ask again, after so many seconds where the server said so, and so many times in all."""
 
-    def __init__(self, reason: str, seconds: float = 0.0) -> None:
+    def __init__(self, reason: str, seconds: float = 0.0, tries: int = TRIES) -> None:
         super().__init__(reason)
         self.reason = reason
         self.seconds = seconds
+        self.tries = tries
 
 
 class _OtherFormat(Exception):
@@ -75,7 +78,6 @@ class Endpoint:
     where: Where
     _format: int = 0
     _is_settled: bool = False
-    _in_vain: int = 0
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def __post_init__(self) -> None:
@@ -90,20 +92,9 @@ class Endpoint:
             self._patiently(messages, question, account), self._loop
         )
         try:
-            answer = waiting.result()
+            return waiting.result()
         except CancelledError:
             raise JobFailed("infrastructure", "The agent was stopped.", again=True) from None
-        except _Again as error:
-            self._in_vain += 1
-            if self._in_vain >= MOST_IN_VAIN:
-                raise JobFailed(
-                    "infrastructure", f"The model's server is away: {error.reason}", again=True
-                ) from error
-            raise NotAnswered(
-                f"The model's server did not answer, {TRIES} times: {error.reason}"
-            ) from error
-        self._in_vain = 0
-        return answer
 
     def close(self) -> None:
         """End all exchanges; whoever waits for one gets JobFailed."""
@@ -130,11 +121,34 @@ class Endpoint:
                 # Another thread may have found that out already.
                 self._format = max(self._format, way + 1)
             except _Again as again:
-                if turn == TRIES:
-                    raise
+                if turn >= again.tries:
+                    await self._give_up(again)
                 await asyncio.sleep(_pause(turn, again.seconds))
                 turn += 1
                 account.attempts = max(account.attempts, turn)
+
+    async def _give_up(self, last: _Again) -> NoReturn:
+        """Whether it is this question that cannot be answered, or none can: then the images are not to blame."""
+        if last.tries == TRIES and await self._is_there():
+            raise NotAnswered(
+                f"The model's server did not answer, {TRIES} times: {last.reason}"
+            ) from last
+        raise JobFailed(
+            "infrastructure", f"The model's server is away or too busy: {last.reason}", again=True
+        ) from last
+
+    async def _is_there(self) -> bool:
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                url = f"{self.where.url.rstrip('/')}/models"
+                answer = await self._client.get(url, headers=self._headers())
+        except (TimeoutError, httpx2.HTTPError):
+            return False
+        # A server without such a list is there, too.
+        return answer.status_code < 500 and answer.status_code not in BUSY
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.where.key}"} if self.where.key else {}
 
     async def _exchange(
         self, messages: Sequence[Message], question: Question, form: str, account: Account
@@ -146,10 +160,9 @@ class Endpoint:
             "seed": 0,
             "max_tokens": MOST_TOKENS,
         } | _response_format(form, question)
-        headers = {"Authorization": f"Bearer {self.where.key}"} if self.where.key else {}
         try:
             async with asyncio.timeout(self.where.seconds):
-                status, headers_back, data = await self._send(body, headers)
+                status, headers_back, data = await self._send(body)
         except TimeoutError as error:
             raise _Again(f"it took longer than {self.where.seconds:g} seconds.") from error
         except httpx2.HTTPError as error:
@@ -158,11 +171,9 @@ class Endpoint:
         self._is_settled = True
         return self._text_of(data, account)
 
-    async def _send(
-        self, body: dict[str, Any], headers: dict[str, str]
-    ) -> tuple[int, httpx2.Headers, bytes]:
+    async def _send(self, body: dict[str, Any]) -> tuple[int, httpx2.Headers, bytes]:
         url = f"{self.where.url.rstrip('/')}/chat/completions"
-        async with self._client.stream("POST", url, json=body, headers=headers) as answer:
+        async with self._client.stream("POST", url, json=body, headers=self._headers()) as answer:
             data = b""
             async for chunk in answer.aiter_bytes():
                 data += chunk
@@ -172,7 +183,8 @@ class Endpoint:
 
     def _refuse(self, status: int, headers: httpx2.Headers, form: str) -> None:
         if status in BUSY:
-            raise _Again(f"it says {status}.", _seconds(headers.get("retry-after", "")))
+            tries = PATIENCE if status == TOO_MANY else TRIES
+            raise _Again(f"it says {status}.", _seconds(headers.get("retry-after", "")), tries)
         if status in OPERATORS:
             raise JobFailed(
                 "user_config",

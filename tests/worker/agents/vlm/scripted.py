@@ -87,6 +87,7 @@ class Server:
         self.asked: list[Asked] = []
         self.authorization: list[str | None] = []
         self.tokens_in = self.tokens_out = self.answered = 0
+        self.models_status = 200
         self._lock = threading.Lock()
         server = self
 
@@ -95,6 +96,11 @@ class Server:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with suppress(OSError):
                     server.serve(self, body)
+
+            def do_GET(self) -> None:
+                self.send_response(server.models_status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
             def log_message(self, *said: object) -> None:
                 del said

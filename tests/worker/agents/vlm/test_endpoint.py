@@ -10,8 +10,8 @@ from PIL import Image
 from tests.worker.agents.vlm.scripted import Act, Asked, Server, everything
 from tests.worker.agents.vlm.test_steps import CRITERIA
 from worker.agents.agent import Account, NoMemory
-from worker.agents.vlm import VlmAgent
-from worker.agents.vlm.endpoint import TRIES, Endpoint, NotAnswered, Where
+from worker.agents.vlm import VlmAgent, endpoint
+from worker.agents.vlm.endpoint import PATIENCE, TRIES, Endpoint, NotAnswered, Where
 from worker.ledger import JobFailed
 
 PICTURE = Image.new("RGB", (64, 64))
@@ -59,15 +59,37 @@ def test_a_slow_answer_is_given_up_and_asked_for_again(server: Server) -> None:
     agent.close()
 
 
-def test_what_stays_busy_costs_its_image_and_then_the_run(agent: VlmAgent, server: Server) -> None:
-    server.answer = lambda _: Act(status=429)
-    for _ in range(2):
-        with pytest.raises(NotAnswered, match="did not answer, 5 times: it says 429"):
+def test_a_question_that_fails_again_and_again_costs_its_image(
+    agent: VlmAgent, server: Server
+) -> None:
+    server.answer = lambda _: Act(status=500)
+    for number in range(1, 5):
+        with pytest.raises(NotAnswered, match="did not answer, 5 times: it says 500"):
             look(agent)
+        assert len(server.asked) == number * TRIES
+
+
+@pytest.mark.parametrize("models_status", [500, 503, 429])
+def test_a_server_that_is_away_ends_the_run_and_blames_no_image(
+    agent: VlmAgent, server: Server, models_status: int
+) -> None:
+    server.answer, server.models_status = lambda _: Act(is_cut=True), models_status
     with pytest.raises(JobFailed) as caught:
         look(agent)
     assert (caught.value.kind, caught.value.again) == ("infrastructure", True)
-    assert len(server.asked) == 3 * TRIES
+    assert len(server.asked) == TRIES
+
+
+def test_too_many_requests_are_waited_for_and_blame_no_image(
+    agent: VlmAgent, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "LONGEST_PAUSE_SECONDS", 0.02)
+    server.answer = at_first(PATIENCE - 1, Act(status=429))
+    assert look(agent) > 0
+    server.answer = lambda _: Act(status=429)
+    with pytest.raises(JobFailed, match="too busy: it says 429") as caught:
+        look(agent)
+    assert (caught.value.kind, caught.value.again) == ("infrastructure", True)
 
 
 def test_an_answer_without_end_is_not_read_to_its_end(agent: VlmAgent, server: Server) -> None:
