@@ -26,6 +26,7 @@ from app.criteria import api as criteria_api
 from app.criteria import file_pages as criteria_file_pages
 from app.criteria import lineage_pages as criteria_lineage_pages
 from app.criteria import pages as criteria_pages
+from app.criteria import saying_pages as criteria_saying_pages
 from app.database import serving_requests
 from app.datasets import api as datasets_api
 from app.datasets import pages as datasets_pages
@@ -77,6 +78,7 @@ ROUTERS = [
     criteria_file_pages.router,
     criteria_pages.router,
     criteria_lineage_pages.router,
+    criteria_saying_pages.router,
     criteria_api.router,
     images_pages.router,
     images_api.router,

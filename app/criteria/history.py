@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
@@ -144,7 +145,16 @@ def _values(change: NodeChange, field: str) -> list[int]:
 
 def texts_at(db: Session, node: Node, revision: int) -> dict[str, str | None]:
     """The names and definitions of a node as they were at an earlier revision of it."""
-    texts: dict[str, str | None] = {field: getattr(node, field) for field in TEXTS}
+    return _fields_at(db, node, revision, TEXTS)
+
+
+def details_at(db: Session, node: Node, revision: int) -> Json:
+    """What else a node said at an earlier revision of it."""
+    return dict(_fields_at(db, node, revision, ("details",))["details"])
+
+
+def _fields_at(db: Session, node: Node, revision: int, fields: Sequence[str]) -> dict[str, Any]:
+    texts: dict[str, Any] = {field: getattr(node, field) for field in fields}
     num_later = node.revision - revision
     if num_later <= 0:
         return texts

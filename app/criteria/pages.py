@@ -13,6 +13,7 @@ from app.criteria.editing import add_dimension
 from app.criteria.forms import DimensionForm, NodeForm, PairForm, UndoForm
 from app.criteria.history import find_changes, texts_at
 from app.criteria.models import Node
+from app.criteria.said_forms import rows_of
 from app.errors import Conflict, NotFound, Stale
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.projects.models import Project
@@ -24,7 +25,7 @@ from app.versions.undoing import undo
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
-from taxonomy.tree import Attribute, counts
+from taxonomy.tree import POLARITIES, Attribute, counts
 
 router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=False)
 PAGE = 50
@@ -53,6 +54,7 @@ def _panel(
             labels.add(each)
     return {
         "node": node,
+        "said": _said(db, project, node) if node else {},
         "title": reading.title(node) if node else "",
         "above": path_to(node, nodes) if node else [],
         "labels": labels,
@@ -62,6 +64,13 @@ def _panel(
         "is_stale": is_stale,
         "adding": adding,
     }
+
+
+def _said(db: Db, project: Project, node: Node) -> dict[str, list[tuple[str, list[str]]]]:
+    """What a node says, of a pair what its sides say, too: rows of words and items."""
+    row, said = reading.get_criteria(db, project), node.details
+    parts = {"node": said} | {each: said.get(each, {}) for each in POLARITIES}
+    return {part: rows_of(details, row) for part, details in parts.items()}
 
 
 def show_panel(

@@ -158,3 +158,55 @@ def test_programs_say_more_and_read_it(
     saved = api.put(f"{API}/lists", json=lists, headers=mine).json()
     assert saved["content"]["sea"] == {"name": "Sea"}
     assert get_node(db, listed.project, "clear-edges").positive_name == "Crisp"
+
+
+def typed(**more: Any) -> dict[str, Any]:
+    return {"based_on": "1", "relation": "graded"} | more
+
+
+def test_the_panel_shows_what_is_said_and_takes_it_line_by_line(
+    db: Session, listed: Cast, browser: TestClient, sign_in: SignIn
+) -> None:
+    ada = sign_in(browser, listed.ada)
+    form = typed(
+        needs="sky",
+        source="Ruskin",
+        positive_translations="zh-Hans: 清晰的边缘 | 形体\nde: Klare Kanten",
+        negative_alternatives="Smeared edges\r\n\r\n Soft edges ",
+        negative_prompt="smeared edges",
+        negative_styles=["", "impressionism:positive"],
+        negative_excludes="glow/positive",
+    )
+    assert ada.post(f"{HERE}/nodes/clear-edges/details", data=form).status_code == 303
+    pair = working_criteria(db, listed.project).pair("clear-edges")
+    assert pair.positive.words.translations[1] == ("zh-Hans", "清晰的边缘", "形体")
+    assert pair.negative.words.alternatives == ("Smeared edges", "Soft edges")
+    assert pair.negative.styles == (("impressionism", "positive"),)
+    page = ada.get(f"{HERE}?node=clear-edges").text
+    for each in ("Impressionism: a merit", "zh-Hans: 清晰的边缘 | 形体", "graded", "<dd>Sky</dd>"):
+        assert each in page
+    page = ada.get(f"{HERE}/nodes/clear-edges/details").text
+    for each in ('value="smeared edges"', 'value="impressionism:positive" selected', "de: Klare"):
+        assert each in page
+    again = form | {"based_on": "2"}
+    assert ada.post(f"{HERE}/nodes/clear-edges/details", data=again).status_code == 303
+    assert get_node(db, listed.project, "clear-edges").revision == 2  # saved as it was: no change
+
+
+def test_the_form_comes_back_with_what_is_wrong_or_was_changed_since(
+    db: Session, listed: Cast, browser: TestClient, sign_in: SignIn
+) -> None:
+    speak(db, listed, {"source": "Itten", "positive": {"prompt": "crisp edges"}}, by=listed.lea)
+    ada = sign_in(browser, listed.ada)
+    there = f"{HERE}/nodes/clear-edges/details"
+    wrong = ada.post(there, data=typed(based_on="2", positive_translations="no colon"))
+    assert (wrong.status_code, "is no line such as" in wrong.text) == (422, True)
+    wrong = ada.post(there, data=typed(based_on="2", positive_prompt="a, b"))
+    assert (wrong.status_code, "comma" in wrong.text) == (422, True)
+    stale = ada.post(there, data=typed(source="Albers"))
+    assert stale.status_code == 412
+    for each in ("Lea changed", "Stored now: “Itten”", 'value="Albers"', 'value="crisp edges"'):
+        assert each in stale.text
+    edges = ada.post(f"{HERE}/nodes/edges/details", data={"based_on": "1", "exclusive": "true"})
+    assert edges.status_code == 303
+    assert get_node(db, listed.project, "edges").exclusive
