@@ -16,6 +16,7 @@ from app.embedded import postgres
 from app.embedded import redis as redis_server
 from app.embedded.home import Home
 from app.errors import AppError
+from app.health import redis_state
 from app.settings import settings
 from app.up import has_own_servers, use_servers
 
@@ -114,6 +115,9 @@ def _redis() -> Finding:
             info = client.info("server")
     except (redis_client.RedisError, ValueError) as error:
         return Finding("Redis", f"does not answer ({type(error).__name__})", "bad")
+    state = redis_state()
+    if state != "ok":
+        return Finding("Redis", f"answers and takes no jobs ({state}): they wait longer", "bad")
     # Valkey also tells the version of the Redis that it stands for.
     valkey = info.get("valkey_version")
     return Finding("Redis", f"Valkey {valkey}" if valkey else str(info["redis_version"]), "ok")

@@ -20,6 +20,7 @@ from app.web.turns import Turns
 
 router = APIRouter(tags=["health"])
 TRIED_BYTES = 64 * 1024
+TRIED_KEY = "morelli:ready"
 LEAST_FREE = 16 * 1024**2
 _looks = Turns(1, 200)
 
@@ -42,7 +43,8 @@ def _database() -> tuple[str, str]:
     return "ok", "behind" if behind else "ok"
 
 
-def _redis() -> str:
+def redis_state() -> str:
+    """Whether Redis takes what is sent: `ok`, `full`, `not writable` or `down`."""
     url = settings().redis_url
     if url is None:
         return "down"
@@ -50,7 +52,12 @@ def _redis() -> str:
         with redis.Redis.from_url(
             url.get_secret_value(), socket_timeout=1, socket_connect_timeout=1
         ) as client:
-            client.ping()
+            # Written, because one that is full, or a replica, answers a PING all the same.
+            client.set(TRIED_KEY, 1, ex=10)
+    except redis.exceptions.OutOfMemoryError:
+        return "full"
+    except redis.ResponseError:
+        return "not writable"
     except (redis.RedisError, ValueError):  # ValueError: the address is none
         return "down"
     return "ok"
@@ -72,7 +79,7 @@ def _disk() -> str:
 
 def _look() -> JSONResponse:
     database, at = _database()
-    broker, disk = _redis(), _disk()
+    broker, disk = redis_state(), _disk()
     ready = database == at == disk == "ok"
     status = "ok" if ready and broker == "ok" else "degraded" if ready else "unavailable"
     body = {"status": status, "database": database, "migrations": at, "redis": broker, "disk": disk}

@@ -3,7 +3,8 @@
 The server beneath closes connections that rest between requests, and nothing else: who drips a header, or
 never reads what was asked for, would hold a connection and the answer's bytes for ever. Bodies that drip
 are the matter of `app.web.bodies`. Who is refused in the middle of a body is listened to for a moment
-longer: closed with bytes unread, a connection takes along the answer that was not read yet.
+longer: closed with bytes unread, a connection takes along the answer that was not read yet. How requests
+are told apart is the matter of `app.web.framing`.
 """
 
 import asyncio
@@ -15,7 +16,9 @@ from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from uvicorn._types import ASGI3Application
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from app.web.framing import Framed
 
 # From the first byte of a request, or from connecting, to the end of its headers.
 HEAD_SECONDS = 20.0
@@ -87,7 +90,7 @@ class _LeavesSlowly:
         return getattr(self._transport, name)
 
 
-class Patient(HttpToolsProtocol):
+class Patient(Framed):
     """A connection that is closed where its client stands still; one too many is closed at once."""
 
     is_lingering = False
@@ -128,7 +131,7 @@ class Patient(HttpToolsProtocol):
         self._request_bytes += len(data)
         super().data_received(data)
         if self._is_too_much():
-            self._refuse()
+            self.send_400_response("The headers of the request are too large.")
 
     def on_message_begin(self) -> None:
         self.is_incoming = True
@@ -140,6 +143,7 @@ class Patient(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
         begin = partial(super()._start_asgi_task, cycle, app)
         if cycle.scope["path"] == HEALTH:
             begin()
@@ -174,12 +178,6 @@ class Patient(HttpToolsProtocol):
     def _is_too_much(self) -> bool:
         allowed = BESIDE_BODY_BYTES + (1 + FRAME_BYTES) * self._body_bytes
         return self.is_incoming and not self.is_lingering and self._request_bytes > allowed
-
-    def _refuse(self) -> None:
-        if self.cycle and self.cycle.response_started:
-            self._socket.abort()
-        else:
-            self.send_400_response("The headers of the request are too large.")
 
     def _look(self) -> None:
         now = self.loop.time()

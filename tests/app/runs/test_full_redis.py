@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from app.accounts.models import Person
 from app.accounts.passwords import hash_password
 from app.database import unit_of_work
+from app.doctor import examine
 from app.jobs.claiming import OVERDUE, sweep
 from app.jobs.models import Job
 from app.runs import watching
@@ -66,9 +67,10 @@ def read_only(server: "redis.Redis") -> Iterator[None]:
     server.replicaof("NO", "ONE")
 
 
-@pytest.mark.parametrize("trouble", [full, read_only])
+@pytest.mark.parametrize(("trouble", "word"), [(full, "full"), (read_only, "not writable")])
 def test_people_and_jobs_go_on_while_redis_takes_nothing(
     trouble: Callable[["redis.Redis"], Any],
+    word: str,
     server: "redis.Redis",
     db: Session,
     people: Cast,
@@ -102,7 +104,10 @@ def test_people_and_jobs_go_on_while_redis_takes_nothing(
         assert stream.status_code == 200
         assert "event: " in stream.text
         watching.publish(run)
-        assert browser.get("/readyz").json()["status"] in ("ok", "degraded")
+        ready = browser.get("/readyz").json()
+        assert (ready["status"], ready["redis"]) == ("degraded", word)
+        found = next(each for each in examine() if each.what == "Redis")
+        assert (found.verdict, word in found.found) == ("bad", True)
         # The sweeper rings in vain and lives.
         assert rung_again(db, job_id) == 1
         assert not waiting(server, job_id)
