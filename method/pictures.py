@@ -5,7 +5,9 @@ applied, what is transparent on white, 16 bits scaled to 8, without EXIF, XMP, p
 a file is, is found by decoding it, never by its name.
 """
 
+import functools
 import io
+import mmap
 import struct
 import threading
 import warnings
@@ -23,6 +25,8 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 LARGE_PIXELS = 30_000_000
 MOST_TIMES = 4
 """A picture scaled to cover a size is scaled whole up to so many times the size's pixels."""
+# Pixels of four bytes: what is being made, what it is made from, and what a decoder has beside it.
+BYTES_TO_DECODE = 3 * 4
 ORIENTATION = 0x0112
 # From here on orientations swap width and height.
 FIRST_TURNED = 5
@@ -119,6 +123,7 @@ def read_size(path: Path) -> tuple[int, int]:
                 raise
             # A decoder that reads hostile bytes raises anything.
             except Exception as error:
+                _blame_memory_where_it_is_short(_webp_size(_start_of(path)), error)
                 raise ImageRefused(_what_it_is(_start_of(path))) from error
     return (height, width) if orientation >= FIRST_TURNED else (width, height)
 
@@ -165,6 +170,7 @@ def _open(
         raise
     # A decoder that reads hostile bytes raises anything; whatever it is, this file is refused.
     except Exception as error:
+        _blame_memory_where_it_is_short(_webp_size(data), error)
         raise ImageRefused(_what_it_is(data)) from error
     if opened.width * opened.height > limit:
         raise TooManyPixels(opened.size, limit)
@@ -254,6 +260,32 @@ def _start_of(path: Path) -> bytes:
         return file.read(4096)
 
 
+def _blame_memory_where_it_is_short(size: tuple[int, int], error: Exception) -> None:
+    """Raise MemoryError where a picture of this size may have failed for want of memory.
+
+    Some decoders (WebP, progressive JPEG) say the same of that as of a damaged file. So the memory is asked
+    for what decoding needs; nothing is written to it, so where there is enough this costs nothing.
+    """
+    needed = size[0] * size[1] * BYTES_TO_DECODE
+    try:
+        mmap.mmap(-1, max(needed, 1)).close()
+    except (OSError, OverflowError):
+        raise MemoryError from error
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """What a WebP says of its size, which Pillow tells only where there was memory for the whole; (0, 0) for others."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < 30:
+        return 0, 0
+    little = functools.partial(int.from_bytes, byteorder="little")
+    if data[12:16] == b"VP8X":
+        return little(data[24:27]) + 1, little(data[27:30]) + 1
+    if data[12:16] == b"VP8L":
+        bits = little(data[21:25])
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return little(data[26:28]) & 0x3FFF, little(data[28:30]) & 0x3FFF
+
+
 # Decoding -----------------------------------------------------------------------------------------
 
 
@@ -267,6 +299,7 @@ def _finish(opened: ImageFile.ImageFile, notes: list[str]) -> Decoded:
         raise
     # As in _open: a damaged file must not stop the others.
     except Exception as error:
+        _blame_memory_where_it_is_short(opened.size, error)
         raise ImageRefused(
             "The file is damaged or cut short: it cannot be decoded to its end."
         ) from error
@@ -381,7 +414,8 @@ def _apply_profile(
         except MemoryError:
             raise
         # LittleCMS and Pillow raise several kinds; the picture is shown as sRGB, and says so.
-        except Exception:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001
+            _blame_memory_where_it_is_short(image.size, error)
             details.pop("profile", None)
             notes.append("its colour profile is broken or of another kind; taken as sRGB")
     elif image.mode == "CMYK":

@@ -181,7 +181,7 @@ except Exception as error:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits memory as Linux does")
-@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
 @pytest.mark.parametrize("more", [20, 150])
 def test_a_machine_short_of_memory_blames_no_file(tmp_path: Path, form: str, more: int) -> None:
     """With room for no pixels at all, and with room for them but not for their colours' conversion."""
