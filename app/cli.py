@@ -1,4 +1,8 @@
-"""The `morelli` command. Exit codes: 0 done, 1 failed, 2 the command was used wrongly."""
+"""The `morelli` command.
+
+Exit codes: 0 done, 1 failed, 2 the command was used wrongly: an option, or what it names is not there or
+cannot be read.
+"""
 
 import shutil
 import sys
@@ -12,8 +16,8 @@ import typer
 from app import extras
 from app.commands.criteria import criteria_cli
 from app.commands.images import images_cli
-from app.commands.output import AsJson, ProjectSlug, database, say, show
-from app.errors import AppError, Invalid
+from app.commands.output import AsJson, ProjectSlug, database, place, say, show
+from app.errors import AppError, Invalid, NotFound, WrongUse
 from app.handing_on import run_worker_module
 from method.agents import DEFAULT_AGENT
 
@@ -157,7 +161,10 @@ def import_images(
 @cli.command("export")
 def export_dataset(
     project: ProjectSlug,
-    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="A folder that does not exist yet.", parser=place),
+    ],
     name: Annotated[str, typer.Option(help="The dataset's name.")] = "",
     unfinished: Annotated[
         bool, typer.Option("--unfinished", help="Also images that are not finished.")
@@ -176,7 +183,7 @@ def export_dataset(
 
     choice = Choice(only_done=not unfinished, contradictions=contradictions)
     if folder.exists():
-        raise AppError(f"{folder} exists already.", hint="Name a folder that does not exist yet.")
+        raise WrongUse(f"{folder} exists already.", hint="Name a folder that does not exist yet.")
     with database():
         with unit_of_work() as db:
             here = get_project(db, project)
@@ -336,7 +343,7 @@ def main() -> None:
         if sentence is None:
             raise
         say(f"morelli: {sentence}")
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, NotFound | WrongUse) else 1)
 
 
 def explain(error: Exception) -> str | None:

@@ -68,6 +68,10 @@ class TooLarge(AppError):
     status = 413
 
 
+class WrongUse(AppError):
+    """What a command names is not there, or cannot be read."""
+
+
 class NotUnderstood(AppError):
     """What was sent has a form that is not read here."""
 

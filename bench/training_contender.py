@@ -18,7 +18,8 @@ from typing import Any, Literal
 from unittest.mock import patch
 
 # First: it sets what the libraries must know before they are imported.
-from worker.training.__main__ import is_out_of_memory
+import worker.training  # noqa: F401
+from method.items import is_out_of_memory
 
 # isort: split
 import torch

@@ -26,6 +26,7 @@ OF_A_ROW = frozenset({"DataError", "IntegrityError"})
 DATABASES = frozenset({"sqlalchemy", "psycopg"})
 NAMED = 100
 LONGEST_REASON = 500
+NO_MEMORY = "There was not enough memory for it."
 
 
 class EndsTheWhole(Exception):
@@ -92,6 +93,9 @@ def ends_the_whole(error: BaseException) -> bool:
     """Whether an exception says nothing about the item in hand, so that going on would be wrong."""
     if not isinstance(error, Exception) or isinstance(error, EndsTheWhole):
         return True
+    # A library may have made an error of its own of an interruption.
+    if error.__context__ is not None and not isinstance(error.__context__, Exception):
+        return True
     if isinstance(error, OSError) and error.errno in OF_THE_MACHINE:
         return True
     kinds = type(error).__mro__
@@ -100,13 +104,23 @@ def ends_the_whole(error: BaseException) -> bool:
     return False
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was not enough memory, on a GPU or beside it; torch, which is not loaded here, has its own words."""
+    kinds = [kind.__name__ for kind in type(error).__mro__]
+    return (
+        isinstance(error, MemoryError)
+        or "OutOfMemoryError" in kinds
+        or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+    )
+
+
 def reason_of(error: Exception) -> str:
     """Why an item failed, in words that hold no path and no traceback."""
     said = getattr(error, "reason", None) or getattr(error, "message", None)
     if isinstance(said, str) and _has_own_words(error):
         return said[:LONGEST_REASON]
-    if isinstance(error, MemoryError):
-        return "There was not enough memory for it."
+    if is_out_of_memory(error):
+        return NO_MEMORY
     if isinstance(error, OSError) and error.strerror:
         return f"It cannot be read ({error.strerror})."
     return f"It cannot be worked on ({type(error).__name__})."

@@ -14,6 +14,7 @@ from typing import Any
 
 from PIL import Image
 
+from method.items import is_out_of_memory
 from method.training.config import Config, Model, Objective, Theta
 from method.training.failures import Ended, InvalidConfig, OutOfMemory, Stopped
 from worker.pairs.from_generated import generate_images
@@ -43,8 +44,6 @@ def main(arguments: list[str]) -> int:
             if stop.is_asked:
                 _say("Stopped; started again it makes the images that are missing")
                 return Stopped.exit_code
-            from worker.training.__main__ import is_out_of_memory
-
             if not is_out_of_memory(error):
                 raise
             _say("Out of memory: generate at a lower resolution.")

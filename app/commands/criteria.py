@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from app.commands.output import AsJson, ProjectSlug, database, say, show
-from app.errors import AppError
+from app.commands.output import AsJson, ProjectSlug, database, place, say, show
+from app.errors import AppError, WrongUse
 from method.saved_texts import UnreadableText, read_text
 
 criteria_cli = typer.Typer(
@@ -16,7 +16,12 @@ criteria_cli = typer.Typer(
     rich_markup_mode=None,
 )
 File = Annotated[
-    Path, typer.Argument(help="A criteria tree: YAML, JSON, CSV, Excel, SKOS or Label Studio.")
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="A criteria tree: YAML, JSON, CSV, Excel, SKOS or Label Studio.",
+        parser=place,
+    ),
 ]
 Source = Annotated[str, typer.Argument(help="A criteria file, or a project's address.")]
 Version = Annotated[
@@ -29,7 +34,7 @@ FormatOption = Annotated[
 
 @criteria_cli.command("check")
 def check_criteria(file: File, as_json: AsJson = False) -> None:
-    """Check a criteria file; needs no server. Exit code 1 where a problem is an error."""
+    """Check a criteria file; needs no server. Exit code 1 where a problem is an error, 2 where it cannot be read."""
     from taxonomy.report import report
 
     found = report(lambda: read_criteria_file(file))
@@ -40,7 +45,7 @@ def check_criteria(file: File, as_json: AsJson = False) -> None:
 
 def _check_words(found: dict[str, Any]) -> str:
     size = (
-        f"{found['name']}: {found['root_dimensions']} root dimensions, {found['levels']} levels, "
+        f"{found['name'] or 'No criteria'}: {found['root_dimensions']} root dimensions, {found['levels']} levels, "
         f"{found['attribute_pairs']} attribute pairs"
     )
     lines = [
@@ -50,7 +55,7 @@ def _check_words(found: dict[str, Any]) -> str:
 
 
 def read_criteria_file(file: Path) -> Any:
-    """The criteria in a file of any format. Raises AppError where it cannot be read as a text, and
+    """The criteria in a file of any format. Raises WrongUse where it cannot be read as a text, and
     InvalidCriteria where it is not criteria.
     """
     from taxonomy.formats.existing import Existing
@@ -60,30 +65,33 @@ def read_criteria_file(file: Path) -> Any:
 
 
 def read_bytes(file: Path) -> bytes:
-    """A file's content, as far as it is read at all. Raises AppError where it cannot be read."""
+    """A file's content, as far as it is read at all. Raises WrongUse where it cannot be read."""
     from taxonomy.formats.data import MAX_BYTES
 
     try:
         with file.open("rb") as opened:
             return opened.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise WrongUse(f"There is no file {file}.", hint="Check the path.") from error
     except IsADirectoryError as error:
-        raise AppError(f"{file} is a folder; name a file in it.") from error
-    except OSError as error:
-        raise AppError(f"{file} cannot be read: {error.strerror}.") from error
+        raise WrongUse(f"{file} is a folder; name a file in it.") from error
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or error
+        raise WrongUse(f"{file} cannot be read: {said}.") from error
 
 
 def _text_of(file: Path, data: bytes) -> str:
     try:
         return read_text(data).text
     except UnreadableText as error:
-        raise AppError(f"{file} cannot be read. {error.reason}") from error
+        raise WrongUse(f"{file} cannot be read. {error.reason}") from error
 
 
 def read_tree(source: str, number: int | None) -> Any:
     """The criteria of a file, or of a project (working, or a published version)."""
     # A mistyped file is not looked for among projects, which may start the servers first.
     if Path(source).exists() or not re.fullmatch("[a-z0-9][a-z0-9-]{0,62}", source):
-        return read_criteria_file(Path(source))
+        return read_criteria_file(place(source))
     from app.criteria import reading
     from app.database import unit_of_work
     from app.projects.founding import get_project
@@ -138,7 +146,12 @@ def diff_criteria(
 @criteria_cli.command("export")
 def export_criteria(
     source: Source,
-    to: Annotated[Path, typer.Argument(help="The file to write; its ending says the format.")],
+    to: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TO", help="The file to write; its ending says the format.", parser=place
+        ),
+    ],
     version: Version = None,
     format_: FormatOption = "",
 ) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
-from app.commands.output import AsJson, ProjectSlug, database, say, show
-from app.errors import AppError, Conflict, NotFound
+from app.commands.output import AsJson, ProjectSlug, database, place, say, show
+from app.errors import AppError, Conflict, NotFound, WrongUse
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -118,7 +118,7 @@ def restore_images(project: ProjectSlug, ids: Ids, as_json: AsJson = False) -> N
 def replace_image(
     project: ProjectSlug,
     image_id: Annotated[int, typer.Argument(metavar="ID", help="The number of the image.")],
-    file: Annotated[Path, typer.Argument(help="The new picture.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The new picture.", parser=place)],
     as_json: AsJson = False,
 ) -> None:
     """Give an image another file. Its labels stay, and it is open again; the earlier file is kept, set aside."""
@@ -127,7 +127,7 @@ def replace_image(
     try:
         data = read_picture(file)
     except OSError as error:
-        raise AppError(f"{file} cannot be read: {error.strerror}.") from error
+        raise WrongUse(f"{file} cannot be read: {error.strerror}.") from error
     with database():
         out = _on_one(
             project,

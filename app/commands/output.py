@@ -3,11 +3,24 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from method.places import expand
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def place(text: str) -> Path:
+    """A path on the command line, where a shell has left `~` or `$NAME` in it. Raises BadParameter."""
+    try:
+        return expand(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.") from error
+
+
 ProjectSlug = Annotated[str, typer.Argument(help="The project's address, such as `paintings`.")]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from app.database import Json
-from app.errors import Invalid
+from app.errors import Invalid, WrongUse
 from app.images import archives, companions, fetching, uploads
 from app.images.contents import Contents, Entry, image_limit, natural, tidy_name
 from app.images.decoding import ImageRefused
@@ -68,16 +68,16 @@ def folder_source(path: str, *, within: list[Path] | None = None) -> Source:
 
 
 def path_source(path_or_url: str) -> Source:
-    """Whatever the command line names: a folder, a ZIP, a CSV, one image, or a URL. Raises Invalid."""
+    """Whatever the command line names: a folder, a ZIP, a CSV, one image, or a URL. Raises WrongUse."""
     if path_or_url.lower().startswith(("http://", "https://")):
         return url_source(path_or_url)
-    path = Path(path_or_url).expanduser().resolve()
-    if path.is_dir():
+    path = find_existing(path_or_url)
+    if path is not None and path.is_dir():
         return folder_source(path_or_url)
-    if not path.is_file():
-        raise Invalid(
-            f"There is no file or folder {path_or_url}.", field="path", hint="Check the path."
-        )
+    if path is None or not path.is_file():
+        raise WrongUse(f"There is no file or folder {path_or_url}.", hint="Check the path.")
+    if not os.access(path, os.R_OK):
+        raise WrongUse(f"{path_or_url} cannot be read: permission denied.")
     return Source(_kind_of([path.name]), tidy_name(str(path)), {"kind": "file", "path": str(path)})
 
 

@@ -37,7 +37,7 @@ def get_project(db: Session, slug: str) -> Project:
     """The project with this address. Raises NotFound."""
     project = db.scalar(select(Project).where(Project.slug == slug))
     if project is None:
-        raise NotFound(f"There is no project “{slug}”.")
+        raise NotFound(f"There is no project “{slug}”.", hint="Check its address.")
     return project
 
 

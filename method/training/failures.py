@@ -41,6 +41,18 @@ class NonFinite(Ended):
     exit_code = 4
 
 
+class PictureNotFinite(NonFinite):
+    """A picture that a model made is none."""
+
+    reason = (
+        "The model made no picture of it: its pixels are not finite numbers (NaN). Too low a precision does "
+        "that, or weights that are not finite."
+    )
+
+    def __init__(self) -> None:
+        super().__init__(self.reason)
+
+
 class OutOfMemory(Ended):
     """The GPU's memory was not enough."""
 

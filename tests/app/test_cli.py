@@ -77,9 +77,9 @@ def run(*arguments: str | Path, home: Path, **variables: str) -> subprocess.Comp
     )
 
 
-def assert_failed(done: subprocess.CompletedProcess[str], words: str) -> None:
+def assert_failed(done: subprocess.CompletedProcess[str], words: str, *, code: int = 1) -> None:
     """It failed in a sentence, kept stdout for data, and told no secret."""
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == code, done.stderr
     assert done.stdout == ""
     assert words in done.stderr
     assert done.stderr.startswith("morelli: ")
@@ -153,14 +153,28 @@ def test_bad_criteria_fail_in_sentences(tmp_path: Path, own_home: Path) -> None:
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path, own_home: Path) -> None:
-    unclear = tmp_path / "unclear.yaml"
+    """And told apart, by the exit code, from files that can be read and have problems."""
+    unclear, round_about = tmp_path / "unclear.yaml", tmp_path / "round.yaml"
     unclear.write_bytes(b"name: \xe8\xfe")
-    assert_failed(run("criteria", "check", unclear, home=own_home), "Save it again as UTF-8")
-    missing = run("criteria", "check", "missing.yaml", home=own_home)
-    assert_failed(missing, "missing.yaml cannot be read: No such file or directory.")
-    # No server is started to look for a project of this name.
-    assert_failed(run("criteria", "show", "missing.yaml", home=own_home), "cannot be read")
-    assert_failed(run("criteria", "diff", tmp_path, PAINTING, home=own_home), "is a folder")
+    round_about.symlink_to(round_about)
+    missing = "There is no file missing.yaml. Check the path."
+    named: list[tuple[tuple[str | Path, ...], str]] = [
+        (("criteria", "check", unclear), "Save it again as UTF-8"),
+        (("criteria", "check", "missing.yaml"), missing),
+        (("criteria", "check", round_about), "symbolic links"),
+        # No server is started to look for a project of this name.
+        (("criteria", "show", "missing.yaml"), missing),
+        (("criteria", "diff", tmp_path, PAINTING), "is a folder"),
+        (("export", "paintings", tmp_path), "exists already"),
+        (("images", "replace", "paintings", "1", "missing.png"), "missing.png cannot be read"),
+    ]
+    for arguments, words in named:
+        assert_failed(run(*arguments, home=own_home), words, code=2)
+    unset = run("criteria", "check", "$NOWHERE/x", home=own_home)
+    assert unset.returncode == 2 and "$NOWHERE in $NOWHERE/x is not set" in unset.stderr
+    (tmp_path / "tree.yaml").write_bytes(PAINTING.read_bytes())
+    found = run("criteria", "check", "~/tree.yaml", home=own_home, HOME=str(tmp_path))
+    assert found.returncode == 0, found.stderr
     assert not own_home.exists()
 
 
@@ -324,7 +338,7 @@ def test_imports_labels_and_exports(gallery: Gallery, morelli: Morelli, tmp_path
     manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
     assert (manifest["name"], manifest["sha256"]) == ("Spring", told["sha256"])
     assert [each.name for each in folder.parent.iterdir()] == ["spring"]
-    assert_failed(morelli("export", "paintings", folder), "exists already.")
+    assert_failed(morelli("export", "paintings", folder), "exists already.", code=2)
     assert len(gallery.db.scalars(select(Dataset)).all()) == 1
 
 

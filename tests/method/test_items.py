@@ -42,6 +42,17 @@ def test_what_an_item_does_is_named_without_paths(error: Exception, said: str) -
     assert said in failed.reason and "/secret" not in failed.reason
 
 
+def test_an_interruption_that_a_library_has_renamed_ends_the_whole() -> None:
+    def do(_: str) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise RuntimeError("the callback failed")  # noqa: B904 - as libraries do it
+
+    with pytest.raises(RuntimeError):
+        attempt(do, "a.png", str)
+
+
 def test_an_item_may_go_round_in_circles_and_may_have_no_name() -> None:
     def unnamed(item: object) -> str:
         raise KeyError(item)

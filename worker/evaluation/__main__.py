@@ -10,13 +10,13 @@ import sys
 import traceback
 from pathlib import Path
 
+from method.items import is_out_of_memory
 from method.places import argument
 from method.run_folder import CONFIG
 from method.training.failures import Ended
 from worker.stopping import STOPPED, stoppable
 
 # Importing it also keeps the model libraries off the network, so it comes before anything of theirs.
-from worker.training.__main__ import is_out_of_memory
 from worker.training.disk import ended_by
 
 LARGEST_SEED = 2**62

@@ -17,7 +17,7 @@ from PIL import Image
 
 from method.agents import JUDGE
 from method.files import sync
-from method.items import Failed, Failures, attempt
+from method.items import Failed, attempt
 from method.manifests import SPLITS
 from taxonomy.tree import POLARITIES, Criteria, Polarity
 from worker.agents.agent import Account, Identity, NoMemory, Reader, open_agent
@@ -31,7 +31,7 @@ from worker.evaluation.counting import (
     count,
     draw_resamples,
 )
-from worker.evaluation.generating import Generated, generate, load_models, sampling_of
+from worker.evaluation.generating import Generated, Made, generate, load_models, sampling_of
 from worker.evaluation.reading import (
     CannotEvaluate,
     Case,
@@ -79,15 +79,15 @@ def evaluate(
     with _place(folder / "evaluation", name) as place:
         say("Loading the model.")
         models = load_models(run, negative)
-        images = generate(models, run.config, cases, place, say)
-        say(f"Judging {len(images)} images.")
-        found, kept, failures = judge(place, images, reader, judged)
-        cases, images = _only(kept, cases, images)
+        made = generate(models, run.config, cases, place, say)
+        say(f"Judging {len(made.images)} images.")
+        found, kept = judge(place, made, reader, judged)
+        cases, images = _only(kept, cases, made.images)
         found = as_they_read(found, run.criteria, run.dataset, cases)
         doubts = [
             *doubts_about_prompts(run, cases, num_prompts),
             *models.doubts,
-            *([f"Left out: {failures.sentence('images')}"] if failures.number else []),
+            *([f"Left out: {made.failures.sentence('images')}"] if made.failures.number else []),
             *([JUDGE_TAUGHT] if run.config.objective.facts.samples_itself else []),
             *_doubts_about_size(models.identity["weights"], len(cases)),
         ]
@@ -124,17 +124,16 @@ def evaluate(
 
 def judge(
     folder: Path,
-    images: Sequence[Generated],
+    made: Made,
     reader: Reader,
     judged: Sequence[str],
-) -> tuple[Found, list[int], Failures]:
-    """What the agent finds in the saved files, of the pairs in the criteria; the prompts of
-    which all images could be judged; and the images that could not.
+) -> tuple[Found, list[int]]:
+    """What the agent finds in the saved files, of the pairs in the criteria; and the prompts of
+    which all images were made and could be judged. What could not is added to the failures.
 
     Their prompts are left out for all models, so that they are compared on the same ones. Raises
     CannotEvaluate where none is left.
     """
-    failures = Failures()
 
     def labels(each: Generated) -> frozenset[Label]:
         with Image.open(folder / each.file) as image:
@@ -142,18 +141,18 @@ def judge(
         return frozenset((f.key, f.polarity) for f in findings if f.key in judged)
 
     found: dict[str, dict[int, frozenset[Label]]] = {}
-    unread: set[int] = set()
-    for each in images:
+    lost = set(made.lost)
+    for each in made.images:
         seen = attempt(labels, each, lambda image: image.file)
         if isinstance(seen, Failed):
-            failures.note(seen)
-            unread.add(each.index)
+            made.failures.note(seen)
+            lost.add(each.index)
         else:
             found.setdefault(each.model, {})[each.index] = seen
-    kept = sorted({each.index for each in images} - unread)
+    kept = sorted({each.index for each in made.images} - lost)
     if not kept:
-        raise CannotEvaluate(failures.sentence("images"))
-    return {m: [each[index] for index in kept] for m, each in found.items()}, kept, failures
+        raise CannotEvaluate(made.failures.sentence("images"))
+    return {m: [each[index] for index in kept] for m, each in found.items()}, kept
 
 
 def _only(

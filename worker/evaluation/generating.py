@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import torch
 from torch import nn
 
 from method.files import hash_file
+from method.items import NO_MEMORY, Failed, Failures, attempt
 from method.training.config import Config, Objective, Optimization, Scale, Theta
 from method.training.config_reading import to_dict
-from method.training.failures import InvalidConfig
-from worker.evaluation.reading import Case, FinishedRun
+from method.training.failures import Ended, InvalidConfig, OutOfMemory
+from worker.evaluation.reading import CannotEvaluate, Case, FinishedRun
 from worker.training import models as training_models
 from worker.training.backbones import Backbone
 from worker.training.backbones.diffusers_backbone import DiffusersBackbone
@@ -48,6 +50,15 @@ class Models:
     negative: dict[str, Any] | None
     """Which negative takes part, where one does."""
     doubts: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Made:
+    """What came of generating: the images, those that failed, and the cases that these belong to."""
+
+    images: list["Generated"] = field(default_factory=list)
+    failures: Failures = field(default_factory=Failures)
+    lost: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +114,45 @@ def generate(
     cases: Sequence[Case],
     folder: Path,
     say: Callable[[str], None],
-) -> list[Generated]:
-    """Save a PNG for each model and case in `folder`; every model starts from the same noise."""
+) -> Made:
+    """Save a PNG for each model and case in `folder`; every model starts from the same noise.
+
+    An image that cannot be made is left out, and its case for the models that come later, too. Raises
+    OutOfMemory or CannotEvaluate where no case is left.
+    """
     # All texts first, because the text encoders' memory is given back before the images are made.
     models.encodings.text(["", *(case.prompt for case in cases)])
     models.backbone.release_encoders()
-    made = []
+    made = Made()
     for compared in models.compared:
         with _playing(models, compared, config) as network:
             for case in cases:
+                if case.index in made.lost:
+                    continue
                 say(f"Generating {compared.name}: {case.index + 1} of {len(cases)}.")
                 path = folder / f"{compared.name}-{case.index:04d}.png"
-                _save_image(models, network, config, case, path)
-                made.append(Generated(compared.name, case.index, path.name, hash_file(path)))
+                paint = partial(_save_image, models, network, config, path=path)
+                failed = attempt(paint, case, partial(_name_of, compared))
+                if isinstance(failed, Failed):
+                    made.failures.note(failed)
+                    made.lost.add(case.index)
+                else:
+                    made.images.append(
+                        Generated(compared.name, case.index, path.name, hash_file(path))
+                    )
+        if len(made.lost) == len(cases):
+            raise _nothing_made(made.failures)
     return made
+
+
+def _name_of(compared: Compared, case: Case) -> str:
+    return f"{compared.name} for prompt {case.index + 1}"
+
+
+def _nothing_made(failures: Failures) -> Ended:
+    if all(each.reason == NO_MEMORY for each in failures.named):
+        return OutOfMemory("Out of GPU memory: use a GPU with more, or train with precision bf16")
+    return CannotEvaluate(failures.sentence("images"))
 
 
 def _load(run: FinishedRun, negative: Path | None) -> tuple[training_models.Models, str | None]:

@@ -1,7 +1,7 @@
 """Pairs from generated images: several for each prompt, ranked by an agent that counts attributes.
 
 A folder of images has an index.jsonl with a line {prompt, seed, file, model} for each; `generate_images`
-makes one with any model.
+makes one with any model. Images that could not be made stand in a failed.jsonl, {prompt, seed, reason}.
 """
 
 import hashlib
@@ -13,14 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from PIL import Image
 
 from method.agents import JUDGE
-from method.files import write_file
-from method.items import Failed, attempt
+from method.files import write_file, write_lines
+from method.items import NO_MEMORY, Failed, attempt
 from method.saved_texts import UnreadableText, read_text
+from method.training.failures import OutOfMemory
 from taxonomy.formats.json import read_json
 from taxonomy.tree import InvalidCriteria
 from worker.agents.agent import Account, NoMemory, open_agent
@@ -41,6 +42,8 @@ from worker.pairs.reading import WrongRow, picture_path, read_content, read_rows
 
 INDEX = "index.jsonl"
 FIELDS: dict[str, type] = {"prompt": str, "seed": int, "file": str, "model": str}
+FAILED = "failed.jsonl"
+FAILED_FIELDS: dict[str, type] = {"prompt": str, "seed": int, "reason": str}
 
 Generate = Callable[[str, int], Image.Image]
 """(prompt, seed) to a picture; the same ones give the same picture."""
@@ -73,7 +76,8 @@ def generate_images(
 
     `model` says what made them, so that it must change whenever the weights or the sampling do. The
     folder takes its name when it is whole; called again after a kill, it goes on with the images that
-    are missing. Raises CannotBuild.
+    are missing. An image that cannot be made is left out. Raises CannotBuild, and OutOfMemory where there was
+    room for none.
     """
     prompts = list(dict.fromkeys(prompt.strip() for prompt in prompts))
     if images_per_prompt < 2 or not all(prompts):
@@ -101,21 +105,41 @@ def _generate_missing(
     generate: Generate,
     say: Callable[[str], None],
 ) -> None:
-    lines = []
+    rows, failed, reasons = [], [], []
     for number, (prompt, seed) in enumerate(asked, 1):
         identity = json.dumps([model, prompt, seed])
         path = making / f"{hashlib.sha256(identity.encode()).hexdigest()[:20]}.png"
         if not path.exists():
             say(f"Generating {number} of {len(asked)}.")
-            _save_png(path, generate(prompt, seed))
-        row = {"prompt": prompt, "seed": seed, "file": path.name, "model": model}
-        lines.append(json.dumps(row) + "\n")
+            made = attempt(lambda each: generate(*each), (prompt, seed), _name_of)
+            if isinstance(made, Failed):
+                say(f"Left out: {made.name}. {made.reason}")
+                failed.append({"prompt": prompt, "seed": seed, "reason": made.reason})
+                reasons.append(made.reason)
+                continue
+            _save_png(path, made)
+        rows.append({"prompt": prompt, "seed": seed, "file": path.name, "model": model})
+    if not rows:
+        _end_without_images(reasons)
     # What was left by a build of other prompts, seeds or model, or half written.
-    names = {json.loads(line)["file"] for line in lines}
+    names = {each["file"] for each in rows}
     for left in making.iterdir():
         if left.name not in names:
             left.unlink()
-    write_file(making / INDEX, "".join(lines).encode())
+    if failed:
+        write_lines(making / FAILED, failed)
+    write_lines(making / INDEX, rows)
+
+
+def _name_of(asked: tuple[str, int]) -> str:
+    return f"{asked[0]}, seed {asked[1]}"
+
+
+def _end_without_images(reasons: Sequence[str]) -> NoReturn:
+    """End generating that made nothing: with OutOfMemory where that was all that failed, else with CannotBuild."""
+    if set(reasons) == {NO_MEMORY}:
+        raise OutOfMemory("Out of memory: generate at a lower resolution.")
+    raise CannotBuild(f"None of {len(reasons)} images could be made. {reasons[0]}")
 
 
 def _save_png(path: Path, image: Image.Image) -> None:
@@ -186,6 +210,7 @@ def from_generated(
         images = Images(making / "images")
         problems: list[str] = []
         by_prompt, left_out = _judge_all(index, images, judge, problems, say)
+        _note_failed(images_folder / FAILED, problems, left_out)
         models = sorted({each.model for group in by_prompt.values() for each in group})
         dropped: Counter[str] = Counter()
         pairs = [
@@ -257,6 +282,14 @@ def _judge_all(
     if problems:
         left_out["wrong_line"] = len(problems)
     return {prompt: list(group.values()) for prompt, group in by_prompt.items() if group}, left_out
+
+
+def _note_failed(path: Path, problems: list[str], left_out: Counter[str]) -> None:
+    if not path.exists():
+        return
+    for _, row in read_rows(path, FAILED_FIELDS, problems):
+        problems.append(f"{row['prompt']}, seed {row['seed']}: {row['reason']}")
+        left_out["not_generated"] += 1
 
 
 def _rank(

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from method.items import is_out_of_memory
 from method.training.config_reading import load_config
 from method.training.failures import Ended, OutOfMemory
 from worker.training.death_signal import die_with_parent
@@ -54,15 +55,6 @@ def _say_unforeseen(error: Exception) -> int:
         )
     log.error("The run ended with an error of its own", exc_info=error)
     return _say(f"{type(error).__name__}: {error}", 1)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether torch could not get the memory it asked for, on the GPU or on the CPU."""
-    import torch
-
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
-    )
 
 
 class _StopFlag:

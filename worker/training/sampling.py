@@ -1,5 +1,6 @@
 """Pictures made along the way, always for the same prompts and seeds."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import nn
 
 from method.run_folder import SAMPLE_LINES
 from method.training.config import Config
+from method.training.failures import PictureNotFinite
 from worker.training.backbones import Text
 from worker.training.disk import writing
 from worker.training.encodings import Encodings
@@ -20,6 +22,7 @@ from worker.training.metrics import append_line, read_lines
 from worker.training.roles import Role, Roles
 from worker.training.stopping import Between, go_on
 
+log = logging.getLogger("worker.training")
 PNG_END = b"IEND\xaeB`\x82"
 """The last chunk of a PNG with its checksum."""
 
@@ -79,7 +82,12 @@ class Sampler:
             with self._playing(role) as network:
                 for case in cases:
                     before_each(f"Making sample {case.index + 1} of the {model}.")
-                    image = self._make(network, case, between)
+                    try:
+                        image = self._make(network, case, between)
+                    except PictureNotFinite as error:
+                        # The run is not at fault for one, and goes on; what it learns is guarded elsewhere.
+                        log.warning("Sample %s is left out. %s", case.name, error)
+                        continue
                     if keep:
                         self._write(image, case)
                         append_line(self.path, self._row(step, model, role, case))

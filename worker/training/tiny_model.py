@@ -74,7 +74,21 @@ def make_tiny_model(folder: Path | str, kind: Kind, seed: int = 0, *, fit: bool 
     folder = Path(folder)
     if folder.exists():
         raise FileExistsError(f"{folder} exists already; remove it or choose another folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Before any work, as it may be refused. Not by mkdtemp: who may read it is for the umask to say.
+    unfinished = folder.parent / f".{folder.name}-{secrets.token_hex(4)}"
+    unfinished.mkdir(parents=True)
+    try:
+        pipeline = _make_pipeline(kind, seed, fit=fit)
+        pipeline.save_pretrained(unfinished, safe_serialization=True)
+        _forget_places(unfinished)
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return folder
+
+
+def _make_pipeline(kind: Kind, seed: int, *, fit: bool) -> Any:
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         # Sums over threads depend on how many there are, and with them the files' hashes. The
@@ -88,17 +102,7 @@ def make_tiny_model(folder: Path | str, kind: Kind, seed: int = 0, *, fit: bool 
                 fit_model(backbone, pipeline.vae, seed)
         finally:
             torch.set_num_threads(threads)
-    # Not by mkdtemp: who may read it is for the umask to say.
-    unfinished = folder.parent / f".{folder.name}-{secrets.token_hex(4)}"
-    unfinished.mkdir()
-    try:
-        pipeline.save_pretrained(unfinished, safe_serialization=True)
-        _forget_places(unfinished)
-        unfinished.rename(folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    return folder
+    return pipeline
 
 
 def _build_pipeline(kind: Kind) -> Any:

@@ -3,16 +3,20 @@
 import fcntl
 import json
 import shutil
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
+from torch import Tensor
 
 from method.training.config import Config
 from method.training.config_reading import load_config, write_yaml
-from method.training.failures import Ended
+from method.training.failures import Ended, OutOfMemory, PictureNotFinite
 from taxonomy.tree import POLARITIES
 from tests.spoiling import SPOILT, Spoil
 from tests.worker.evaluation.conftest import file_sha256
@@ -21,7 +25,8 @@ from worker.agents.measured import VERSION, label_image
 from worker.agents.rules import RULES
 from worker.evaluation.__main__ import main
 from worker.evaluation.evaluating import evaluate
-from worker.evaluation.reading import choose_cases, read_run
+from worker.evaluation.reading import CannotEvaluate, choose_cases, read_run
+from worker.training.backbones.autoencoder import Autoencoder
 from worker.training.examples import read_dataset
 from worker.training.metrics import read_lines
 
@@ -255,6 +260,53 @@ def test_a_folder_that_is_no_run_ends_with_2(tmp_path: Path, capsys: Captured) -
         main([str(tmp_path)])
     assert caught.value.code == 2
     assert "is not a run folder" in capsys.readouterr().err
+
+
+def failing(
+    monkeypatch: pytest.MonkeyPatch, fails: Callable[[int], bool], error: Exception
+) -> None:
+    """Have the autoencoder fail at some of the pictures that it decodes."""
+    real, number = Autoencoder.decode, iter(range(1000))
+
+    def decode(self: Autoencoder, latent: Tensor) -> Tensor:
+        picture = real(self, latent)
+        if not fails(next(number)):
+            return picture
+        if isinstance(error, PictureNotFinite):
+            return picture * torch.nan
+        raise error
+
+    monkeypatch.setattr(Autoencoder, "decode", decode)
+
+
+@pytest.mark.parametrize(
+    "error", [PictureNotFinite(), torch.OutOfMemoryError("CUDA out of memory")]
+)
+def test_a_picture_that_cannot_be_made_is_left_out_and_the_others_are_compared(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    failing(monkeypatch, lambda number: number == 1, error)
+    results = read(evaluate(copied, 3, 0, lambda _: None).parent)
+    assert results["rests_on"]["images_per_model"] == 2
+    # Not even tried with the models that come later: there is nothing to compare it with.
+    assert Counter(each["model"] for each in results["images"]) == {
+        "base": 2, "target": 2, "expert": 2
+    }  # fmt: skip
+    (doubt,) = [each for each in results["doubts"] if "base for prompt 2" in each]
+    assert ("NaN" in doubt) or ("memory" in doubt)
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [(PictureNotFinite(), CannotEvaluate), (torch.OutOfMemoryError("no"), OutOfMemory)],
+)
+def test_an_evaluation_without_a_picture_ends_and_leaves_nothing(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, ends: type[Exception]
+) -> None:
+    failing(monkeypatch, lambda _: True, error)
+    with pytest.raises(ends):
+        evaluate(copied, 2, 0, lambda _: None)
+    assert not list((copied / "evaluation").glob("[!.]*"))
 
 
 @pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from method.manifests import verify
 from method.pair_folder import read_pairs
+from method.training.failures import OutOfMemory, PictureNotFinite
 from taxonomy.formats.json import write_json
 from taxonomy.tree import Attribute, Criteria, Dimension, Pair
 from worker.agents.measured import VERSION, label_image
@@ -256,3 +257,45 @@ def test_criteria_that_cannot_be_read_or_judged_are_refused(tmp_path: Path) -> N
         agent_judge(tmp_path / "criteria.json")
     with pytest.raises(CannotBuild, match="none: cannot be read: No such file"):
         agent_judge(tmp_path / "none")
+
+
+class FailingModel(FakeModel):
+    """Fails for some seeds."""
+
+    def __init__(self, errors: dict[int, Exception]) -> None:
+        super().__init__()
+        self.errors = errors
+
+    def __call__(self, prompt: str, seed: int) -> Image.Image:
+        if seed in self.errors:
+            raise self.errors[seed]
+        return super().__call__(prompt, seed)
+
+
+def test_an_image_that_cannot_be_made_is_left_out_and_named(tmp_path: Path) -> None:
+    model = FailingModel({10: PictureNotFinite(), 12: MemoryError()})
+    folder = make(tmp_path / "images", model, ["a house", "ein Käse"], images_per_prompt=4)
+    built, pairs = rank(folder)
+    assert seeds(pairs) == [(11, 13), (11, 13)]
+    assert built.counts["left_out"] == {"not_generated": 4}
+    assert built.counts["generated_images"] == 8
+    assert [each.partition(":")[0] for each in built.problems] == [
+        "a house, seed 10", "a house, seed 12", "ein Käse, seed 10", "ein Käse, seed 12"
+    ]  # fmt: skip
+    assert "NaN" in built.problems[0] and "memory" in built.problems[1]
+
+
+@pytest.mark.parametrize(
+    ("error", "ends", "said"),
+    [
+        (MemoryError(), OutOfMemory, "lower resolution"),
+        (PictureNotFinite(), CannotBuild, "NaN"),
+        (OSError(28, "No space left on device"), CannotBuild, "No space left"),
+    ],
+)
+def test_generating_ends_where_nothing_can_be_made(
+    tmp_path: Path, error: Exception, ends: type[Exception], said: str
+) -> None:
+    with pytest.raises(ends, match=said):
+        make(tmp_path / "images", FailingModel(dict.fromkeys((10, 11, 12), error)), ["a house"])
+    assert not (tmp_path / "images").exists()

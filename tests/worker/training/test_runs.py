@@ -19,12 +19,13 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from method.items import is_out_of_memory
 from method.training.config import Config, Samples
 from method.training.config_reading import from_dict, load_config, to_dict, write_yaml
 from method.training.failures import Ended, InvalidConfig, InvalidDataset, Stopped
 from tests.worker.training.conftest import Start, quick
 from tests.worker.training.datasets import write_dataset
-from worker.training.__main__ import is_out_of_memory, main
+from worker.training.__main__ import main
 from worker.training.metrics import read_lines
 from worker.training.run import run
 

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from method.training.failures import InvalidConfig
+from method.training.failures import InvalidConfig, PictureNotFinite
 
 
 class Autoencoder:
@@ -67,6 +67,11 @@ class Autoencoder:
 
 
 def to_picture(pixels_CHW: Tensor) -> Image.Image:
-    """Pixels in [-1, 1] as a picture, rounded as diffusers' pipelines round."""
+    """Pixels in [-1, 1] as a picture, rounded as diffusers' pipelines round.
+
+    Raises PictureNotFinite, where those would give a black one.
+    """
+    if not bool(pixels_CHW.isfinite().all()):
+        raise PictureNotFinite
     values = ((pixels_CHW * 0.5 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
     return Image.fromarray(values.permute(1, 2, 0).cpu().numpy())

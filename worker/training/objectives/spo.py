@@ -11,7 +11,7 @@ from torch import Tensor
 
 from method.agents import JUDGE
 from method.dataset_folder import read_criteria, read_facts
-from method.training.failures import InvalidConfig
+from method.training.failures import InvalidConfig, PictureNotFinite
 from worker.agents.agent import Account, NoMemory, Reader, open_agent
 from worker.training.backbones import Text
 from worker.training.backbones.autoencoder import to_picture
@@ -159,8 +159,12 @@ class Spo:
             noisy_BCHW, predicted_BCHW = drawn_NCHW[places], predicted_NCHW[places]
         return [_shuffled(each, generators[row]) for row, each in enumerate(duels)]
 
-    def _score(self, latent_CHW: Tensor) -> Score:
-        picture = to_picture(self.parts.backbone.decode_image(latent_CHW))
+    def _score(self, latent_CHW: Tensor) -> Score | None:
+        """What the judge counts in a candidate; None where it is no picture."""
+        try:
+            picture = to_picture(self.parts.backbone.decode_image(latent_CHW))
+        except PictureNotFinite:
+            return None
         found = [each.polarity for each in self.judge.label(picture, Account(), NoMemory())]
         return found.count("negative"), -found.count("positive")
 
@@ -170,10 +174,13 @@ class Spo:
         step: Step,
         noisy_CHW: Tensor,
         drawn_KCHW: Tensor,
-        scores: Sequence[Score],
+        scores: Sequence[Score | None],
     ) -> list[Duel]:
         """The pair of best and worst candidate, where there is a difference to learn from."""
-        best, worst = min(scores), max(scores)
+        judged = [each for each in scores if each is not None]
+        if not judged:
+            return []
+        best, worst = min(judged), max(judged)
         if best == worst or worst[0] - best[0] < self.options.least_gap:
             return []
         winner, loser = drawn_KCHW[scores.index(best)], drawn_KCHW[scores.index(worst)]
