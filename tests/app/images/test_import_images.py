@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.database import unit_of_work
-from app.errors import Invalid
+from app.errors import Invalid, WrongUse
 from app.images import image_files, importing, storage, uploads
 from app.images.decoding import ImageRefused
 from app.images.finding import find_problems
@@ -409,7 +409,7 @@ def test_add_image_for_one_picture(db: Session, project: Project) -> None:
 
 
 def test_a_source_that_is_not_there(project: Project, folder: Path) -> None:
-    with pytest.raises(Invalid, match="no file or folder"):
+    with pytest.raises(WrongUse, match="no file or folder"):
         path_source(str(folder / "nowhere"))
     spec = folder_source(str(folder)).spec
     folder.rmdir()
