@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from app.images.decoding import ImageRefused
 from app.settings import settings
+from method.items import ends_the_whole, is_out_of_memory
 from method.saved_texts import read_names
 
 MAX_DIRECTORY_BYTES = 128 * 1024 * 1024
@@ -225,6 +226,8 @@ def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, *, limit_bytes: 
             if len(data) <= limit_bytes:
                 file.read(1)  # the end of the file is where zipfile checks the CRC
             return data
-    # zlib, lzma, bz2 and zipfile each raise their own; the entry is damaged either way.
+    # zlib, lzma, bz2 and zipfile each raise their own; the entry is damaged, but where the machine is at fault.
     except Exception as error:
+        if ends_the_whole(error) or is_out_of_memory(error):
+            raise
         raise ImageRefused("The archive is damaged at this file.") from error

@@ -129,6 +129,9 @@ def _find_header(
         raise ListingRefused(f"The column {twice[0]} is there twice.")
     if len(columns) > MAX_COLUMNS:
         raise ListingRefused(f"The listing has more than {MAX_COLUMNS} columns.")
+    for number, column in enumerate(columns, 1):
+        if fault := fault_in(column):
+            raise ListingRefused(f"The name of column {number} {fault}.")
     return _numbered(columns), delimiter, taken
 
 
@@ -243,7 +246,8 @@ def _problem(cells: list[str], columns: list[str]) -> str | None:
     if len(cells) != len(columns):
         return f"has {len(cells)} cells, but the first line names {len(columns)} columns"
     for column, cell in zip(columns, cells, strict=True):
-        fault = fault_in(cell)
+        # Names of columns stand in each line where the lines are JSON.
+        fault = fault_in(cell) or fault_in(column)
         if fault:
             return fault
         if len(cell) > MAX_CELL:

@@ -134,7 +134,7 @@ def test_an_unknown_number_is_told_before_anything_is_asked(
     gallery: Gallery, morelli: Morelli
 ) -> None:
     told = morelli("erase", "paintings", gallery.images[0].id, 999, typed="y\n")
-    assert told.code == 1 and "There is no image 999" in told.err
+    assert told.code == 2 and "There is no image 999" in told.err
     assert gallery.images[0].state == "used"
 
 
@@ -157,9 +157,12 @@ def test_replaces_a_file_and_keeps_the_labels(
     assert again.code == 1 and "exactly this file already" in again.err
     broken = tmp_path / "broken.png"
     broken.write_text("<html>")
-    for file, words in ((broken, "broken.png: "), (tmp_path / "none.png", "cannot be read")):
+    for file, words, code in (
+        (broken, "broken.png: ", 1),
+        (tmp_path / "none.png", "cannot be read", 2),
+    ):
         told = morelli("replace", "paintings", second.id, file)
-        assert (told.code, told.out) == (1, "") and words in told.err
+        assert (told.code, told.out) == (code, "") and words in told.err
     assert second.sha256 == image_files.hash_of(new.read_bytes())
 
 
@@ -183,5 +186,5 @@ def test_wrong_use_exits_with_2(morelli: Morelli, arguments: list[str]) -> None:
 def test_an_unknown_project_is_one_sentence(morelli: Morelli, command: str) -> None:
     yes = ["--yes"] if command == "erase" else []
     told = morelli(command, "nowhere", *([] if command == "list" else ["1", *yes]), "--json")
-    assert (told.code, told.out) == (1, "")
-    assert told.err == "morelli: There is no project “nowhere”.\n"
+    assert (told.code, told.out) == (2, "")
+    assert told.err == "morelli: There is no project “nowhere”. Check its address.\n"

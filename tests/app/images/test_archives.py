@@ -1,8 +1,10 @@
 """ZIP archives made to harm."""
 
+import errno
 import io
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,26 @@ def test_an_empty_archive_holds_nothing(tmp_path: Path) -> None:
     zipfile.ZipFile(out, "w").close()
     with open_archive(written(tmp_path, out.getvalue())) as archive:
         assert list(archives.entries(archive)) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (MemoryError(), MemoryError),
+        (OSError(errno.EIO, "Input/output error"), OSError),
+        (zlib.error("invalid block type"), ImageRefused),
+    ],
+)
+def test_a_machine_at_its_end_damages_no_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, raised: type[Exception]
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise error
+
+    path = tmp_path / "a.zip"
+    path.write_bytes(corpus.archive({"a.png": corpus.png(1)}))
+    with archives.open_archive(path) as archive:
+        (entry,) = archive.infolist()
+        monkeypatch.setattr(zipfile.ZipFile, "open", fail)
+        with pytest.raises(raised):
+            archives.read_entry(archive, entry, limit_bytes=1000)

@@ -70,12 +70,21 @@ def test_zero_bytes_and_endless_cells_are_reported() -> None:
         (b"<!doctype html><html>", "web page"),
         (b"file,file\na,b\n", "there twice"),
         (b"file" + b",x" * 300, "twice"),
+        ("file,ye\ufffdar\na.png,1\n".encode(), "The name of column 2 holds the sign"),
+        ("file,prompt,\ue000\na.png,a boat,1\n".encode(), "The name of column 3 holds"),
     ],
 )
 def test_a_file_that_is_no_listing(data: bytes, said: str) -> None:
     with pytest.raises(ListingRefused) as refused:
         read_listing(data)
     assert said in refused.value.reason
+
+
+def test_a_line_of_json_with_an_unreadable_name_is_told_of_and_the_others_are_read() -> None:
+    lines = ['{"file": "a.png", "ye\ufffdar": 1}', '{"file": "b.png", "year": 1}']
+    listing = read_listing("\n".join(lines).encode(), lines_of_json=True)
+    assert [row.location for row in listing.rows] == ["b.png"]
+    assert [line for line, _ in listing.problems] == [1]
 
 
 def test_the_prompt_is_made_of_title_and_style() -> None:
