@@ -343,16 +343,20 @@ def test_imports_labels_and_exports(gallery: Gallery, morelli: Morelli, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "words", "code"),
     [
-        (["criteria", "show", "nowhere"], "There is no project “nowhere”."),
-        (["criteria", "show", "paintings", "--version", "9"], "version 9"),
-        (["import", "nowhere", "{tmp}"], "There is no project “nowhere”."),
-        (["import", "paintings", "{tmp}/missing"], "missing"),
-        (["agent", "run", "nowhere"], "There is no project “nowhere”."),
-        (["agent", "run", "paintings", "--agent", "oracle"], "There is no agent “oracle”"),
-        (["agent", "run", "paintings"], "There are no images to label yet."),
-        (["export", "nowhere", "{tmp}/out"], "There is no project “nowhere”."),
+        (["criteria", "show", "nowhere"], "There is no project “nowhere”. Check its address.", 2),
+        (["criteria", "show", "paintings", "--version", "9"], "version 9", 2),
+        (["import", "nowhere", "{tmp}"], "There is no project “nowhere”. Check its address.", 2),
+        (["import", "paintings", "{tmp}/missing"], "missing", 2),
+        (["agent", "run", "nowhere"], "There is no project “nowhere”. Check its address.", 2),
+        (["agent", "run", "paintings", "--agent", "oracle"], "There is no agent “oracle”", 1),
+        (["agent", "run", "paintings"], "There are no images to label yet.", 1),
+        (
+            ["export", "nowhere", "{tmp}/out"],
+            "There is no project “nowhere”. Check its address.",
+            2,
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said(
@@ -363,12 +367,13 @@ def test_what_cannot_be_done_is_said(
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
     words: str,
+    code: int,
 ) -> None:
     given = [each.format(tmp=tmp_path) for each in arguments]
     monkeypatch.setattr(sys, "argv", ["morelli", *given])
     with pytest.raises(SystemExit) as left:
         cli.main()
-    assert left.value.code == 1
+    assert left.value.code == code
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.startswith("morelli: ") and words in told.err
