@@ -55,4 +55,4 @@ def stop_when(
     finally:
         late.cancel()
         process.kill()
-        process.wait()
+        process.communicate()

@@ -60,8 +60,9 @@ class Started:
 
     def _read(self) -> None:
         assert self.child.stdout is not None
-        for line in self.child.stdout:
-            self._coming.put(line.rstrip("\n"))
+        with self.child.stdout as said:
+            for line in said:
+                self._coming.put(line.rstrip("\n"))
         self._coming.put(None)
 
     def wait_for(self, words: str) -> str:

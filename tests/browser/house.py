@@ -88,10 +88,11 @@ def morelli_up(home: Path, *options: str) -> Iterator[House]:
 
 def _read(process: subprocess.Popen[str], lines: list[str], ready: threading.Event) -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        lines.append(line.rstrip())
-        if "/welcome/" in line:
-            ready.set()
+    with process.stdout as said:
+        for line in said:
+            lines.append(line.rstrip())
+            if "/welcome/" in line:
+                ready.set()
     ready.set()
 
 

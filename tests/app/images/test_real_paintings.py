@@ -37,7 +37,8 @@ def test_half_by_the_page_and_all_by_the_command_line(
     sign_in: Callable[[TestClient, Person], TestClient],
 ) -> None:
     people = cast(make)
-    rows = list(csv.DictReader((PAINTINGS / "metadata.csv").open(encoding="utf-8")))
+    with (PAINTINGS / "metadata.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
     body = BytesIO()
     with zipfile.ZipFile(body, "w") as archive:
         archive.write(PAINTINGS / "metadata.csv", "metadata.csv")

@@ -447,7 +447,9 @@ def test_one_process_that_fails_ends_all_with_its_code_and_sentence(
     config = on_two(quick(replace(sft, dataset_folder=str(dataset)), 1), tmp_path / "run", DDP)
     config = replace(config, data=replace(config.data, buckets=False))
     # The second process's first picture: the other one waits for gradients that never come.
-    rows = [json.loads(line) for line in (dataset / "train/examples.jsonl").open()]
+    rows = [
+        json.loads(line) for line in (dataset / "train/examples.jsonl").read_text().splitlines()
+    ]
     changed = rows[draw_order(config.seed, 0, len(rows))[2]]["file_name"]
     with (dataset / "train" / changed).open("ab") as file:
         file.write(b"more")
