@@ -110,7 +110,7 @@ def api_list_run_images(
 def api_get_outcome(run_id: int, db: Db, project: AnnotatorProject) -> OutcomesOut:
     """What people made of a run's proposals, by attribute."""
     run = launching.get_agent_run(db, project.id, run_id)
-    keys = {node.id: node.key for node in reading.find_nodes(db, project)}
+    keys = {node.id: node.key for node in reading.nodes_by_key(db, project).values()}
     counts: dict[tuple[int, str], dict[str, int]] = defaultdict(
         lambda: {"proposed": 0, "confirmed": 0, "rejected": 0}
     )

@@ -78,7 +78,7 @@ def show_agent_run(
 ) -> Response:
     """One agent run: what it proposed by attribute, and what people decided."""
     run = launching.get_agent_run(db, project.id, run_id)
-    nodes = {node.id: node for node in reading.find_nodes(db, project)}
+    nodes = {node.id: node for node in reading.nodes_by_key(db, project).values()}
     counts: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
     for node_id, polarity, state, number in launching.find_outcome(db, run):
         counts[node_id, polarity][state] = number

@@ -44,8 +44,9 @@ def find_nodes(db: Session, project: Project) -> Sequence[Node]:
 
 
 def nodes_by_key(db: Session, project: Project) -> dict[str, Node]:
-    """The nodes of the working criteria by key; every published pair is among them."""
-    return {node.key: node for node in find_nodes(db, project)}
+    """Every node by key, also those that left the working criteria: every published pair is among them."""
+    nodes = db.scalars(select(Node).where(Node.project_id == project.id))
+    return {node.key: node for node in nodes}
 
 
 def get_node(db: Session, project: Project, key: str) -> Node:

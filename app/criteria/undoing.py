@@ -19,7 +19,6 @@ from app.projects.models import Project
 
 # Recorded with a node that was added, but a place among siblings is nobody's statement.
 _NOT_COMPARED = {"position", "positions", "kind", "key", "successors"}
-_LINEAGE = {"merged", "split", "redefined"}
 
 
 def undo(
@@ -43,10 +42,10 @@ def undo(
         if root.kind == "settings":
             return _undo_settings(db, working.criteria, changes[0], by)
         nodes = [working.by_id[change.node_id or 0] for change in changes]
-        if root.kind in _LINEAGE:
-            _refuse_replaced_since(working, changes)
+        _refuse_replaced_since(working, changes)
+        took = {new_id for change in changes for new_id in _successors(change.after)}
         parts = [
-            _take_back(db, project, working, change, node, root)
+            _take_back(db, project, working, change, node, root, took_a_place=node.id in took)
             for change, node in zip(changes, nodes, strict=True)
         ]
         # Texts alone move nothing; their names are looked at where they are set, those of an import together.
@@ -98,7 +97,7 @@ def _root(db: Session, change: NodeChange) -> NodeChange:
 def _refuse_replaced_since(working: Working, changes: Sequence[NodeChange]) -> None:
     """What took a place has to be there still: otherwise something took its place in turn."""
     for change in changes:
-        for new_id in ((change.after or {}).get("successors") or {}).get("to", ()):
+        for new_id in _successors(change.after):
             node = working.by_id[new_id]
             if node.removed:
                 raise Conflict(
@@ -114,12 +113,14 @@ def _take_back(
     change: NodeChange,
     node: Node,
     root: NodeChange,
+    *,
+    took_a_place: bool,
 ) -> Part:
     if change.after == {}:
         return Part(node, {}, {})
     if change.before is None:
         _refuse_changed(db, node, change.after or {})
-        if root.kind in _LINEAGE:
+        if took_a_place:
             _refuse_merged_into(db, node, root)
         else:
             _refuse_used(db, project, change, node)
@@ -234,6 +235,11 @@ def _refuse_retired_place(working: Working, node: Node) -> None:
         )
 
 
+def _successors(side: Json | None) -> list[int]:
+    """What took the place of a node, as a change recorded it."""
+    return list(((side or {}).get("successors") or {}).get("to", ()))
+
+
 def _is_named(db: Session, node: Node) -> bool:
     """Whether the key of a node that left leads here."""
     return bool(db.scalar(select(exists().where(NodeSuccession.new_id == node.id))))
@@ -249,7 +255,6 @@ def _settle_successors(
     """Successions come and go with their change; a node that a version named and that goes now leads
     to those it was made of.
     """
-    came_back = [each.node_id for each in undone if (each.before or {}).get("removed")]
     for change in undone:
         node = working.by_id[change.node_id or 0]
         if "successors" in (change.after or {}):
@@ -258,7 +263,7 @@ def _settle_successors(
             set_successors(db, node, None, root.id)
         elif (
             change.after is None
-            and root.kind in _LINEAGE
+            and (to := [each.node_id for each in undone if node.id in _successors(each.before)])
             and (_is_named(db, node) or _published_in(db, project, node, root.revision))
         ):
-            set_successors(db, node, {"kind": "return", "to": came_back}, undone[0].id)
+            set_successors(db, node, {"kind": "return", "to": to}, undone[0].id)

@@ -270,12 +270,16 @@ _REVIEW = (
 
 # Giving back ---------------------------------------------------------------------------------
 
-_RETURN_PLACES = """
+# How labels of these nodes stood before the publication that is taken back.
+_GIVEN = """b.change_id = :change_id AND b.version_id = :given_in
+        AND b.node_id = ANY(CAST(:came_back AS bigint[]) || CAST(:stayed AS bigint[]))"""
+
+_RETURN_PLACES = f"""
     SELECT b.image_id, b.node_id, b.polarity FROM label_before AS b
-    WHERE b.change_id = :change_id AND b.version_id = :given_in
+    WHERE {_GIVEN}
     UNION SELECT b.image_id, n, b.polarity
     FROM label_before AS b, unnest(CAST(:stayed AS bigint[])) AS n
-    WHERE b.change_id = :change_id AND b.version_id = :given_in
+    WHERE {_GIVEN}
     UNION SELECT image_id, node_id, polarity FROM label WHERE node_id = ANY(:gone)
     UNION SELECT image_id, n, polarity FROM label, unnest(CAST(:came_back AS bigint[])) AS n
     WHERE node_id = ANY(:gone)
@@ -285,10 +289,10 @@ _RETURN = (
     # Labels where something happened since are told from those that are as the publication left them. What
     # this publication gave back already, as the last of several changes, is as it was; unless it asks.
     "DROP TABLE IF EXISTS pg_temp.given",
-    """
+    f"""
     CREATE TEMP TABLE given ON COMMIT DROP AS
-    SELECT image_id, max(revision) AS revision FROM label_before
-    WHERE change_id = :change_id AND version_id = :given_in GROUP BY image_id
+    SELECT b.image_id, max(b.revision) AS revision FROM label_before AS b
+    WHERE {_GIVEN} GROUP BY b.image_id
     """,
     "ANALYZE given",
     "DROP TABLE IF EXISTS pg_temp.since",
@@ -318,7 +322,7 @@ _RETURN = (
     SELECT {", ".join(f"r.{each}" for each in _COLUMNS.split(", "))}
     FROM label_before AS b JOIN stood AS s USING (image_id, node_id, polarity)
     CROSS JOIN jsonb_populate_record(NULL::label, b.label || jsonb_build_object('revision', s.next)) AS r
-    WHERE b.change_id = :change_id AND b.version_id = :given_in
+    WHERE {_GIVEN}
     ON CONFLICT (image_id, node_id, polarity) DO NOTHING
     """,
     # What came back decided, while what it had become was decided otherwise since.

@@ -179,22 +179,28 @@ def _taken_back(db: Session, effects: Sequence[SuccessionEffect]) -> list[TakenB
         .order_by(NodeChange.part)
     ).all()
     return [
-        _of_effect(each, [(change, node) for root, change, node in rows if root == each.change_id])
+        found
         for each in effects
+        for found in _of_effect(
+            each, [(change, node) for root, change, node in rows if root == each.change_id]
+        )
     ]
 
 
-def _of_effect(effect: SuccessionEffect, rows: Sequence[tuple[NodeChange, Node]]) -> TakenBack:
-    came_back: list[Node] = []
-    left: list[Node] = []
-    stayed: list[Node] = []
-    kind = ""
-    for change, node in rows:
-        kind = change.kind
-        if (change.after or {}).get("removed"):
-            came_back.append(node)
-        elif change.before is None:
-            left.append(node)
-        else:
-            stayed.append(node)
-    return TakenBack(effect, kind, tuple(came_back), tuple(left), tuple(stayed))
+def _of_effect(
+    effect: SuccessionEffect, rows: Sequence[tuple[NodeChange, Node]]
+) -> list[TakenBack]:
+    """One for each merge or split of a change, the latest first; an import may hold several."""
+    by_id = {node.id: (change, node) for change, node in rows}
+    groups: dict[tuple[str, tuple[int, ...]], list[Node]] = {}
+    for change, node in sorted(rows, key=lambda row: row[1].id):
+        if successors := (change.after or {}).get("successors"):
+            way = (successors["kind"], tuple(successors["to"]))
+            groups.setdefault(way, []).append(node)
+    found = []
+    for (kind, targets), old in reversed(groups.items()):
+        there = [by_id[each] for each in targets if each in by_id]
+        left = tuple(node for change, node in there if change.before is None)
+        stayed = tuple(node for change, node in there if change.before is not None)
+        found.append(TakenBack(effect, kind, tuple(old), left, stayed))
+    return found

@@ -1,5 +1,6 @@
 """What publications do to labels where pairs were merged, split, redefined, and where that is taken back."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -9,9 +10,15 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.criteria.editing import add_dimension, add_pair, rename
+from app.criteria.importing import import_criteria
 from app.criteria.merging import NewPair, merge, redefine, split
 from app.criteria.models import CriteriaVersion, Node
-from app.criteria.reading import find_versions, version_criteria
+from app.criteria.reading import (
+    find_versions,
+    get_criteria,
+    version_criteria,
+    working_criteria,
+)
 from app.criteria.retiring import retire
 from app.criteria.undoing import undo
 from app.errors import Conflict, NotFound
@@ -21,7 +28,7 @@ from app.labels.models import Label, LabelBefore, LabelEvent
 from app.labels.saving import save
 from app.versions.publishing import preview, publish
 from app.versions.taking_back import take_back
-from taxonomy.tree import Attribute
+from taxonomy.tree import Attribute, Pair
 from tests.app.labels.test_replay import replayed
 from tests.factories import Make
 from tests.people import Cast
@@ -509,3 +516,38 @@ def test_taking_back_by_page_and_by_program(
     assert api.post(f"/api/v1{here}/3/take-back", headers=headers).status_code == 409
     sign_in(browser, house.people.ben)
     assert browser.post(f"{here}/4/take-back").status_code == 403
+
+
+def test_an_import_with_several_merges_is_taken_back_pair_by_pair(house: House) -> None:
+    house.says("x", A, "confirmed")
+    house.says("y", "clear-source", "confirmed")
+    was, tree = house.whole(), working_criteria(house.db, house.project)
+    gone = {A: ("shine",), "clear-source": ("sources", "lamps")}
+    new = [
+        Pair(key, "opposed", Attribute(f"One {key}"), Attribute(f"No {key}"))
+        for key in ("shine", "sources", "lamps")
+    ]
+    edges = tree.dimension("edges")
+    changed = replace(
+        tree,
+        dimensions=(
+            replace(tree.dimension("light"), dimensions=(), pairs=tuple(new[1:])),
+            replace(edges, pairs=(*edges.pairs, new[0])),
+        ),
+        successors=gone | {"source": ("light",)},
+    )
+    revision = get_criteria(house.db, house.project).revision
+    import_criteria(house.db, house.project, changed, based_on=revision, by=house.people.ada)
+    house.publish()
+    assert house.labels("x") == {"shine": "proposed"}
+    assert house.labels("y") == {"sources": "proposed", "lamps": "proposed"}
+    house.says("x", "sources", "confirmed")
+    house.says("y", "lamps", "rejected")
+    house.check()
+    take_back(house.db, house.project, 2, by=house.people.ada)
+    house.db.commit()
+    # Each comes back from its own: what was said of the one is nothing that the other is asked.
+    assert house.labels("x") == {A: "confirmed", "clear-source": "proposed"}
+    assert house.labels("y") == {"clear-source": "proposed"}
+    house.check()
+    assert len(was) == 2
