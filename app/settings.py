@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     """Key for that address, where it wants one."""
     vision_at_once: int = Field(default=4, ge=1, le=256)
     """Images that the model is shown at the same time, by each agent run."""
+    vision_per_minute: int | None = Field(default=None, ge=1)
+    """Questions that all workers together ask the model in a minute."""
     vision_seconds: float = Field(default=120, gt=0)
     """How long the model may take for one answer."""
     vision_price_in: float = Field(default=0, ge=0)

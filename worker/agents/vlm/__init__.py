@@ -40,6 +40,7 @@ from worker.agents.vlm.asking import (
     structure,
 )
 from worker.agents.vlm.endpoint import Endpoint, Message, NotAnswered, Where
+from worker.agents.vlm.pacing import Pace
 
 # Goes up whenever steps, form of the answers or what is made of them change; prompts have a hash of their own.
 VERSION = "1"
@@ -62,7 +63,11 @@ def open_agent() -> VlmAgent:
         price_in=chosen.vision_price_in,
         price_out=chosen.vision_price_out,
     )
-    return VlmAgent(Endpoint(where), chosen.vision_at_once)
+    pace = None
+    if chosen.redis_url:
+        shared = f"{where.url} {where.model}"
+        pace = Pace(chosen.redis_url.get_secret_value(), shared, chosen.vision_per_minute)
+    return VlmAgent(Endpoint(where, pace), chosen.vision_at_once)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import httpx2
 
 from worker.agents.agent import Account
 from worker.agents.vlm.asking import Question
+from worker.agents.vlm.pacing import Pace
 from worker.ledger import JobFailed
 
 Message = dict[str, Any]
@@ -76,6 +77,7 @@ class Endpoint:
     """One server, asked by several threads. `close` ends all that is under way."""
 
     where: Where
+    pace: Pace | None = None
     _format: int = 0
     _is_settled: bool = False
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
@@ -105,6 +107,8 @@ class Endpoint:
                 each.cancel()
             await asyncio.gather(*others, return_exceptions=True)
             await self._client.aclose()
+            if self.pace:
+                await self.pace.close()
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(timeout=10)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -115,6 +119,8 @@ class Endpoint:
         turn = 1
         while True:
             way = self._format
+            if self.pace:
+                await self.pace.turn()
             try:
                 return await self._exchange(messages, question, FORMATS[way], account)
             except _OtherFormat:
@@ -123,6 +129,8 @@ class Endpoint:
             except _Again as again:
                 if turn >= again.tries:
                     await self._give_up(again)
+                if self.pace and again.seconds:
+                    await self.pace.hold(again.seconds)
                 await asyncio.sleep(_pause(turn, again.seconds))
                 turn += 1
                 account.attempts = max(account.attempts, turn)
