@@ -97,6 +97,58 @@ def _read(name: str, field: str, text: str) -> Any:
     return found
 
 
+class ListsForm(Fields):
+    """Content and styles, an id on each line, and the keys of metadata that they are read from."""
+
+    based_on: int
+    content: str = ""
+    styles: str = ""
+    style_keys: str = ""
+    content_keys: str = ""
+
+
+def list_lines(details: Json) -> dict[str, str]:
+    """The lists as they stand in the form."""
+    content = details.get("content", {}).items()
+    styles = details.get("styles", {}).items()
+    return {
+        "content": "\n".join(f"{each}: {_line(texts)}" for each, texts in content),
+        "styles": "\n".join(
+            f"{each}: {' | '.join([texts['name'], *texts.get('alternatives', [])])}"
+            for each, texts in styles
+        ),
+    }
+
+
+def read_lists(content: str, styles: str) -> Json:
+    """What the form's lines say. Raises Invalid beside the field for a line that cannot be read."""
+    contents = {
+        each: {"name": names[0], "definition": " | ".join(names[1:])}
+        for each, names in _read_ids("content", content)
+    }
+    return {
+        "content": contents,
+        "styles": {
+            each: {"name": names[0], "alternatives": names[1:]}
+            for each, names in _read_ids("styles", styles)
+        },
+    }
+
+
+def _read_ids(field: str, text: str) -> Iterator[tuple[str, list[str]]]:
+    seen: set[str] = set()
+    for line in filter(None, map(str.strip, text.splitlines())):
+        each, colon, rest = line.partition(":")
+        names = [name for name in map(str.strip, rest.split("|")) if name]
+        if not colon or not names or each.strip() in seen:
+            raise Invalid(
+                f"“{line[:60]}” is no line such as “hands: Hands”, or its id stands there twice.",
+                field=field,
+            )
+        seen.add(each.strip())
+        yield each.strip(), names
+
+
 def rows_of(details: Json, criteria: Criteria) -> list[tuple[str, list[str]]]:
     """What is said, field by field, in words and in the order in which people read it."""
     names = {kind: criteria.details.get(kind, {}) for kind in ("content", "styles")}

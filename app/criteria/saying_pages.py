@@ -9,8 +9,16 @@ from app.accounts.access import CurrentPerson
 from app.criteria import reading
 from app.criteria.history import details_at
 from app.criteria.pages import attempt, show_panel
-from app.criteria.said_forms import SaidForm, fields_of, said_in
-from app.criteria.saying import say
+from app.criteria.said_forms import (
+    ListsForm,
+    SaidForm,
+    fields_of,
+    list_lines,
+    read_lists,
+    said_in,
+)
+from app.criteria.saying import list_traits, say
+from app.images.traits import set_trait_keys, trait_keys
 from app.projects.access import ExpertProject
 from app.projects.models import Project
 from app.web.answer import Answer, Answering
@@ -97,3 +105,57 @@ def _follow_what_was_not_touched(db: Db, project: Project, key: str, form: Form[
         same = typed if isinstance(typed, list) else str(typed).replace("\r\n", "\n").strip()
         if same == value:
             form.typed[field] = now[field]
+
+
+# What nodes may name -----------------------------------------------------------------------------
+
+
+@router.get("/lists")
+def show_lists(db: Db, answer: Answering, project: ExpertProject) -> Response:
+    """Content and styles that nodes may name, and where those of an image are read from."""
+    return _show_lists(db, answer, project, Form())
+
+
+def _show_lists(
+    db: Db, answer: Answer, project: Project, form: Form[Any], status: int = 200
+) -> Response:
+    row = reading.get_criteria(db, project)
+    keys = {f"{kind}_keys": ", ".join(names) for kind, names in trait_keys(project).items()}
+    standing = list_lines(row.details) | keys
+    return answer.show(
+        "criteria/lists.html",
+        status=status,
+        form=form,
+        standing=standing,
+        revision=row.revision,
+    )
+
+
+@router.post("/lists")
+def submit_lists(
+    db: Db,
+    answer: Answering,
+    project: ExpertProject,
+    person: CurrentPerson,
+    form: Annotated[Form[ListsForm], Depends(submitted(ListsForm))],
+) -> Response:
+    """Set both lists, and the keys of metadata that style and content are read from."""
+    status = 422
+    if not form.errors:
+        values = form.values
+        with attempt(form) as outcome, db.begin_nested():
+            list_traits(
+                db,
+                project,
+                based_on=values.based_on,
+                by=person,
+                **read_lists(values.content, values.styles),
+            )
+            set_trait_keys(
+                project,
+                {"style": values.style_keys.split(","), "content": values.content_keys.split(",")},
+            )
+        status = outcome.status
+    if form.errors:
+        return _show_lists(db, answer, project, form, status)
+    return answer.done(go_to=answer.path("show_lists", project=project.slug))

@@ -14,6 +14,7 @@ from app.criteria.saying import list_traits, say
 from app.criteria.searching import search_attributes
 from app.criteria.undoing import undo
 from app.errors import Conflict, Invalid, Stale
+from app.images.traits import trait_keys
 from tests.people import Cast
 
 Tokens = Callable[[Person], dict[str, str]]
@@ -210,3 +211,31 @@ def test_the_form_comes_back_with_what_is_wrong_or_was_changed_since(
     edges = ada.post(f"{HERE}/nodes/edges/details", data={"based_on": "1", "exclusive": "true"})
     assert edges.status_code == 303
     assert get_node(db, listed.project, "edges").exclusive
+
+
+def test_lists_and_the_metadata_that_tells_them_are_edited_on_a_page(
+    db: Session, listed: Cast, browser: TestClient, sign_in: SignIn
+) -> None:
+    ada, there = sign_in(browser, listed.ada), f"{HERE}/lists"
+    assert "impressionism: Impressionism | Plein air" in ada.get(there).text
+    form = {
+        "based_on": str(get_criteria(db, listed.project).revision),
+        "styles": "impressionism: Impressionism | Plein air\r\nink: Chinese ink | Shuimo | 水墨",
+        "content": "sky: Sky\nhands: Hands | Seen as hands.",
+        "style_keys": "School, style",
+        "content_keys": "",
+    }
+    assert ada.post(there, data=form).status_code == 303
+    tree = working_criteria(db, listed.project)
+    assert [(each.id, each.alternatives) for each in tree.styles] == [
+        ("impressionism", ("Plein air",)),
+        ("ink", ("Shuimo", "水墨")),
+    ]
+    assert tree.content[0].definition == "Seen as hands."
+    db.refresh(listed.project)
+    assert trait_keys(listed.project) == {"style": ("school", "style"), "content": ()}
+    stale = ada.post(there, data=form | {"content": "", "based_on": "1"})
+    assert (stale.status_code, "Someone changed the content" in stale.text) == (412, True)
+    wrong = ada.post(there, data=form | {"styles": "ink"})
+    assert (wrong.status_code, "is no line such as" in wrong.text) == (422, True)
+    assert sign_in(browser, listed.ben).get(there).status_code == 403
