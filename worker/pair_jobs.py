@@ -22,7 +22,7 @@ from method.files import sync
 from method.manifests import MANIFEST
 from method.run_folder import ERRORS
 from worker.ledger import JobFailed, Stopped, Work
-from worker.training_jobs import child, judge, last_line, watch
+from worker.training_jobs import check_exit, child, last_line, watch
 
 STOPPED_BY_HAND = (130, 143)
 
@@ -104,7 +104,7 @@ def _generate(work: Work, asked: Asked, making: Path, images: Path) -> None:
     work.report(done=0, total=None, message="loading the model")
     with child(["worker.pair_images", str(path)], making) as process:
         watch(work, process, None, making / ERRORS)
-    judge(work, process.returncode, making)
+    check_exit(work, process.returncode, making)
 
 
 def _find_prompts(dataset: Path, limit: int) -> Iterator[str]:

@@ -87,7 +87,7 @@ def run(work: Work) -> Json:
         path.write_text(write_yaml(config), encoding="utf-8")
         with child(command_of(config, path), folder) as process:
             watch(work, process, mirror)
-        judge(work, process.returncode, folder)
+        check_exit(work, process.returncode, folder)
     mirror.finish()
     result: Json = json.loads((folder / RESULT).read_text(encoding="utf-8"))
     with work.transaction() as db:
@@ -135,7 +135,7 @@ def make_base_model(work: Work) -> Json:
         watch(work, process, None, logs / ERRORS)
     # Another process that was thought dead may have been first: the model is the same.
     if not (home / name / base_models.INDEX).is_file():
-        judge(work, process.returncode, logs)
+        check_exit(work, process.returncode, logs)
         raise JobFailed("unexpected", "The model did not appear.", again=True)
     shutil.rmtree(logs, ignore_errors=True)
     return made
@@ -260,7 +260,7 @@ def watch(
         if mirror is not None:
             mirror.follow()
         elif says is not None and (line := last_line(says)):
-            work.report(**told(line), message=line)
+            work.report(**progress_in(line), message=line)
         try:
             process.wait(POLL_SECONDS)
         except subprocess.TimeoutExpired:
@@ -269,13 +269,13 @@ def watch(
         mirror.follow()
 
 
-def told(line: str) -> dict[str, Any]:
+def progress_in(line: str) -> dict[str, Any]:
     """How far a child is, where its line says "3 of 8"."""
     found = re.search(r"\b(\d{1,9}) of (\d{1,9})\b", line)
     return {"done": int(found[1]), "total": int(found[2])} if found else {"done": 0, "total": None}
 
 
-def judge(work: Work, code: int, folder: Path) -> None:
+def check_exit(work: Work, code: int, folder: Path) -> None:
     """What an exit code means. Returns where the child came to its end.
 
     Raises Stopped where it was asked to stop, and JobFailed with the class of failure.

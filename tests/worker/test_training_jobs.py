@@ -247,7 +247,7 @@ def test_exit_codes_decide_about_another_attempt(
     (tmp_path / "errors.txt").write_text("Traceback\n  noise\nThe loss is not finite.\n\n")
     work = ledger.Work(1, 1, None, {"run_id": 1})
     with pytest.raises(JobFailed) as failed:
-        training_jobs.judge(work, code, tmp_path)
+        training_jobs.check_exit(work, code, tmp_path)
     assert (failed.value.kind, failed.value.again) == (kind, again)
     if 0 < code < 75:
         assert failed.value.message == "The loss is not finite."

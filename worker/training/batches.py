@@ -42,7 +42,7 @@ class Batch:
     """The images; winners and losers for pairs."""
     texts: dict[str, Text]
     """By name of the condition."""
-    taught: tuple[Entry, ...] = ()
+    cached: tuple[Entry, ...] = ()
     """What the teacher cache has for each item."""
     predictions: dict[str, Tensor] | None = None
     """What roles predict that were asked ahead, (B, C, H, W) each."""
@@ -115,11 +115,11 @@ def to_device(batch: Batch, device: torch.device) -> Batch:
             name: Text(move(text.hidden_BND), move(text.pooled_BD))
             for name, text in batch.texts.items()
         },
-        taught=tuple(
+        cached=tuple(
             replace(entry, predictions={k: move(v) for k, v in entry.predictions.items()})
             if entry.predictions is not None
             else entry
-            for entry in batch.taught
+            for entry in batch.cached
         ),
     )
 

@@ -119,8 +119,8 @@ def train(
 def _loads(plan: Plan, done: int, calls: Calls) -> Iterator[Callable[[], Batch]]:
     for step in range(done + 1, plan.total_steps + 1):
         epoch = plan.epoch_of(step)
-        for dealt in plan.passes(step):
-            yield lambda dealt=dealt, epoch=epoch: calls.load(dealt, epoch)  # type: ignore[misc]
+        for this_pass in plan.passes(step):
+            yield lambda this_pass=this_pass, epoch=epoch: calls.load(this_pass, epoch)  # type: ignore[misc]
 
 
 def _accumulate(
@@ -149,7 +149,7 @@ def _accumulate(
     # Only now: of a step that is left no part may be counted.
     for values, weight_B in logged:
         trainee.averages.add(values, weight_B)
-    return total, sum(int(weight) for dealt in passes for weight in dealt.weights)
+    return total, sum(int(weight) for this_pass in passes for weight in this_pass.weights)
 
 
 def _descend(trainee: Trainee, plan: Plan, step: int, config: Config, loss: Tensor) -> Tensor:

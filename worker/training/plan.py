@@ -85,12 +85,12 @@ class Plan:
 
     def deal(self, chunks: Sequence[tuple[int, ...]]) -> list[Pass]:
         """Of the chunks, this process's share, filled up with one that weighs nothing."""
-        dealt = []
+        passes = []
         for start in range(0, len(chunks), self.processes):
             place = start + self.rank
             chunk, weight = (chunks[place], 1.0) if place < len(chunks) else (chunks[start], 0.0)
-            dealt.append(Pass(chunk, (weight,) * len(chunk)))
-        return dealt
+            passes.append(Pass(chunk, (weight,) * len(chunk)))
+        return passes
 
 
 def make_plan(shapes: Sequence[Shape], config: Config, rank: int = 0, processes: int = 1) -> Plan:

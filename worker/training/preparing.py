@@ -40,6 +40,6 @@ def items_of(plan: Plan, done: int) -> list[int]:
     for step in range(done + 1, plan.total_steps + 1):
         if len(found) == len(plan.shapes):
             break
-        for dealt in plan.passes(step):
-            found.update(dict.fromkeys(dealt.indices))
+        for this_pass in plan.passes(step):
+            found.update(dict.fromkeys(this_pass.indices))
     return list(found)

@@ -188,11 +188,11 @@ class Run:
         )
 
     def _load(
-        self, items: Sequence[Any], shapes: Sequence[Shape], dealt: Pass, epoch: int
+        self, items: Sequence[Any], shapes: Sequence[Shape], this_pass: Pass, epoch: int
     ) -> Batch:
-        chosen = [items[index] for index in dealt.indices]
+        chosen = [items[index] for index in this_pass.indices]
         with self.roles.naming(chosen):
-            return self.objective.load(chosen, dealt, shapes[dealt.indices[0]], epoch)
+            return self.objective.load(chosen, this_pass, shapes[this_pass.indices[0]], epoch)
 
     def _compute(self, batch: Batch) -> Losses:
         with self.roles.naming(batch.items):

@@ -62,9 +62,9 @@ class Validator:
         engine, plan = self.engine, self.plan
         total = torch.zeros((), dtype=torch.float64, device=engine.device)
         images = sorted(range(len(plan.shapes)), key=lambda index: (plan.shapes[index], index))
-        for dealt in plan.deal(plan.chunks(images)):
+        for this_pass in plan.deal(plan.chunks(images)):
             between()
-            batch = to_device(self.load(dealt, EPOCH), engine.device)
+            batch = to_device(self.load(this_pass, EPOCH), engine.device)
             total += (self.compute(batch).loss_B * batch.weight_B).sum().double()
         return float(engine.sum(total)) / len(images)
 

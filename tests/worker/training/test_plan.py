@@ -33,7 +33,7 @@ def test_each_epoch_shows_every_image_once_in_an_order_of_its_own() -> None:
     ]
     assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(10))
     assert epochs[0] != epochs[1]
-    assert [dealt.indices for dealt in made.passes(3)] == [made.images(3)]
+    assert [each.indices for each in made.passes(3)] == [made.images(3)]
 
 
 def test_max_steps_decides_over_epochs() -> None:
@@ -56,10 +56,10 @@ def test_passes_hold_the_step_whatever_the_split(
     effective = batch_size * accumulation * processes
     seen = []
     for step in range(1, ranks[0].total_steps + 1):
-        dealt = [rank.passes(step) for rank in ranks]
+        by_rank = [rank.passes(step) for rank in ranks]
         # As many passes everywhere: processes wait for each other at every one.
-        assert len({len(passes) for passes in dealt}) == 1
-        flat = [each for passes in dealt for each in passes]
+        assert len({len(passes) for passes in by_rank}) == 1
+        flat = [each for passes in by_rank for each in passes]
         assert all(len({shapes[i] for i in each.indices}) == 1 for each in flat)
         assert all(1 <= len(each.indices) <= batch_size for each in flat)
         real = [

@@ -83,8 +83,8 @@ def make(config: Config) -> Spo:
 
 def load(objective: Spo, count: int = 2, epoch: int = 0) -> Batch:
     examples = read_dataset(Path(str(objective.parts.config.dataset_folder)), "train").examples
-    dealt = Pass(tuple(range(count)), (1.0,) * count)
-    return objective.load(examples[:count], dealt, (64, 64, 1), epoch)
+    this_pass = Pass(tuple(range(count)), (1.0,) * count)
+    return objective.load(examples[:count], this_pass, (64, 64, 1), epoch)
 
 
 def judge_by(

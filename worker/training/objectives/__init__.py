@@ -59,7 +59,7 @@ class Objective(Protocol):
     def windows(self, item: Any) -> tuple[int, ...]:
         """How many windows each kind of text of an item is filled up to."""
 
-    def load(self, items: Sequence[Any], dealt: Pass, shape: Shape, epoch: int) -> Batch:
+    def load(self, items: Sequence[Any], this_pass: Pass, shape: Shape, epoch: int) -> Batch:
         """Put items of one shape together, on the CPU; runs ahead in a thread.
 
         Asks roles ahead where `Parts.asks_ahead` says so.
@@ -103,5 +103,5 @@ def losses_of(found: PreferenceLoss) -> Losses:
     return Losses(found.loss, logged)
 
 
-def weights_of(dealt: Pass) -> Tensor:
-    return torch.tensor(dealt.weights)
+def weights_of(this_pass: Pass) -> Tensor:
+    return torch.tensor(this_pass.weights)

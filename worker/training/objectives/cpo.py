@@ -51,13 +51,13 @@ class Cpo:
 
     def windows(self, item: Example) -> tuple[int, ...]:
         """As many as the content prompt takes, and as the longest condition of the expert takes."""
-        encodings, (content, *taught) = self.parts.encodings, self.texts(item)
-        return encodings.windows([content]), encodings.windows(taught)
+        encodings, (content, *conditions) = self.parts.encodings, self.texts(item)
+        return encodings.windows([content]), encodings.windows(conditions)
 
-    def load(self, items: Sequence[Example], dealt: Pass, shape: Shape, epoch: int) -> Batch:
+    def load(self, items: Sequence[Example], this_pass: Pass, shape: Shape, epoch: int) -> Batch:
         """Noise the images, put their texts together, look up what is known of them."""
         parts, ids = self.parts, [item.image_id for item in items]
-        *size, content_windows, taught_windows = shape
+        *size, content_windows, expert_windows = shape
         contents = [content_of(parts, item.image_id, item.texts.content, epoch) for item in items]
         view = parts.drawing.noise(parts.encodings, items, ids, size, epoch)
         entries = self._look_up(items, contents, view, shape, epoch) if parts.teacher else ()
@@ -66,18 +66,18 @@ class Cpo:
         if not entries or any(entry.predictions is None for entry in entries):
             # Condition by condition, as the expert is asked.
             prompts = [getattr(item.texts, name) for name in self.conditions for item in items]
-            taught = parts.encodings.text(prompts, taught_windows)
+            expert_text = parts.encodings.text(prompts, expert_windows)
             if parts.asks_ahead:
-                predictions = self._ask_expert(view, taught)
+                predictions = self._ask_expert(view, expert_text)
             else:
-                texts["taught"] = taught
+                texts["expert"] = expert_text
         return Batch(
             epoch=epoch,
             items=tuple(items),
-            weight_B=weights_of(dealt),
+            weight_B=weights_of(this_pass),
             views=(view,),
             texts=texts,
-            taught=entries,
+            cached=entries,
             predictions=predictions,
         )
 
@@ -112,17 +112,19 @@ class Cpo:
         """The loss of theta, given what expert and reference predict."""
         parts, (view,) = self.parts, batch.views
         objective = parts.config.objective
-        taught = self._taught(batch)
+        predicted = self._asked_or_cached(batch)
         # Theta last: no adapter is switched between this forward and its backward pass.
         prediction = parts.roles.predict("theta", inputs_of(view, batch.texts["content"]))
         found = cpo_loss(
             prediction,
-            taught["reference"],
+            predicted["reference"],
             # A guidance of 1 does not use its other end.
             guided(
-                taught.get("negative", taught["positive"]), taught["positive"], objective.omega_w
+                predicted.get("negative", predicted["positive"]),
+                predicted["positive"],
+                objective.omega_w,
             ),
-            guided(taught.get("null", taught["all"]), taught["all"], objective.omega_l),
+            guided(predicted.get("null", predicted["all"]), predicted["all"], objective.omega_l),
             scale=scale_of(parts, view),
             stabilized=objective.facts.is_stabilised,
             margin=objective.margin,
@@ -137,13 +139,13 @@ class Cpo:
         unused |= {"null"} if objective.omega_l == 1 else set()
         return tuple(name for name in CONDITIONS if name not in unused)
 
-    def _taught(self, batch: Batch) -> dict[str, Tensor]:
+    def _asked_or_cached(self, batch: Batch) -> dict[str, Tensor]:
         """What the reference, and the expert under each condition, predict: (B, C, H, W) each."""
         (view,) = batch.views
-        if not batch.taught:
+        if not batch.cached:
             return self._predict(batch)
-        found = [entry.predictions for entry in batch.taught if entry.predictions is not None]
-        if len(found) < len(batch.taught):
+        found = [entry.predictions for entry in batch.cached if entry.predictions is not None]
+        if len(found) < len(batch.cached):
             found = self._fill(batch)
         return stack(found, view.noisy_BCHW.device)
 
@@ -157,7 +159,7 @@ class Cpo:
         assert teacher is not None
         made = teacher.as_kept(self._predict(batch))
         found = []
-        for row, entry in enumerate(batch.taught):
+        for row, entry in enumerate(batch.cached):
             predictions = entry.predictions
             if predictions is None:
                 predictions = {name: tensor[row] for name, tensor in made.items()}
@@ -168,11 +170,11 @@ class Cpo:
     def _predict(self, batch: Batch) -> dict[str, Tensor]:
         """Ask the reference, and the expert where it was not asked ahead."""
         (view,), texts = batch.views, batch.texts
-        expert = batch.predictions or self._ask_expert(view, texts["taught"])
+        expert = batch.predictions or self._ask_expert(view, texts["expert"])
         reference = self.parts.roles.predict("reference", inputs_of(view, texts["content"]))
         return {"reference": reference, **expert}
 
-    def _ask_expert(self, view: Noised, taught: Text) -> dict[str, Tensor]:
+    def _ask_expert(self, view: Noised, expert_text: Text) -> dict[str, Tensor]:
         """Ask the expert, all conditions in one batch.
 
         Large batches are split up on a CPU: they are no faster there, and take memory while theta may be
@@ -182,7 +184,7 @@ class Cpo:
         if view.noisy_BCHW.device.type == "cpu":
             together = max(1, CPU_ROWS // rows)
         predicted: list[Tensor] = []
-        for text in taught.split(together * rows):
+        for text in expert_text.split(together * rows):
             times = len(text.hidden_BND) // rows
             asked = Inputs(
                 noisy_BCHW=view.noisy_BCHW.repeat(times, 1, 1, 1),

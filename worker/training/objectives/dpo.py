@@ -54,7 +54,7 @@ class Dpo:
         """As many as the prompt takes."""
         return (self.parts.encodings.windows([item.prompt]),)
 
-    def load(self, items: Sequence[Pair], dealt: Pass, shape: Shape, epoch: int) -> Batch:
+    def load(self, items: Sequence[Pair], this_pass: Pass, shape: Shape, epoch: int) -> Batch:
         """Noise both sides of each pair with the same draw."""
         parts, ids = self.parts, [item.pair_id for item in items]
         *size, windows = shape
@@ -63,19 +63,19 @@ class Dpo:
         batch = Batch(
             epoch=epoch,
             items=tuple(items),
-            weight_B=weights_of(dealt),
+            weight_B=weights_of(this_pass),
             views=tuple(
                 parts.drawing.noise(parts.encodings, side, ids, size, epoch) for side in sides
             ),
             texts={"content": parts.encodings.text(contents, windows)},
         )
-        return replace(batch, predictions=self._taught(batch)) if parts.asks_ahead else batch
+        return replace(batch, predictions=self._ask_reference(batch)) if parts.asks_ahead else batch
 
     def compute(self, batch: Batch) -> Losses:
         """Both sides of all pairs in one batch, for the reference and for theta."""
         winner, loser = batch.views
-        taught = batch.predictions or self._taught(batch)
-        winner_reference, loser_reference = taught["reference"].chunk(2)
+        references = batch.predictions or self._ask_reference(batch)
+        winner_reference, loser_reference = references["reference"].chunk(2)
         # Theta last: no adapter is switched between this forward and its backward pass.
         predicted = self.parts.roles.predict("theta", _both(batch))
         winner_prediction, loser_prediction = predicted.chunk(2)
@@ -90,7 +90,7 @@ class Dpo:
         )
         return losses_of(found)
 
-    def _taught(self, batch: Batch) -> dict[str, Tensor]:
+    def _ask_reference(self, batch: Batch) -> dict[str, Tensor]:
         return {"reference": self.parts.roles.predict("reference", _both(batch))}
 
 

@@ -35,7 +35,7 @@ class Sft:
         """As many as the longest text takes, whichever a draw chooses."""
         return (self.parts.encodings.windows(self.texts(item)),)
 
-    def load(self, items: Sequence[Example], dealt: Pass, shape: Shape, epoch: int) -> Batch:
+    def load(self, items: Sequence[Example], this_pass: Pass, shape: Shape, epoch: int) -> Batch:
         """Noise the images and choose each one's text."""
         parts, (*size, windows) = self.parts, shape
         ids = [item.image_id for item in items]
@@ -43,7 +43,7 @@ class Sft:
         return Batch(
             epoch=epoch,
             items=tuple(items),
-            weight_B=weights_of(dealt),
+            weight_B=weights_of(this_pass),
             views=(parts.drawing.noise(parts.encodings, items, ids, size, epoch),),
             texts={"chosen": parts.encodings.text(chosen, windows)},
         )

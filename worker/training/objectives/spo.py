@@ -88,7 +88,7 @@ class Spo:
         """As many as the content prompt takes."""
         return (self.parts.encodings.windows([item.texts.content]),)
 
-    def load(self, items: Sequence[Example], dealt: Pass, shape: Shape, epoch: int) -> Batch:
+    def load(self, items: Sequence[Example], this_pass: Pass, shape: Shape, epoch: int) -> Batch:
         """Draw what the trajectories start from, and put the prompts after as many empty ones."""
         parts, count, (width, height, windows) = self.parts, len(items), shape
         latent_CHW, _ = parts.encodings.latent(items[0], (width, height))
@@ -108,7 +108,7 @@ class Spo:
         return Batch(
             epoch=epoch,
             items=tuple(items),
-            weight_B=weights_of(dealt),
+            weight_B=weights_of(this_pass),
             views=(view,),
             texts={"empty, content": text},
         )
