@@ -7,10 +7,12 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.criteria.editing import add_pair
 from app.criteria.importing import foresee
 from app.criteria.loading import load_criteria
 from app.criteria.models import Node
 from app.criteria.reading import current_version, version_criteria
+from app.criteria.retiring import restore
 from app.images.models import Image
 from app.labels.models import Label
 from app.labels.saving import save
@@ -18,6 +20,7 @@ from app.versions.importing import import_criteria
 from app.versions.publishing import publish
 from taxonomy.formats.yaml import read_yaml
 from taxonomy.shipped import painting_criteria
+from taxonomy.tree import Attribute, counts
 from tests.factories import Make
 from tests.people import Cast, cast
 
@@ -93,3 +96,28 @@ def test_labels_of_the_first_edition_go_on_under_the_second(
     assert version is not None
     assert version_criteria(version) == second
     assert {held: said(db, image) for held, image in images.items()} == CARRIED
+
+
+def test_what_people_added_is_retired_and_comes_back(make: Make, db: Session, people: Cast) -> None:
+    own = add_pair(
+        db,
+        people.project,
+        parent="light-character",
+        relation="opposed",
+        positive=Attribute("Snow light", "Light comes from the ground."),
+        negative=Attribute("Snow as paper", "White ground gives no light."),
+        by=people.ada,
+    )
+    publish(db, people.project, by=people.lea)
+    image = make.image(people.project)
+    say(db, people, image, own.key, "positive")
+    based_on = foresee(db, people.project, painting_criteria()).based_on
+    import_criteria(db, people.project, painting_criteria(), based_on=based_on, by=people.lea)
+    assert own.retired
+    restore(db, people.project, own.key, based_on=own.revision, by=people.lea)
+    publish(db, people.project, by=people.lea)
+    db.commit()
+    version = current_version(db, people.project)
+    assert version is not None
+    assert counts(version_criteria(version)).attribute_pairs == 247
+    assert said(db, image) == {(own.key, "positive"): "confirmed"}
