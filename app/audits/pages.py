@@ -14,6 +14,7 @@ from app.audits.exporting import write_verdicts
 from app.audits.forms import AuditForm, LinksForm, NoticeForm
 from app.audits.models import Audit
 from app.audits.notice import DEFAULT_NOTICE
+from app.audits.practising import find_practice_positions
 from app.errors import AppError
 from app.participants.inviting import MOST
 from app.participants.notices import find_notices, get_notice
@@ -182,6 +183,7 @@ def _show_audit(
         results=outcome.results(db, audit),
         participants=inviting.find_participants(db, audit, limit=MOST),
         notice=get_notice(db, instrument(audit)),
+        practice=len(find_practice_positions(db, audit)),
         form=form or Form(),
         links=links or [],
     )

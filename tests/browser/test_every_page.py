@@ -239,7 +239,7 @@ def furnish(api: Api) -> dict[str, Any]:
     api.ask("POST", f"/api/v1/audit/{seat}/consent")
     proposal = api.ask(
         "POST",
-        "proposals",
+        "criteria/proposals",
         data={
             "pair": {
                 "parent": "edge-definition",

@@ -66,9 +66,16 @@ def test_practice_is_what_people_decided_outside_the_sample(
     ]
 
 
-def test_the_sample_is_not_practised_on(db: Session, studio: Studio, decided: list[Image]) -> None:
-    everything = studio.audit(sample_size=3)
+def test_the_sample_is_not_practised_on(
+    browser: TestClient, db: Session, studio: Studio, audit: Audit, sign_in: SignIn
+) -> None:
+    everything = studio.audit(sample_size=5)
     assert practice(db, everything) == []
+    room = "/projects/paintings/audits"
+    sign_in(browser, studio.cast.lea)
+    assert "2 images outside the sample" in browser.get(f"{room}/{audit.id}").text
+    page = browser.get(f"{room}/{everything.id}").text
+    assert "none: outside the sample no image had two decided labels" in page
 
 
 def test_a_few_of_many_with_both_answers(db: Session, studio: Studio) -> None:
