@@ -345,6 +345,8 @@ def test_every_page(house: House, open_one: Callable[[], Window]) -> None:
     pages = addresses(furnish(found_project(lead, house)))
     # Each kind of run has a form of its own.
     pages |= {f"show_launch-{kind}": f"{pages['show_launch']}?kind={kind}" for kind in OBJECTIVES}
+    # A proposal is about a node.
+    pages["show_new_proposal"] += "?node=edge-definition"
     faults |= {
         f"{name} {address}": inspect(
             stranger if name in STRANGERS | PARTICIPANTS else lead, name, address

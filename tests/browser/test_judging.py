@@ -9,6 +9,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.holding import wait_until
 from tests.browser.house import House
 from tests.browser.test_every_page import (
+    AXE,
     Api,
     confirm_labels,
     found_project,
@@ -22,6 +23,7 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 
+GUIDELINES = """axe.run({ resultTypes: ["violations"], runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"] })"""
 WAITING = "Object.keys(localStorage).filter((name) => name.startsWith('morelli-unsent/')).length"
 
 
@@ -159,6 +161,21 @@ def look_closer(page: Page, token: str) -> None:
     assert page.evaluate(height) == fitted
 
 
+def meet_guidelines(page: Page) -> None:
+    """Nothing of WCAG 2.2 A and AA that axe finds, of any weight, on a phone and on a desk, in both themes."""
+    page.evaluate(AXE)
+    found = []
+    for width, theme in ((1280, "dark"), (1280, "light"), (390, "dark"), (390, "light")):
+        page.set_viewport_size({"width": width, "height": 720})
+        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        found += [
+            f"{width} {theme} {each['id']}: {node['html'][:120]}"
+            for each in page.evaluate(GUIDELINES)["violations"]
+            for node in each["nodes"]
+        ]
+    assert found == [], page.url
+
+
 def press_on(page: Page, words: str) -> None:
     """Reach a link or button by Tab, and press Enter there."""
     wanted = "(words) => document.activeElement.textContent.trim().startsWith(words)"
@@ -169,12 +186,14 @@ def press_on(page: Page, words: str) -> None:
     raise AssertionError(f"Tab does not lead to “{words}”")
 
 
-def answer_image(page: Page, keys: str) -> None:
+def answer_image(page: Page, keys: str, *, look: bool) -> None:
     """Answer every question of an image by its keys, and go on."""
     expect(page.locator("form.current")).to_be_focused()
     for number, _ in enumerate(page.locator("form.item").all()):
         page.keyboard.press(keys[number % len(keys)])
     expect(page.locator("#saved")).to_contain_text("Enter")
+    if look:
+        meet_guidelines(page)
     page.keyboard.press("Enter")
 
 
@@ -183,23 +202,28 @@ def take_part_by_keyboard(window: Window, api: Api, token: str) -> None:
     page = window.context.new_page()
     page.set_viewport_size({"width": 390, "height": 720})
     page.goto(f"/audit/{token}")
+    meet_guidelines(page)
     press_on(page, "I agree")
     for position in (1, 2):
         page.wait_for_url(f"**/practice/{position}")
-        answer_image(page, "12")
+        answer_image(page, "12", look=position == 1)
     for position in (1, 2):
         page.wait_for_url(f"**/look/{position}")
-        answer_image(page, "123")
+        answer_image(page, "123", look=position == 1)
     page.wait_for_url("**/end")
+    meet_guidelines(page)
     press_on(page, "Finish")
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    meet_guidelines(page)
     assert api.ask("GET", f"/api/v1/audit/{token}")["state"] == "finished"
     press_on(page, "Withdraw")
     expect(page.get_by_role("heading", name="Withdraw?")).to_be_visible()
+    meet_guidelines(page)
     press_on(page, "Withdraw and delete my answers")
     expect(page.get_by_role("heading", name="You have withdrawn")).to_be_visible()
     seat = api.ask("GET", f"/api/v1/audit/{token}")
     assert (seat["state"], seat["progress"]["answered"]) == ("withdrawn", 0)
+    meet_guidelines(page)
     page.close()
 
 
