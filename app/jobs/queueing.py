@@ -19,6 +19,7 @@ from app.settings import settings
 
 log = logging.getLogger("morelli.jobs")
 TASK = "morelli.run_job"
+RING_SECONDS = 1.0
 OVER = {"succeeded": "succeeded", "failed": "failed", "cancelled": "was cancelled"}
 
 
@@ -62,6 +63,8 @@ def broker_url() -> str | None:
 def _celery() -> Celery:
     sender = Celery("morelli-web", broker=broker_url())
     sender.conf.update(celery_settings())
+    # Who rings waits for a broker that hangs, and with it a request; who listens has to have patience.
+    sender.conf.broker_transport_options |= {"socket_timeout": RING_SECONDS}
     return sender
 
 
