@@ -4,6 +4,7 @@ A message says only that something changed; what changed is read from the tables
 few seconds, because pages also ask from time to time.
 """
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -20,6 +21,8 @@ from app.settings import settings
 
 log = logging.getLogger("morelli.runs")
 _listening: set[int] = set()
+# A Redis that has not answered by then does not answer.
+ANSWER_SECONDS = 2.0
 HEARTBEAT_SECONDS = 15.0
 # A stream ends after this; the browser opens it again, and with that the rights are checked again.
 STREAM_SECONDS = 600.0
@@ -34,7 +37,9 @@ def channel_of(run_id: int) -> str:
 
 @lru_cache
 def _client(url: str) -> redis.Redis:
-    return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+    return redis.Redis.from_url(
+        url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
+    )
 
 
 def publish(run_id: int) -> None:
@@ -61,12 +66,16 @@ async def listening(run_id: int) -> AsyncIterator["redis.asyncio.client.PubSub"]
         raise Unavailable("There is no Redis, so changes cannot be followed live.")
     if len(_listening) >= MOST_LISTENING:
         raise Unavailable("Too many follow changes live.")
-    client = redis.asyncio.Redis.from_url(url.get_secret_value(), socket_connect_timeout=2)
+    client = redis.asyncio.Redis.from_url(
+        url.get_secret_value(), socket_connect_timeout=ANSWER_SECONDS
+    )
     _listening.add(id(client))
     try:
         subscription = client.pubsub()
         try:
-            await subscription.subscribe(channel_of(run_id))
+            # One that takes the connection and then answers nothing has no other end.
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await subscription.subscribe(channel_of(run_id))
         except (redis.RedisError, OSError) as error:
             raise Unavailable("Changes cannot be followed live: Redis does not answer.") from error
         try:
