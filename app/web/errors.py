@@ -3,6 +3,7 @@
 import logging
 import secrets
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
@@ -28,6 +29,8 @@ from app.web.protection import ProblemAnswer
 from app.web.unstorable import find_unstorable
 
 log = logging.getLogger("morelli.web")
+# What FastAPI says of every body that it cannot take for JSON.
+UNREADABLE_BODY = "There was an error parsing the body"
 
 
 def _is_api(request: Request) -> bool:
@@ -76,14 +79,38 @@ def _shown(request: Request, error: AppError) -> Response:
 
 
 def _validation(error: RequestValidationError) -> AppError:
-    problems = [
-        {"where": ".".join(str(part) for part in each["loc"]), "message": each["msg"]}
-        for each in error.errors()
-    ]
+    problems = [_problem_of(each) for each in error.errors()]
     first = problems[0]
     return Invalid(
         f"{first['where']}: {first['message']}", field=str(first["where"]), problems=problems
     )
+
+
+def _problem_of(error: dict[str, Any]) -> dict[str, str]:
+    if error["type"] == "json_invalid":
+        # Its place is a number of characters, and no part of the body is called so.
+        where, at = error["loc"]
+        said = f"This is not JSON: {error['ctx']['error']} at character {at}"
+        return {"where": str(where), "message": said}
+    return {"where": ".".join(str(part) for part in error["loc"]), "message": error["msg"]}
+
+
+def _unreadable_body(cause: BaseException | None) -> AppError:
+    """For a body that the framework could not even take for wrong JSON."""
+    if isinstance(cause, UnicodeDecodeError):
+        return AppError("The body is not UTF-8.", field="body", hint="Send JSON in UTF-8.")
+    if isinstance(cause, RecursionError):
+        return AppError("The body is nested too deep.", field="body", hint="Flatten it.")
+    said = "The body holds a number of too many digits, or is no JSON."
+    return AppError(said, field="body", hint="Send JSON in UTF-8.")
+
+
+def _in_our_words(error: HTTPException) -> AppError:
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return AppError("There is no such page.", hint="Check the address.")
+    if error.detail == UNREADABLE_BODY:
+        return _unreadable_body(error.__cause__)
+    return AppError(str(error.detail))
 
 
 def _headers_of(request: Request, error: HTTPException) -> dict[str, str]:
@@ -124,9 +151,7 @@ def install_error_pages(app: FastAPI) -> None:
 
     def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        wrapped = AppError(str(error.detail))
-        if error.status_code == HTTPStatus.NOT_FOUND:
-            wrapped = AppError("There is no such page.", hint="Check the address.")
+        wrapped = _in_our_words(error)
         wrapped.status = error.status_code
         response = show_error(request, wrapped)
         response.headers.update(_headers_of(request, error))

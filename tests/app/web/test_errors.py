@@ -99,3 +99,27 @@ def test_a_server_short_of_memory_says_so_and_asks_to_try_again() -> None:
         answer = client.get("/api/v1/large")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "not enough memory" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b'{"name":', 422, "This is not JSON: Expecting value at character 8"),
+        (b'{"name": "\xff"}', 400, "The body is not UTF-8."),
+        (b"[" * 100_000, 400, "The body is nested too deep."),
+        (b'{"name": ' + b"9" * 5000 + b"}", 400, "number of too many digits"),
+    ],
+)
+def test_a_body_that_cannot_be_read_is_told_why(
+    api: TestClient,
+    make: Make,
+    token_for: Callable[[Person], dict[str, str]],
+    body: bytes,
+    status: int,
+    said: str,
+) -> None:
+    headers = token_for(cast(make).lea) | {"Content-Type": "application/json"}
+    answer = api.post("/api/v1/projects", content=body, headers=headers)
+    told = answer.json()
+    assert (answer.status_code, told["field"]) == (status, "body")
+    assert said in told["detail"]
