@@ -1,9 +1,13 @@
 """What a tree becomes when a file of it is put in its place: nothing that has labels is thrown away."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
+from typing import TypeVar
 
 from taxonomy.tree import Criteria, Dimension, InvalidCriteria, Node, Pair
+
+Kind = TypeVar("Kind", Dimension, Pair)
 
 
 def put_in_place(old: Criteria, new: Criteria) -> Criteria:
@@ -21,15 +25,17 @@ def put_in_place(old: Criteria, new: Criteria) -> Criteria:
         if entry.node.key not in here and new.resolve(entry.node.key)
     }
     kept: dict[str | None, list[Node]] = {}
+    before = dict(_neighbours(old))
     for entry in old.walk():
         if entry.node.key not in here and entry.node.key not in replaced:
             above = entry.parent.key if entry.parent else None
             place = _first_dimension(new, above) if above in replaced else above
             is_top = place is None or place in here
-            node = replace(entry.node, retired=True) if is_top else entry.node
+            node = _alone(entry.node)
+            node = replace(node, retired=True) if is_top else node
             kept.setdefault(place, []).append(node)
-    roots = tuple(_with_kept(each, kept) for each in new.dimensions)
-    roots += tuple(_only_kept(each, kept) for each in _dimensions(kept.get(None, ())))
+    roots = _children(new.dimensions, kept.get(None, ()), Dimension, before)
+    roots = tuple(_with_kept(each, kept, before) for each in roots)
     successors = {**old.successors, **replaced}
     return replace(new, dimensions=roots, successors=successors)
 
@@ -50,6 +56,11 @@ def _refuse_other_kinds(old: Criteria, new: Criteria) -> None:
         raise InvalidCriteria(problems)
 
 
+def _alone(node: Node) -> Node:
+    """The node without its children: those that are kept come back to it, others went elsewhere."""
+    return replace(node, dimensions=(), pairs=()) if isinstance(node, Dimension) else node
+
+
 def _first_dimension(criteria: Criteria, key: str | None) -> str | None:
     """The dimension that took the place of one, or is above what took it."""
     entry = criteria.entry(criteria.resolve(key or "")[0])
@@ -58,19 +69,42 @@ def _first_dimension(criteria: Criteria, key: str | None) -> str | None:
     return entry.parent.key if entry.parent else None
 
 
-def _with_kept(dimension: Dimension, kept: dict[str | None, list[Node]]) -> Dimension:
-    """A dimension of the new tree, with what is kept below it after its own children."""
+def _neighbours(criteria: Criteria) -> Iterator[tuple[str, str]]:
+    """Each node with the one of its kind that stands before it."""
+    yield from _pairwise(criteria.dimensions)
+    for entry in criteria.walk():
+        if isinstance(entry.node, Dimension):
+            yield from _pairwise(entry.node.dimensions)
+            yield from _pairwise(entry.node.pairs)
+
+
+def _pairwise(nodes: Sequence[Node]) -> Iterator[tuple[str, str]]:
+    return ((later.key, earlier.key) for earlier, later in pairwise(nodes))
+
+
+def _with_kept(
+    dimension: Dimension, kept: Mapping[str | None, Sequence[Node]], before: Mapping[str, str]
+) -> Dimension:
+    """A dimension with what is kept below it among its own children."""
     more = kept.get(dimension.key, ())
-    inner = tuple(_with_kept(each, kept) for each in dimension.dimensions)
-    inner += tuple(_only_kept(each, kept) for each in _dimensions(more))
-    pairs = dimension.pairs + tuple(each for each in more if isinstance(each, Pair))
-    return replace(dimension, dimensions=inner, pairs=pairs)
+    inner = _children(dimension.dimensions, more, Dimension, before)
+    return replace(
+        dimension,
+        dimensions=tuple(_with_kept(each, kept, before) for each in inner),
+        pairs=_children(dimension.pairs, more, Pair, before),
+    )
 
 
-def _only_kept(dimension: Dimension, kept: dict[str | None, list[Node]]) -> Dimension:
-    """A dimension that is kept, with those of its children that are."""
-    return _with_kept(replace(dimension, dimensions=(), pairs=()), kept)
-
-
-def _dimensions(nodes: Iterable[Node]) -> list[Dimension]:
-    return [each for each in nodes if isinstance(each, Dimension)]
+def _children(
+    own: Sequence[Kind], kept: Sequence[Node], kind: type[Kind], before: Mapping[str, str]
+) -> tuple[Kind, ...]:
+    """The children with those that are kept, each after the one that it stood behind."""
+    found = list(own)
+    for node in kept:
+        if isinstance(node, kind):
+            keys = [each.key for each in found]
+            earlier = before.get(node.key)
+            while earlier is not None and earlier not in keys:
+                earlier = before.get(earlier)
+            found.insert(keys.index(earlier) + 1 if earlier is not None else 0, node)
+    return tuple(found)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session, aliased
 
 from app.accounts.models import Person
@@ -132,7 +132,12 @@ def _num_parts(db: Session, project: Project, revisions: set[int]) -> dict[int, 
         return {}
     rows = db.execute(
         select(NodeChange.revision, func.count().label("num"))
-        .where(NodeChange.project_id == project.id, NodeChange.revision.in_(revisions))
+        .where(
+            NodeChange.project_id == project.id,
+            NodeChange.revision.in_(revisions),
+            # That others came before it is no change of the node, unless it is the only one.
+            (NodeChange.part == 0) | text("after - 'position' <> '{}'::jsonb"),
+        )
         .group_by(NodeChange.revision)
     )
     return {row.revision: row.num for row in rows}

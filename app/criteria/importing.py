@@ -121,6 +121,8 @@ def _record_settings(
 
 
 def _record(db: Session, working: Working, parts: Sequence[Part], by: Person | None) -> None:
+    # The first part stands for the whole in lists: a node of which more changed than its place.
+    parts = sorted(parts, key=lambda part: (part.after or {}).keys() == {"position"})
     change = record_parts(db, working.criteria, "imported", parts, by=by)[0]
     for part in parts:
         successors = (part.after or {}).get("successors")

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
+from taxonomy.changes import difference
 from taxonomy.replacing import put_in_place
 from taxonomy.tree import Attribute, Criteria, Dimension, InvalidCriteria, Pair
 from tests.taxonomy.strategies import change_node, criteria_trees
@@ -32,6 +33,14 @@ def test_nothing_is_lost_and_what_is_missing_is_retired(old: Criteria, new: Crit
     assert all(result.entry(key).retired for key in keys_of(old) - keys_of(new))
     assert put_in_place(result, result) == result
     assert keys_of(put_in_place(result, new)) == keys_of(result)
+
+
+def test_what_is_retired_stays_where_it_stood() -> None:
+    old = small_tree()
+    gone = change_node(old, "circular", lambda _: None)
+    result = put_in_place(old, gone)
+    assert [each.key for each in result.dimension("geometry").pairs] == ["circular", "radial"]
+    assert [each.kind for each in difference(old, result)] == ["retired"]
 
 
 def test_what_the_file_names_successors_of_makes_room_for_them() -> None:
