@@ -111,7 +111,6 @@ _STOOD = (
     FROM place AS p JOIN image AS i ON i.id = p.image_id
     LEFT JOIN label AS l USING (image_id, node_id, polarity)
     """,
-    "CREATE INDEX ON stood (image_id, node_id, polarity)",
     "ANALYZE stood",
     """
     INSERT INTO label_before (change_id, version_id, image_id, node_id, polarity, revision, label)

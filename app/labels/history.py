@@ -53,7 +53,7 @@ def find_history(
     """
     undoing = aliased(LabelEvent)
     statement = (
-        select(LabelEvent, Node.key, Person.name, undoing.id)
+        select(LabelEvent, Node, Person.name, undoing.id)
         .outerjoin(Node, Node.id == LabelEvent.node_id)
         .outerjoin(Person, Person.id == LabelEvent.person_id)
         # Without the image an undoing would be looked for among those of all images.
@@ -96,7 +96,7 @@ def _without_proposal(each: Happened) -> Happened:
 
 def _happened(
     event: LabelEvent,
-    key: str | None,
+    node: Node | None,
     who: str | None,
     undone_by: int | None,
     *,
@@ -105,13 +105,17 @@ def _happened(
     polarity: Polarity | None = None
     if event.polarity is not None:
         polarity = "positive" if event.polarity == "positive" else "negative"
-    entry = criteria.find(key) if criteria and key else None
+    entry = criteria.find(node.key) if criteria and node else None
     pair = entry.node if entry and isinstance(entry.node, Pair) else None
+    name = pair.attribute(polarity).name if pair and polarity else None
+    if node is not None and name is None:  # It left the criteria; it is called what it was called.
+        called = node.positive_name if polarity == "positive" else node.negative_name
+        name = called or node.key
     return Happened(
         event_id=event.id,
-        key=key,
+        key=node.key if node else None,
         polarity=polarity,
-        name=pair.attribute(polarity).name if pair and polarity else key,
+        name=name,
         kind=event.kind,
         before=event.before,
         after=event.after,

@@ -219,7 +219,9 @@ def _touched(
     ids: dict[str, int],
 ) -> list[Touched]:
     by_kind: dict[str, list[Change]] = {}
-    changes = list(changes)
+    # What takes the place of others is counted with them.
+    taking = {key for keys in new.successors.values() for key in keys}
+    changes = [each for each in changes if each.kind != "added" or each.key not in taking]
     moved = {(each.key, each.part) for each in changes if each.kind == "text-moved"}
     for change in changes:
         # What became of a name that went elsewhere is asked, so it is not among those that just stay.

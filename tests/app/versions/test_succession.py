@@ -24,6 +24,7 @@ from app.criteria.undoing import undo
 from app.errors import Conflict, NotFound
 from app.images.models import Image
 from app.labels.dropping import drop_labels
+from app.labels.history import find_history
 from app.labels.models import Label, LabelBefore, LabelEvent
 from app.labels.saving import save
 from app.versions.publishing import preview, publish
@@ -551,3 +552,16 @@ def test_an_import_with_several_merges_is_taken_back_pair_by_pair(house: House) 
     assert house.labels("y") == {"clear-source": "proposed"}
     house.check()
     assert len(was) == 2
+
+
+def test_the_history_of_an_image_calls_what_left_by_its_name(house: House) -> None:
+    house.says("x", A, "confirmed")
+    target = merge_both(house)
+    house.publish()
+    happened, _ = find_history(house.db, house.project, house.image("x"))
+    assert [(each.kind, each.name, each.before, each.after) for each in happened] == [
+        ("merge", "Good light", None, "confirmed"),
+        ("merge", "Glow", "confirmed", None),
+        ("add", "Glow", None, "confirmed"),
+    ]
+    assert [each.key for each in happened] == [target.key, A, A]
