@@ -18,6 +18,7 @@ from app.errors import Conflict, NotFound, Stale
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.projects.models import Project
 from app.proposals.reading import count_waiting
+from app.runs.tokenizing import find_tokenizer
 from app.versions import editing
 from app.versions.counting import LabelCounts, count_labels
 from app.versions.tree_rows import build_branches, pairs_below, path_to
@@ -25,6 +26,7 @@ from app.versions.undoing import undo
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
+from taxonomy.tokens import fit
 from taxonomy.tree import POLARITIES, Attribute, counts
 
 router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=False)
@@ -70,7 +72,14 @@ def _said(db: Db, project: Project, node: Node) -> dict[str, list[tuple[str, lis
     """What a node says, of a pair what its sides say, too: rows of words and items."""
     row, said = reading.get_criteria(db, project), node.details
     parts = {"node": said} | {each: said.get(each, {}) for each in POLARITIES}
-    return {part: rows_of(details, row) for part, details in parts.items()}
+    rows = {part: rows_of(details, row) for part, details in parts.items()}
+    if node.kind == "pair":
+        tokenizer = find_tokenizer()
+        for each in POLARITIES:
+            found = tokenizer.count(reading.pair_of(node).attribute(each).prompt_wording)
+            about = " (estimated)" if found.is_estimate else ""
+            rows[each].append(("tokens in a prompt", [f"{found.tokens}{about}"]))
+    return rows
 
 
 def show_panel(
@@ -101,12 +110,14 @@ def show_panel(
 def _tree(db: Db, project: Project, nodes: list[Node], opened: set[int]) -> dict[str, Any]:
     row = reading.get_criteria(db, project)
     last = reading.current_version(db, project)
+    tree = reading.build_tree(row, nodes)
     return {
         "criteria": row,
         "branches": build_branches(
             nodes, count_labels(db, [each.id for each in nodes]), opened=opened
         ),
-        "size": counts(reading.build_tree(row, nodes)),
+        "size": counts(tree),
+        "fit": fit(tree, find_tokenizer()),
         "last": last,
         "num_unpublished": row.revision - (last.working_revision if last else 0),
     }

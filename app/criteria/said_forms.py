@@ -109,8 +109,9 @@ class ListsForm(Fields):
 
 def list_lines(details: Json) -> dict[str, str]:
     """The lists as they stand in the form."""
-    content = details.get("content", {}).items()
-    styles = details.get("styles", {}).items()
+    # The database keeps them in an order of its own.
+    content = sorted(details.get("content", {}).items())
+    styles = sorted(details.get("styles", {}).items())
     return {
         "content": "\n".join(f"{each}: {_line(texts)}" for each, texts in content),
         "styles": "\n".join(
