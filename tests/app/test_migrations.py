@@ -128,3 +128,25 @@ def test_participants_and_their_notices_move_to_tables_of_their_own(old: Engine)
         connection.execute(text("UPDATE participant SET withdrawn_at = now() WHERE number = 2"))
     with pytest.raises(Exception, match="have withdrawn"):
         go(old, "0013", down=True)
+
+
+def test_labels_of_older_audits_are_labels_and_decoys_stay_with_the_newer_release(
+    old: Engine,
+) -> None:
+    go(old, "0013")
+    with old.begin() as connection:
+        fill(connection)
+        connection.execute(text(AUDIT))
+    go(old, "head")
+    with old.begin() as connection:
+        found = connection.execute(text("SELECT kind, decoy_percent FROM audit_item, audit"))
+        assert [tuple(each) for each in found] == [("label", 0)]
+        assert connection.scalar(text("SELECT count(*) FROM practice_item")) == 0
+        connection.execute(
+            text(
+                "INSERT INTO audit_item (audit_id, image_id, image_position, node_id, polarity, root_key, kind)"
+                " SELECT audit_id, image_id, 1, node_id, 'negative', root_key, 'decoy' FROM audit_item"
+            )
+        )
+    with pytest.raises(Exception, match="audits have decoys"):
+        go(old, "0015", down=True)
