@@ -14,6 +14,7 @@ from taxonomy.problems import Problem, problem, title, upper
 from taxonomy.prompt import POLARITY_MARKERS
 from taxonomy.similarity import ARTICLES, near_duplicates, singular, words_of
 from taxonomy.tree import POLARITIES, Criteria, Dimension, Entry, Node, Pair, Polarity, find_cycle
+from taxonomy.vocabulary_checks import vocabulary_problems
 
 _NEGATIONS = frozenset(
     {"no", "not", "non", "never", "none", "without"}
@@ -50,6 +51,7 @@ def check(criteria: Criteria) -> list[Problem]:
         *_similar(attributes),
         *_dimension_twins(active),
         *detail_problems(criteria, active),
+        *vocabulary_problems(criteria, active),
     ]
     if criteria.language.partition("-")[0].lower() == "en":
         problems += _negations(active)

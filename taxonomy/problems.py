@@ -17,12 +17,17 @@ SEVERITIES: dict[str, Severity] = {
     "duplicate-name": "error",
     "exclusive-single": "warning",
     "flaw-undefined": "error",
+    "incomplete-language": "warning",
+    "mapping-clash": "warning",
     "missing-definition": "warning",
     "missing-name": "error",
     "missing-negative": "error",
     "missing-positive": "error",
     "negated-name": "warning",
     "no-attributes": "error",
+    "no-web-address": "warning",
+    "own-language": "warning",
+    "own-link": "warning",
     "prompt-clash": "error",
     "replaced-in-use": "error",
     "similar-name": "warning",
@@ -34,6 +39,7 @@ SEVERITIES: dict[str, Severity] = {
     "unknown-style": "error",
     "unknown-successor": "error",
     "untidy-name": "warning",
+    "valueless-exclusion": "warning",
 }
 
 

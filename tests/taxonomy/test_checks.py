@@ -14,8 +14,10 @@ from taxonomy.tree import (
     Pair,
     Side,
     StyleReading,
+    Translation,
     Words,
 )
+from taxonomy.vocabulary_checks import QSKOS
 from tests.taxonomy.strategies import change_node, criteria_trees
 from tests.taxonomy.trees import pair, small_tree, telling_tree, zh
 
@@ -48,6 +50,36 @@ def with_side(key: str, **fields: Any) -> Criteria:
     return change_node(
         telling_tree(), key, lambda p: replace(p, positive=replace(p.positive, **fields))
     )
+
+
+LINK = "https://vocab.example.org/1"
+
+
+def in_language(language: str, name: str) -> Words:
+    return Words((Translation(language, name),))
+
+
+def linked(link: str) -> Words:
+    return Words(exact_match=(link,))
+
+
+def translated_but(key: str) -> Criteria:
+    """The small tree with a name in another language everywhere but at the positive side of one pair."""
+    tree = small_tree()
+    for entry in tree.walk():
+        node = entry.node
+        if isinstance(node, Dimension):
+            tree = change_node(tree, node.key, lambda n: replace(n, words=zh(f"维度{n.key}")))
+            continue
+        positive = replace(node.positive, words=zh(f"正{node.key}"))
+        negative = replace(node.negative, words=zh(f"负{node.key}"))
+        positive = node.positive if node.key == key else positive
+        tree = change_node(
+            tree,
+            node.key,
+            lambda n, p=positive, m=negative: replace(n, positive=p, negative=m),
+        )
+    return tree
 
 
 def test_a_tree_that_says_more_has_no_problems() -> None:
@@ -147,6 +179,29 @@ PLANTED: list[tuple[str, str, Callable[[], Criteria]]] = [
         "lost-edges",
         lambda: with_side("lost-edges", excludes=(Side("lost-edges", "negative"),)),
     ),
+    (
+        "valueless-exclusion",
+        "radial",
+        lambda: with_side("radial", excludes=(Side("circular", "positive"),)),
+    ),
+    ("own-language", "edges", lambda: with_node("edges", words=in_language("en", "Margins"))),
+    ("incomplete-language", "lost-edges", lambda: translated_but("lost-edges")),
+    ("own-link", "edges", lambda: with_node("edges", words=linked("urn:morelli:criteria:radial"))),
+    ("no-web-address", "edges", lambda: with_node("edges", words=linked("urn:isbn:0451450523"))),
+    (
+        "mapping-clash",
+        "edges",
+        lambda: with_node("edges", words=replace(linked(LINK), close_match=(LINK,))),
+    ),
+    (
+        "mapping-clash",
+        "edges",
+        lambda: change_node(
+            with_node("edges", words=linked(LINK)),
+            "composition",
+            lambda node: replace(node, words=linked(LINK)),
+        ),
+    ),
 ]
 
 
@@ -159,6 +214,17 @@ def test_finds_the_planted_fault_and_no_other(
     assert {problem.code for problem in found} == {code}
     assert [problem.severity for problem in found] == [SEVERITIES[code]] * len(found)
     assert all(problem.message.endswith(".") for problem in found)
+
+
+def test_each_quality_issue_of_qskos_is_told_or_cannot_be() -> None:
+    assert len(QSKOS) == 29
+    told = {code for codes in QSKOS.values() if not isinstance(codes, str) for code in codes}
+    assert told <= set(SEVERITIES)
+    assert all(codes for codes in QSKOS.values())
+
+
+def test_a_translation_that_was_only_begun_is_no_fault() -> None:
+    assert codes(with_node("edges", words=zh("边缘"))) == []
 
 
 def test_every_code_is_planted() -> None:
