@@ -95,3 +95,10 @@ def test_nothing_leaks(
     for shown in (fine, api.get("/readyz").text):
         for detail in (version, at, "SECRET", "127.0.0.1", "Error", str(settings().home)):
             assert detail not in shown
+
+
+@pytest.mark.parametrize("host", ["10.0.0.7:8000", "", "morelli.internal"])
+def test_what_watches_the_server_may_ask_by_any_name(api: TestClient, host: str) -> None:
+    for path in ("/healthz", "/readyz"):
+        assert api.get(path, headers={"Host": host}).status_code == 200
+    assert api.get("/sign-in", headers={"Host": host}).status_code == 400
