@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.accounts.access import CurrentPerson
 from app.agents import launching, recording
+from app.agents.budgets import Budget
 from app.agents.forms import AgentRunForm
 from app.criteria import reading
 from app.criteria.models import CriteriaVersion
@@ -41,7 +42,8 @@ def _list(
         rows=rows,
         next=rows[-1].run.id if len(found) > PAGE else None,
         is_live=before is None and any(row.job and row.job.state in OPEN_STATES for row in rows),
-        agents=launching.available_agents(),
+        agents=(agents := launching.available_agents()),
+        takes_money=any(each.needs for each in agents.values()),
         version=reading.current_version(db, project),
         form=form or Form(),
     )
@@ -66,7 +68,9 @@ def submit_agent_run(
     """Launch an agent over all images."""
     if not form.errors:
         with form.attempt():
-            launching.launch_agent_run(db, project, agent=form.values.agent, by=person)
+            asked = form.values
+            budget = Budget(asked.budget_tokens, asked.budget_cost)
+            launching.launch_agent_run(db, project, agent=asked.agent, by=person, budget=budget)
     if form.errors:
         return _list(db, answer, project, form=form, status=422)
     return RedirectResponse(answer.path("show_agent_runs", project=project.slug), 303)

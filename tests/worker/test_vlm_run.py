@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.agents.budgets import Budget, set_budget
-from app.agents.models import AgentAnswer, AgentRunImage
+from app.agents.models import AgentAnswer, AgentRun, AgentRunImage
 from app.erasing.erasing import erase
 from app.jobs.queueing import request_cancel, resume
 from app.settings import settings
@@ -232,6 +232,17 @@ def test_the_agent_is_there_only_where_the_operator_has_set_it_up(
 ) -> None:
     page = "/projects/paintings/agent"
     assert 'value="vlm"' in sign_in(browser, gallery.people.lea).get(page).text
+    asked = {"agent": "vlm", "budget_tokens": "900", "budget_cost": ""}
+    assert browser.post(page, data=asked).status_code == 303
+    run = gallery.db.scalars(select(AgentRun).order_by(AgentRun.id.desc())).first()
+    assert run is not None and run.config == {"budget": {"tokens": 900, "cost": None}}
+    for wrong in (
+        {"budget_tokens": "0"},
+        {"budget_cost": "nan"},
+        {"budget_cost": "-1"},
+        {"budget_tokens": "x"},
+    ):
+        assert browser.post(page, data=asked | wrong).status_code == 422, wrong
     server.answer = lambda asked: (
         {"attributes": [state("halo")]} if asked.step == "quantify" else everything(asked)
     )
