@@ -72,6 +72,10 @@ class Where:
     price_out: float = 0.0
 
 
+def _stopped() -> JobFailed:
+    return JobFailed("infrastructure", "The agent was stopped.", again=True)
+
+
 @dataclass
 class Endpoint:
     """One server, asked by several threads. `close` ends all that is under way."""
@@ -83,20 +87,30 @@ class Endpoint:
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def __post_init__(self) -> None:
-        threading.Thread(target=self._loop.run_forever, name="vlm", daemon=True).start()
+        self._thread = threading.Thread(target=self._turn, name="vlm", daemon=True)
+        self._thread.start()
         self._client = httpx2.AsyncClient(
             timeout=httpx2.Timeout(self.where.seconds, connect=20.0), trust_env=False
         )
 
+    def _turn(self) -> None:
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
+
     def ask(self, messages: Sequence[Message], question: Question, account: Account) -> str:
         """The text of an answer. Raises NotAnswered for this question alone, JobFailed where asking on is no use."""
-        waiting = asyncio.run_coroutine_threadsafe(
-            self._patiently(messages, question, account), self._loop
-        )
+        asking = self._patiently(messages, question, account)
         try:
-            return waiting.result()
+            return asyncio.run_coroutine_threadsafe(asking, self._loop).result()
         except CancelledError:
-            raise JobFailed("infrastructure", "The agent was stopped.", again=True) from None
+            raise _stopped() from None
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
+            asking.close()
+            raise _stopped() from None
 
     def close(self) -> None:
         """End all exchanges; whoever waits for one gets JobFailed."""
@@ -112,6 +126,7 @@ class Endpoint:
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(timeout=10)
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10)
 
     async def _patiently(
         self, messages: Sequence[Message], question: Question, account: Account

@@ -59,6 +59,14 @@ def test_a_slow_answer_is_given_up_and_asked_for_again(server: Server) -> None:
     agent.close()
 
 
+def test_who_asks_after_the_end_is_told(server: Server) -> None:
+    agent = VlmAgent(Endpoint(Where(server.url, "eye")), at_once=1)
+    agent.close()
+    with pytest.raises(JobFailed, match="The agent was stopped"):
+        look(agent)
+    assert server.asked == []
+
+
 def test_a_question_that_fails_again_and_again_costs_its_image(
     agent: VlmAgent, server: Server
 ) -> None:
