@@ -39,15 +39,15 @@ def write_file(path: Path, data: bytes, *, durable: bool = True) -> None:
             os.fsync(file.fileno())
 
 
-def replace_file(path: Path, text: str, *, durable: bool = True) -> None:
-    """Replace a file so that readers see the old or the new text, never half of one.
+def replace_file(path: Path, content: str | bytes, *, durable: bool = True) -> None:
+    """Replace a file so that readers see the old or the new content, never half of one.
 
     Raises OSError where it cannot be written; the old one stays then.
     """
     unfinished = path.with_name(f".{path.name}.tmp")
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with unfinished.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())

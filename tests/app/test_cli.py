@@ -451,3 +451,23 @@ def test_training_codes_become_failed(monkeypatch: pytest.MonkeyPatch, tmp_path:
         with pytest.raises(SystemExit) as caught:
             cli.cli(["train", str(tmp_path / "config.yaml")])
         assert caught.value.code == expected
+
+
+def test_what_cannot_be_written_whole_leaves_what_was_there(tmp_path: Path) -> None:
+    to = tmp_path / "tree.yaml"
+    to.write_text("what was there")
+    # A file may have no more than 4 KiB here: the same as a disk that fills up in the middle.
+    program = 'ulimit -f 4; exec "$@"'
+    command = [sys.executable, "-m", "app.cli", "criteria", "export", str(PAINTING), str(to)]
+    done = subprocess.run(
+        ["bash", "-c", program, "bash", *command],
+        cwd=PAINTING.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert_failed(done, "tree.yaml cannot be written: File too large.")
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [
+        ("tree.yaml", "what was there")
+    ]
