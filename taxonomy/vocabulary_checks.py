@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from taxonomy.problems import Problem, problem, upper
-from taxonomy.tree import POLARITIES, Criteria, Dimension, Entry, Words
+from taxonomy.tree import POLARITIES, Criteria, Dimension, Entry, Pair, Side, Words
 
 OWN = "urn:morelli:"
 _WEB = ("http://", "https://")
@@ -132,18 +132,21 @@ def _links(places: Sequence[_Place]) -> Iterator[Problem]:
 
 
 def _valueless(criteria: Criteria, entry: Entry) -> Iterator[Problem]:
-    """Exclusions that an exclusive dimension says already: of two positive sides below it."""
-    node = entry.node
-    if isinstance(node, Dimension):
-        return
-    for side in node.positive.excludes:
+    for side, key in valueless_exclusions(criteria, entry):
+        message = (
+            f"The positive side of {entry.node.key} excludes {side.key}/positive, which the exclusive "
+            f"dimension {key} says already; take it out."
+        )
+        yield problem("valueless-exclusion", entry.node.key, message)
+
+
+def valueless_exclusions(criteria: Criteria, entry: Entry) -> Iterator[tuple[Side, str]]:
+    """Exclusions of a pair's positive side that an exclusive dimension above both says already, with its key."""
+    excludes = entry.node.positive.excludes if isinstance(entry.node, Pair) else ()
+    for side in excludes:
         other = criteria.find(side.key)
-        if other is None or side.polarity != "positive" or side.key == node.key:
+        if other is None or side.polarity != "positive" or side.key == entry.node.key:
             continue
-        for key in set(entry.path[:-1]) & set(other.path[:-1]):
-            if criteria.dimension(key).exclusive:
-                message = (
-                    f"The positive side of {node.key} excludes {side.key}/positive, which the exclusive "
-                    f"dimension {key} says already; take it out."
-                )
-                yield problem("valueless-exclusion", node.key, message)
+        for key in entry.path[:-1]:
+            if key in other.path[:-1] and criteria.dimension(key).exclusive:
+                yield side, key

@@ -61,6 +61,14 @@ class ImportForm(Fields):
     names_moved: Literal["keep", "follow"] | None = None
 
 
+class FixForm(Fields):
+    """A fault to put right, and the working revision whose checks told of it."""
+
+    code: str
+    key: str
+    based_on: int
+
+
 class UndoForm(Fields):
     """Taking a change back; `names_moved` where that exchanges names that labels were made for."""
 

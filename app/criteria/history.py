@@ -217,6 +217,8 @@ def _sentence(change: NodeChange, node: Node | None, others: _Others) -> str:
         if change.before is not None and change.after is not None:
             done = "put back" if change.before.get("removed") else "set back"
         return f"Undid change {change.undoes}: {what} was {done}."
+    if change.kind == "fixed":
+        return f"Put a fault of {what} right."
     if change.kind == "imported":
         num = others.num_parts[change.revision]
         return f"Imported a file: it changed {num} node{'s' if num > 1 else ''}, among them {what}."

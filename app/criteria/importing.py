@@ -6,7 +6,7 @@ and what it names successors of is replaced by them, as a merge or split by hand
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy.orm import Session
 
@@ -27,6 +27,8 @@ from taxonomy.formats.details import head_details
 from taxonomy.problems import Problem
 from taxonomy.replacing import put_in_place
 from taxonomy.tree import InvalidCriteria
+
+Kind: TypeAlias = Literal["imported", "fixed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,17 @@ def _foreseen(current: tree.Criteria, new: tree.Criteria, revision: int) -> Fore
 
 
 def import_criteria(
-    db: Session, project: Project, new: tree.Criteria, *, based_on: int, by: Person | None
+    db: Session,
+    project: Project,
+    new: tree.Criteria,
+    *,
+    based_on: int,
+    by: Person | None,
+    kind: Kind = "imported",
 ) -> set[str]:
     """Put a tree in the place of the working criteria; the keys of the nodes that this changed.
 
+    `kind` says in the history whether a file was imported or a fault put right.
     All nodes are one recorded change, name and settings of the whole another. Raises Stale where the
     criteria changed since the revision `based_on` that was shown, Invalid where keys do not fit, Conflict
     where there is nothing to change.
@@ -88,7 +97,7 @@ def import_criteria(
         parts = _put(db, working, foreseen.criteria)
         parts += _replace(working, current, foreseen.criteria)
         if parts:
-            _record(db, working, parts, by)
+            _record(db, working, kind, parts, by)
     return {part.node.key for part in parts if part.node is not None}
 
 
@@ -120,10 +129,12 @@ def _record_settings(
         record(db, row, "settings", by=by, before=before, after=changed)
 
 
-def _record(db: Session, working: Working, parts: Sequence[Part], by: Person | None) -> None:
+def _record(
+    db: Session, working: Working, kind: Kind, parts: Sequence[Part], by: Person | None
+) -> None:
     # The first part stands for the whole in lists: a node of which more changed than its place.
     parts = sorted(parts, key=lambda part: (part.after or {}).keys() == {"position"})
-    change = record_parts(db, working.criteria, "imported", parts, by=by)[0]
+    change = record_parts(db, working.criteria, kind, parts, by=by)[0]
     for part in parts:
         successors = (part.after or {}).get("successors")
         if part.node is not None and successors:

@@ -17,6 +17,8 @@ from app.errors import Conflict, NotFound
 from app.labels.models import Label
 from app.projects.models import Project
 
+# Changes that put a whole tree in the place of another.
+_WHOLE = {"imported", "fixed"}
 # Recorded with a node that was added, but a place among siblings is nobody's statement.
 _NOT_COMPARED = {"position", "positions", "kind", "key", "successors"}
 
@@ -49,7 +51,7 @@ def undo(
             for change, node in zip(changes, nodes, strict=True)
         ]
         # Texts alone move nothing; their names are looked at where they are set, those of an import together.
-        is_whole = root.kind == "imported"
+        is_whole = root.kind in _WHOLE
         placed = [
             node for part, node in zip(parts, nodes, strict=True) if is_whole or not _is_text(part)
         ]
@@ -131,7 +133,7 @@ def _take_back(
         node.removed = False
         part = Part(node, None, content(node))
     else:
-        part = _set_back(db, working, change, node, is_whole=root.kind == "imported")
+        part = _set_back(db, working, change, node, is_whole=root.kind in _WHOLE)
     node.revision += 1
     return part
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from app.accounts.access import CurrentPerson
 from app.audits.by_attribute import count_verdicts
 from app.criteria import reading
-from app.criteria.forms import PublicationForm
+from app.criteria.forms import FixForm, PublicationForm
 from app.database import LARGEST_KEY
 from app.errors import AppError, Conflict, Invalid, NotFound, Stale
 from app.labels.access import Sight
@@ -16,17 +16,21 @@ from app.projects.access import AnnotatorProject, ExpertProject, may
 from app.projects.models import Project
 from app.versions import drawing
 from app.versions.counting import count_labels
+from app.versions.fixing import put_right
 from app.versions.foreseeing import find_labelled_images
 from app.versions.publishing import preview, publish
 from app.versions.taking_back import take_back
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
+from taxonomy.fixing import LABELS, can_fix
 from taxonomy.sunburst import sunburst
 from taxonomy.tree import counts
 
 router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=False)
 PAGE = 50
+# Of the faults; the API lists all.
+SHOWN = 200
 
 
 def _publication(
@@ -42,6 +46,12 @@ def _publication(
         size=counts(found.criteria),
         form=form,
         may_publish=may(answer.request.state.role, "expert"),
+        fixes={
+            (each.code, each.key): LABELS[each.code]
+            for each in (found.errors + found.warnings)[:SHOWN]
+            if each.code in LABELS and can_fix(found.criteria, each.code, each.key)
+        },
+        shown=SHOWN,
     )
 
 
@@ -79,6 +89,38 @@ def submit_publication(
             here = answer.path("show_criteria_version", project=project.slug, number=version.number)
             return answer.done(go_to=here)
     return _publication(db, answer, project, form, status)
+
+
+@router.post("/publish/fix")
+def submit_fix(
+    db: Db,
+    answer: Answering,
+    project: ExpertProject,
+    person: CurrentPerson,
+    form: Annotated[Form[FixForm], Depends(submitted(FixForm))],
+) -> Response:
+    """Put a fault right that has one way to be."""
+    shown: Form[PublicationForm] = Form()
+    status = 422
+    if form.errors:
+        shown.errors[""] = "Choose a fault of the list."
+    else:
+        with shown.attempt():
+            values = form.values
+            try:
+                put_right(
+                    db,
+                    project,
+                    code=values.code,
+                    key=values.key,
+                    based_on=values.based_on,
+                    by=person,
+                )
+            except AppError as error:
+                status = error.status
+                raise
+            return answer.done(go_to=answer.path("show_publication", project=project.slug))
+    return _publication(db, answer, project, shown, status)
 
 
 @router.get("/nodes/{key}/images")

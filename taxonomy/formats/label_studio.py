@@ -35,6 +35,7 @@ LEFT_OUT = (
     "applicability, what took the place of what, and the language and limit of the criteria",
 )
 MAX_CHOICES = 3 * MAX_NODES
+MAX_DEPTH = 150
 _HEAD = """\
 <View>
   <!-- Attributes of an image, for Label Studio. Not in here: {left_out}. -->
@@ -175,8 +176,14 @@ class _Handler(ContentHandler):
         self.choices: list[_Choice] = []
         self.num_taxonomies = 0
         self._open: list[int | None] = []
+        self._depth = 0
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:  # noqa: N802
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise InvalidCriteria(
+                [f"line {self._line()}: elements are nested too deep; flatten them."]
+            )
         if name == "Taxonomy":
             self.num_taxonomies += 1
         if name != "Choice" or not self.num_taxonomies:
@@ -194,6 +201,7 @@ class _Handler(ContentHandler):
             raise InvalidCriteria([message])
 
     def endElement(self, name: str) -> None:  # noqa: N802
+        self._depth -= 1
         if name == "Choice" and self._open:
             self._open.pop()
 
