@@ -35,6 +35,8 @@ OF_THE_PROJECT = {
     "show_criteria": "the tree",
     "show_node_row": "the tree",
     "show_criteria_version": "the tree",
+    "show_criteria_picture": "the tree",
+    "show_images_of_pair": "names the pair that was asked for; its images leave out what is hidden",
     "api_get_criteria": "the tree",
     "api_get_criteria_version": "the tree",
     "api_get_node": "the tree",
