@@ -94,4 +94,5 @@ def test_changes_from_another_origin_are_refused_where_browsers_send_no_fetch_me
 
 
 def test_other_host_names_are_refused(api: TestClient) -> None:
-    assert api.get("/healthz", headers={"Host": "evil.example"}).status_code == 400
+    for path in ("/sign-in", "/static/pages/keys.js", "/api/v1/projects"):
+        assert api.get(path, headers={"Host": "evil.example"}).status_code == 400
