@@ -93,6 +93,12 @@ FAULTS_OF_PAGE = """() => {
     const picture = each.querySelector("img[alt]:not([alt=''])");
     if (!each.textContent.trim() && !each.ariaLabel && !picture) faults.push(`no name: ${each.outerHTML.slice(0, 120)}`);
   }
+  // Text pressed into a strip: a rule for other lines has hit these.
+  for (const each of document.querySelectorAll("main summary, main li, main td, main p, main dd")) {
+    const words = each.innerText?.trim() ?? "";
+    const { width, height } = each.getBoundingClientRect();
+    if (words.length > 20 && height > 0 && width > 1 && width < 30) faults.push(`pressed into ${width} px: ${words.slice(0, 60)}`);
+  }
   for (const each of document.querySelectorAll("img:not([alt])")) faults.push(`no alt: ${each.src}`);
   for (const each of document.images) {
     if (each.complete && each.currentSrc && !each.naturalWidth) faults.push(`no picture: ${each.src}`);
