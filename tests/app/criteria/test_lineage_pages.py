@@ -11,7 +11,7 @@ from app.criteria.editing import rename
 from app.criteria.reading import working_criteria
 from app.versions.publishing import publish
 from tests.app.criteria.trees import SMALL
-from tests.app.versions.test_succession import House
+from tests.app.versions.lineage import House
 from tests.factories import Make
 from tests.people import Cast
 

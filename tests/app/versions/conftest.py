@@ -5,6 +5,7 @@ from sqlalchemy.orm import Session
 
 from app.criteria.loading import load_criteria
 from tests.app.criteria.trees import SMALL
+from tests.app.versions.lineage import House
 from tests.factories import Make
 from tests.people import Cast, cast
 
@@ -16,3 +17,8 @@ def people(make: Make, db: Session) -> Cast:
     load_criteria(db, found.project, SMALL, by=found.lea)
     db.commit()
     return found
+
+
+@pytest.fixture
+def house(db: Session, make: Make, people: Cast) -> House:
+    return House(db, make, people)

@@ -115,7 +115,7 @@ class Life:
         how: dict[str, Any] = {"based_on": node.revision, "by": by}
         if kind == "rename":
             name = self.new().positive.name
-            texts = {"positive": name} if node.kind == "pair" else {"name": name}
+            texts: dict[str, Any] = {"positive": name} if node.kind == "pair" else {"name": name}
             rename(db, project, node.key, **texts, **how)
         elif kind == "move":
             parent = self.pick(m, "dimension")
