@@ -11,10 +11,25 @@ from taxonomy.formats.graphs import read_graph
 from taxonomy.formats.skos import PREFIXES, Link, Name, Subject, Text, Value, to_subjects
 from taxonomy.tree import Criteria, InvalidCriteria
 
+# What spares every value from saying that it is a name, or in which language it is.
+_NAMES = (
+    *("skos:broader", "skos:inScheme", "skos:topConceptOf", "skos:hasTopConcept", "skos:member"),
+    *("skos:exactMatch", "skos:closeMatch", "dct:isReplacedBy"),
+    *("m:positive", "m:negative", "m:below", "m:excludes"),
+)
+_TEXTS = (
+    *("dct:title", "skos:prefLabel", "skos:altLabel", "skos:definition"),
+    "skos:scopeNote",
+)
+_TERMS: dict[str, object] = {
+    **{name: {"@id": name, "@type": "@id"} for name in _NAMES},
+    **{name: {"@id": name, "@container": "@language"} for name in _TEXTS},
+}
+
 
 def write_jsonld(criteria: Criteria) -> str:
     """The tree as JSON-LD in tree order, always the same text for the same tree."""
-    context = json.dumps(PREFIXES, indent=1)
+    context = json.dumps({**PREFIXES, **_TERMS}, indent=1)
     # A line for each thing: its line can be named, and two files can be compared.
     things = ",\n".join(
         json.dumps(_written(each), ensure_ascii=False) for each in to_subjects(criteria)
@@ -23,20 +38,29 @@ def write_jsonld(criteria: Criteria) -> str:
 
 
 def _written(subject: Subject) -> dict[str, object]:
-    statements = {name: [_value(each) for each in values] for name, values in subject.statements}
-    return {
-        "@id": Name(subject.name).iri,
-        "@type": list(subject.kinds),
-        **{name: each[0] if len(each) == 1 else each for name, each in statements.items()},
-    }
+    statements = {name: _values(values) for name, values in subject.statements}
+    return {"@id": subject.name, "@type": list(subject.kinds), **statements}
 
 
-def _value(value: Value) -> object:
-    if isinstance(value, Name | Link):
-        return {"@id": value.iri}
+def _values(values: list[Value]) -> object:
+    by_language: dict[str, list[object]] = {}
+    for value in values:
+        language = value.language if isinstance(value, Text) else ""
+        by_language.setdefault(language, []).append(_plain(value))
+    found = {language: _one(each) for language, each in by_language.items()}
+    return found.get("", found)
+
+
+def _plain(value: Value) -> object:
     if isinstance(value, Text):
-        return {"@value": value.text, "@language": value.language} if value.language else value.text
-    return value
+        return value.text
+    if isinstance(value, Link):
+        return value.iri
+    return value.name if isinstance(value, Name) else value
+
+
+def _one(values: list[object]) -> object:
+    return values[0] if len(values) == 1 else values
 
 
 def read_jsonld(text: str, existing: Existing | None = None) -> Criteria:
@@ -101,5 +125,7 @@ class _Lines:
                 self._found[named[1]] = min(self._found.get(named[1], here), here)
 
     def __call__(self, iri: str) -> str:
-        found = self._found.get(iri)
+        written = [f"{prefix}:{iri.removeprefix(base)}" for prefix, base in PREFIXES.items()]
+        known = [self._found[each] for each in (iri, *written) if each in self._found]
+        found = min(known, default=None)
         return f"line {found[1]}" if found else f"<{iri[:200]}>"

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from taxonomy.formats.data import MAX_BYTES
 from taxonomy.formats.existing import Existing
 from taxonomy.formats.files import FORMATS, FileFormat, FormatName, format_of, read_file
 from taxonomy.formats.yaml import write_yaml
-from taxonomy.tree import InvalidCriteria
+from taxonomy.tree import Attribute, Criteria, Dimension, InvalidCriteria, Pair
 from tests.taxonomy.trees import small_tree, telling_tree
 
 
@@ -40,3 +41,18 @@ def test_what_is_no_text_is_refused_by_whoever_decodes_it() -> None:
         read_file("a.csv", b"\xff\xfe\x00", Existing(), refused)
     with pytest.raises(InvalidCriteria, match="larger than 5 MB"):
         read_file("a.csv", b"a" * 5_000_001, Existing(), refused)
+
+
+def test_a_project_of_five_thousand_nodes_fits_into_a_file_of_every_format() -> None:
+    seen = "A sentence that says what is seen here, at some length."
+
+    def pair(key: str) -> Pair:
+        sides = (Attribute(f"{side} {key}", seen) for side in ("Positive", "Negative"))
+        return Pair(key, "opposed", *sides)
+
+    dimensions = tuple(
+        Dimension(f"d-{a}", f"Dimension {a}", pairs=tuple(pair(f"p-{a}-{b}") for b in range(99)))
+        for a in range(50)
+    )
+    tree = Criteria("Large", dimensions=dimensions)
+    assert all(len(each.write(tree)) < MAX_BYTES for each in FORMATS.values())
