@@ -47,8 +47,8 @@ def test_a_project_of_five_thousand_nodes_fits_into_a_file_of_every_format() -> 
     seen = "A sentence that says what is seen here, at some length."
 
     def pair(key: str) -> Pair:
-        sides = (Attribute(f"{side} {key}", seen) for side in ("Positive", "Negative"))
-        return Pair(key, "opposed", *sides)
+        positive, negative = Attribute(f"Positive {key}", seen), Attribute(f"Negative {key}", seen)
+        return Pair(key, "opposed", positive, negative)
 
     dimensions = tuple(
         Dimension(f"d-{a}", f"Dimension {a}", pairs=tuple(pair(f"p-{a}-{b}") for b in range(99)))
