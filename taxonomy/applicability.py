@@ -35,7 +35,7 @@ class Traits:
         return {name: sorted(ids) for name, ids in sets.items() if ids}
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> "Traits":
+    def of(cls, data: object) -> "Traits":
         """Back from `as_data`. Raises TypeError where it is no such thing."""
         if not isinstance(data, Mapping) or not all(isinstance(ids, list) for ids in data.values()):
             raise TypeError("the traits of an image are lists by name")
