@@ -7,7 +7,7 @@ style. The one place that decides it, for correction, agents, datasets and evalu
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from taxonomy.names import slug
 from taxonomy.tree import POLARITIES, Criteria, Pair, Polarity, Side
