@@ -23,14 +23,21 @@ def squeeze(text: str) -> str:
 
 
 def control_character(text: str) -> str | None:
-    """The first character that text may not hold (control, surrogate), as U+XXXX, or None.
+    """The first character that text may not hold (control, surrogate, none at all), as U+XXXX, or None.
 
-    Line breaks and tabs are white space and allowed here.
+    Line breaks and tabs are white space and allowed here. What Unicode says is no character cannot stand
+    in XML, of which several formats are made.
     """
     for character in text:
         if unicodedata.category(character) in {"Cc", "Cs"} and character not in "\t\n\r":
             return f"U+{ord(character):04X}"
+        if _is_noncharacter(ord(character)):
+            return f"U+{ord(character):04X}"
     return None
+
+
+def _is_noncharacter(code: int) -> bool:
+    return code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
 
 
 def tidy_name(text: str, *, attribute: bool = False) -> str:

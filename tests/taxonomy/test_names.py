@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxonomy.names import is_key, new_key, slug, tidy_name
+from taxonomy.names import control_character, is_key, new_key, slug, tidy_name
 
 
 def test_tidies_white_space_and_unicode() -> None:
@@ -92,3 +92,9 @@ def test_numbers_keys_that_are_taken() -> None:
 @pytest.mark.parametrize("text", ["", "A", "a_b", "-a", "a-", "a--b", "a b", "é", "a\n", "x" * 81])
 def test_refuses_what_is_no_key(text: str) -> None:
     assert not is_key(text)
+
+
+@pytest.mark.parametrize("code", [0xFFFE, 0xFFFF, 0xFDD0, 0x1FFFE, 0x10FFFF])
+def test_what_is_no_character_is_refused(code: int) -> None:
+    assert control_character(f"a{chr(code)}b") == f"U+{code:04X}"
+    assert control_character("a\ufffdb\U0001f3a8") is None
