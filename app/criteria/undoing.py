@@ -167,8 +167,8 @@ def _set_back(
                 working.by_id[int(node_id)].position = position
         elif field != "successors":
             setattr(node, field, value)
-    if after.get("removed") and not node.removed:
-        _refuse_retired_place(working, node)
+    # What stood below something retired comes back retired with it; a place that is gone is refused with
+    # everything else that does not fit (`refuse_broken`).
     return Part(node, dict(after), dict(before))
 
 
