@@ -234,11 +234,16 @@ class Life:
         return self.db.scalar(select(func.count()).select_from(LabelBefore)) or 0
 
     def check_labels(self, before: dict[tuple[int, str, str], str], kept: int) -> None:
-        tree, after = version_criteria(self.versions()[-1]), self.labels()
+        was, tree = (version_criteria(each) for each in self.versions()[-2:])
+        after = self.labels()
         assert all(tree.find(key) for _, key, _ in after)
+        # Where a merge is taken back, what it carried goes home from the node that it was merged into.
+        back = [key for key in was.successors if tree.find(key)]
         for (image_id, key, polarity), state in before.items():
             stands = [(image_id, each, polarity) for each in tree.resolve(key)]
             assert stands, "every key that was ever published leads somewhere"
+            home = [each for each in back if key in was.resolve(each)]
+            stands += [(image_id, each, polarity) for each in home]
             if state != "rejected":
                 assert any(each in after for each in stands)
             elif not any(each in after for each in stands):
