@@ -8,16 +8,25 @@ from app.web.forms import Fields
 from taxonomy.tree import Relation
 
 
-class NodeForm(Fields):
+class NodeTexts(Fields):
     """Names and definitions of a dimension or a pair; what does not belong to it is left out."""
 
-    based_on: int
     name: str | None = None
     definition: str | None = None
     positive_name: str | None = None
     positive_definition: str | None = None
     negative_name: str | None = None
     negative_definition: str | None = None
+
+    def texts(self) -> dict[str, str]:
+        """Those that were given, by column."""
+        return self.model_dump(include=set(NodeTexts.model_fields), exclude_none=True)
+
+
+class NodeForm(NodeTexts):
+    """Other texts of a node, as it was seen at a revision."""
+
+    based_on: int
     names_moved: Literal["keep", "follow"] | None = None
 
 

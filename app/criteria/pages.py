@@ -224,7 +224,7 @@ def _save(
 ) -> Response:
     status = 422
     if not form.errors:
-        texts = form.values.model_dump(exclude={"based_on", "names_moved"}, exclude_none=True)
+        texts = form.values.texts()
         with attempt(form) as outcome:
             based_on = form.values.based_on
             editing.revise(

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from app.criteria.forms import NodeTexts
 from app.web.forms import Fields
 from taxonomy.tree import Relation
 
@@ -22,33 +23,21 @@ class PairProposalForm(Fields):
     negative_examples: str = ""
 
 
-class ChangeProposalForm(Fields):
+class ChangeProposalForm(NodeTexts):
     """Other texts of a node, why, and images that show it."""
 
     node: str
     based_on: int
-    name: str | None = None
-    definition: str | None = None
-    positive_name: str | None = None
-    positive_definition: str | None = None
-    negative_name: str | None = None
-    negative_definition: str | None = None
     reason: str = Field(min_length=1)
     positive_examples: str = ""
     negative_examples: str = ""
 
 
-class AcceptForm(Fields):
+class AcceptForm(NodeTexts):
     """The texts as they go into the criteria, and a word for the proposer."""
 
     based_on: int | None = None
     relation: Relation | None = None
-    name: str | None = None
-    definition: str | None = None
-    positive_name: str | None = None
-    positive_definition: str | None = None
-    negative_name: str | None = None
-    negative_definition: str | None = None
     answer: str = ""
     names_moved: Literal["keep", "follow"] | None = None
 

@@ -133,19 +133,13 @@ def submit_change_proposal(
                 project,
                 values.node,
                 based_on=values.based_on,
-                texts=_texts(values),
+                texts=values.texts(),
                 reason=values.reason,
                 examples=_examples(values),
                 by=person,
             )
             return _thanks(answer, project, made.id)
     return _new(db, answer, project, str(form.typed_or("node")), "change", form, 422)
-
-
-def _texts(values: ChangeProposalForm | AcceptForm) -> dict[str, str]:
-    fields = (*proposing.TEXTS["dimension"], *proposing.TEXTS["pair"])
-    given = {field: getattr(values, field) for field in fields}
-    return {field: text for field, text in given.items() if text is not None}
 
 
 # One proposal ----------------------------------------------------------------------------------
@@ -215,7 +209,7 @@ def submit_acceptance(
             project,
             proposal_id,
             by=person,
-            texts={**_texts(values), **relation},
+            texts={**values.texts(), **relation},
             based_on=values.based_on,
             answer=values.answer,
             names_moved=values.names_moved,
