@@ -246,7 +246,7 @@ def save_criteria_picture(
     at: str | None = None,
 ) -> Response:
     """The same drawing as a file of its own, for papers and talks."""
-    shown = answer.show("versions/picture_file.html", **_picture(db, project, coloured_by, at))
+    shown = answer.show("versions/_picture_file.html", **_picture(db, project, coloured_by, at))
     name = f"{project.slug}-criteria-{at or 'all'}-{coloured_by}.svg"
     return Response(
         shown.body,
