@@ -200,8 +200,8 @@ def submit_take_back(
 def _picture(
     db: Db, project: Project, coloured_by: drawing.ColouredBy, at: str | None
 ) -> dict[str, Any]:
-    nodes = reading.nodes_by_key(db, project)
-    criteria = reading.build_tree(reading.get_criteria(db, project), nodes.values())
+    nodes = reading.find_nodes(db, project)
+    criteria = reading.build_tree(reading.get_criteria(db, project), nodes)
     if at is not None and reading.get_node(db, project, at).kind != "dimension":
         raise NotFound(
             f"“{at}” is no dimension.", hint="Only what has something below it is drawn."
@@ -210,7 +210,7 @@ def _picture(
     if coloured_by == "accuracy":
         coloured = drawing.by_accuracy(criteria, count_verdicts(db, project))
     else:
-        keys = {node.id: node.key for node in nodes.values() if node.kind == "pair"}
+        keys = {node.id: node.key for node in nodes if node.kind == "pair"}
         found = {keys[node]: each for node, each in count_labels(db, keys).items()}
         colour = drawing.by_usage if coloured_by == "usage" else drawing.by_negatives
         coloured = colour(criteria, found)

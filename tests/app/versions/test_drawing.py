@@ -111,3 +111,13 @@ def test_what_is_not_there_is_drawn_whole_or_not_found(
     assert browser.get(f"{HERE}/picture?at={SMALL.pairs()[0].key}").status_code == 404
     assert browser.get(f"{HERE}/picture?coloured_by=mood").status_code == 422
     assert "step-none" in whole
+
+
+def test_what_left_the_tree_is_not_drawn(
+    db: Session, make: Make, people: Cast, browser: TestClient, sign_in: SignIn
+) -> None:
+    gone = get_node(db, people.project, SMALL.pairs()[0].key)
+    gone.removed = True
+    db.commit()
+    sign_in(browser, people.ben)
+    assert f"<title>{gone.positive_name} (positive)" not in browser.get(f"{HERE}/picture").text
