@@ -32,7 +32,8 @@ def begin(api: Api) -> tuple[str, str]:
     import_paintings(api)
     api.finish(api.ask("POST", "agent-runs", data={"agent": "measured"})["job_id"])
     confirm_labels(api)
-    audit = api.ask("POST", "audits", data={"name": "Spring", "sample_size": 2, "min_labels": 2})
+    # Whichever images are drawn, the four questions that are answered here stand on the first one.
+    audit = api.ask("POST", "audits", data={"name": "Spring", "sample_size": 2, "min_labels": 4})
     made = api.ask("POST", f"audits/{audit['id']}/participants", data={"count": 2})
     first, second = (each["link"].rsplit("/", 1)[1] for each in made["items"])
     api.ask("POST", f"/api/v1/audit/{first}/consent")
