@@ -56,6 +56,7 @@ from app.web.dependencies import STREAMS
 from app.web.describing import describe
 from app.web.errors import install_error_pages
 from app.web.methods import Head
+from app.web.parameters import OnlyKnownParameters
 from app.web.protection import Protection
 from app.web.static import STATIC, StaticFolder
 from app.web.turns import InTurn, Turns
@@ -197,7 +198,7 @@ def create_app() -> FastAPI:
         lifespan=_serving,
     )
     for router in ROUTERS:
-        app.include_router(router)
+        app.include_router(router, dependencies=[OnlyKnownParameters])
     app.state.routes = {route.name: route for route in routes()}
     app.mount("/static", StaticFolder(directory=STATIC), name="static")
     install_error_pages(app)

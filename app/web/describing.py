@@ -4,7 +4,7 @@ The errors of a route follow from what it is (who may ask, what its address hold
 something), so they are written down here once and no route can forget them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
@@ -32,13 +32,16 @@ MEANINGS = {
     412: "The edit was based on a state that someone changed since; the answer holds both values.",
     413: "The body is larger than this address takes.",
     415: "The body is of a type that this address does not read.",
-    422: "The input does not make sense; `field` says where. Nothing was changed.",
+    422: "The input does not make sense, or the query holds a parameter that the address does not read; "
+    "`field` says where. Nothing was changed.",
     429: "Asked too often: wait as long as `Retry-After` says.",
     500: "Something went wrong on our side; the answer names where the log says more.",
     503: "The server, or a part of it, cannot answer now: try again after `Retry-After` seconds.",
     507: "The disk is full; nothing was changed.",
 }
 ALWAYS = (400, 405, 408, 429, 500, 503)
+# A query may hold what the address does not read.
+IN_API = (422,)
 WHERE_SIGNED_IN = (401, 403)
 # What an address names may not be there, or not be far enough yet to be read.
 WHERE_IN_ADDRESS = (404, 409)
@@ -116,11 +119,10 @@ def _describe(operation: dict[str, Any], route: APIRoute, *, is_signed_in: bool)
 
 def _statuses(route: APIRoute, *, is_signed_in: bool) -> set[int]:
     found = set(ALWAYS)
-    has_input = any(_inputs(route.dependant))
+    found |= set(IN_API) if route.path.startswith("/api/") else set()
     found |= set(WHERE_SIGNED_IN) if is_signed_in else set()
     found |= set(WHERE_IN_ADDRESS) if route.param_convertors else set()
     found |= set(WHERE_CHANGED) if CHANGES & (route.methods or set()) else set()
-    found |= {422} if has_input else set()
     return found
 
 
@@ -142,9 +144,3 @@ def _problem(status: int) -> dict[str, Any]:
 
 def _asks(dependant: Dependant, call: Callable[..., object]) -> bool:
     return dependant.call is call or any(_asks(each, call) for each in dependant.dependencies)
-
-
-def _inputs(dependant: Dependant) -> Iterator[object]:
-    yield from dependant.path_params + dependant.query_params + dependant.body_params
-    for each in dependant.dependencies:
-        yield from _inputs(each)
