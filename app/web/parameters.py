@@ -33,6 +33,7 @@ async def only_known_parameters(request: Request) -> None:
 
     Raises:
         Invalid: A parameter is not known there, or has two values where one is read.
+
     """
     if not request.url.path.startswith("/api/") or not request.url.query:
         return
