@@ -163,7 +163,7 @@ def _show_practice(
         audit=audit,
         participant=participant,
         image=practising.get_image_to_practise(db, audit, position),
-        place=positions.index(position) + 1,
+        number=positions.index(position) + 1,
         positions=positions,
         first=judging.next_image(db, participant) or 1,
         answers=judging.ANSWERS,

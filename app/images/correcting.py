@@ -65,13 +65,13 @@ def correct_image(
             field="based_on",
             hint="Load the image again.",
         )
-    stands = described(image)
-    changed = {key: value for key, value in wanted.items() if stands.get(key) != value}
+    current = described(image)
+    changed = {key: value for key, value in wanted.items() if current.get(key) != value}
     if changed and based_on != image.revision:
         raise Stale(
             "Someone changed this image while you were at it; nothing of yours was saved.",
             hint="Look at what stands now, then save again.",
-            theirs={key: stands.get(key) for key in changed},
+            theirs={key: current.get(key) for key in changed},
             yours=changed,
             revision=image.revision,
         )
@@ -91,8 +91,8 @@ def apply_correction(
     """Write what changes of a locked image, and record it. An empty change writes nothing."""
     if not changed:
         return
-    stands = described(image)
-    before = {key: stands.get(key) for key in changed}
+    current = described(image)
+    before = {key: current.get(key) for key in changed}
     image.prompt = changed.get(PROMPT, image.prompt)
     details = {**image.details, **{k: v for k, v in changed.items() if k != PROMPT}}
     image.details = {key: value for key, value in details.items() if value is not None}

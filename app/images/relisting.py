@@ -132,13 +132,13 @@ def _compare(plan: Plan, image: Image, row: Row, written: dict[str, str]) -> Non
     if not after:
         plan.num_unchanged += 1
         return
-    stands = described(image)
+    current = described(image)
     plan.changes.append(
         Planned(
             row.line,
             image.id,
             image.name,
-            {name: stands.get(name) for name in after},
+            {name: current.get(name) for name in after},
             after,
             {name: written[name] for name in after if name in written},
         )

@@ -43,7 +43,7 @@ class Saved:
     state: str | None
     revision: int
 
-    def told(self, *, hidden: bool) -> "Saved":
+    def as_seen(self, *, hidden: bool) -> "Saved":
         """The same; for somebody who does not see suggestions, a proposal is no label."""
         if not hidden or "proposed" not in (self.before, self.state):
             return self
@@ -179,10 +179,10 @@ def record(
     return event
 
 
-def stand(
-    db: Session, attribute: Attribute, event: LabelEvent, standing: Sequence[LabelEvent]
+def apply_event(
+    db: Session, attribute: Attribute, event: LabelEvent, effective: Sequence[LabelEvent]
 ) -> None:
-    """Bring the label to the state after `event`; `standing` are the events that lead there."""
+    """Bring the label to the state after `event`; `effective` are the events that lead there."""
     label = attribute.label
     if event.after is None:
         if label is not None:
@@ -200,7 +200,7 @@ def stand(
         db.add(label)
     # Agreeing with a decision leaves it its author; a refreshed proposal is the newer run's.
     made = next(
-        each for each in reversed(standing) if each.before != each.after or each.kind == "refresh"
+        each for each in reversed(effective) if each.before != each.after or each.kind == "refresh"
     )
     assert made.version_id is not None
     decided = event.after != "proposed"

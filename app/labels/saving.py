@@ -20,12 +20,12 @@ from app.labels.recording import (
     Attribute,
     How,
     Saved,
+    apply_event,
     find_operation,
     load_attribute,
     not_undone,
     record,
     saved_as,
-    stand,
     used_otherwise,
 )
 from app.labels.showing import note_shown, was_shown
@@ -71,7 +71,7 @@ def save(
     earlier = find_operation(db, operation_id)
     if earlier is not None:
         _refuse_other_use(earlier, image, by, key, polarity, state)
-        return saved_as(*earlier).told(hidden=hidden)
+        return saved_as(*earlier).as_seen(hidden=hidden)
     if state not in VERBS:
         raise Invalid(f"A label is set to {', '.join(VERBS)}.", field="state")
     if not 0 <= based_on <= image.label_revision:
@@ -99,8 +99,8 @@ def save(
         node=node,
         polarity=polarity,
     )
-    stand(db, attribute, event, [*not_undone(attribute.events), event])
-    return saved_as(event, key).told(hidden=hidden)
+    apply_event(db, attribute, event, [*not_undone(attribute.events), event])
+    return saved_as(event, key).as_seen(hidden=hidden)
 
 
 def _after(attribute: Attribute, wanted: Wanted) -> str | None:
@@ -185,11 +185,11 @@ def _refuse_impossible(attribute: Attribute, wanted: Wanted, by: Person, *, hidd
 def _adder(events: Sequence[LabelEvent], *, hidden: bool) -> int | None:
     """Who made a label of what was none; unseen proposals are none where they are hidden."""
     nothing = (None, "proposed") if hidden else (None,)
-    standing = not_undone(events)
+    effective = not_undone(events)
     return next(
         (
             each.person_id
-            for each in reversed(standing)
+            for each in reversed(effective)
             if each.person_id and each.before in nothing
         ),
         None,

@@ -20,13 +20,13 @@ from app.labels.recording import (
     SITTING,
     How,
     Saved,
+    apply_event,
     find_operation,
     load_attribute,
     load_marks,
     not_undone,
     record,
     saved_as,
-    stand,
     used_otherwise,
 )
 from app.labels.showing import was_shown
@@ -54,10 +54,10 @@ def undo(
     image = get_image(db, project, image_id, lock=True)
     earlier = find_operation(db, operation_id)
     if earlier is not None:
-        return _same_undo(earlier, by, image.id).told(hidden=hidden)
+        return _same_undo(earlier, by, image.id).as_seen(hidden=hidden)
     wanted = _get_undoable(db, image, by, event_id)
     how = How(by, operation_id, sitting, wanted.suggestion_visible or was_shown(db, image, by))
-    return _undo(db, image, wanted, how).told(hidden=hidden)
+    return _undo(db, image, wanted, how).as_seen(hidden=hidden)
 
 
 def take_back(
@@ -77,7 +77,7 @@ def take_back(
     """
     earlier = find_operation(db, operation_id)
     if earlier is not None:
-        return _same_undo(earlier, by, None).told(hidden=hidden)
+        return _same_undo(earlier, by, None).as_seen(hidden=hidden)
     image_id, event_id = (
         _find_named(db, project, by, undoes) if undoes else _find_newest(db, project, by, sitting)
     )
@@ -106,8 +106,8 @@ def _undo(db: Session, image: Image, wanted: LabelEvent, how: How) -> Saved:
         return _undo_mark(db, image, wanted, how)
     node = db.get_one(Node, wanted.node_id)
     attribute = load_attribute(db, image, node, wanted.polarity, node.key)
-    standing = not_undone(attribute.events)
-    _refuse_covered(standing, wanted)
+    effective = not_undone(attribute.events)
+    _refuse_covered(effective, wanted)
     event = record(
         db,
         image,
@@ -115,18 +115,18 @@ def _undo(db: Session, image: Image, wanted: LabelEvent, how: How) -> Saved:
         kind="undo",
         before=attribute.state,
         after=wanted.before,
-        version_id=standing[-2].version_id if len(standing) > 1 else wanted.version_id,
+        version_id=effective[-2].version_id if len(effective) > 1 else wanted.version_id,
         node=node,
         polarity=wanted.polarity,
         undoes_id=wanted.id,
     )
-    stand(db, attribute, event, standing[:-1])
+    apply_event(db, attribute, event, effective[:-1])
     return saved_as(event, node.key)
 
 
 def _undo_mark(db: Session, image: Image, wanted: LabelEvent, how: How) -> Saved:
-    standing = not_undone(load_marks(db, image))
-    _refuse_covered(standing, wanted)
+    effective = not_undone(load_marks(db, image))
+    _refuse_covered(effective, wanted)
     event = record(
         db,
         image,
@@ -137,13 +137,13 @@ def _undo_mark(db: Session, image: Image, wanted: LabelEvent, how: How) -> Saved
         version_id=wanted.version_id,
         undoes_id=wanted.id,
     )
-    marked = standing[-2].person_id if len(standing) > 1 and wanted.before == "done" else None
+    marked = effective[-2].person_id if len(effective) > 1 and wanted.before == "done" else None
     put_mark(db, image, (marked or how.by.id) if wanted.before == "done" else None)
     return saved_as(event, None)
 
 
-def _refuse_covered(standing: list[LabelEvent], wanted: LabelEvent) -> None:
-    if not standing or standing[-1].id != wanted.id:
+def _refuse_covered(effective: list[LabelEvent], wanted: LabelEvent) -> None:
+    if not effective or effective[-1].id != wanted.id:
         raise Conflict(
             "This cannot be undone any more: it was changed again since.",
             hint="Set it to what it should be.",

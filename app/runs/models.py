@@ -12,7 +12,12 @@ from method.objectives import OBJECTIVES
 
 def _fact(name: str) -> Callable[[DefaultExecutionContext], bool]:
     """A fact of the row's objective, as the default of a column."""
-    return lambda row: getattr(OBJECTIVES[row.get_current_parameters()["kind"]], name)
+
+    def default(row: DefaultExecutionContext) -> bool:
+        values = row.get_current_parameters()  # type: ignore[no-untyped-call]
+        return bool(getattr(OBJECTIVES[values["kind"]], name))
+
+    return default
 
 
 class Run(Model):

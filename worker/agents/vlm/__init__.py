@@ -146,7 +146,7 @@ class _Talk:
         if isinstance(first, Read) and not first.faults:
             return first.good
         self.account.repaired += 1
-        told = first.told() if isinstance(first, Read) else f"- {first.reason}"
+        told = first.in_words() if isinstance(first, Read) else f"- {first.reason}"
         messages += [
             {"role": "assistant", "content": said[:20_000]},
             {"role": "user", "content": prompt("repair").format(faults=told)},

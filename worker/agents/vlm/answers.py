@@ -75,7 +75,7 @@ class Read(Generic[T]):
     good: T
     faults: list[str] = field(default_factory=list)
 
-    def told(self) -> str:
+    def in_words(self) -> str:
         """The faults for whoever mends them."""
         return "\n".join(f"- {each}" for each in self.faults[:MOST_FAULTS])
 
