@@ -9,5 +9,4 @@ from taxonomy.tree import Criteria
 
 @lru_cache
 def painting_criteria() -> Criteria:
-    """The criteria for paintings."""
     return read_yaml((files("taxonomy") / "painting.yaml").read_text("utf-8"))

@@ -25,9 +25,14 @@ from app.images import storage
 from app.tables import Model
 from tests.factories import Make
 
-# Property tests run by number of examples, never by the clock: the machine may be busy.
+# Property tests run by number of examples, never by the clock: the machine may be busy. They draw the same
+# examples each time, so that a change is judged by what it changed; EXPLORE=1 draws others.
 hypothesis.settings.register_profile(
-    "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "tests",
+    deadline=None,
+    derandomize="EXPLORE" not in os.environ,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("tests")
 

@@ -115,7 +115,6 @@ def record_images(
 def find_run_images(
     db: Session, run: AgentRun, *, after: int = 0, limit: int = 100
 ) -> Sequence[AgentRunImage]:
-    """What a run did with each image, by image."""
     return db.scalars(
         select(AgentRunImage)
         .where(AgentRunImage.agent_run_id == run.id, AgentRunImage.image_id > after)

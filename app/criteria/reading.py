@@ -112,7 +112,6 @@ def dimension_of(node: Node) -> tree.Dimension:
 
 
 def pair_of(node: Node) -> tree.Pair:
-    """A pair with all that it says."""
     made = tree.Pair(
         key=node.key,
         relation=cast(tree.Relation, node.relation),

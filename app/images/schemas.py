@@ -47,7 +47,6 @@ class ImageOut(BaseModel):
 
     @classmethod
     def of(cls, image: Image, counts: LabelCounts) -> "ImageOut":
-        """The image with its label counts."""
         states = ("proposed", "confirmed", "rejected")
         return cls(
             id=image.id,
@@ -128,7 +127,6 @@ class ImageChangeOut(BaseModel):
 
     @classmethod
     def of(cls, change: Change) -> "ImageChangeOut":
-        """The change as JSON."""
         return cls(
             id=change.id,
             image_id=change.image_id,
@@ -187,7 +185,6 @@ class PlanOut(BaseModel):
 
     @classmethod
     def of(cls, plan: Plan, *, is_applied: bool) -> "PlanOut":
-        """The plan as JSON."""
         return cls(
             digest=plan.digest,
             is_applied=is_applied,
@@ -229,7 +226,6 @@ class ProblemOut(BaseModel):
 
     @classmethod
     def of(cls, problem: ImportProblem) -> "ProblemOut":
-        """The problem as JSON."""
         return cls(
             id=problem.id,
             name=problem.name,
@@ -258,7 +254,6 @@ class ImportOut(BaseModel):
 
     @classmethod
     def of(cls, row: ImageImport, job: Job | None) -> "ImportOut":
-        """The import with the state of its job."""
         return cls(
             id=row.id,
             source=row.source,

@@ -233,7 +233,6 @@ class UsableAttributesOut(BaseModel):
 
 
 def show_contradictions(found: tuple[Contradiction, ...]) -> list[ContradictionOut]:
-    """Contradictions as JSON."""
     return [
         ContradictionOut(
             kind=each.kind,
@@ -264,7 +263,6 @@ def _label(row: LabelRow) -> LabelOut:
 
 
 def show_image_labels(labels: ImageLabels) -> ImageLabelsOut:
-    """The labels of one image as JSON."""
     return ImageLabelsOut(
         image_id=labels.image.id,
         revision=labels.revision,

@@ -77,7 +77,6 @@ def counted() -> ColumnElement[bool]:
 def find_participants(
     db: Session, instrument: Instrument, *, after: int = 0, limit: int = 100
 ) -> Sequence[Participant]:
-    """The participants by number."""
     return db.scalars(
         select(Participant)
         .filter_by(**instrument.columns)

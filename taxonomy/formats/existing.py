@@ -52,7 +52,6 @@ class Existing:
         return self._links.get(iri)
 
     def is_dimension(self, key: str) -> bool:
-        """Whether the key is that of a dimension."""
         return isinstance(self._kept.get(key), Dimension)
 
     def dimension_fields(self, key: str) -> Fields:

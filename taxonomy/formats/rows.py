@@ -127,7 +127,6 @@ def is_column(kind: RowKind, column: str) -> bool:
 
 
 def side_column(polarity: Polarity, column: str) -> str:
-    """The column of one side of a pair."""
     return f"{polarity} {column}"
 
 

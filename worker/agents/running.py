@@ -67,7 +67,6 @@ class Looked:
 
     @property
     def findings(self) -> Sequence[Finding]:
-        """What it said."""
         return () if isinstance(self.found, Failed) else self.found
 
 

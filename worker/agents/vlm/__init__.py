@@ -72,8 +72,6 @@ def open_agent() -> VlmAgent:
 
 @dataclass(frozen=True)
 class VlmAgent:
-    """Implements Agent."""
-
     endpoint: Endpoint
     at_once: int
 
@@ -93,8 +91,6 @@ class VlmAgent:
 
 @dataclass(frozen=True)
 class VlmReader:
-    """Implements Reader."""
-
     endpoint: Endpoint
     criteria: Criteria
 
