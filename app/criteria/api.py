@@ -13,7 +13,7 @@ from app.criteria.exporting import export_file
 from app.criteria.history import find_changes
 from app.criteria.merging import NewDimension, NewPair
 from app.criteria.models import Node
-from app.criteria.placing import move
+from app.criteria.placing import find_places, move
 from app.criteria.saying import list_traits, say
 from app.criteria.schemas import (
     BasedOnIn,
@@ -38,6 +38,8 @@ from app.criteria.schemas import (
     NodePatch,
     NodesOut,
     PairIn,
+    PlaceOut,
+    PlacesOut,
     RedefineIn,
     SearchOut,
     SplitIn,
@@ -256,6 +258,20 @@ def api_restore_node(
 ) -> NodeOut:
     """Bring a retired node back into use; 409 where one of its names was given away meanwhile."""
     return _out(db, retiring.restore(db, project, key, based_on=body.based_on, by=person))
+
+
+@router.get("/nodes/{key}/places", response_model=PlacesOut)
+def api_list_places(
+    key: str,
+    db: Db,
+    project: AnnotatorProject,
+    q: Annotated[str, Query(max_length=200)] = "",
+    after: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> PlacesOut:
+    """Dimensions in tree order, each with what stands against the node being moved below it."""
+    found, more = find_places(db, project, key, text=q, after=after, limit=limit)
+    return PlacesOut(items=[PlaceOut.model_validate(each) for each in found], next=more)
 
 
 @router.post("/nodes/{key}/move", response_model=NodeOut)

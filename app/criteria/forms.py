@@ -90,6 +90,14 @@ class RetireForm(Fields):
     based_on: int
 
 
+class MoveForm(Fields):
+    """Where a node goes: below `parent` (empty: at the top), before its child `before` or last."""
+
+    based_on: int
+    parent: str = ""
+    before: str = ""
+
+
 class NewPairsForm(Fields):
     """The pairs that take the place of one: texts and relations by their order; one left empty is none."""
 

@@ -1,16 +1,21 @@
 """Moving a node of the working criteria below another one, or among its neighbours."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.criteria.editing import Working, open_node, open_parent, open_working
+from app.criteria.editing import Working, folded, open_node, open_working
 from app.criteria.models import Node
-from app.criteria.reading import title
+from app.criteria.reading import find_nodes, get_criteria, get_node, title
 from app.criteria.recording import record
+from app.criteria.searching import search_nodes
 from app.criteria.staleness import refuse_stale
 from app.criteria.wholeness import height, refuse_broken
 from app.database import Json
-from app.errors import Invalid
+from app.errors import AppError, Conflict, Invalid
 from app.projects.models import Project
 
 
@@ -33,8 +38,9 @@ def move(
         working = open_working(db, project)
         node = open_node(working, key)
         refuse_stale(db, working, node, based_on)
-        above = open_parent(working, parent)
-        _refuse_place(working, node, above)
+        above = open_node(working, parent) if parent is not None else None
+        if refused := _Room(working, node).refusal(above):
+            raise refused
         parent_id = above.id if above else None
         order = _neighbours(working, node, parent_id)
         place = len(order)
@@ -87,16 +93,139 @@ def _neighbours(working: Working, node: Node, parent_id: int | None) -> list[Nod
     return sorted(found, key=lambda each: (each.position, each.id))
 
 
-def _refuse_place(working: Working, node: Node, above: Node | None) -> None:
-    if above is None and node.kind == "pair":
-        raise Invalid("An attribute pair stands below a dimension.", field="parent")
-    path = working.above(above)
-    if node in path:
-        raise Invalid(f"“{title(node)}” cannot stand below itself.", field="parent")
-    if len(path) + height(working, node) > working.criteria.max_levels:
-        raise Invalid(
-            f"These criteria have at most {working.criteria.max_levels} levels, so there is no room for "
-            f"“{title(node)}” there.",
-            field="parent",
-            hint="Choose a place further up.",
+# Where a node may go -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A dimension that a node might go below, or the top, where `key` is None and `path` empty.
+
+    `path` holds the names from the root dimension down to it; `problem` says why the node cannot go there.
+    """
+
+    key: str | None
+    name: str
+    path: tuple[str, ...]
+    is_here: bool
+    problem: str | None
+
+
+def find_places(
+    db: Session,
+    project: Project,
+    key: str,
+    *,
+    text: str = "",
+    after: str | None = None,
+    limit: int = 50,
+) -> tuple[list[Place], str | None]:
+    """Dimensions in tree order with what stands against the node going there, those after the key `after`.
+
+    Returns also the key to go on after, where there are more than `limit`. A dimension may go to the top,
+    which then comes first. With a text those alone whose own words it finds. Raises NotFound.
+    """
+    node = get_node(db, project, key)
+    nodes = find_nodes(db, project)
+    found = list(_dimensions(nodes))
+    if text.strip():
+        wanted = {each.key for each in search_nodes(db, project, text)}
+        found = [each for each in found if each.key in wanted]
+    before = next((number for number, each in enumerate(found) if each.key == after), -1)
+    rest = found[before + 1 :]
+    page: list[Node | None] = list(rest[:limit])
+    if node.kind == "dimension" and after is None and not text.strip():
+        page.insert(0, None)
+    room = _room(db, project, nodes, node)
+    return [room.place(each) for each in page], rest[limit - 1].key if len(rest) > limit else None
+
+
+def get_place(db: Session, project: Project, key: str, parent: str | None) -> Place:
+    """One place for a node, below `parent` or at the top, with what stands against it. Raises NotFound."""
+    node = get_node(db, project, key)
+    above = get_node(db, project, parent) if parent is not None else None
+    return _room(db, project, find_nodes(db, project), node).place(above)
+
+
+def _room(db: Session, project: Project, nodes: Iterable[Node], node: Node) -> "_Room":
+    by_id = {each.id: each for each in nodes}
+    by_key = {each.key: each for each in by_id.values()}
+    return _Room(Working(get_criteria(db, project), by_id, by_key), node)
+
+
+def _dimensions(nodes: Iterable[Node]) -> Iterator[Node]:
+    """Every dimension, those below another after it, as the tree shows them."""
+    below: dict[int | None, list[Node]] = defaultdict(list)
+    for each in nodes:
+        if each.kind == "dimension":
+            below[each.parent_id].append(each)
+
+    def walk(parent_id: int | None) -> Iterator[Node]:
+        for each in below[parent_id]:
+            yield each
+            yield from walk(each.id)
+
+    return walk(None)
+
+
+class _Room:
+    """Which places have room for one node: asked by the move itself and before it by those who choose."""
+
+    def __init__(self, working: Working, node: Node) -> None:
+        self.node = node
+        self._working = working
+        self._levels = height(working, node)
+        self._namesakes = {
+            each.parent_id: each
+            for each in working.by_id.values()
+            if node.kind == "dimension"
+            and each.kind == "dimension"
+            and each is not node
+            and folded(each.name or "") == folded(node.name or "")
+            and working.is_live(each)
+        }
+
+    def place(self, above: Node | None) -> Place:
+        """A place as people see it before they choose it."""
+        refused = self.refusal(above)
+        return Place(
+            key=above.key if above else None,
+            name=title(above) if above else "The top of the tree",
+            path=tuple(title(each) for each in self._working.above(above)),
+            is_here=self.node.parent_id == (above.id if above else None),
+            problem=refused.message if refused else None,
+        )
+
+    def refusal(self, above: Node | None) -> AppError | None:
+        """Why the node cannot go below this dimension, or None where it can."""
+        node, working = self.node, self._working
+        if above is None and node.kind == "pair":
+            return Invalid("An attribute pair stands below a dimension.", field="parent")
+        if above is not None and above.kind != "dimension":
+            return Invalid(
+                f"“{title(above)}” is an attribute pair; nothing can stand below it.",
+                field="parent",
+            )
+        path = working.above(above)
+        if node in path:
+            return Invalid(f"“{title(node)}” cannot stand below itself.", field="parent")
+        if above is not None and not working.is_live(above):
+            return Conflict(f"“{title(above)}” is retired; nothing can be put below it.")
+        limit = working.criteria.max_levels
+        if len(path) + self._levels > limit:
+            return Invalid(
+                f"These criteria have at most {limit} levels, so there is no room for “{title(node)}” there.",
+                field="parent",
+                hint="Choose a place further up.",
+            )
+        return self._clash(above)
+
+    def _clash(self, above: Node | None) -> Conflict | None:
+        namesake = self._namesakes.get(above.id if above else None)
+        if namesake is None or self.node.retired:
+            return None
+        return Conflict(
+            f"The name “{self.node.name}” is taken: {self._working.place(namesake)}.",
+            field="name",
+            hint="Rename one of them first.",
+            taken_by=namesake.key,
         )

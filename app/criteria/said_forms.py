@@ -162,7 +162,8 @@ def rows_of(details: Json, criteria: Criteria) -> list[tuple[str, list[str]]]:
             value = [
                 f"{names['styles'].get(style, {}).get('name', style)}: "
                 f"{'a merit' if reads == 'positive' else 'neutral'}"
-                for style, reads in (value or {}).items()
+                # In the order of the lists; the database keeps them in an order of its own.
+                for style, reads in sorted((value or {}).items())
             ]
         elif field == "translations":
             value = [f"{language}: {_line(texts)}" for language, texts in (value or {}).items()]

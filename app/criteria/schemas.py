@@ -149,6 +149,23 @@ class MoveIn(_In):
     before: str | None = None
 
 
+class PlaceOut(_Out):
+    """A dimension that a node might go below; `key` is null for the top. `problem` says why it cannot."""
+
+    key: str | None
+    name: str
+    path: list[str]
+    is_here: bool
+    problem: str | None
+
+
+class PlacesOut(_Out):
+    """Places for a node in tree order; `next` goes into `after` for those that follow."""
+
+    items: list[PlaceOut]
+    next: str | None
+
+
 class NodesOut(_Out):
     """Nodes of the working criteria."""
 

@@ -35,12 +35,17 @@ def refuse_broken(working: Working, touched: Iterable[Node]) -> None:
 
 def height(working: Working, node: Node) -> int:
     """How many levels a node and what is below it take; a dimension alone takes two, for a pair."""
-    children = [
-        each for each in working.by_id.values() if each.parent_id == node.id and not each.removed
-    ]
-    if not children:
-        return 1 if node.kind == "pair" else 2
-    return 1 + max(height(working, each) for each in children)
+    below: dict[int | None, list[Node]] = defaultdict(list)
+    for each in working.by_id.values():
+        if not each.removed:
+            below[each.parent_id].append(each)
+
+    def levels(top: Node) -> int:
+        if not below[top.id]:
+            return 1 if top.kind == "pair" else 2
+        return 1 + max(levels(each) for each in below[top.id])
+
+    return levels(node)
 
 
 def _with_all_below(node: Node, below: dict[int | None, list[Node]]) -> list[Node]:

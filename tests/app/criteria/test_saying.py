@@ -194,6 +194,27 @@ def test_the_panel_shows_what_is_said_and_takes_it_line_by_line(
     assert get_node(db, listed.project, "clear-edges").revision == 2  # saved as it was: no change
 
 
+def test_styles_stand_in_the_panel_as_on_the_page_of_lists(
+    db: Session, listed: Cast, browser: TestClient, sign_in: SignIn
+) -> None:
+    styles = {each: {"name": each.capitalize()} for each in ("ink", "impressionism", "baroque")}
+    revision = get_criteria(db, listed.project).revision
+    list_traits(
+        db,
+        listed.project,
+        based_on=revision,
+        by=listed.ada,
+        content=LISTS["content"],
+        styles=styles,
+    )
+    reads = dict.fromkeys(("ink", "impressionism", "baroque"), "neutral")
+    speak(db, listed, {"negative": {"styles": reads}}, by=listed.ada)
+    db.commit()
+    page = sign_in(browser, listed.ada).get(f"{HERE}?node=clear-edges").text
+    places = [page.index(f"{each}: neutral") for each in ("Baroque", "Impressionism", "Ink")]
+    assert places == sorted(places)
+
+
 def test_the_form_comes_back_with_what_is_wrong_or_was_changed_since(
     db: Session, listed: Cast, browser: TestClient, sign_in: SignIn
 ) -> None:
