@@ -257,3 +257,81 @@ def rank(query: Query, hay: Hay) -> int | None:
 def holds(line: str, token: tuple[tuple[str, ...], ...]) -> bool:
     """Whether words of a line start as one choice of a token asks."""
     return any(all(f" {term}" in line for term in terms) for terms in token)
+
+
+# Marking ---------------------------------------------------------------------------------------
+
+
+def find_marks(query: Query, text: str) -> tuple[tuple[int, int], ...]:
+    """Where in a text the words that a query asks for begin, as the characters from and up to which to mark.
+
+    What is marked is as much of each word as was asked for: of `Dürer` the `Dür` for `duer` and `dur` alike.
+    """
+    found: dict[int, int] = {}
+    for token in query.tokens:
+        for at, end in _marks_of(token, text):
+            found[at] = max(end, found.get(at, 0))
+    marks: list[tuple[int, int]] = []
+    for at, end in sorted(found.items()):
+        if not marks or at >= marks[-1][1]:
+            marks.append((at, end))
+    return tuple(marks)
+
+
+def _marks_of(token: tuple[tuple[str, ...], ...], text: str) -> list[tuple[int, int]]:
+    """Where the terms of the first choice that the text holds as a whole stand."""
+    for terms in token:
+        found = [_spans(term, text) for term in terms]
+        if all(found):
+            return sum(found, [])
+    return []
+
+
+def _spans(term: str, text: str) -> list[tuple[int, int]]:
+    if text.isascii():  # most texts are, and thousands are marked at once
+        return [found.span() for found in _pattern(term).finditer(text)]
+    beginnings = (at for at in range(len(text)) if _begins(text, at))
+    return [(at, at + reach) for at in beginnings if (reach := _reach(text, at, term))]
+
+
+@lru_cache(maxsize=256)
+def _pattern(term: str) -> re.Pattern[str]:
+    """Words of a plain text that begin with the term, whatever signs stand within them."""
+    letters = (f"[{c}{c.upper()}]" if c.isascii() and c.isalpha() else re.escape(c) for c in term)
+    begins = "(?<![A-Za-z0-9])|(?<=[a-z])(?=[A-Z])|(?<=[0-9])(?=[A-Za-z])|(?<=[A-Za-z])(?=[0-9])"
+    if not term[:1].isalnum():
+        begins = ""
+    return re.compile(f"(?:{begins}){'[^A-Za-z0-9 ]*'.join(letters)}")
+
+
+def _begins(text: str, at: int) -> bool:
+    """Whether a word may begin at this character; `_written` makes words of the same parts."""
+    here, before = text[at], text[at - 1] if at else " "
+    if not _is_word(here) or not _is_word(before) or _IS_UNSPACED.match(here):
+        return True
+    is_soft = before.islower() and here.isupper()
+    return is_soft or before.isdigit() != here.isdigit() or _IS_UNSPACED.match(before) is not None
+
+
+def _reach(text: str, at: int, term: str) -> int:
+    """How many characters from here on are written so that they begin as the term does; 0 if none."""
+    if not any(_overlap(each, term) for each in _bare(text[at])):
+        return 0
+    for end in range(at + 1, len(text) + 1):
+        spellings = [each for each in _bare(text[at:end]) if _overlap(each, term)]
+        if any(each.startswith(term) for each in spellings):
+            return end - at
+        if not spellings:
+            return 0
+    return 0
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)
+
+
+@lru_cache(maxsize=16_384)
+def _bare(text: str) -> tuple[str, ...]:
+    """A few characters in their spellings, without the signs between letters."""
+    folded = (each.replace(_SOFT, "") for each in _spellings(text))
+    return tuple("".join(filter(_is_word, each)) or each for each in folded)

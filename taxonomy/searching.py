@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from taxonomy.folding import Findable, Hay, Query, holds, rank, read_query
+from taxonomy.folding import Findable, Hay, Query, find_marks, holds, rank, read_query
 from taxonomy.tree import POLARITIES, Attribute, Criteria, Dimension, Entry, Pair, Polarity
 
 Where: TypeAlias = Literal["name", "definition"]
+Texts: TypeAlias = dict[str, str]
+Marks: TypeAlias = dict[str, tuple[tuple[int, int], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +25,15 @@ class FoundAttribute:
 
 @dataclass(frozen=True, slots=True)
 class FoundNode:
-    """A dimension or pair whose own words were found, and where: in a name, or only in a definition."""
+    """A dimension or pair whose own words were found, and where: in a name, or only in a definition.
+
+    `marks` says which characters of which of its texts were found, by the names of the columns. It is empty
+    where the words are not among these, as those of another language.
+    """
 
     key: str
     where: Where
+    marks: Marks
 
 
 class Index:
@@ -35,8 +42,10 @@ class Index:
     def __init__(self, criteria: Criteria) -> None:
         self._attributes: list[tuple[FoundAttribute, Hay]] = []
         self._nodes: list[tuple[str, Hay]] = []
+        self._texts: dict[str, Texts] = {}
         for entry in criteria.walk():
             path = tuple(criteria.dimension(key).name for key in entry.path[:-1])
+            self._texts[entry.node.key] = _texts(entry.node)
             if isinstance(entry.node, Dimension):
                 named = _findable(entry.node, path)
                 self._nodes.append((entry.node.key, named.hay()))
@@ -75,7 +84,10 @@ class Index:
                 where = _own(query, hay)
                 if where == "name" or (where and key not in found):
                     found[key] = where
-        return [FoundNode(key, where) for key, where in found.items()]
+        return [
+            FoundNode(key, where, _marks(query, self._texts[key], where))
+            for key, where in found.items()
+        ]
 
 
 def _sides(entry: Entry, pair: Pair, path: tuple[str, ...]) -> Iterator[tuple[FoundAttribute, Hay]]:
@@ -83,6 +95,26 @@ def _sides(entry: Entry, pair: Pair, path: tuple[str, ...]) -> Iterator[tuple[Fo
         side = pair.attribute(polarity)
         found = FoundAttribute(entry.node.key, polarity, side.name, side.definition, path)
         yield found, _findable(side, path).hay()
+
+
+def _texts(node: Dimension | Pair) -> Texts:
+    if isinstance(node, Dimension):
+        return {"name": node.name, "definition": node.definition}
+    return {
+        f"{polarity}_{field}": getattr(node.attribute(polarity), field)
+        for polarity in POLARITIES
+        for field in ("name", "definition")
+    }
+
+
+def _marks(query: Query, texts: Texts, where: Where) -> Marks:
+    """Definitions are marked where only they hold the words: where a name does, they are not shown."""
+    found = {
+        field: find_marks(query, text)
+        for field, text in texts.items()
+        if where == "definition" or field.endswith("name")
+    }
+    return {field: marks for field, marks in found.items() if marks}
 
 
 def _findable(named: Dimension | Attribute, path: tuple[str, ...]) -> Findable:

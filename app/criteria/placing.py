@@ -116,26 +116,28 @@ def find_places(
     key: str,
     *,
     text: str = "",
+    possible: bool = False,
     after: str | None = None,
     limit: int = 50,
 ) -> tuple[list[Place], str | None]:
     """Dimensions in tree order with what stands against the node going there, those after the key `after`.
 
     Returns also the key to go on after, where there are more than `limit`. A dimension may go to the top,
-    which then comes first. With a text those alone whose own words it finds. Raises NotFound.
+    which then comes first. With a text those alone whose own words it finds; `possible` leaves out those
+    that something stands against. Raises NotFound.
     """
     node = get_node(db, project, key)
     nodes = find_nodes(db, project)
+    room = _room(db, project, nodes, node)
     found = list(_dimensions(nodes))
     if text.strip():
         wanted = {each.key for each in search_nodes(db, project, text)}
         found = [each for each in found if each.key in wanted]
     before = next((number for number, each in enumerate(found) if each.key == after), -1)
-    rest = found[before + 1 :]
+    rest = [each for each in found[before + 1 :] if not possible or room.refusal(each) is None]
     page: list[Node | None] = list(rest[:limit])
-    if node.kind == "dimension" and after is None and not text.strip():
+    if after is None and not text.strip() and room.refusal(None) is None:
         page.insert(0, None)
-    room = _room(db, project, nodes, node)
     return [room.place(each) for each in page], rest[limit - 1].key if len(rest) > limit else None
 
 

@@ -34,7 +34,10 @@ def show_move(
     """Choose where a node goes; with `to` (empty: the top), what going there means."""
     if to is not None:
         return _show_chosen(db, answer, project, key, to or None)
-    places, more = find_places(db, project, key, text=q, after=after, limit=PAGE)
+    # Who looks for a place is told why it has no room; else those alone are shown that have.
+    places, more = find_places(
+        db, project, key, text=q, possible=not q.strip(), after=after, limit=PAGE
+    )
     context = {"places": places, "next": more, "words": q}
     return show_panel(db, answer, project, key, mode="move", more=context)
 

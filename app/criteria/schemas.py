@@ -368,10 +368,14 @@ class SearchOut(_Out):
 
 
 class MatchOut(_Out):
-    """A dimension or pair that holds the words: in a name, or only in a definition."""
+    """A dimension or pair that holds the words: in a name, or only in a definition.
+
+    `marks` has, for each of its texts, from which character up to which the words stand in it.
+    """
 
     key: str
     where: Literal["name", "definition"]
+    marks: dict[str, list[tuple[int, int]]]
 
 
 class MatchesOut(_Out):

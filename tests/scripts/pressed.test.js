@@ -23,6 +23,7 @@ const PRESSED = [
   ["Arabic digits", { key: "١", code: "Digit1" }, ["1"]],
   ["a named key", { key: "ArrowDown", code: "ArrowDown" }, ["ArrowDown"]],
   ["Enter of the number block", { key: "Enter", code: "NumpadEnter" }, ["Enter"]],
+  ["an arrow that moves things", { key: "ArrowUp", code: "ArrowUp", altKey: true, shiftKey: true }, ["Alt+Shift+ArrowUp"]],
   ["a dead key", { key: "Dead", code: "BracketLeft" }, []],
   ["an input method's key", { key: "Process", code: "KeyZ" }, []],
   ["what a password manager sends", { code: "KeyZ" }, []],

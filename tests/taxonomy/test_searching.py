@@ -59,10 +59,10 @@ TREE = Criteria(
 
 def test_a_filter_finds_lines_by_words_of_their_own() -> None:
     assert Index(TREE).nodes("edgé") == [
-        FoundNode("edges", "name"),
-        FoundNode("seams", "definition"),
-        FoundNode("lost", "definition"),
-        FoundNode("hard", "name"),
+        FoundNode("edges", "name", {"name": ((0, 4),)}),
+        FoundNode("seams", "definition", {"definition": ((9, 13),)}),
+        FoundNode("lost", "definition", {"positive_definition": ((3, 7),)}),
+        FoundNode("hard", "name", {"positive_name": ((5, 9),)}),
     ]
     # Words of a dimension above may help, but not alone.
     assert [each.key for each in Index(TREE).nodes("edges calm")] == ["other"]
@@ -81,8 +81,8 @@ def test_other_names_find_a_node_and_what_it_is_told_in_other_words() -> None:
     )  # fmt: skip
     index = Index(Criteria("Test", dimensions=(edges,)))
     for typed in ("contour", "边缘"):
-        assert index.nodes(typed) == [FoundNode("edges", "name")]
-    assert index.nodes("收尾") == [FoundNode("edges", "definition")]
-    assert index.nodes("sfum") == [FoundNode("clear", "name")]
+        assert index.nodes(typed) == [FoundNode("edges", "name", {})]
+    assert index.nodes("收尾") == [FoundNode("edges", "definition", {})]
+    assert index.nodes("sfum") == [FoundNode("clear", "name", {})]
     assert [each.name for each in index.attributes("sfumato")] == ["Blurred edges"]
     assert [each.name for each in index.attributes("smeared")] == ["Blurred edges"]

@@ -1,7 +1,11 @@
-// The hands of the criteria tree: walking it by keyboard, filtering, renaming in place.
+// The hands of the criteria tree: walking it by keyboard, filtering, renaming in place, moving.
 // Everything it does can also be done with links and forms.
 
 import { listen } from "./criteria_arriving.js";
+import { makeDragging } from "./criteria_dragging.js";
+import { aboveOf, branchOf, isShown, itemOf, lineWith, linkOf, reveal } from "./criteria_lines.js";
+import { markFound, unmark } from "./criteria_marks.js";
+import { makeMover } from "./criteria_moving.js";
 import { inTab } from "./kept.js";
 import { onKeys } from "./keys.js";
 import { makeSearch } from "./search.js";
@@ -9,9 +13,6 @@ import { isUnsaved, mayLeave } from "./unsaved.js";
 
 const tree = document.getElementById("tree");
 
-const linkOf = (item) => item.querySelector(":scope > .line > .node > a.names, :scope > .node > a.names");
-const itemOf = (link) => link.closest("li");
-const isShown = (link) => link.checkVisibility();
 const lines = () => [...tree.querySelectorAll("a.names")].filter(isShown);
 
 // One stop in the tab order: the line one was on last.
@@ -28,16 +29,29 @@ const setCurrent = (link, { focus = true } = {}) => {
   }
 };
 
-// What was found stays in view when everything else comes back.
-const reveal = (link) => {
-  for (let item = itemOf(link).parentElement.closest("li"); item; item = item.parentElement.closest("li")) {
-    item.querySelector(":scope > details").open = true;
-  }
+// A list of links becomes a tree to walk in: each line is an item of it, with what lies below it.
+const readyLine = (link) => {
+  link.tabIndex = -1;
+  link.setAttribute("role", "treeitem");
+  const branch = branchOf(itemOf(link));
+  if (!branch) return;
+  link.setAttribute("aria-expanded", String(branch.open));
+  link.setAttribute("aria-owns", `${branch.id}-list`);
 };
 
 const readyLines = () => {
-  for (const each of tree.querySelectorAll("a.names")) each.tabIndex = -1;
-  for (const each of tree.querySelectorAll("summary")) each.tabIndex = -1;
+  tree.querySelector(":scope > ul").setAttribute("role", "tree");
+  tree.querySelector(":scope > ul").setAttribute("aria-label", "Criteria");
+  for (const each of tree.querySelectorAll("li")) each.setAttribute("role", "none");
+  for (const each of tree.querySelectorAll("a.names")) readyLine(each);
+  for (const each of tree.querySelectorAll("details")) {
+    const list = each.querySelector(":scope > ul");
+    list.setAttribute("role", "group");
+    list.id = `${each.id}-list`;
+    const arrow = each.querySelector(":scope > summary");
+    arrow.tabIndex = -1;
+    arrow.setAttribute("aria-hidden", "true");
+  }
   const chosen = tree.querySelector("a.names[aria-current]");
   setCurrent(chosen ?? (current?.isConnected ? current : tree.querySelector("a.names")), { focus: false });
 };
@@ -72,17 +86,17 @@ const step = (by) => {
 };
 
 const goIn = () => {
-  const details = itemOf(current).querySelector(":scope > details");
+  const details = branchOf(itemOf(current));
   if (!details) return;
   if (!details.open) details.open = true;
   else go([...details.querySelectorAll(":scope > ul > li")].map(linkOf).find(isShown));
 };
 
 const goOut = () => {
-  const details = itemOf(current).querySelector(":scope > details");
+  const details = branchOf(itemOf(current));
   if (details?.open) details.open = false;
   else {
-    const above = itemOf(current).parentElement.closest("li");
+    const above = aboveOf(itemOf(current));
     if (above) go(linkOf(above));
   }
 };
@@ -124,6 +138,11 @@ const EDITS = {
   s: (link) => load(`${nodeAddress(link)}/split`, "#panel"),
   c: (link) => load(`${nodeAddress(link)}/redefine`, "#panel"),
   r: (link) => load(`${nodeAddress(link)}/retire`, "#panel"),
+  x: (link) => load(`${nodeAddress(link)}/move`, "#panel"),
+  "Alt+Shift+ArrowUp": (link) => mover.byKey(link, "up"),
+  "Alt+Shift+ArrowDown": (link) => mover.byKey(link, "down"),
+  "Alt+Shift+ArrowRight": (link) => mover.byKey(link, "in"),
+  "Alt+Shift+ArrowLeft": (link) => mover.byKey(link, "out"),
 };
 
 // Acts on the line that has the focus.
@@ -150,6 +169,7 @@ const showAll = () => {
   }
   for (const [details, wasOpen] of openBefore) details.open = wasOpen;
   openBefore.clear();
+  unmark();
   tree.classList.remove("is-filtered");
   document.getElementById("filter-count").textContent = "";
   document.getElementById("nothing").hidden = true;
@@ -158,7 +178,7 @@ const showAll = () => {
 // A found line is marked and in view, the dimensions above it are open. A dimension that is found itself
 // keeps what lies below it at hand, folded; where something below is found too, only that is shown.
 const sift = (item, found) => {
-  const where = found.get(linkOf(item)?.dataset.key);
+  const where = found.get(item.dataset.key)?.where;
   const children = [...item.querySelectorAll(":scope > details > ul > li")];
   const below = children.reduce((sum, child) => sum + sift(child, found), 0);
   if (where && !below) for (const each of item.querySelectorAll("li.no-match")) each.classList.remove("no-match");
@@ -193,8 +213,10 @@ const sieve = async () => {
   if (!items) return;
   remember();
   tree.classList.add("is-filtered");
-  const found = new Map(items.map((each) => [each.key, each.where]));
+  const found = new Map(items.map((each) => [each.key, each]));
   for (const item of tree.querySelectorAll(":scope > ul > li")) sift(item, found);
+  const links = [...tree.querySelectorAll("li.match")].map(linkOf).filter(Boolean);
+  markFound(links.map((link) => [link, found.get(link.dataset.key)]));
   say(`${items.length} found`);
   document.getElementById("nothing").hidden = items.length > 0;
   tree.scrollTop = 0;
@@ -216,6 +238,7 @@ const goToFound = async () => {
   go(lines().find((link) => itemOf(link).classList.contains("match")) ?? lines()[0]);
 };
 
+// What was found stays in view when everything else comes back.
 const leaveFilter = () => {
   clearFilter();
   const link = current?.isConnected ? current : lines()[0];
@@ -224,10 +247,16 @@ const leaveFilter = () => {
 };
 
 const leaveForm = (_, target) => {
-  const form = target.closest("form");
-  const cancel = form.querySelector("[data-cancel]");
-  if (cancel && mayLeave(form)) cancel.click();
+  const place = target.closest("form") ?? target.closest("#panel");
+  const cancel = place.querySelector("[data-cancel]");
+  if (cancel && mayLeave(place)) cancel.click();
   return Boolean(cancel);
+};
+
+// From the words that are searched for to the places that were found, and back.
+const stepPlaces = (by) => (_, target) => {
+  const stops = [...document.querySelectorAll("#place-words, #places a")];
+  stops[stops.indexOf(target) + by]?.focus();
 };
 
 // Folding and definitions ---
@@ -249,14 +278,21 @@ const toggleDefinitions = () => {
 const memory = () => `open ${tree.dataset.base}`;
 const keepOpen = () => {
   if (openBefore.size) showAll();
-  const open = [...tree.querySelectorAll("details[open]")].map((each) => each.id);
-  inTab.write(memory(), { open, top: tree.scrollTop });
+  const [open, closed] = [true, false].map((isOpen) =>
+    [...tree.querySelectorAll("details")].filter((each) => each.open === isOpen).map((each) => each.id));
+  const isBeingUsed = Boolean(document.activeElement?.closest(".workplace"));
+  inTab.write(memory(), { open, closed, top: tree.scrollTop, isBeingUsed });
 };
 const reopen = () => {
   const kept = inTab.read(memory());
   if (!kept) return;
+  for (const id of kept.closed) document.getElementById(id)?.removeAttribute("open");
   for (const id of kept.open) document.getElementById(id)?.setAttribute("open", "");
+  const chosen = tree.querySelector("a.names[aria-current]");
+  if (chosen) reveal(chosen);
   tree.scrollTop = kept.top;
+  // Whoever works by keyboard goes on at the line that a form has changed.
+  if (kept.isBeingUsed) (chosen ?? tree.querySelector("a.names"))?.focus({ preventScroll: true });
 };
 
 const start = () => {
@@ -279,6 +315,9 @@ const start = () => {
     const details = line.parentElement.querySelector(":scope > details");
     details.open = !details.open;
   });
+  tree.addEventListener("toggle", (event) => {
+    linkOf(event.target.closest("li"))?.setAttribute("aria-expanded", String(event.target.open));
+  }, { capture: true });
   tree.addEventListener("dblclick", (event) => {
     const link = event.target.closest("a.names");
     if (link && mayEdit()) rename(link);
@@ -292,7 +331,8 @@ const start = () => {
   document.getElementById("fold").addEventListener("click", fold);
   document.getElementById("definitions").addEventListener("click", toggleDefinitions);
 
-  onKeys({ Escape: leaveForm }, { field: "form" });
+  onKeys({ Escape: leaveForm }, { field: "form, #panel" });
+  onKeys({ ArrowDown: stepPlaces(1), ArrowUp: stepPlaces(-1) }, { field: "#place-words, #places a" });
   onKeys({ "/": () => filter.focus(), d: toggleDefinitions, f: fold });
 
   // A line is chosen when its panel is asked for.
@@ -305,7 +345,7 @@ const start = () => {
   document.addEventListener("htmx:afterSettle", (event) => {
     const part = event.detail.elt;
     if (!(part instanceof Element) || !part.isConnected) return;
-    const field = part.querySelector('[aria-invalid="true"]') ?? part.querySelector("form input:not([type=hidden])");
+    const field = part.querySelector('[aria-invalid="true"]') ?? part.querySelector("form :is(input:not([type=hidden]), select, textarea, [type=submit])");
     const isForm = part.classList.contains("is-renaming") || (part.id === "panel" && part.querySelector("form [data-cancel]"));
     if (isForm && field) {
       field.focus();
@@ -323,7 +363,7 @@ const start = () => {
 
 // What others change arrives beside one's own work.
 const hands = {
-  isBusy: () => Boolean(tree.querySelector(".is-renaming") || openBefore.size),
+  isBusy: () => Boolean(tree.querySelector(".is-renaming") || openBefore.size || mover?.isBusy() || dragging?.isBusy()),
   replaced: (was, is, had) => {
     if (current === was) current = is;
     readyLines();
@@ -332,8 +372,9 @@ const hands = {
   renewed: (had) => {
     const key = current?.dataset.key;
     const chosen = tree.querySelector("a.names[aria-current]");
-    current = (key && tree.querySelector(`a.names[data-key="${CSS.escape(key)}"]`)) || chosen;
+    current = (key && lineWith(tree, key)) || chosen;
     readyLines();
+    if (current && had) reveal(current);
     if (current) setCurrent(current, { focus: had });
   },
   // The panel shows the node as it stands now, but never over a form.
@@ -346,7 +387,24 @@ const hands = {
   },
 };
 
+let mover = null;
+let dragging = null;
+
+const startMoving = (news) => {
+  const moved = (link) => {
+    readyLines();
+    if (link.hasAttribute("aria-current")) {
+      setCurrent(link);
+      hands.changed(new Set([link.dataset.key]));
+    } else go(link);
+  };
+  mover = makeMover(tree, { tell: news.tell, moved, refused: news.look });
+  dragging = makeDragging(tree, { move: mover.to });
+  onKeys({ Escape: dragging.cancel });
+};
+
 if (tree) {
   start();
-  listen(tree, hands);
+  const news = listen(tree, hands);
+  if (mayEdit()) startMoving(news);
 }

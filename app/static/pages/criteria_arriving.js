@@ -1,6 +1,7 @@
 // What others change in the criteria arrives in the tree, while one's own hands are left alone: a form that is
 // open, the line one is on, what is unfolded. Text goes into its line; anything wider brings the tree anew.
 
+import { lineWith } from "./criteria_lines.js";
 import { Failed, request } from "./requests.js";
 
 const EVERY = 3000;
@@ -12,29 +13,36 @@ const fragment = async (address, whole = false) => {
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 };
 
-// `hands`: what the page's own script knows and does.
+// `hands`: what the page's own script knows and does. The result looks at once (`look`), and says a sentence (`tell`).
 export const listen = (tree, hands) => {
   let known = Number(tree.dataset.revision);
   const told = document.getElementById("arrived");
 
+  let forgetting = 0;
+  const tell = (sentence) => {
+    told.textContent = sentence;
+    clearTimeout(forgetting);
+    forgetting = setTimeout(() => (told.textContent = ""), SHOWN);
+  };
+
   const say = (changes) => {
     const first = changes[0];
     const more = changes.length > 1 ? ` (and ${changes.length - 1} more)` : "";
-    told.textContent = `${first.by ?? "The system"}: ${first.sentence}${more}`;
-    setTimeout(() => (told.textContent = ""), SHOWN);
+    tell(`${first.by ?? "The system"}: ${first.sentence}${more}`);
   };
 
   const mark = (key) => {
-    const link = tree.querySelector(`a.names[data-key="${CSS.escape(key)}"]`);
+    const link = lineWith(tree, key);
     link?.classList.add("has-arrived");
     setTimeout(() => link?.classList.remove("has-arrived"), SHOWN);
   };
 
   const renewLine = async (key) => {
-    const link = tree.querySelector(`a.names[data-key="${CSS.escape(key)}"]`);
+    const link = lineWith(tree, key);
     const line = link?.closest(".node");
     if (!line) return;
     const page = await fragment(`${tree.dataset.base}/nodes/${key}/row`);
+    if (!line.isConnected) return;
     const fresh = page.querySelector(".node");
     const freshLink = fresh.querySelector("a.names");
     if (!link.hasAttribute("aria-current")) freshLink.removeAttribute("aria-current");
@@ -47,23 +55,26 @@ export const listen = (tree, hands) => {
   const renewTree = async () => {
     const page = await fragment(location.href, true);
     const fresh = page.getElementById("tree");
-    if (!fresh) return;
-    const open = new Set([...tree.querySelectorAll("details[open]")].map((each) => each.id));
-    for (const each of fresh.querySelectorAll("details")) each.open = open.has(each.id) || each.open;
+    // What was begun meanwhile would be lost with the line it was begun in.
+    if (!fresh || hands.isBusy()) return false;
+    const was = new Map([...tree.querySelectorAll("details")].map((each) => [each.id, each.open]));
+    for (const each of fresh.querySelectorAll("details")) each.open = was.get(each.id) ?? each.open;
     const old = tree.querySelector(":scope > ul");
     const had = tree.contains(document.activeElement);
     const list = document.adoptNode(fresh.querySelector(":scope > ul"));
     old.replaceWith(list);
     window.htmx.process(list);
     hands.renewed(had);
+    return true;
   };
 
   const show = async (changes) => {
     const texts = changes.every((each) => each.key && TEXTS.has(each.kind));
     if (texts) for (const key of new Set(changes.map((each) => each.key))) await renewLine(key);
-    else await renewTree();
+    else if (!(await renewTree())) return false;
     for (const each of changes) if (each.key) mark(each.key);
     hands.changed(new Set(changes.map((each) => each.key)));
+    return true;
   };
 
   const look = async () => {
@@ -72,21 +83,28 @@ export const listen = (tree, hands) => {
     const answer = await request(`${tree.dataset.news}?after=${known}&limit=100`);
     const { items } = await answer.json();
     if (!items.length || hands.isBusy()) return;
-    await show(items);
+    if (!(await show(items))) return;
     known = items[0].revision;
     const theirs = items.filter((each) => each.by !== tree.dataset.me);
     if (theirs.length) say(theirs);
   };
 
+  let next = 0;
+  let isLooking = false;
   const goOn = async () => {
+    if (isLooking) return;
+    isLooking = true;
+    clearTimeout(next);
     try {
       await look();
     } catch (failed) {
       // Nobody asked for this; what one does oneself says when it fails.
       if (!(failed instanceof Failed)) throw failed;
     } finally {
-      setTimeout(goOn, EVERY);
+      isLooking = false;
+      next = setTimeout(goOn, EVERY);
     }
   };
-  setTimeout(goOn, EVERY);
+  next = setTimeout(goOn, EVERY);
+  return { look: goOn, tell };
 };

@@ -2,7 +2,7 @@
 // key that was meant, and only where the key is theirs to take.
 //
 // Not theirs: what an input method composes a word from (and the Enter that ends it), what is held with
-// Ctrl, Alt, AltGr or Meta, dead keys, what is typed into a field, Enter and Space on what they press,
+// Ctrl, Alt, AltGr or Meta (but arrows with Alt and Shift, "Alt+Shift+ArrowUp"), dead keys, what is typed into a field, Enter and Space on what they press,
 // arrows where they move a choice, and everything below an open dialog.
 
 import { isOn, switchTo } from "./kept.js";

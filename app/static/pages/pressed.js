@@ -9,8 +9,12 @@ const SHIFTED = { Slash: "?", Equal: "+" };
 export const isComposing = (event, endedAt = -Infinity) =>
   event.isComposing || event.keyCode === 229 || (event.key === "Enter" && event.timeStamp - endedAt < JUST_ENDED);
 
+// Arrows with Alt and Shift, which move what one is on. Alt alone with an arrow is the browser's way back.
+const isMoving = (event) => event.altKey && event.shiftKey && /^Arrow/.test(event.key);
+
 export const isHeld = (event) =>
-  event.ctrlKey || event.metaKey || event.altKey || ["AltGraph", "OS"].some((name) => event.getModifierState?.(name));
+  event.ctrlKey || event.metaKey || (event.altKey && !isMoving(event)) ||
+  ["AltGraph", "OS"].some((name) => event.getModifierState?.(name));
 
 const isOtherScript = (key) => /[^\x00-\x7f]/.test(key) && !/\p{Script=Latin}/u.test(key);
 
@@ -26,6 +30,7 @@ const placeOf = (event) => {
 // Latin keyboard, then the digit that a French layout writes only with Shift.
 export const meant = (event) => {
   if (["Dead", "Process", "Unidentified"].includes(event.key) || typeof event.key !== "string") return [];
+  if (isMoving(event)) return [`Alt+Shift+${event.key}`];
   const key = event.key.normalize("NFKC");
   const own = [...key].length === 1 ? key.toLowerCase() : key;
   if (isOtherScript(key)) return [placeOf(event)].filter(Boolean);
