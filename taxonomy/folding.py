@@ -283,7 +283,7 @@ def _marks_of(token: tuple[tuple[str, ...], ...], text: str) -> list[tuple[int, 
     for terms in token:
         found = [_spans(term, text) for term in terms]
         if all(found):
-            return sum(found, [])
+            return [span for spans in found for span in spans]
     return []
 
 
@@ -301,7 +301,8 @@ def _pattern(term: str) -> re.Pattern[str]:
     begins = "(?<![A-Za-z0-9])|(?<=[a-z])(?=[A-Z])|(?<=[0-9])(?=[A-Za-z])|(?<=[A-Za-z])(?=[0-9])"
     if not term[:1].isalnum():
         begins = ""
-    return re.compile(f"(?:{begins}){'[^A-Za-z0-9 ]*'.join(letters)}")
+    signs = r"[^A-Za-z0-9\s]*"
+    return re.compile(f"(?:{begins}){signs.join(letters)}")
 
 
 def _begins(text: str, at: int) -> bool:
@@ -321,7 +322,7 @@ def _reach(text: str, at: int, term: str) -> int:
         spellings = [each for each in _bare(text[at:end]) if _overlap(each, term)]
         if any(each.startswith(term) for each in spellings):
             return end - at
-        if not spellings:
+        if not spellings or text[end - 1].isspace():
             return 0
     return 0
 
