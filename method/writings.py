@@ -15,6 +15,9 @@ SIGNS = QUOTES | frozenset("€§©®™£¥½¼¾²³×±ªº№·")
 IN_WORDS = frozenset("’‘·'-")
 # These never touch a letter that follows: a price and a paragraph are followed by a number.
 BEFORE_NUMBERS = frozenset("€£¥§©±×½¼¾²³")
+BEHIND_NAMES = frozenset("®™")
+# What opens has to close: letters of other encodings look like the opening sign alone.
+CLOSED_BY = {"¿": "?", "¡": "!", "«": "»"}
 NEVER_BESIDE_LETTERS = frozenset("@[\\^`{}~")
 # Elisions and short forms, by which an apostrophe is known for one.
 APOSTROPHE = re.compile(
@@ -42,6 +45,7 @@ _LATIN = {
         "åäöéèü",
         "éëïèöüáóí",
         "àçèéíïòóúü",
+        "áæðéíóöúýþ",
     ),
     "cp1250": (
         "ąćęłńóśźż",
@@ -61,11 +65,15 @@ LATIN = {
     "cp850": _LATIN["cp1252"],
     "cp852": _LATIN["cp1250"],
 }
+LEADS_WORD = re.compile(r"(?<![^\s,;|\"])([“”„‘’•–—])(?=[^\W\d_])")
+CLOSES_LOW = frozenset("“”")
 # Letters of an alphabet from the most frequent to the least, as long texts have them.
 _RUSSIAN = "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфъё"
 _UKRAINIAN = "оаниіетврслкудмпяьзгчбйхжїюцшщєфґ'"
+_BELARUSIAN = "аінеорстлкдупмывязьгбчйшцжюўёхэф'"
+_SERBIAN = "аоиенртјсвлукпдмзбгчшцњћжђхљфџ"
 ORDERED = {
-    "cp1251": (_RUSSIAN, _UKRAINIAN),
+    "cp1251": (_RUSSIAN, _UKRAINIAN, _BELARUSIAN, _SERBIAN),
     "koi8_r": (_RUSSIAN,),
     "koi8_u": (_UKRAINIAN,),
     "cp866": (_RUSSIAN,),
@@ -87,11 +95,17 @@ ALONE = frozenset("àáâäèéêëìíòóôöùåøæÀÁÂÄÈÉÊÒÓÔÖÅ�
 NEVER_BEFORE = {
     **dict.fromkeys("èàêâîôûù", ""),
     "œ": "ui",
+    "ą": "",
+    "ę": "",
     "ś": "",
     "ź": "",
     "ń": "",
     "ă": "ui",
 }
+# No word begins so: `Œ` stands before few consonants, `Ę` and `Ÿ` before none.
+NEVER_FIRST = {"œ": "wkzjlmbpgvf", "ę": "bcdfghjklmnprstvwz", "ÿ": "bcdfghjklmnprstvwz"}
+# Icelandic has these and Turkish does not, whose letters stand in the same places.
+ICELANDIC_ALONE = frozenset("æáéíóú")
 VOWELS = frozenset("aeiouyæœøåıаеиоуыэюяієї")
 
 
@@ -133,7 +147,7 @@ def _likeness(text: str, encoding: str) -> float:
     if not _signs_stand_well(text) or not all(map(_is_word, _words(text))):
         return 0.0
     if encoding in ORDERED:
-        if all(len(word) == 1 for word in _words(text)):
+        if all(len(word) == 1 for word in _words(text)) or _has_capital_as_sign(text):
             return 0.0
         fit = max(_like_ordered(text, order) for order in ORDERED[encoding])
         return fit * WEIGHTS.get(encoding, 1.0)
@@ -146,6 +160,8 @@ def _words(text: str) -> Iterator[str]:
 
 def _signs_stand_well(text: str) -> bool:
     """Whether all signs are ones that people type, and none but a dash or an apostrophe is in a word."""
+    if any(first in text and last not in text for first, last in CLOSED_BY.items()):
+        return False
     for at, char in enumerate(text):
         if char.isascii():
             continue
@@ -159,6 +175,8 @@ def _signs_stand_well(text: str) -> bool:
         if char not in IN_WORDS and char not in "–—…" and before.isalpha() and after.isalpha():
             return False
         if char in BEFORE_NUMBERS and (after.isalpha() or before.isalpha()):
+            return False
+        if (char in BEHIND_NAMES and after.isalpha()) or (char == "•" and after in SIGNS):
             return False
     return True
 
@@ -175,6 +193,14 @@ def _is_word(word: str) -> bool:
         return False
     scripts = {unicodedata.name(c, "?").partition(" ")[0] for c in word if c not in "ªº"}
     return len(scripts) == 1
+
+
+def _has_capital_as_sign(text: str) -> bool:
+    """Whether one quotation mark or dash, with no second one, leads a word: capitals of Macs look so."""
+    return any(
+        text.count(found[1]) == 1 and (found[1] != "„" or not CLOSES_LOW.intersection(text))
+        for found in LEADS_WORD.finditer(text)
+    )
 
 
 def _like_ordered(text: str, order: str) -> float:
@@ -195,22 +221,31 @@ def _like_ordered(text: str, order: str) -> float:
 
 
 def _like_latin(text: str, alphabets: tuple[str, ...]) -> float:
-    letters = {c.lower() if c not in "İı" else c for c in text if c.isalpha() and not c.isascii()}
+    letters = _special(text)
     if not letters:
         others = {c for c in text if not c.isascii()}
         return 1.1 if APOSTROPHE.search(text) else 0.75 if others <= QUOTES else 0.55
     if any(len(word) == 1 and word not in ALONE for word in _words(text)):
+        return 0.0
+    if letters & {"ð", "þ"} and not letters & ICELANDIC_ALONE:
         return 0.0
     whole = any(letters <= set(alphabet) for alphabet in alphabets)
     if not whole and not letters <= set("".join(alphabets)):
         return 0.0
     tested = strange = 0
     for word in _words(text):
+        if not any(_special(word) <= set(alphabet) for alphabet in alphabets):
+            strange += len(_special(word))
         for at, char in enumerate(word):
             if not char.isascii():
                 tested += 1
                 strange += _stands_ill(word, at)
-    return (0.9 if whole else 0.6) * (1 - strange / max(tested, 1)) ** 2 + 0.01
+    return (0.9 if whole else 0.6) * max(0.0, 1 - strange / max(tested, 1)) ** 2 + 0.01
+
+
+def _special(text: str) -> set[str]:
+    """Its letters that are no ASCII, as small ones."""
+    return {c.lower() if c not in "İı" else c for c in text if c.isalpha() and not c.isascii()}
 
 
 def _stands_ill(word: str, at: int) -> bool:
@@ -223,6 +258,8 @@ def _stands_ill(word: str, at: int) -> bool:
     if char in NEVER_BEFORE and _is_vowel(after or "-") and after not in NEVER_BEFORE[char]:
         return True
     if char == "œ" and (not after or after in "wkzj"):
+        return True
+    if at == 0 and after and after in NEVER_FIRST.get(char, ""):
         return True
     if _is_vowel(char):
         return len(around) == 2 and all(vowels)
