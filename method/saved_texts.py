@@ -41,6 +41,11 @@ HOW_TO_SAVE = (
 CLEAR = 0.12
 ENOUGH = 0.52
 SAMPLE = 200_000
+# Signs that nobody sees: byte order marks, soft hyphens, turns of the reading direction. Joiners stay:
+# Persian, Hindi and emoji are written with them.
+UNSEEN = dict.fromkeys(
+    map(ord, "\u00ad\u200b\u200e\u200f\u061c\u2060\ufeff")
+) | dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
 
@@ -125,8 +130,8 @@ def read_names(names: Sequence[bytes]) -> list[str] | None:
 
 
 def one_line(text: str) -> str:
-    """A text on one line: line breaks and runs of white space become one space."""
-    return " ".join(text.split())
+    """A text on one line: line breaks and runs of white space become one space, what is not seen goes."""
+    return " ".join(text.translate(UNSEEN).split())
 
 
 def fault_in(text: str) -> str | None:

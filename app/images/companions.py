@@ -41,7 +41,8 @@ def apply_companions(contents: Contents) -> None:
         for place in {_place(path), _place(str(PurePosixPath(path).with_suffix("")))}:
             by_place.setdefault(place, []).append(path)
     lonely: list[str] = []
-    for name, read in contents.texts.items():
+    passed_over: list[str] = []
+    for name, read in sorted(contents.texts.items(), key=lambda each: each[0]):
         found = by_place.get(_place(name.rpartition(".")[0]), [])
         if not found:
             lonely.append(name)
@@ -52,13 +53,20 @@ def apply_companions(contents: Contents) -> None:
             continue
         if said.note:
             contents.note(name, said.note)
+        if any(_says_another(contents.entries[path], said) for path in found):
+            passed_over.append(name)
         for path in found:
             contents.entries[path] = _with(contents.entries[path], said)
     _note_lonely(contents, lonely)
+    _note_passed_over(contents, passed_over)
 
 
 def _place(path: str) -> str:
     return unicodedata.normalize("NFC", path).casefold()
+
+
+def _says_another(entry: Entry, said: Said) -> bool:
+    return bool(said.prompt) and entry.prompt not in ("", said.prompt)
 
 
 def _with(entry: Entry, said: Said) -> Entry:
@@ -115,6 +123,19 @@ def _in_words(value: object) -> str:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         return one_line(str(value))
     return ""
+
+
+def _note_passed_over(contents: Contents, names: list[str]) -> None:
+    for name in names[:TELL]:
+        contents.note(
+            name,
+            "A list, or another text beside the picture, says another prompt, so this one was not taken.",
+        )
+    if len(names) > TELL:
+        contents.note(
+            f"{len(names) - TELL} more texts",
+            "A list, or another text beside their pictures, says other prompts.",
+        )
 
 
 def _note_lonely(contents: Contents, names: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Corrects what is known of an image: its prompt and its metadata. Every correction is recorded."""
 
+import unicodedata
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -13,6 +14,7 @@ from app.images.listings import MAX_CELL, MAX_COLUMNS
 from app.images.models import Image
 from app.images.searching import OWN_NOTES, search_words
 from app.projects.models import Project
+from method.saved_texts import one_line
 
 MAX_KEY = 100
 PROMPT = "prompt"
@@ -129,7 +131,9 @@ def _value(name: str, value: Any) -> Any:
 
 
 def _text(name: str, value: str) -> str:
-    text = " ".join("".join(c if c.isprintable() else " " for c in value).split())
+    # Joiners are no signs to print either, and words of several scripts are written with them.
+    kept = (c if c.isprintable() or unicodedata.category(c) == "Cf" else " " for c in value)
+    text = one_line("".join(kept))
     if len(text) > MAX_CELL:
         raise Invalid(f"“{name}” has more than {MAX_CELL} characters.", field=name)
     return text

@@ -93,7 +93,32 @@ def test_a_list_wins_over_a_text_and_a_bad_text_is_named(
     )
     assert prompts(db, project) == {"a.png": "of the list", "b.png": "", "c.png": ""}
     said = problems_of(db, row)
-    assert set(said) == {"b.txt", "c.txt"} and "control character" in said["c.txt"]
+    assert set(said) == {"a.txt", "b.txt", "c.txt"} and "control character" in said["c.txt"]
+    assert "not taken" in said["a.txt"]
+
+
+def test_a_second_text_of_a_picture_is_named(db: Session, project: Project, bring: Bring) -> None:
+    files = {"a.png": corpus.png(1), "a.txt": b"one", "a.caption": b"two", "a.json": b'"two"'}
+    row = bring(files)
+    assert prompts(db, project) == {"a.png": "two"}
+    said = problems_of(db, row)
+    assert list(said) == ["a.txt"] and "another prompt" in said["a.txt"]
+
+
+def test_what_nobody_sees_is_part_of_no_prompt_and_no_name(
+    db: Session, project: Project, bring: Bring
+) -> None:
+    listing = "\ufeff\ufefffile,prompt\n\u200ba.png,\u202eolive\u202c\u200b tr\u00adees\n"
+    joined = "\u0646\u06cc\u0645\u200c\u0641\u0627\u0635\u0644\u0647"
+    bring(
+        {
+            "a.png": corpus.png(1),
+            "l.csv": listing.encode(),
+            "b.png": corpus.png(2),
+            "b.txt": joined.encode(),
+        }
+    )
+    assert prompts(db, project) == {"a.png": "olive trees", "b.png": joined}
 
 
 # Lists ----------------------------------------------------------------------------------------------
