@@ -175,16 +175,22 @@ def _recent() -> ColumnElement[bool]:
 def _find_newest(
     db: Session, project: Project, by: Person, sitting: UUID | None
 ) -> tuple[int, int]:
-    later = aliased(LabelEvent)
-    # What somebody changed again since is passed over: it is not this person's to take back.
+    later, undoing = aliased(LabelEvent), aliased(LabelEvent)
+    # What somebody changed since is passed over, it is not this person's to take back; but for what they
+    # have taken back themselves.
     is_covered = (
         select(later.id)
+        .outerjoin(
+            undoing, (undoing.undoes_id == later.id) & (undoing.image_id == LabelEvent.image_id)
+        )
         .where(
             later.image_id == LabelEvent.image_id,
             later.node_id.is_not_distinct_from(LabelEvent.node_id),
             later.polarity.is_not_distinct_from(LabelEvent.polarity),
             later.id > LabelEvent.id,
             later.person_id.is_distinct_from(by.id),
+            later.kind != "undo",
+            undoing.id.is_(None),
         )
         .exists()
     )

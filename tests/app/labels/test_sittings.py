@@ -108,6 +108,19 @@ def test_what_somebody_else_changed_since_is_passed_over(
     assert bench.states() == {("dark", "positive"): "rejected"}
 
 
+def test_what_somebody_else_changed_and_took_back_is_one_s_own_again(
+    bench: Bench, hands: Hands, token_for: TokenFor
+) -> None:
+    hands.label(bench.image.id, "bright")
+    as_ada = {"headers": token_for(bench.people.ada)}
+    ada = Hands(hands.api, hands.root)
+    ada.label(bench.image.id, "bright", "rejected", **as_ada)
+    body = {"operation_id": str(uuid4()), "sitting": str(ada.sitting)}
+    assert hands.api.post(f"{hands.root}/labels/undo", json=body, **as_ada).status_code == 200
+    assert hands.take_back().json()["state"] is None
+    assert bench.states() == {}
+
+
 def test_nobody_takes_back_for_others(bench: Bench, hands: Hands, token_for: TokenFor) -> None:
     operation = hands.label(bench.image.id, "bright")
     ada = token_for(bench.people.ada)
