@@ -43,9 +43,9 @@ ENOUGH = 0.52
 SAMPLE = 200_000
 # Signs that nobody sees: byte order marks, soft hyphens, turns of the reading direction. Joiners stay:
 # Persian, Hindi and emoji are written with them.
-UNSEEN = dict.fromkeys(
-    map(ord, "\u00ad\u200b\u200e\u200f\u061c\u2060\ufeff")
-) | dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+UNSEEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u061c\u2060\ufeff")) | dict.fromkeys(
+    [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+)
 LINE_ENDS = re.compile(r"\r\n|\r|\n")
 
 

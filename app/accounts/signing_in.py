@@ -17,8 +17,6 @@ from app.errors import Invalid, NotFound
 
 LIFETIME = timedelta(days=30)
 IDLE = timedelta(days=14)
-# What copying brings along and nobody sees: zero-width spaces and joiners, a byte order mark.
-UNSEEN = "\u200b\u200c\u200d\u2060\ufeff"
 
 
 def token_hash(token: str) -> bytes:
@@ -34,9 +32,17 @@ def new_token() -> str:
 def fold_email(email: str) -> str:
     """An e-mail address as it is stored and compared: the one place that decides which are the same.
 
-    Capitals, blanks around it and ways to write an accent do not count.
+    Capitals, blanks around it and ways to write an accent do not count, nor what copying brings along and
+    nobody sees: marks of the reading direction, places where a line may break.
     """
-    return unicodedata.normalize("NFKC", email).strip().strip(UNSEEN).lower()
+    seen = "".join(c for c in email if unicodedata.category(c) != "Cf")
+    # A Turkish telephone begins with a capital whose small letter is an i with a second dot.
+    return _as_before(seen).replace("i\u0307", "i")
+
+
+def _as_before(email: str) -> str:
+    """The form in which earlier releases stored an address."""
+    return unicodedata.normalize("NFKC", email).strip().lower()
 
 
 def add_person(
@@ -56,8 +62,8 @@ def add_person(
 
 def find_by_email(db: Session, email: str) -> Person | None:
     """The account with this e-mail address."""
-    # Earlier releases stored addresses without the normal form of accents.
-    written = {fold_email(email), email.strip().lower()}
+    # Earlier releases stored addresses in other forms, the first without the normal form of accents.
+    written = {fold_email(email), _as_before(email), email.strip().lower()}
     found = db.scalars(select(Person).where(Person.email.in_(written)).order_by(Person.id)).all()
     exact = [each for each in found if each.email == fold_email(email)]
     return next(iter([*exact, *found]), None)

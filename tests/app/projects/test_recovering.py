@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from app.accounts.models import OneTimeLink, Person, SignIn
 from app.accounts.passwords import hash_password, is_password
-from app.accounts.signing_in import check_password, sign_in, token_hash
+from app.accounts.signing_in import check_password, sign_in, tidy_email, token_hash
 from app.database import unit_of_work
 from app.errors import Invalid, NotAllowed, NotFound
 from app.projects.founding import set_role
@@ -188,6 +188,8 @@ def test_hashes_of_an_earlier_release_open_and_are_renewed(
         "BEN.\u00dcBER@Example.org",
         " ben.u\u0308ber@example.org\t",
         "\ufeffben.\u00fcber@example.org\u200b",
+        "\u202aben.\u00fcber@example.org\u202c",
+        "ben.\u00ad\u00fcber@\u200bexample.\u200borg",
     ],
 )
 def test_an_address_is_the_same_however_it_is_typed(db: Session, people: Cast, typed: str) -> None:
@@ -195,6 +197,17 @@ def test_an_address_is_the_same_however_it_is_typed(db: Session, people: Cast, t
     db.commit()
     assert find_person(db, typed) is people.ben
     assert check_password(db, typed, "seven brushes in a jar", address="::1") is people.ben
+
+
+def test_an_address_is_the_same_with_the_capital_of_a_turkish_telephone(
+    db: Session, people: Cast
+) -> None:
+    people.ben.email = tidy_email("ibrahim@example.org")
+    db.commit()
+    assert find_person(db, "\u0130brahim@example.org") is people.ben
+    people.ben.email = "i\u0307brahim@example.org"  # as an earlier release stored that capital
+    db.commit()
+    assert find_person(db, "\u0130brahim@example.org") is people.ben
 
 
 def test_a_new_password_ends_every_session(db: Session, people: Cast) -> None:
