@@ -195,6 +195,11 @@ def _bears(texts: Texts, side: Side, part: str, text: str) -> bool:
     return found is not None and _folded(getattr(found, part)) == text
 
 
+def is_same_text(one: str, other: str) -> bool:
+    """Whether two texts say the same: case, accents, signs and white space do not count."""
+    return _folded(one) == _folded(other)
+
+
 # Of one edit to the next nearly all texts are the same.
 @lru_cache(maxsize=50_000)
 def _folded(text: str) -> str:

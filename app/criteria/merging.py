@@ -27,6 +27,7 @@ from app.criteria.successions import set_successors
 from app.criteria.wholeness import refuse_broken
 from app.errors import Conflict, Invalid
 from app.projects.models import Project
+from taxonomy.changes import is_same_text
 from taxonomy.tree import Attribute
 
 MAX_MERGED = 50
@@ -80,6 +81,7 @@ def merge(
         else:
             _leave(nodes)
             old, target = nodes, _add(db, working, into, nodes[0])
+        refuse_turned(old, target)
         moved = _move_children(working, old, target)
         is_new = not isinstance(into, str)
         parts = [
@@ -143,6 +145,25 @@ def _replace(
         ]
         _record(db, working, "split" if kind == "split" else "redefined", parts, by)
     return new
+
+
+def refuse_turned(old: Sequence[Node], target: Node) -> None:
+    """Raise Conflict where a side of a pair that is merged has its name on the other side of the pair it
+    is merged into: a merge carries labels over side by side, so they would say the opposite.
+    """
+    sides = (target.positive_name or "", target.negative_name or "")
+    for node in old:
+        for name, other in zip(
+            (node.positive_name, node.negative_name), reversed(sides), strict=True
+        ):
+            if node.kind == "pair" and is_same_text(name or "", other):
+                raise Conflict(
+                    f"“{name}” stands on one side of “{title(node)}” and on the other side of "
+                    f"“{title(target)}”: labels would say the opposite after the merge.",
+                    field="into",
+                    hint="Exchange the two names of one of them first; you are asked then what becomes of "
+                    "its labels.",
+                )
 
 
 # What they share -----------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.freezing import freeze_version
+from app.criteria.merging import refuse_turned
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import (
     build_tree,
@@ -187,6 +188,9 @@ def publish(
             ],
         )
     refuse_unasked(find_moved_dimensions(db, project), names_moved)
+    for each in find_due(db, project).replaced:
+        if each.kind == "merge":
+            refuse_turned(each.old, each.new[0])
     hold_all_labels(db, project)
     with db.begin_nested():
         moved = settle_publication(db, project, names_moved, by=by)

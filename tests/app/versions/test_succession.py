@@ -15,6 +15,7 @@ from app.criteria.retiring import retire
 from app.criteria.undoing import undo
 from app.errors import Conflict
 from app.labels.models import Label, LabelBefore
+from app.versions.editing import revise
 from app.versions.publishing import preview
 from taxonomy.tree import Attribute
 from tests.app.versions.lineage import LIGHT, OTHER, A, B, House, merge_both, seen
@@ -90,6 +91,27 @@ def test_a_merge_takes_a_label_of_another_target_along(house: House) -> None:
     # An image that has nothing to do with it is left alone.
     assert house.image("y").label_revision == 1
     house.check()
+
+
+TURNED = NewPair("opposed", Attribute("Gloom", "It is good."), Attribute("glow", "Not so."))
+
+
+def test_a_merge_turns_no_label_round(house: House) -> None:
+    """A name on the other side of what takes a pair's place would have its labels say the opposite."""
+    house.says("x", A, "confirmed")
+    with pytest.raises(Conflict, match="the opposite"):
+        merge_both(house, TURNED)
+    assert house.labels("x") == {A: "confirmed"}
+
+
+def test_nor_does_a_rename_between_a_merge_and_its_publication(house: House) -> None:
+    house.says("x", A, "confirmed")
+    target = merge_both(house, LIGHT)
+    texts = {"positive_name": "Glare", "negative_name": "Glow"}
+    revise(house.db, house.project, target.key, based_on=1, by=house.people.ada, texts=texts)
+    with pytest.raises(Conflict, match="the opposite"):
+        house.publish()
+    assert house.labels("x") == {A: "confirmed"}
 
 
 @pytest.mark.parametrize("kind", ["split", "redefine"])
