@@ -16,6 +16,7 @@ import typer
 from app import extras
 from app.commands.criteria import criteria_cli
 from app.commands.images import images_cli
+from app.commands.labels import labels_cli
 from app.commands.output import AsJson, ProjectSlug, database, place, say, show
 from app.errors import AppError, Invalid, NotFound, WrongUse
 from app.handing_on import run_worker_module
@@ -41,6 +42,7 @@ cli.add_typer(account_cli, name="account")
 cli.add_typer(criteria_cli, name="criteria")
 cli.add_typer(agent_cli, name="agent")
 cli.add_typer(images_cli, name="images")
+cli.add_typer(labels_cli, name="labels")
 
 
 def _exit(code: int) -> None:

@@ -3,10 +3,10 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def canonical(data: Any) -> str:
@@ -44,15 +44,22 @@ def replace_file(path: Path, content: str | bytes, *, durable: bool = True) -> N
 
     Raises OSError where it cannot be written; the old one stays then.
     """
+    with replacing(path, durable=durable) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """What is written meanwhile replaces a file at the end; the old one stays where that fails."""
     unfinished = path.with_name(f".{path.name}.tmp")
     try:
         with unfinished.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
         unfinished.replace(path)
-    except OSError:
+    except BaseException:
         with suppress(OSError):
             unfinished.unlink()
         raise

@@ -1,8 +1,9 @@
 """Labels for programs, and for the labelling page's own script."""
 
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Query, Response
+from starlette.responses import StreamingResponse
 
 from app.accounts.access import CurrentPerson
 from app.database import LARGEST_KEY
@@ -10,6 +11,8 @@ from app.images.traits import state_trait
 from app.labels import history, queueing, reading, saving, undoing
 from app.labels.access import Sight, get_image, get_in_force
 from app.labels.applying import apply
+from app.labels.export_formats import FORMATS, ExportFormat
+from app.labels.exporting import export_images
 from app.labels.schemas import (
     DoneMark,
     DoneOut,
@@ -33,7 +36,8 @@ from app.labels.schemas import (
     show_usable,
 )
 from app.labels.showing import note_shown
-from app.projects.access import AnnotatorProject
+from app.projects.access import AnnotatorProject, LeadProject
+from app.projects.models import Project
 from app.web.dependencies import Db
 from taxonomy.applicability import Kind
 from taxonomy.tree import Polarity
@@ -41,6 +45,9 @@ from taxonomy.tree import Polarity
 Before = Annotated[int | None, Query(ge=0, le=LARGEST_KEY)]
 
 router = APIRouter(prefix="/api/v1/projects/{project}", tags=["labels"])
+
+Responses: TypeAlias = dict[int | str, dict[str, Any]]
+FILES: Responses = {200: {"content": {each.media_type: {} for each in FORMATS.values()}}}
 
 
 @router.get("/labels/attributes")
@@ -244,3 +251,25 @@ def api_set_done(
         hidden=not sight,
     )
     return DoneOut(done=image.done_at is not None, done_at=image.done_at)
+
+
+@router.get("/labels/export", response_class=Response, responses=FILES)
+def api_export_labels(project: LeadProject, format: ExportFormat = "jsonl") -> Response:
+    """Every label of every image in use, as a stream, for as long as it takes.
+
+    Each image stands as it was when its part was read; `revision` says which state that is. An answer that
+    breaks off is not whole: the connection then ends without the last chunk.
+    """
+    return export_response(project, format)
+
+
+def export_response(project: Project, format: ExportFormat) -> Response:
+    """The labels of a project as a file that is written while it is read."""
+    chosen = FORMATS[format]
+    return StreamingResponse(
+        chosen.write(export_images(project.id)),
+        media_type=chosen.media_type,
+        headers={
+            "Content-Disposition": f'attachment; filename="{project.slug}-labels{chosen.ending}"'
+        },
+    )

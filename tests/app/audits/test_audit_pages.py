@@ -13,8 +13,8 @@ from starlette.testclient import TestClient
 
 from app.accounts.models import Person
 from app.audits import inviting, judging
-from app.audits.exporting import cell
 from app.audits.models import Audit
+from app.csv_cells import cell
 from app.images.image_files import keep
 from tests.app.audits.conftest import Studio
 

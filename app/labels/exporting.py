@@ -1,0 +1,198 @@
+"""Every label of a project, image by image, for whoever works with them elsewhere.
+
+Read in pages of a transaction each, so that a slow reader holds no connection. An image stands as it was when
+its page was read; its `revision` says which state that is.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Executable, Row, func, select
+from sqlalchemy.orm import Session
+
+from app.accounts.models import Person
+from app.agents.models import AgentRun
+from app.criteria.models import CriteriaVersion, Node
+from app.database import Json, unit_of_work
+from app.images.inclusion import in_use
+from app.images.models import Image
+from app.images.traits import Knowing, summed
+from app.labels.access import find_in_force
+from app.labels.models import Label
+from app.projects.models import Project
+from taxonomy.applicability import UNKNOWN, Applicability, Reads, Traits
+from taxonomy.tree import Criteria, Entry, Pair, Polarity
+
+PAGE = 1000
+# However many exports run, they take one connection in all from those who work meanwhile.
+_reading = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedLabel:
+    """A label with what it rests on. `path` are the keys from the root dimension to the pair.
+
+    `reads` is its polarity, or what the image's style makes of it; `applies` is false where the image
+    lacks what it needs. `version` is the criteria version it was made under.
+    """
+
+    key: str
+    polarity: Polarity
+    name: str
+    path: tuple[str, ...]
+    state: str
+    source: str
+    agent: str | None
+    version: int
+    confidence: float | None
+    measure: str | None
+    value: float | None
+    threshold: float | None
+    evidence: str | None
+    reads: Reads
+    applies: bool
+    is_retired: bool
+    decided_by: str | None
+    decided_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedImage:
+    """An image and its labels in tree order; `revision` counts the actions on its labels."""
+
+    id: int
+    name: str
+    sha256: str
+    width: int
+    height: int
+    prompt: str
+    metadata: Json
+    done_at: datetime | None
+    revision: int
+    labels: tuple[ExportedLabel, ...]
+
+    def named(self, polarity: Polarity) -> list[str]:
+        """A_pos or A_neg: the names of what is confirmed, applies, is in use and reads so here."""
+        return [
+            each.name
+            for each in self.labels
+            if each.state == "confirmed"
+            and each.applies
+            and not each.is_retired
+            and each.reads == polarity
+        ]
+
+
+def export_images(project_id: int) -> Iterator[ExportedImage]:
+    """The images in use in the order of their import, each with all its labels of the criteria in force.
+
+    A project without published criteria has no labels.
+    """
+    after = 0
+    while True:
+        with _reading, unit_of_work() as db:
+            page = _read_page(db, project_id, after)
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1].id
+
+
+def _read_page(db: Session, project_id: int, after: int) -> list[ExportedImage]:
+    project = db.get_one(Project, project_id)
+    images = db.scalars(
+        select(Image)
+        .where(Image.project_id == project_id, Image.id > after, in_use())
+        .order_by(Image.id)
+        .limit(PAGE)
+    ).all()
+    in_force = find_in_force(db, project)
+    labels = _find_labels(db, project, in_force.criteria, images) if in_force else {}
+    return [
+        ExportedImage(
+            each.id,
+            each.name,
+            each.sha256,
+            each.width,
+            each.height,
+            each.prompt,
+            each.details,
+            each.done_at,
+            each.label_revision,
+            tuple(labels.get(each.id, ())),
+        )
+        for each in images
+    ]
+
+
+def _find_labels(
+    db: Session, project: Project, criteria: Criteria, images: Sequence[Image]
+) -> dict[int, list[ExportedLabel]]:
+    known = Knowing(project, criteria).find(db, {each.id: each.details for each in images})
+    traits = {image_id: summed(each) for image_id, each in known.items()}
+    applicability = Applicability(criteria)
+    places = {entry.node.key: place for place, entry in enumerate(criteria.walk())}
+    found: dict[int, list[ExportedLabel]] = {each.id: [] for each in images}
+    for row in db.execute(_rows([*found])):
+        entry = criteria.find(row.key)
+        if entry is not None:
+            here = traits.get(row.image_id, UNKNOWN)
+            found[row.image_id].append(_label(row, entry, applicability, here))
+    for labels in found.values():
+        labels.sort(key=lambda each: (places[each.key], each.polarity == "negative"))
+    return found
+
+
+def _rows(image_ids: Sequence[int]) -> Executable:
+    return (
+        select(
+            Label.image_id,
+            Node.key,
+            Label.polarity,
+            Label.state,
+            Label.source,
+            AgentRun.agent,
+            CriteriaVersion.number.label("version"),
+            Label.confidence,
+            Label.measure,
+            Label.value,
+            Label.threshold,
+            Label.evidence,
+            Person.name.label("decided_by"),
+            Label.decided_at,
+        )
+        .join(Node, Node.id == Label.node_id)
+        .join(CriteriaVersion, CriteriaVersion.id == Label.version_id)
+        .outerjoin(AgentRun, AgentRun.id == Label.agent_run_id)
+        .outerjoin(Person, Person.id == Label.decided_by)
+        .where(Label.image_id == func.any(list(image_ids)))
+    )
+
+
+def _label(
+    row: Row[Any], entry: Entry, applicability: Applicability, traits: Traits
+) -> ExportedLabel:
+    assert isinstance(entry.node, Pair)
+    return ExportedLabel(
+        key=row.key,
+        polarity=row.polarity,
+        name=entry.node.attribute(row.polarity).name,
+        path=entry.path,
+        state=row.state,
+        source=row.source,
+        agent=row.agent,
+        version=row.version,
+        confidence=row.confidence,
+        measure=row.measure,
+        value=row.value,
+        threshold=row.threshold,
+        evidence=row.evidence,
+        reads=applicability.reads(row.key, row.polarity, traits),
+        applies=not applicability.lacking(row.key, traits),
+        is_retired=entry.retired,
+        decided_by=row.decided_by,
+        decided_at=row.decided_at,
+    )
