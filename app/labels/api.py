@@ -37,7 +37,6 @@ from app.labels.schemas import (
 )
 from app.labels.showing import note_shown
 from app.projects.access import AnnotatorProject, LeadProject
-from app.projects.models import Project
 from app.web.dependencies import Db
 from taxonomy.applicability import Kind
 from taxonomy.tree import Polarity
@@ -260,11 +259,6 @@ def api_export_labels(project: LeadProject, format: ExportFormat = "jsonl") -> R
     Each image stands as it was when its part was read; `revision` says which state that is. An answer that
     breaks off is not whole: the connection then ends without the last chunk.
     """
-    return export_response(project, format)
-
-
-def export_response(project: Project, format: ExportFormat) -> Response:
-    """The labels of a project as a file that is written while it is read."""
     chosen = FORMATS[format]
     return StreamingResponse(
         chosen.write(export_images(project.id)),

@@ -18,8 +18,7 @@ from app.images.models import Image
 from app.images.traits import Trait, state_trait
 from app.labels import history, queueing, reading, saving, undoing
 from app.labels.access import COOKIE, Sight, get_image, get_in_force
-from app.labels.api import export_response
-from app.labels.export_formats import FORMATS, ExportFormat
+from app.labels.export_formats import FORMATS
 from app.labels.forms import DoneForm, SaveForm, TraitForm, UndoForm
 from app.labels.reading import ImageLabels
 from app.labels.showing import note_shown
@@ -342,9 +341,3 @@ def _find_addable(labels: ImageLabels, q: str) -> list[dict[str, str]]:
 def show_label_formats(_: LeadProject, answer: Answering) -> Response:
     """The formats that all labels can be had in."""
     return answer.show("labels/export.html", formats=FORMATS)
-
-
-@router.get("/projects/{project}/labels/export")
-def export_labels(project: LeadProject, format: ExportFormat = "jsonl") -> Response:
-    """Every label of every image in use, as a file."""
-    return export_response(project, format)
