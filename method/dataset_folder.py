@@ -10,8 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from method.manifests import check_types, from_json, prompts_of, read_listed, read_manifest
+from method.manifests import (
+    check_types,
+    from_json,
+    prompts_of,
+    read_listed,
+    read_manifest,
+    rows_of,
+)
 from method.training.failures import InvalidDataset
+from taxonomy.applicability import UNKNOWN, Traits
 from taxonomy.formats.json import read_json
 from taxonomy.prompt import SEPARATOR, TEMPLATE_ID, conditions
 from taxonomy.tree import Criteria, InvalidCriteria
@@ -131,3 +139,17 @@ def _read_line(line: str, facts: Facts, split: str, place: str) -> Line:
 def prompts(folder: Path, split: str) -> Iterator[str]:
     """The content prompts of a split, unchecked; none where the split is empty."""
     return prompts_of(folder, split, EXAMPLES)
+
+
+def traits_of_prompts(folder: Path, split: str) -> dict[str, Traits]:
+    """What is known of the images of each content prompt of a split, unchecked as `prompts`: of several
+    images what all of them share. Raises OSError where the folder cannot be read.
+    """
+    known: dict[str, Traits] = {}
+    for prompt, row in rows_of(folder, split, EXAMPLES):
+        try:
+            traits = Traits.of(row.get("traits", {}))
+        except TypeError:
+            traits = UNKNOWN
+        known[prompt] = known[prompt].shared_with(traits) if prompt in known else traits
+    return known

@@ -106,19 +106,31 @@ def prompts_of(folder: Path, split: str, lines: str) -> Iterator[str]:
     """The content prompts of a split in the order of its file; a line that was damaged has none, nor has a
     split without lines. Raises OSError where the folder cannot be read.
     """
+    return (prompt for prompt, _ in rows_of(folder, split, lines))
+
+
+def rows_of(folder: Path, split: str, lines: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The lines of a split that have a content prompt, with that prompt; otherwise as `prompts_of`."""
     path = folder / split / lines
     if folder.is_dir() and not path.exists():
         return
     with path.open(encoding="utf-8", errors="replace") as file:
-        yield from filter(None, map(_prompt_in, file))
+        for line in file:
+            row = _row_in(line)
+            if prompt := _prompt_in(row):
+                yield prompt, row
 
 
-def _prompt_in(line: str) -> str:
+def _row_in(line: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
-        return ""
-    prompt = row.get("prompt") if isinstance(row, dict) else None
+        return {}
+    return row if isinstance(row, dict) else {}
+
+
+def _prompt_in(row: Mapping[str, Any]) -> str:
+    prompt = row.get("prompt")
     return prompt.strip() if isinstance(prompt, str) and fault_in(prompt) is None else ""
 
 

@@ -34,6 +34,12 @@ class Traits:
         sets = {"styles": self.styles, "present": self.present, "absent": self.absent}
         return {name: sorted(ids) for name, ids in sets.items() if ids}
 
+    def shared_with(self, other: "Traits") -> "Traits":
+        """What holds of both images."""
+        return Traits(
+            self.styles & other.styles, self.present & other.present, self.absent & other.absent
+        )
+
     @classmethod
     def of(cls, data: object) -> "Traits":
         """Back from `as_data`. Raises TypeError where it is no such thing."""

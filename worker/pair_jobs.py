@@ -151,12 +151,7 @@ def _arguments(asked: Asked, images: Path) -> list[str]:
         return ["pick-a-pic", str(options["path"])]
     assert asked.dataset is not None
     if asked.source == "generated":
-        return [
-            "generated",
-            "--criteria",
-            str(asked.dataset / dataset_folder.CRITERIA),
-            str(images),
-        ]
+        return ["generated", "--dataset", str(asked.dataset), str(images)]
     numbers = [
         word
         for name in ("min_difference", "nearest", "max_pairs_per_image")

@@ -24,13 +24,15 @@ def draw_decoys(
     images: Sequence[tuple[int, str]],
     given: Mapping[int, AbstractSet[Attribute]],
     held: Mapping[int, AbstractSet[Attribute]],
+    not_applicable: Mapping[int, AbstractSet[int]],
     names: Mapping[Attribute, str],
 ) -> Iterator[tuple[int, Attribute]]:
     """Decoys as (image id, attribute), so that they are `percent` of all questions.
 
     `images` are ids and file hashes in the order of the sample, `given` what the agent stated of each,
-    `held` what anybody holds to be there, `names` what an attribute is called on any machine. Images with
-    too few attributes left get fewer, and the next ones make up for it. The same seed draws the same.
+    `held` what anybody holds to be there, `not_applicable` the nodes that are not asked of it, `names` what
+    an attribute is called on any machine. Images with too few attributes left get fewer, and the next ones
+    make up for it. The same seed draws the same.
     """
     rates = Counter(attribute for each in given.values() for attribute in each)
     labels = drawn = 0
@@ -38,7 +40,9 @@ def draw_decoys(
         own = given.get(image_id, frozenset())
         labels += len(own)
         wanted = round(labels * percent / (100 - percent)) - drawn
+        not_asked = not_applicable.get(image_id, frozenset())
         left = rates.keys() - own - held.get(image_id, frozenset())
+        left = {attribute for attribute in left if attribute[0] not in not_asked}
         chosen = sorted(
             left, key=lambda each: _lateness(f"{seed}:{sha256}:{names[each]}", rates[each])
         )[: max(0, wanted)]

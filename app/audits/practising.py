@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select
+from sqlalchemy import FromClause, insert, select
 from sqlalchemy.orm import Session
 
 from app.audits.access import as_polarity, get_audit_criteria
@@ -14,6 +14,7 @@ from app.audits.judging import ANSWERS, ImageToJudge, Item
 from app.audits.models import Audit, PracticeItem
 from app.criteria.models import Node
 from app.errors import Invalid, NotFound
+from app.images.applicability import applies
 from app.images.inclusion import erased, left_out
 from app.images.models import Image
 from app.labels.models import Label
@@ -44,15 +45,20 @@ class Practised:
 
 
 def choose_practice(
-    db: Session, audit: Audit, *, nodes: Collection[int], sample: Sequence[int]
+    db: Session,
+    audit: Audit,
+    *,
+    nodes: Collection[int],
+    needs: FromClause,
+    sample: Sequence[int],
 ) -> None:
     """Freeze what participants practise on: nothing where too little is decided outside the sample.
 
-    `nodes` are the pairs in use. Images of which some attributes were confirmed and some rejected come
+    `nodes` are the pairs in use, `needs` what they need (`app.images.applicability`). Images of which some attributes were confirmed and some rejected come
     first; else the seed decides.
     """
     decided: dict[int, list[tuple[int, str, str]]] = {}
-    for label in _find_decided(db, audit, sample):
+    for label in _find_decided(db, audit, needs, sample):
         if label.node_id in nodes:
             row = (label.node_id, label.polarity, EXPECTED[label.state])
             decided.setdefault(label.image_id, []).append(row)
@@ -79,7 +85,9 @@ def choose_practice(
         db.execute(insert(PracticeItem), items)
 
 
-def _find_decided(db: Session, audit: Audit, sample: Sequence[int]) -> Iterable[Label]:
+def _find_decided(
+    db: Session, audit: Audit, needs: FromClause, sample: Sequence[int]
+) -> Iterable[Label]:
     return db.scalars(
         select(Label)
         .where(
@@ -88,6 +96,7 @@ def _find_decided(db: Session, audit: Audit, sample: Sequence[int]) -> Iterable[
             Label.decided_by.is_not(None),
             Label.image_id.not_in(sample),
             Label.image_id.not_in(left_out(audit.project_id)),
+            applies(Label.image_id, Label.node_id, needs),
         )
         .order_by(Label.id.desc())
         .limit(MOST_LABELS)

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    FromClause,
     Subquery,
     func,
     insert,
@@ -29,9 +30,11 @@ from app.audits.access import instrument
 from app.audits.decoys import MOST_PERCENT, by_image, draw_decoys
 from app.audits.models import Audit, AuditItem
 from app.audits.practising import choose_practice
+from app.criteria.freezing import find_needs
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import current_version, version_criteria
 from app.errors import Conflict, Invalid, NotFound
+from app.images.applicability import applies, find_not_applicable, needs_of
 from app.images.inclusion import left_out
 from app.images.models import Image
 from app.labels.models import Label, LabelEvent
@@ -64,11 +67,14 @@ class AuditedRun:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """What a sample is drawn from: a criteria version, its pairs in use, and an agent's labels."""
+    """What a sample is drawn from: a criteria version, its pairs in use and what they need, and an agent's
+    labels.
+    """
 
     version_id: int
     criteria: Criteria
     keys: dict[int, str]
+    needs: FromClause
     annotated: Subquery
 
 
@@ -120,7 +126,8 @@ def create_audit(
     Of an image every label of the agent run becomes an item (None: of any agent run), whether
     people have confirmed or rejected it since or not. Item ids rise by image and within an image in
     tree order. The criteria version is the run's, or the current one where all runs are audited;
-    labels of pairs that are retired in it are left out. `decoy_percent` of all questions are decoys.
+    labels of pairs that are retired in it, or do not apply to their images under it, are left out.
+    `decoy_percent` of all questions are decoys.
 
     Raises Invalid with the field for values that make no sense and where there are too few images,
     NotFound for a run of another project, Conflict where nothing is published yet.
@@ -152,7 +159,8 @@ def create_audit(
     db.flush()
     write_notice(db, instrument(audit), notice, by=by)
     _freeze_items(db, audit, frame, images)
-    choose_practice(db, audit, nodes=frame.keys, sample=[image_id for image_id, _ in images])
+    sample = [image_id for image_id, _ in images]
+    choose_practice(db, audit, nodes=frame.keys, needs=frame.needs, sample=sample)
     return audit
 
 
@@ -187,7 +195,9 @@ def _get_frame(db: Session, project: Project, run_id: int | None) -> _Frame:
             keys[node_id] = key
         else:
             unused.append(node_id)
-    return _Frame(version.id, criteria, keys, _annotated(project, run_id, unused))
+    needs = needs_of(find_needs(db, project, criteria))
+    annotated = _annotated(project, run_id, unused, needs)
+    return _Frame(version.id, criteria, keys, needs, annotated)
 
 
 def _get_version(db: Session, project: Project, run_id: int | None) -> CriteriaVersion:
@@ -210,8 +220,10 @@ def _get_version(db: Session, project: Project, run_id: int | None) -> CriteriaV
     return found
 
 
-def _annotated(project: Project, run_id: int | None, unused: Sequence[int]) -> Subquery:
-    """The agent's statements about pairs in use: (image_id, node_id, polarity)."""
+def _annotated(
+    project: Project, run_id: int | None, unused: Sequence[int], needs: FromClause
+) -> Subquery:
+    """The agent's statements about pairs in use that apply to their images: (image_id, node_id, polarity)."""
     # Few pairs are out of use, so naming those is cheaper than naming the others.
     if run_id is None:
         return (
@@ -221,6 +233,7 @@ def _annotated(project: Project, run_id: int | None, unused: Sequence[int]) -> S
                 Label.source == "agent",
                 Label.node_id.not_in(unused),
                 Label.image_id.not_in(left_out(project.id)),
+                applies(Label.image_id, Label.node_id, needs),
             )
             .subquery("annotated")
         )
@@ -232,6 +245,7 @@ def _annotated(project: Project, run_id: int | None, unused: Sequence[int]) -> S
             LabelEvent.node_id.is_not(None),
             LabelEvent.node_id.not_in(unused),
             LabelEvent.image_id.not_in(left_out(project.id)),
+            applies(LabelEvent.image_id, LabelEvent.node_id, needs),
         )
         .subquery("annotated")
     )
@@ -305,6 +319,7 @@ def _questions(
         images=images,
         given=given,
         held=by_image(held),
+        not_applicable=find_not_applicable(db, ids, frame.needs),
         names={
             (node_id, polarity): f"{frame.keys[node_id]}:{polarity}"
             for each in given.values()

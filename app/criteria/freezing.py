@@ -1,15 +1,18 @@
 """Writing the working criteria down as an immutable version."""
 
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.criteria.models import CriteriaVersion
+from app.criteria.models import CriteriaVersion, Node, PairNeed
 from app.criteria.reading import build_tree, current_version, find_nodes
 from app.criteria.recording import lock_criteria
 from app.criteria.successions import find_successors
 from app.errors import Conflict
 from app.projects.models import Project
+from taxonomy.applicability import Applicability
 from taxonomy.formats.json import sha256, write_json
+from taxonomy.tree import Criteria
 
 
 def freeze_version(
@@ -37,4 +40,26 @@ def freeze_version(
     )
     db.add(version)
     db.flush()
+    _put_needs(db, project, tree)
     return version
+
+
+def find_needs(db: Session, project: Project, criteria: Criteria) -> list[tuple[int, str]]:
+    """The content that an image must hold for each pair of a tree to apply, as (node id, content)."""
+    applicability = Applicability(criteria)
+    if applicability.is_plain:
+        return []
+    rows = db.execute(
+        select(Node.id, Node.key).where(Node.project_id == project.id, Node.kind == "pair")
+    )
+    return [(row.id, content) for row in rows for content in applicability.needs(row.key)]
+
+
+def _put_needs(db: Session, project: Project, criteria: Criteria) -> None:
+    own = select(Node.id).where(Node.project_id == project.id)
+    db.execute(delete(PairNeed).where(PairNeed.node_id.in_(own)))
+    needs = [
+        {"node_id": node_id, "content": each} for node_id, each in find_needs(db, project, criteria)
+    ]
+    if needs:
+        db.execute(insert(PairNeed), needs)

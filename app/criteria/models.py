@@ -149,6 +149,17 @@ class NodeSuccession(Model):
     change_id: Mapped[int] = mapped_column(ForeignKey("node_change.id"))
 
 
+class PairNeed(Model):
+    """Content that an image must hold for a pair to apply, as the version in force says, with what is asked
+    further up in the tree. Written with each version, so that statements can ask the database.
+    """
+
+    __tablename__ = "pair_need"
+
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), primary_key=True)
+    content: Mapped[str] = mapped_column(primary_key=True)
+
+
 class CriteriaVersion(Model):
     """An immutable, numbered, hashed publication of the criteria."""
 

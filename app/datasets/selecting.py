@@ -146,9 +146,13 @@ def read_examples(db: Session, project: Project, criteria: Criteria) -> Iterator
         labels = _find_labels(db, project, images[0].id, images[-1].id)
         traits = {} if applicability.is_plain else _find_traits(db, project, criteria, images)
         for image in images:
-            confirmed, num_undecided = labels.get(image.id, ((), 0))
+            confirmed, proposed = labels.get(image.id, ((), ()))
             places = sorted((keys[each] for each in confirmed if each in keys), key=_in_order)
             known = traits.get(image.id, UNKNOWN)
+            num_undecided = sum(
+                each not in keys or not applicability.lacking(keys[each][1], known)
+                for each in proposed
+            )
             read = applicability.sort(((key, polarity) for _, key, polarity in places), known)
             yield Example(
                 image,
@@ -202,8 +206,8 @@ def _pairs_in_order(
 
 def _find_labels(
     db: Session, project: Project, first: int, last: int
-) -> dict[int, tuple[Sequence[int], int]]:
-    """The codes of the confirmed labels of images from one to another, and how many are undecided.
+) -> dict[int, tuple[Sequence[int], Sequence[int]]]:
+    """The codes of the confirmed and of the proposed labels of images from one to another.
 
     A code is twice the node's id, and one more for the negative attribute: numbers in one row for each image
     come several times faster than a row for each label.
@@ -213,12 +217,12 @@ def _find_labels(
         select(
             Label.image_id,
             func.array_agg(code).filter(Label.state == "confirmed"),
-            func.count().filter(Label.state == "proposed"),
+            func.array_agg(code).filter(Label.state == "proposed"),
         )
         .where(Label.project_id == project.id, Label.image_id.between(first, last))
         .group_by(Label.image_id)
     )
-    return {row[0]: (row[1] or (), row[2]) for row in rows}
+    return {row[0]: (row[1] or (), row[2] or ()) for row in rows}
 
 
 def choose(

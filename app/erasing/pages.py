@@ -36,7 +36,7 @@ def _page(
         "erasing/erase.html",
         status=422 if form.errors else 200,
         image=image,
-        labels=count_labels(db, [image])[image.id] if viewer.suggestions else None,
+        labels=count_labels(db, [image], all_kept=True)[image.id] if viewer.suggestions else None,
         datasets=[each for each in holding if isinstance(each, Dataset)],
         pair_datasets=[each for each in holding if isinstance(each, PairDataset)],
         form=form,

@@ -10,13 +10,12 @@ from app.database import Json
 from app.errors import Invalid, Stale
 from app.images.changes import record
 from app.images.finding import get_image
-from app.images.listings import MAX_CELL, MAX_COLUMNS
+from app.images.listings import MAX_CELL, MAX_COLUMNS, MAX_KEY
 from app.images.models import Image
 from app.images.searching import OWN_NOTES, search_words
 from app.projects.models import Project
 from method.saved_texts import one_line
 
-MAX_KEY = 100
 PROMPT = "prompt"
 # What people ask for first, in this order; any other key follows.
 USUAL = ("title", "painter", "artist", "year", "style")

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.database import LARGEST_KEY
 from app.errors import Invalid, NotFound
+from app.images.applicability import applies
 from app.images.inclusion import in_use
 from app.images.models import Image, ImageImport, ImportProblem
 from app.images.searching import is_found, place_of
@@ -73,8 +74,12 @@ def check_filter(show: str, *, suggestions: bool) -> None:
         )
 
 
-def filtered(project: Project, show: str, text: str) -> list[ColumnElement[bool]]:
-    """What holds of the images of a project that a filter finds. Raises Invalid for an unknown one."""
+def filtered(
+    project: Project, show: str, text: str, *, for_all: bool = False
+) -> list[ColumnElement[bool]]:
+    """What holds of the images of a project that a filter finds; written for the next few of them, or
+    `for_all` for statements that look at every one. Raises Invalid for an unknown one.
+    """
     if show not in FILTERS:
         raise Invalid(f"Images can be filtered by {', '.join(FILTERS)}.", field="show")
     found: list[ColumnElement[bool]] = [Image.project_id == project.id]
@@ -86,11 +91,25 @@ def filtered(project: Project, show: str, text: str) -> list[ColumnElement[bool]
     if show == "done":
         found.append(Image.done_at.is_not(None))
     if show == "proposed":
-        found.append(exists().where(Label.image_id == Image.id, Label.state == "proposed"))
+        found.append(_is_asked(for_all=for_all))
     query = read_query(text)
     if query:
         found.append(is_found(query))
     return found
+
+
+def _is_asked(*, for_all: bool) -> ColumnElement[bool]:
+    """Whether an image has proposals that apply to it."""
+    asked = select(Label.id).where(
+        Label.image_id == Image.id,
+        Label.state == "proposed",
+        applies(Label.image_id, Label.node_id),
+    )
+    if for_all:
+        return asked.exists()
+    # As a value it is asked image by image. As `exists` it becomes a join, which begins at the first image
+    # of the project, however far behind a page begins.
+    return asked.limit(1).correlate(Image).scalar_subquery().is_not(None)
 
 
 def find_images(
@@ -147,7 +166,9 @@ def _order(db: Session, query: Query, cursor: int | None) -> _Order:
 
 
 def count_images(db: Session, project: Project, *, show: str = "all", text: str = "") -> int:
-    query = select(func.count()).select_from(Image).where(*filtered(project, show, text))
+    query = (
+        select(func.count()).select_from(Image).where(*filtered(project, show, text, for_all=True))
+    )
     return db.scalar(query) or 0
 
 
@@ -200,9 +221,10 @@ def count_labels(
     *,
     suggestions: bool = True,
     viewer_id: int | None = None,
+    all_kept: bool = False,
 ) -> dict[int, LabelCounts]:
-    """The labels of each of these images, in one query. Without `suggestions` those that the viewer is
-    not shown (`app.labels.reading.find_labels`) are not counted either.
+    """The labels that apply to each of these images, in one query; with `all_kept` the others too. Without
+    `suggestions` those that the viewer is not shown (`app.labels.reading.find_labels`) are not counted.
     """
     counts = {image.id: LabelCounts() for image in images}
     statement = (
@@ -210,6 +232,8 @@ def count_labels(
         .where(Label.image_id.in_(list(counts)))
         .group_by(Label.image_id, Label.polarity, Label.state)
     )
+    if not all_kept:
+        statement = statement.where(applies(Label.image_id, Label.node_id))
     if not suggestions:
         of_others = Label.decided_by.is_distinct_from(viewer_id)
         refused = (Label.state == "rejected") & (Label.source != "person") & of_others

@@ -28,6 +28,7 @@ SPELLINGS = {
 DELIMITERS = (",", ";", "\t", "|")
 MAX_BYTES = 64 * 1024 * 1024
 MAX_COLUMNS = 200
+MAX_KEY = 100  # characters of the name of a piece of metadata
 MAX_CELL = 4000
 # A quoted cell may run over this many lines; one that is never closed would swallow all rows.
 MAX_LINES_OF_A_ROW = 200

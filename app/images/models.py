@@ -113,6 +113,9 @@ class PictureGroups(Model):
 class ImageTrait(Model):
     """A style that an image is in (or is not), or content that it holds (or lacks), as a person or an
     agent stated it. `value` is an id of the criteria. What metadata says is read from the metadata.
+
+    Agents state what they see: what they do not see may be there all the same. So what an image lacks is
+    always a person's word, which counts before any other.
     """
 
     __tablename__ = "image_trait"
@@ -122,6 +125,13 @@ class ImageTrait(Model):
         CheckConstraint("source IN ('person', 'agent')", name="source"),
         CheckConstraint("(source = 'person') = (person_id IS NOT NULL)", name="person"),
         CheckConstraint("(source = 'agent') = (agent_run_id IS NOT NULL)", name="agent_run"),
+        CheckConstraint("present OR source = 'person'", name="absence"),
+        Index(
+            "ix_image_trait_lacking",
+            "image_id",
+            "value",
+            postgresql_where=text("kind = 'content' AND NOT present"),
+        ),
     )
 
     image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), primary_key=True)

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Person
 from app.database import Json
 from app.errors import Invalid, Stale
-from app.images.correcting import MAX_KEY
 from app.images.finding import get_image
+from app.images.listings import MAX_KEY
 from app.images.models import Image, ImageTrait
 from app.projects.models import Project
 from taxonomy.applicability import KINDS, Kind, Traits, Vocabulary
@@ -181,9 +181,9 @@ def record_traits(
     db: Session,
     agent_run_id: int,
     criteria: Criteria,
-    found: Iterable[tuple[int, Kind, str, bool]],
+    found: Iterable[tuple[int, Kind, str]],
 ) -> None:
-    """Keep what an agent saw (image, kind, value, present), in place of what agents saw before.
+    """Keep what an agent saw (image, kind, value), in place of what agents saw before.
 
     What the criteria do not list is left out: an agent may name anything.
     """
@@ -194,11 +194,11 @@ def record_traits(
             "image_id": image_id,
             "kind": kind,
             "value": value,
-            "present": present,
+            "present": True,
             "source": "agent",
             "agent_run_id": agent_run_id,
         }
-        for image_id, kind, value, present in found
+        for image_id, kind, value in found
         if (kind, value) in known
     ]
     if not rows:
@@ -208,11 +208,7 @@ def record_traits(
     db.execute(
         statement.on_conflict_do_update(
             index_elements=["image_id", "kind", "value", "source"],
-            set_={
-                "present": new.present,
-                "agent_run_id": new.agent_run_id,
-                "at": func.clock_timestamp(),
-            },
+            set_={"agent_run_id": new.agent_run_id, "at": func.clock_timestamp()},
         ),
         rows,
     )

@@ -1,13 +1,11 @@
-"""Which labels of an image apply to it, and how they read in its style."""
+"""Which labels of an image apply to it, and how they read in its style. For statements: `app.images.applicability`."""
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.images.models import Image
-from app.images.traits import Knowing, Trait, find_traits, summed
+from app.images.traits import Knowing, Trait, summed
 from app.projects.models import Project
 from taxonomy.applicability import UNKNOWN, Applicability, Reads, Traits
 from taxonomy.tree import Criteria, Polarity
@@ -43,25 +41,3 @@ def apply(db: Session, project: Project, criteria: Criteria, image: Image) -> Ap
     found = Knowing(project, criteria).find(db, {image.id: image.details})
     known = found.get(image.id, ())
     return Applied(criteria, applicability, known, summed(known))
-
-
-def find_not_applicable(
-    db: Session,
-    project: Project,
-    criteria: Criteria,
-    asked: Collection[tuple[int, str]],
-) -> set[tuple[int, str]]:
-    """Of these (image, key of a pair)s those that do not apply."""
-    applicability = Applicability(criteria)
-    ids = {image_id for image_id, _ in asked}
-    traits = find_traits(db, project, criteria, _details(db, ids))
-    return {
-        (image_id, key)
-        for image_id, key in asked
-        if applicability.lacking(key, traits.get(image_id, UNKNOWN))
-    }
-
-
-def _details(db: Session, ids: Iterable[int]) -> dict[int, dict[str, object]]:
-    rows = db.execute(select(Image.id, Image.details).where(Image.id == func.any(list(ids))))
-    return {row.id: row.details for row in rows}

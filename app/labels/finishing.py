@@ -2,15 +2,14 @@
 
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.criteria.models import Node
 from app.errors import Conflict
+from app.images.applicability import applies
 from app.images.models import Image
 from app.labels.access import find_in_force, get_image
-from app.labels.applying import apply
 from app.labels.models import Label, LabelEvent
 from app.labels.reading import find_contradictions_of
 from app.labels.recording import How, find_operation, record, used_otherwise
@@ -70,18 +69,18 @@ def put_mark(db: Session, image: Image, person_id: int | None) -> None:
     db.flush()
 
 
-def count_undecided(db: Session, project: Project, image: Image) -> int:
+def count_undecided(db: Session, image: Image) -> int:
     """How many proposals of an image wait for a decision; those that do not apply to it do not."""
-    keys = db.scalars(
-        select(Node.key)
-        .join(Label, Label.node_id == Node.id)
-        .where(Label.image_id == image.id, Label.state == "proposed")
-    ).all()
-    in_force = find_in_force(db, project) if keys else None
-    if in_force is None:
-        return len(keys)
-    here = apply(db, project, in_force.criteria, image)
-    return sum(here.applies(key) for key in keys)
+    return (
+        db.scalar(
+            select(func.count()).where(
+                Label.image_id == image.id,
+                Label.state == "proposed",
+                applies(Label.image_id, Label.node_id),
+            )
+        )
+        or 0
+    )
 
 
 def _refuse_other_use(event: LabelEvent, image: Image, by: Person, kind: str) -> None:
@@ -93,7 +92,7 @@ def _refuse_other_use(event: LabelEvent, image: Image, by: Person, kind: str) ->
 def _refuse_unfinished(
     db: Session, project: Project, image: Image, *, allow_undecided: bool, hidden: bool
 ) -> None:
-    if not allow_undecided and not hidden and (undecided := count_undecided(db, project, image)):
+    if not allow_undecided and not hidden and (undecided := count_undecided(db, image)):
         raise Conflict(
             f"{undecided} {'label is' if undecided == 1 else 'labels are'} undecided.",
             field="allow_undecided",

@@ -16,16 +16,14 @@ from sqlalchemy.orm import Session
 
 from app.agents.models import AgentRun
 from app.criteria.models import CriteriaVersion, Node
-from app.criteria.reading import version_criteria
 from app.errors import Conflict, Invalid, NotFound
+from app.images.applicability import find_not_applicable
 from app.images.inclusion import left_out
 from app.images.models import Image
 from app.labels.access import hold_in_force
-from app.labels.applying import find_not_applicable
 from app.labels.finishing import bring_back
 from app.labels.models import Label
 from app.projects.models import Project
-from taxonomy.applicability import Applicability
 from taxonomy.tree import POLARITIES, Polarity
 
 
@@ -128,7 +126,7 @@ def propose(
     # What was set aside or erased while the agent looked at it gets nothing, and ends nothing.
     left = set(db.scalars(left_out(project.id).where(Image.id.in_(image_ids))))
     findings = [each for each in findings if each.image_id not in left]
-    findings = _applicable(db, project, version_id, findings)
+    findings = _applicable(db, findings)
     if not findings:
         return 0
     changed = db.scalar(
@@ -148,19 +146,10 @@ def propose(
     return int(changed or 0)
 
 
-def _applicable(
-    db: Session, project: Project, version_id: int, findings: Sequence[Proposed]
-) -> list[Proposed]:
+def _applicable(db: Session, findings: Sequence[Proposed]) -> list[Proposed]:
     """Those that apply to their images: what needs content that an image lacks is not proposed."""
-    criteria = version_criteria(db.get_one(CriteriaVersion, version_id))
-    if Applicability(criteria).is_plain:
-        return list(findings)
-    nodes = {each.node_id for each in findings}
-    rows = db.execute(select(Node.id, Node.key).where(Node.id.in_(nodes)))
-    keys: dict[int, str] = {row.id: row.key for row in rows}
-    asked = {(each.image_id, keys[each.node_id]) for each in findings}
-    not_here = find_not_applicable(db, project, criteria, asked)
-    return [each for each in findings if (each.image_id, keys[each.node_id]) not in not_here]
+    not_here = find_not_applicable(db, [each.image_id for each in findings])
+    return [each for each in findings if each.node_id not in not_here.get(each.image_id, ())]
 
 
 def _refuse_nonsense(findings: Sequence[Proposed]) -> None:

@@ -13,6 +13,7 @@ from app.agents.models import AgentRun
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.searching import version_index
 from app.images import finding
+from app.images.applicability import applies
 from app.images.inclusion import left_out
 from app.images.models import Image
 from app.images.traits import Trait
@@ -311,10 +312,14 @@ def _without_agent(row: LabelRow) -> LabelRow:
 
 
 def count_by_state(db: Session, project: Project) -> dict[str, int]:
-    """How many labels of a project are proposed, confirmed and rejected."""
+    """How many labels of a project are proposed, confirmed and rejected, among those that apply."""
     rows = db.execute(
         select(Label.state, func.count())
-        .where(Label.project_id == project.id, Label.image_id.not_in(left_out(project.id)))
+        .where(
+            Label.project_id == project.id,
+            Label.image_id.not_in(left_out(project.id)),
+            applies(Label.image_id, Label.node_id),
+        )
         .group_by(Label.state)
     )
     return {"proposed": 0, "confirmed": 0, "rejected": 0} | {row[0]: row[1] for row in rows}

@@ -10,10 +10,10 @@ from app.audits.models import Audit, Judgement
 from app.criteria import reading
 from app.criteria.models import CriteriaVersion
 from app.datasets.models import Dataset
-from app.images.inclusion import in_use, left_out
+from app.images.inclusion import in_use
 from app.images.models import Image
 from app.jobs.models import Job
-from app.labels.models import Label
+from app.labels.reading import count_by_state
 from app.projects.models import Project
 from app.runs.models import Run
 from method.objectives import OBJECTIVES
@@ -57,13 +57,7 @@ def count(db: Session, project: Project) -> Counts:
     images, done = db.execute(
         select(func.count(), func.count(Image.done_at)).where(Image.project_id == here, in_use())
     ).one()
-    states = dict(
-        db.execute(
-            select(Label.state, func.count())
-            .where(Label.project_id == here, Label.image_id.not_in(left_out(here)))
-            .group_by(Label.state)
-        ).all()
-    )
+    states = count_by_state(db, project)
     finished = (
         select(Run.kind, func.count())
         .join(Job, Job.id == Run.job_id)
@@ -96,9 +90,9 @@ def count(db: Session, project: Project) -> Counts:
     return Counts(
         images=images,
         images_done=done,
-        labels_proposed=states.get("proposed", 0),
-        labels_confirmed=states.get("confirmed", 0),
-        labels_rejected=states.get("rejected", 0),
+        labels_proposed=states["proposed"],
+        labels_confirmed=states["confirmed"],
+        labels_rejected=states["rejected"],
         agent_runs=agent_runs,
         agent_labels=agent_labels,
         audits=audits,

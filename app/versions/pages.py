@@ -211,7 +211,7 @@ def _picture(
         coloured = drawing.by_accuracy(criteria, count_verdicts(db, project))
     else:
         keys = {node.id: node.key for node in nodes if node.kind == "pair"}
-        found = {keys[node]: each for node, each in count_labels(db, keys).items()}
+        found = {keys[node]: each for node, each in count_labels(db, keys, applying=True).items()}
         colour = drawing.by_usage if coloured_by == "usage" else drawing.by_negatives
         coloured = colour(criteria, found)
     path = criteria.entry(below.key).path if below else ()

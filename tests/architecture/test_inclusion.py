@@ -18,11 +18,11 @@ BY_ID = {
     "app/labels/recording.py:load_attribute": "one label and its history",
     "app/labels/recording.py:load_marks": "the history of one image",
     "app/images/finding.py:count_labels": "of images that the caller chose",
+    "app/images/finding.py:_is_asked": "the labels of one image",
     "app/labels/undoing.py:_get_undoable": "the history of one image",
     "app/labels/reading.py:_find": "the labels of one image",
     "app/labels/history.py:find_history": "the history of one image",
     "app/labels/reading.py:find_contradictions_of": "the labels of one image",
-    "app/labels/finishing.py:count_undecided": "the labels of one image",
     "app/audits/judging.py:get_image_to_judge": "samples stay as they were drawn",
 }
 # Those that have to see all.
@@ -42,7 +42,6 @@ ALL = {
     "app/labels/exporting.py:_rows": "looked up by the images that the caller chose",
     "app/datasets/selecting.py:_find_labels": "looked up by the images that the caller chose",
     "app/datasets/selecting.py:_find_traits": "of the images that the caller chose",
-    "app/labels/applying.py:_details": "of the images that the caller chose",
     "worker/datasets/building.py:_find_details": "of the images that the caller chose",
     "app/labels/queueing.py:find_next": "by is_open",
     "app/labels/queueing.py:claim_next": "by is_open",

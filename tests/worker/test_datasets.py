@@ -276,6 +276,20 @@ def test_only_images_that_are_done_unless_asked_for(filled: Gallery) -> None:
     assert finished == {image.id for image in filled.images[:2]}
 
 
+def lack(gallery: Gallery, key: str, image: Image) -> ImageTrait:
+    """A pair needs figures, and the image has none."""
+    criteria = gallery.db.get_one(Criteria, gallery.project.id)
+    criteria.details = {"content": {"figures": {"name": "Figures"}}}
+    gallery.nodes[key].details = {"needs": ["figures"]}
+    trait = ImageTrait(image_id=image.id, kind="content", value="figures", present=False)
+    trait.source, trait.person_id = "person", gallery.people.ben.id
+    gallery.db.add(trait)
+    gallery.db.commit()
+    freeze_version(gallery.db, gallery.project, by=None)
+    gallery.db.commit()
+    return trait
+
+
 def test_where_nobody_marks_images_what_has_nothing_undecided_is_finished(filled: Gallery) -> None:
     begun = filled.images[0]
     run = filled.make.agent_run(filled.project, filled.version)
@@ -291,6 +305,11 @@ def test_where_nobody_marks_images_what_has_nothing_undecided_is_finished(filled
     dataset, folder = build(filled)
     assert begun.sha256 not in read_lines(folder)
     assert dataset.counts["images_left_out"] == {"unfinished": 1}
+    without = lack(filled, "cool-dominance", begun)
+    dataset, folder = build(filled)
+    assert read_lines(folder)[begun.sha256]["undecided"] == 0
+    filled.db.delete(without)
+    filled.db.commit()
     finish(filled, begun)
     dataset, folder = build(filled)
     assert set(read_lines(folder)) == {begun.sha256}

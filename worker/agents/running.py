@@ -308,12 +308,12 @@ def _store(
     return [each for each in answered if each.under.version_id not in in_force]
 
 
-def _traits(looked: Looked) -> Iterator[tuple[int, Kind, str, bool]]:
+def _traits(looked: Looked) -> Iterator[tuple[int, Kind, str]]:
     """Style and content that were seen. What was not seen may be there all the same, so nothing is said of it."""
     if looked.account.style:
-        yield looked.image.id, "style", looked.account.style, True
+        yield looked.image.id, "style", looked.account.style
     for each in looked.account.content:
-        yield looked.image.id, "content", each, True
+        yield looked.image.id, "content", each
 
 
 def _proposed(looked: Looked, finding: Finding) -> Proposed:

@@ -61,7 +61,7 @@ def _from_labels(asked: argparse.Namespace) -> Built:
 def _from_generated(asked: argparse.Namespace) -> Built:
     from worker.pairs.from_generated import agent_judge, from_generated
 
-    judge, judged_by = agent_judge(asked.criteria)
+    judge, judged_by = agent_judge(asked.criteria, asked.dataset)
     return from_generated(
         asked.images,
         asked.out,
@@ -126,8 +126,16 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 
     generated = sources.add_parser("generated", help="from generated images, ranked by an agent")
     generated.add_argument("images", type=argument, help="folder of images with an index.jsonl")
-    generated.add_argument(
+    asked_of = generated.add_mutually_exclusive_group()
+    asked_of.add_argument(
         "--criteria", type=argument, metavar="FILE", help="criteria.json: only its pairs count"
+    )
+    asked_of.add_argument(
+        "--dataset",
+        type=argument,
+        metavar="FOLDER",
+        help="the dataset whose prompts these are: only the pairs of its criteria count, where they apply "
+        "to the images that a prompt is of",
     )
     generated.add_argument(
         "--all-pairs",

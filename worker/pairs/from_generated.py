@@ -18,12 +18,14 @@ from typing import Any, NoReturn
 from PIL import Image
 
 from method.agents import JUDGE
+from method.dataset_folder import CRITERIA, read_facts, traits_of_prompts
 from method.files import write_file, write_lines
 from method.items import NO_MEMORY, Failed, attempt
 from method.saved_texts import UnreadableText, read_text
 from method.training.failures import OutOfMemory
+from taxonomy.applicability import UNKNOWN, Applicability, Traits
 from taxonomy.formats.json import read_json
-from taxonomy.tree import InvalidCriteria
+from taxonomy.tree import Criteria, InvalidCriteria
 from worker.agents.agent import Account, NoMemory, open_agent
 from worker.pairs.building import (
     BrokenImage,
@@ -48,8 +50,8 @@ FAILED_FIELDS: dict[str, type] = {"prompt": str, "seed": int, "reason": str}
 Generate = Callable[[str, int], Image.Image]
 """(prompt, seed) to a picture; the same ones give the same picture."""
 
-Judge = Callable[[Image.Image], tuple[int, int]]
-"""A picture to the numbers of negative and positive attributes in it."""
+Judge = Callable[[Image.Image, str], tuple[int, int]]
+"""A picture and its prompt to the numbers of negative and positive attributes in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +157,22 @@ def _save_png(path: Path, image: Image.Image) -> None:
         raise
 
 
-def agent_judge(criteria_file: Path | None = None) -> tuple[Judge, dict[str, Any]]:
+def agent_judge(
+    criteria_file: Path | None = None, dataset_folder: Path | None = None
+) -> tuple[Judge, dict[str, Any]]:
     """An agent as a judge, and what identifies it.
 
-    With a criteria.json only its pairs count. Raises CannotBuild where it cannot be read, or the
-    agent decides none of its pairs.
+    With a criteria.json only its pairs count; with the folder of a dataset those of its criteria, as they
+    mean it for the images that a prompt is of (`taxonomy.applicability`). Raises CannotBuild where it
+    cannot be read, or the agent decides none of its pairs; InvalidDataset where the folder is none.
     """
     agent, criteria = open_agent(JUDGE), None
     who = agent.identity
     identity: dict[str, Any] = {"agent": who.name, "version": who.version}
+    known: Mapping[str, Traits] = {}
+    if dataset_folder is not None:
+        criteria_file, known = dataset_folder / CRITERIA, _read_traits(dataset_folder)
+        identity["dataset_sha256"] = read_facts(dataset_folder).sha256
     if criteria_file is not None:
         content = read_content(criteria_file)
         try:
@@ -179,12 +188,22 @@ def agent_judge(criteria_file: Path | None = None) -> tuple[Judge, dict[str, Any
             "nothing to rank images by"
         )
     identity["pairs_decided"] = len({side.key for side in reader.decides})
+    applicability = Applicability(criteria or Criteria(""))
 
-    def judge(image: Image.Image) -> tuple[int, int]:
-        found = Counter(each.polarity for each in reader.label(image, Account(), NoMemory()))
-        return found["negative"], found["positive"]
+    def judge(image: Image.Image, prompt: str) -> tuple[int, int]:
+        found = reader.label(image, Account(), NoMemory())
+        held = ((each.key, each.polarity) for each in found)
+        read = applicability.sort(held, known.get(prompt, UNKNOWN))
+        return len(read.negative), len(read.positive)
 
     return judge, identity
+
+
+def _read_traits(dataset_folder: Path) -> dict[str, Traits]:
+    try:
+        return traits_of_prompts(dataset_folder, "train")
+    except OSError as error:
+        raise CannotBuild(f"{dataset_folder}: cannot be read: {error.strerror or error}") from error
 
 
 def from_generated(
@@ -270,7 +289,7 @@ def _judge_all(
             return
         say(f"Judging image {len(names)}.")
         with Image.open(io.BytesIO(content)) as image:
-            counts = Counts(*judge(image))
+            counts = Counts(*judge(image, row["prompt"]))
         # The file's own name is no id: another prompt's line may name the same content.
         side = Side(file.partition(".")[0], file)
         by_prompt[row["prompt"]][file] = Judged(side, row["seed"], row["model"], counts)

@@ -100,7 +100,11 @@ def test_decoys_come_as_often_as_labels_do() -> None:
         for image in range(4000)
     }
     shown = [(image, f"file-{image}") for image in range(4000)]
-    drawn = list(draw_decoys(seed=1, percent=20, images=shown, given=given, held={}, names=names))
+    drawn = list(
+        draw_decoys(
+            seed=1, percent=20, images=shown, given=given, held={}, not_applicable={}, names=names
+        )
+    )
     assert len(drawn) == 900
     assert all(attribute not in given[image] for image, attribute in drawn)
     # Both can be drawn only for the last 400: there the first comes 5 times as often.
@@ -111,6 +115,7 @@ def test_decoys_come_as_often_as_labels_do() -> None:
             images=shown,
             given=given | {image: {(2, "positive")} for image in range(3600, 4000)},
             held={image: set(names) for image in range(3600)},
+            not_applicable={},
             names=names,
         )
     )
@@ -125,6 +130,7 @@ def test_decoys_come_as_often_as_labels_do() -> None:
                 | {image: {(0, "positive")} for image in range(10, 14)}
                 | {20: {(1, "positive")}},
                 held={},
+                not_applicable={},
                 names=names,
             )
         )[1]

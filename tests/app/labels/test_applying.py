@@ -1,21 +1,28 @@
 """What applies to an image and how it reads there: on the labelling page, in proposals, in its counts."""
 
+import random
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
-from app.criteria.models import Criteria
+from app.criteria.models import Criteria, Node
 from app.errors import Invalid, Stale
+from app.images.applicability import applies, find_not_applicable
+from app.images.finding import count_images, count_labels, find_images
+from app.images.models import Image
 from app.images.removing import erase_image
 from app.images.traits import record_traits, set_trait_keys, state_trait, trait_keys
 from app.labels.access import get_in_force
+from app.labels.applying import apply
 from app.labels.finishing import count_undecided
 from app.labels.reading import find_labels
 from app.labels.saving import set_done
+from app.overview.counting import count
 from tests.app.labels.conftest import Bench
 
 SignIn = Callable[[TestClient, Person], TestClient]
@@ -69,14 +76,14 @@ def test_a_negative_of_the_style_is_neutral_or_a_merit_and_never_in_a_neg(asked:
 
 def test_what_does_not_apply_is_neither_proposed_nor_asked_nor_counted(asked: Bench) -> None:
     asked.propose(("circle", "negative"))
-    assert count_undecided(asked.db, asked.project, asked.image) == 1
+    assert count_undecided(asked.db, asked.image) == 1
     say(asked, "content", "figures", present=False)
     labels = find_labels(asked.db, asked.project, asked.image)
     assert (labels.rows, labels.contradictions) == ((), ())
     assert [(row.name, row.lacking) for row in labels.not_applicable] == [
         ("Closed circle", ("Figures",))
     ]
-    assert count_undecided(asked.db, asked.project, asked.image) == 0
+    assert count_undecided(asked.db, asked.image) == 0
     assert asked.propose(("circle", "positive"), ("bright", "positive")) == 1
     assert ("circle", "positive") not in asked.states()
     done = set_done(
@@ -92,7 +99,7 @@ def test_what_does_not_apply_is_neither_proposed_nor_asked_nor_counted(asked: Be
 
 def test_people_count_before_metadata_and_metadata_before_agents(asked: Bench) -> None:
     criteria = get_in_force(asked.db, asked.project).criteria
-    found = [(asked.image.id, "style", "ink", False), (asked.image.id, "style", "cubism", True)]
+    found = [(asked.image.id, "style", "ink"), (asked.image.id, "style", "cubism")]
     record_traits(asked.db, asked.run.id, criteria, found)  # type: ignore[arg-type]
     record_traits(asked.db, asked.run.id, criteria, found[:1])  # type: ignore[arg-type]
 
@@ -101,7 +108,7 @@ def test_people_count_before_metadata_and_metadata_before_agents(asked: Bench) -
         labels = find_labels(asked.db, asked.project, asked.image)
         return [(each.value, each.present, each.source, each.by) for each in labels.known]
 
-    assert known() == [("ink", False, "agent", None)]
+    assert known() == [("ink", True, "agent", None)]
     asked.image.details = {"style": "ink", "school": "Luminism"}
     assert known() == [("ink", True, "metadata", None)]
     say(asked, "style", "ink", present=False)
@@ -109,7 +116,7 @@ def test_people_count_before_metadata_and_metadata_before_agents(asked: Bench) -
     say(asked, "style", "ink", present=None, seen=False)
     set_trait_keys(asked.project, {"style": [" School ", "school", ""]})
     assert trait_keys(asked.project) == {"style": ("school",), "content": ()}
-    assert known() == [("glow", True, "metadata", None), ("ink", False, "agent", None)]
+    assert known() == [("glow", True, "metadata", None), ("ink", True, "agent", None)]
 
 
 def test_nobody_s_word_is_overwritten_unseen(asked: Bench) -> None:
@@ -162,3 +169,77 @@ def test_programs_read_and_state_traits(asked: Bench, api: TestClient, token_for
     labels = api.get(f"{here}/labels", headers=mine).json()
     assert labels["A_neg"] == ["Murky blacks"]
     assert labels["not_applicable"] == []
+
+
+def test_what_does_not_apply_is_in_no_count_of_the_wall_and_the_project(asked: Bench) -> None:
+    asked.propose(("circle", "negative"))
+    other = asked.make.image(asked.project)
+    asked.propose(("circle", "positive"), ("bright", "positive"), image=other)
+    say(asked, "content", "figures", present=False)
+
+    def proposed() -> tuple[list[int], dict[int, int], int, int]:
+        wall = find_images(asked.db, asked.project, show="proposed").images
+        counts = count_labels(asked.db, [asked.image, other])
+        return (
+            [each.id for each in wall],
+            {image_id: each.proposed for image_id, each in counts.items()},
+            count_images(asked.db, asked.project, show="proposed"),
+            count(asked.db, asked.project).labels_proposed,
+        )
+
+    here = asked.image.id
+    assert proposed() == ([other.id], {here: 0, other.id: 2}, 1, 2)
+    kept = count_labels(asked.db, [asked.image], all_kept=True)
+    assert kept[here].proposed == 1
+    say(asked, "content", "figures", present=None, seen=False)
+    assert proposed() == ([here, other.id], {here: 1, other.id: 2}, 2, 3)
+    # Another version may ask more, or less.
+    say(asked, "content", "figures", present=False)
+    asked.nodes["circle"].details = {}
+    asked.db.commit()
+    asked.make.version(asked.project)
+    assert proposed() == ([here, other.id], {here: 1, other.id: 2}, 2, 3)
+
+
+def test_statements_say_what_the_tree_says(asked: Bench) -> None:
+    """Over random needs at all levels and random words of people, metadata and agents."""
+    chance = random.Random(7)
+    contents = [f"content-{number}" for number in range(5)]
+    criteria = asked.db.get_one(Criteria, asked.project.id)
+    criteria.details = {"content": {each: {"name": each} for each in contents}, "styles": STYLES}
+    for node in asked.db.scalars(select(Node).where(Node.project_id == asked.project.id)):
+        node.details = {"needs": chance.sample(contents, chance.randrange(3))}
+    asked.db.commit()
+    asked.make.version(asked.project)
+    tree = get_in_force(asked.db, asked.project).criteria
+    for _ in range(30):
+        asked.image = asked.make.image(
+            asked.project, details={"content": chance.choice(["", *contents])}
+        )
+        for content in chance.sample(contents, 3):
+            say(asked, "content", content, present=chance.random() < 0.5)
+        seen = [(asked.image.id, "content", chance.choice(contents))]
+        record_traits(asked.db, asked.run.id, tree, seen)  # type: ignore[arg-type]
+        asked.db.commit()
+        here = apply(asked.db, asked.project, tree, asked.image)
+        rows = asked.db.execute(
+            select(Node.id, Node.key, applies(Image.id, Node.id))
+            .join(Image, Image.project_id == Node.project_id)
+            .where(Image.id == asked.image.id, Node.kind == "pair")
+        ).all()
+        assert {key: is_asked for _, key, is_asked in rows} == {
+            key: here.applies(key) for _, key, _ in rows
+        }
+        not_here = find_not_applicable(asked.db, [asked.image.id]).get(asked.image.id, set())
+        assert not_here == {node_id for node_id, _, is_asked in rows if not is_asked}
+
+
+def test_agents_cannot_say_that_something_is_not_there(asked: Bench) -> None:
+    with pytest.raises(IntegrityError, match="absence"):
+        asked.db.execute(
+            text(
+                "INSERT INTO image_trait (image_id, kind, value, source, present, agent_run_id)"
+                " SELECT :image, 'content', 'figures', 'agent', false, :run"
+            ),
+            {"image": asked.image.id, "run": asked.run.id},
+        )

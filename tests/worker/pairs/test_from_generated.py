@@ -13,7 +13,17 @@ from method.manifests import verify
 from method.pair_folder import read_pairs
 from method.training.failures import OutOfMemory, PictureNotFinite
 from taxonomy.formats.json import write_json
-from taxonomy.tree import Attribute, Criteria, Dimension, Pair
+from taxonomy.tree import (
+    Attribute,
+    Criteria,
+    Dimension,
+    ImageContent,
+    ImageStyle,
+    Pair,
+    StyleReading,
+)
+from tests.worker.pairs.pictures import Painting, write_labelled
+from tests.worker.training.datasets import seal
 from worker.agents.measured import VERSION, label_image
 from worker.pairs.building import Built, CannotBuild
 from worker.pairs.from_generated import agent_judge, from_generated, generate_images
@@ -21,7 +31,7 @@ from worker.pairs.from_generated import agent_judge, from_generated, generate_im
 FAKE = {"agent": "colour of the corner"}
 
 
-def fake_judge(image: Image.Image) -> tuple[int, int]:
+def fake_judge(image: Image.Image, _prompt: str) -> tuple[int, int]:
     """Red is the number of negatives, green of positives."""
     red, green, _ = image.convert("RGB").getpixel((0, 0))  # type: ignore[misc]
     return int(red), int(green)
@@ -232,14 +242,61 @@ def test_the_agent_judge_counts_what_the_agent_finds(tmp_path: Path) -> None:
     findings = label_image(image)
     found = Counter(each.polarity for each in findings)
     judge, identity = agent_judge()
-    assert judge(image) == (found["negative"], found["positive"]) != (0, 0)
+    assert judge(image, "a wall") == (found["negative"], found["positive"]) != (0, 0)
     assert (identity["agent"], identity["version"]) == ("measured", VERSION)
 
     one = next(each for each in findings if each.polarity == "negative")
     judge, identity = agent_judge(write_criteria(tmp_path, one.key))
-    assert judge(image)[0] == 1
+    assert judge(image, "a wall")[0] == 1
     assert identity["pairs_decided"] == 1
     assert len(identity["criteria_sha256"]) == 64
+
+
+def test_attributes_count_as_they_read_for_the_images_of_a_prompt(tmp_path: Path) -> None:
+    image = Image.new("RGB", (300, 200), (120, 118, 119))
+    one = next(each for each in label_image(image) if each.polarity == "negative")
+    bad = Attribute(
+        "Bad", styles=(StyleReading("ink", "neutral"), StyleReading("glow", "positive"))
+    )
+    pair = Pair(one.key, "opposed", Attribute("Good"), bad, needs=("figures",))
+    criteria = Criteria(
+        "C",
+        dimensions=(Dimension("d", "D", pairs=(pair,)),),
+        content=(ImageContent("figures", "Figures"),),
+        styles=(ImageStyle("ink", "Ink"), ImageStyle("glow", "Glow")),
+    )
+    prompts: dict[str, list[dict[str, Any]]] = {
+        "unknown": [{}],
+        "ink": [{"styles": ["ink"]}],
+        "glow": [{"styles": ["ink", "glow"]}],
+        "nobody": [{"absent": ["figures"]}],
+        "some ink": [{"styles": ["ink"]}, {"styles": ["glow"]}],
+    }
+    paintings = [
+        Painting(number, prompt, 0)
+        for number, prompt in enumerate(name for name, said in prompts.items() for _ in said)
+    ]
+    folder = write_labelled(tmp_path, paintings)
+    lines = folder / "train/examples.jsonl"
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    said = [each for all_said in prompts.values() for each in all_said]
+    lines.write_text(
+        "".join(
+            json.dumps(row | {"traits": each}) + "\n" for row, each in zip(rows, said, strict=True)
+        )
+        + "{ damaged\n"
+    )
+    (folder / "criteria.json").write_text(write_json(criteria))
+    seal(folder)
+    judge, identity = agent_judge(dataset_folder=folder)
+    assert {prompt: judge(image, prompt) for prompt in prompts} == {
+        "unknown": (1, 0),
+        "ink": (0, 0),
+        "glow": (0, 1),
+        "nobody": (0, 0),
+        "some ink": (1, 0),
+    }
+    assert len(identity["dataset_sha256"]) == len(identity["criteria_sha256"]) == 64
 
 
 def write_criteria(folder: Path, key: str) -> Path:
