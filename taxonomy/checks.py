@@ -21,6 +21,7 @@ _NEGATIONS = frozenset(
     | {"lack", "lacks", "lacking", "lacked", "absence", "absent", "missing"}
 )
 _FILLERS = ARTICLES | frozenset({"of", "any", "is", "are"})
+PROMPT_OF = "the prompt wording of "
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ def check(criteria: Criteria) -> list[Problem]:
         *_attribute_wording(_prompt_wordings(active)),
         *_clashes(attributes),
         *_prompt_clashes(active),
+        *_turned_prompts(active),
         *_similar(attributes),
         *_dimension_twins(active),
         *detail_problems(criteria, active),
@@ -195,7 +197,7 @@ def _attribute_names(active: list[Entry]) -> list[_Named]:
 def _prompt_wordings(active: list[Entry]) -> list[_Named]:
     return [
         _Named(
-            entry.node.key, prompt, f"the prompt wording of the {polarity} side of {entry.node.key}"
+            entry.node.key, prompt, f"{PROMPT_OF}the {polarity} side of {entry.node.key}"
         )
         for entry in active
         if isinstance(entry.node, Pair)
@@ -271,6 +273,27 @@ def _prompt_clashes(active: list[Entry]) -> Iterator[Problem]:
                 f"{side} side of {other.key}; give one of them another prompt wording."
             )
             yield problem("prompt-clash", pair.key, message)
+
+
+def _turned_prompts(active: list[Entry]) -> Iterator[Problem]:
+    """Attributes that a text encoder is told by the name of another, which is told otherwise: what is
+    labelled as one would teach the other. Where that one is told by its name, they clash anyway.
+    """
+    told = {each.place.removeprefix(PROMPT_OF): each for each in _prompt_wordings(active)}
+    names = {
+        squeeze(each.name).casefold(): each
+        for each in _attribute_names(active)
+        if each.place in told
+    }
+    for own, each in told.items():
+        named = names.get(squeeze(each.name).casefold())
+        if named is None or named.place == own:
+            continue
+        message = (
+            f"“{squeeze(each.name)}” is what prompts say for {own}, and the name of {named.place}; "
+            "give it another prompt wording."
+        )
+        yield problem("prompt-clash", each.key, message)
 
 
 def _dimension_twins(active: list[Entry]) -> Iterator[Problem]:

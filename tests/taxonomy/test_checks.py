@@ -86,6 +86,17 @@ def test_a_tree_that_says_more_has_no_problems() -> None:
     assert check(telling_tree()) == []
 
 
+def test_prompts_that_say_the_names_of_the_other_sides_are_faults() -> None:
+    def turned(pair: Pair) -> Pair:
+        positive = replace(pair.positive, prompt=pair.negative.name.upper())
+        return replace(
+            pair, positive=positive, negative=replace(pair.negative, prompt=pair.positive.name)
+        )
+
+    problems = check(change_node(small_tree(), "clear-edges", turned))
+    assert [(each.code, each.key) for each in problems] == [("prompt-clash", "clear-edges")] * 2
+
+
 def test_attributes_of_one_name_may_be_told_apart_in_prompts_only() -> None:
     tree = with_side("clear-edges", prompt="crisp edges")
     named = change_node(
