@@ -1,5 +1,6 @@
 """Corrects what is known of an image: its prompt and its metadata. Every correction is recorded."""
 
+import math
 import unicodedata
 from typing import Any
 
@@ -124,7 +125,8 @@ def _value(name: str, value: Any) -> Any:
         return None
     if isinstance(value, str):
         return _text(name, value)
-    if isinstance(value, bool | int | float):
+    # Some programs write NaN and Infinity into JSON, which no reader of JSON takes.
+    if isinstance(value, bool | int | float) and math.isfinite(value):
         return value
     raise Invalid(f"“{name}” has to be a text or a number.", field="details")
 

@@ -47,7 +47,7 @@ def _is_too_big(value: object, limit: int) -> bool:
         if not (digits.isascii() and digits.isdigit()):
             return False
         return len(digits) > DIGITS or int(digits) > limit
-    return isinstance(value, int | float) and abs(value) > limit
+    return isinstance(value, int | float) and not abs(value) <= limit
 
 
 def has_odd_characters(text: str) -> bool:

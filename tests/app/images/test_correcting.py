@@ -94,6 +94,18 @@ def test_what_cannot_be_kept_is_refused_whole(
     assert (image.prompt, image.revision) == ("one", 1)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400"])
+def test_a_number_that_is_none_is_named_and_the_answer_is_json(
+    make: Make, people: Cast, api: TestClient, token_for: Headers, number: str
+) -> None:
+    image = make.image(people.project, revision=2)
+    headers = {**token_for(people.ben), "Content-Type": "application/json"}
+    body = f'{{"based_on": 1, "details": {{"height": {number}}}}}'
+    answer = api.patch(f"{API}/{image.id}", content=body, headers=headers)
+    assert answer.status_code == 422
+    assert "“height”" in answer.json()["detail"] and "NaN" not in answer.text
+
+
 def test_the_page_corrects_and_shows_what_another_did(
     browser: TestClient, db: Session, make: Make, people: Cast, sign_in: SignIn
 ) -> None:
