@@ -196,9 +196,7 @@ def _attribute_names(active: list[Entry]) -> list[_Named]:
 
 def _prompt_wordings(active: list[Entry]) -> list[_Named]:
     return [
-        _Named(
-            entry.node.key, prompt, f"{PROMPT_OF}the {polarity} side of {entry.node.key}"
-        )
+        _Named(entry.node.key, prompt, f"{PROMPT_OF}the {polarity} side of {entry.node.key}")
         for entry in active
         if isinstance(entry.node, Pair)
         for polarity in POLARITIES

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from app.accounts.access import CurrentPerson
 from app.agents import launching, recording
@@ -21,6 +21,7 @@ from app.agents.schemas import (
 )
 from app.criteria import reading
 from app.database import LARGEST_KEY
+from app.labels.access import refuse_hidden
 from app.projects.access import AnnotatorProject, LeadProject
 from app.web.dependencies import Db
 
@@ -91,7 +92,7 @@ def api_get_agent_run(run_id: int, db: Db, project: AnnotatorProject) -> AgentRu
     return _out(launching.find_agent_runs(db, project, before=run.id + 1, limit=1)[0])
 
 
-@router.get("/{run_id}/images")
+@router.get("/{run_id}/images", dependencies=[Depends(refuse_hidden)])
 def api_list_run_images(
     run_id: int,
     db: Db,
@@ -99,7 +100,7 @@ def api_list_run_images(
     after: Annotated[int, Query(ge=0, le=LARGEST_KEY)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> RunImagesOut:
-    """What an agent run did with each image, and what that took."""
+    """What an agent run did with each image, and what that took. 403 for a browser that hides suggestions."""
     run = launching.get_agent_run(db, project.id, run_id)
     found = recording.find_run_images(db, run, after=after, limit=limit + 1)
     items = [RunImageOut.model_validate(each) for each in found[:limit]]

@@ -14,6 +14,7 @@ from app.criteria import reading
 from app.criteria.models import CriteriaVersion
 from app.jobs.models import OPEN_STATES
 from app.jobs.queueing import get_job
+from app.labels.access import Sight
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.web.answer import Answering
@@ -78,9 +79,11 @@ def submit_agent_run(
 
 @router.get("/{run_id}")
 def show_agent_run(
-    run_id: int, db: Db, answer: Answering, project: AnnotatorProject, after: int = 0
+    run_id: int, db: Db, answer: Answering, project: AnnotatorProject, sight: Sight, after: int = 0
 ) -> Response:
-    """One agent run: what it proposed by attribute, and what people decided."""
+    """One agent run: what it proposed by attribute, and what people decided. Which images got no labels
+    is hidden with the suggestions.
+    """
     run = launching.get_agent_run(db, project.id, run_id)
     nodes = {node.id: node for node in reading.nodes_by_key(db, project).values()}
     counts: dict[tuple[int, str], dict[str, int]] = defaultdict(dict)
@@ -90,7 +93,7 @@ def show_agent_run(
         (nodes[node_id], polarity, states, sum(states.values()))
         for (node_id, polarity), states in counts.items()
     ]
-    problems = recording.find_problems(db, run, after=after, limit=101)
+    problems = recording.find_problems(db, run, after=after, limit=101) if sight else []
     return answer.show(
         "agents/run.html",
         run=run,

@@ -11,7 +11,7 @@ from app.accounts.access import CurrentPerson
 from app.criteria.models import Criteria as CriteriaRow
 from app.criteria.models import Node
 from app.criteria.reading import current_version, version_criteria
-from app.errors import Conflict, Invalid
+from app.errors import Conflict, Invalid, NotAllowed
 from app.images.finding import get_image
 from app.projects.models import Project
 from taxonomy.names import is_key
@@ -23,12 +23,24 @@ _LABELLING = 0x6C61626C
 Kept = Annotated[Literal["show", "hide"], Cookie(alias=COOKIE, include_in_schema=False)]
 
 
-def sees_suggestions(request: Request, kept: Kept = "show") -> bool:
+def sees_suggestions(request: Request, person: CurrentPerson, kept: Kept = "show") -> bool:
     """Whether who asks is shown what agents propose. A browser remembers it; programs always are."""
+    del person  # known first: only then is it known whether a browser asks
     return kept == "show" or request.state.sign_in is None
 
 
 Sight = Annotated[bool, Depends(sees_suggestions)]
+
+
+def refuse_hidden(sight: Sight) -> None:
+    """Policy: who has not hidden suggestions. Raises NotAllowed: image by image, an agent's account tells
+    where it proposed something.
+    """
+    if not sight:
+        raise NotAllowed(
+            "What an agent did with each image is hidden with the suggestions.",
+            hint="Show suggestions on the page of an image first.",
+        )
 
 
 @dataclass(frozen=True)
@@ -59,6 +71,7 @@ __all__ = [
     "hold_all_labels",
     "hold_in_force",
     "hold_labels",
+    "refuse_hidden",
 ]
 
 

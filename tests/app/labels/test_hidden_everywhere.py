@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
+from app.agents.models import AgentRunImage
 from app.images.models import Image
 from app.labels.access import COOKIE
 from app.labels.proposing import Proposed, propose
@@ -100,6 +101,21 @@ def hung(db: Session, make: Make) -> Hung:
         propose(db, project, agent_run_id=run.id, version_id=version.id, findings=findings)
         # One label of a person beside them, so that the image is in the survey.
         _decide(db, people, people.ben, image, nodes[-1].key, "confirmed")
+    unlabelled = make.image(project, name="without-labels.png")
+    db.add_all(
+        AgentRunImage(
+            agent_run_id=run.id, image_id=image.id, version_id=version.id, state="labelled",
+            proposed=sum(numbers), notes={"dimensions": ["light"]},
+        )
+        for image, numbers in zip(images, (FIRST, SECOND), strict=True)
+    )  # fmt: skip
+    db.add(
+        AgentRunImage(
+            agent_run_id=run.id, image_id=unlabelled.id, version_id=version.id, state="failed",
+            reason="It could not be looked at.",
+        )
+    )  # fmt: skip
+    db.commit()
     # Ada has rejected two of the agent's: that tells of them as well.
     for node in nodes[:2]:
         _decide(db, people, people.ada, images[0], node.key, "rejected")
@@ -208,6 +224,19 @@ def test_shown_suggestions_are_counted(hung: Hung, browser: TestClient, sign_in:
         "positive": {"proposed": 0, "confirmed": 1, "rejected": 0},
         "negative": {"proposed": 0, "confirmed": 0, "rejected": 0},
     }
+
+
+def test_what_an_agent_did_with_each_image_is_hidden_too(
+    hung: Hung, browser: TestClient, sign_in: SignIn
+) -> None:
+    ben = sign_in(browser, hung.people.ben)
+    root = f"/projects/{hung.people.project.slug}"
+    page, account = f"{root}/agent/{hung.run_id}", f"/api/v1{root}/agent-runs/{hung.run_id}/images"
+    assert "without-labels.png" in ben.get(page).text
+    assert len(ben.get(account).json()["items"]) == 3
+    ben.cookies.set(COOKIE, "hide")
+    assert "without-labels.png" not in ben.get(page).text
+    assert ben.get(account).status_code == 403
 
 
 def test_the_filter_by_proposals_is_hidden_too(
