@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from app.database import Json
 from app.images.contents import Contents, Entry
-from app.images.listings import MAX_CELL, compose_prompt
+from app.images.listings import MAX_CELL, MAX_COLUMNS, compose_prompt
 from method.items import Failed, attempt
 from method.saved_texts import UnreadableText, fault_in, one_line, read_text
 
@@ -94,7 +94,7 @@ def read_companion(companion: tuple[str, Callable[[], bytes]]) -> Said:
         raise TextRefused(f"It has more than {MAX_CELL} characters, so its prompt was not taken.")
     if not said.prompt:
         return replace(said, note="It says nothing that could be the prompt of the picture.")
-    return replace(said, note=saved.note)
+    return replace(said, note=" ".join(filter(None, (saved.note, said.note))))
 
 
 def _of_json(text: str) -> Said:
@@ -114,7 +114,10 @@ def _of_json(text: str) -> Said:
     asked = next((name for name in PROMPT_KEYS if name in values), None)
     prompt = values.pop(asked) if asked else compose_prompt(values)
     kept = {name: value for name, value in values.items() if name and len(value) <= MAX_CELL}
-    return Said(prompt, dict(list(kept.items())[:200]))
+    kept = dict(list(kept.items())[:MAX_COLUMNS])
+    left = ", ".join(list(values.keys() - kept.keys())[:5])
+    note = f"Not all of it was taken: too much, or longer than {MAX_CELL} characters ({left})."
+    return Said(prompt, kept, note if left else "")
 
 
 def _in_words(value: object) -> str:

@@ -105,6 +105,15 @@ def test_a_second_text_of_a_picture_is_named(db: Session, project: Project, brin
     assert list(said) == ["a.txt"] and "another prompt" in said["a.txt"]
 
 
+def test_what_is_too_long_for_metadata_is_named(
+    db: Session, project: Project, bring: Bring
+) -> None:
+    said = json.dumps({"prompt": "a pond", "artist": "N. N.", "workflow": "x" * 5000}).encode()
+    row = bring({"a.png": corpus.png(1), "a.json": said})
+    assert images_of(db, project)["a.png"].details == {"artist": "N. N."}
+    assert "(workflow)" in problems_of(db, row)["a.json"]
+
+
 def test_what_nobody_sees_is_part_of_no_prompt_and_no_name(
     db: Session, project: Project, bring: Bring
 ) -> None:
