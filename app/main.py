@@ -49,6 +49,8 @@ from app.proposals import pages as proposals_pages
 from app.runs import api as runs_api
 from app.runs import pages as runs_pages
 from app.settings import settings
+from app.usage import api as usage_api
+from app.usage import pages as usage_pages
 from app.versions import api as versions_api
 from app.versions import pages as versions_pages
 from app.web.answer import read_templates
@@ -75,6 +77,8 @@ ROUTERS = [
     jobs_api.router,
     proposals_pages.router,
     proposals_api.router,
+    usage_pages.router,
+    usage_api.router,
     versions_pages.router,
     versions_api.router,
     criteria_file_pages.router,

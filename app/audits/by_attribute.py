@@ -1,9 +1,12 @@
 """What audits say of each attribute, over all of a project's audits."""
 
-from sqlalchemy import func, select
+from collections.abc import Iterable
+
+from sqlalchemy import ARRAY, BigInteger, any_, func, literal, select
 from sqlalchemy.orm import Session
 
 from app.audits.models import Audit, AuditItem, Judgement
+from app.audits.scoring import Tally
 from app.criteria.models import Node
 from app.participants.models import Participant
 from app.participants.progress import counted
@@ -37,3 +40,29 @@ def count_verdicts(db: Session, project: Project) -> AttributeVerdicts:
         Side(key, "positive" if polarity == "positive" else "negative"): (appears, decided)
         for key, polarity, appears, decided in rows
     }
+
+
+def find_tallies_of(db: Session, project: Project, node_ids: Iterable[int]) -> list[Tally]:
+    """Every label of these attribute pairs that participants of closed audits judged, with the answers
+    counted; one query. Decoys are left out, and so are audits that still take answers.
+    """
+    wanted = literal(sorted(node_ids), ARRAY(BigInteger))
+    answers = [
+        func.count().filter(Judgement.answer == answer)
+        for answer in ("appears", "does_not_appear", "cannot_tell")
+    ]
+    rows = db.execute(
+        select(AuditItem.image_id, AuditItem.root_key, AuditItem.polarity, *answers)
+        .join(Audit, Audit.id == AuditItem.audit_id)
+        .join(Judgement, Judgement.item_id == AuditItem.id)
+        .join(Participant, Participant.id == Judgement.participant_id)
+        .where(
+            AuditItem.node_id == any_(wanted),
+            AuditItem.kind == "label",
+            Audit.project_id == project.id,
+            Audit.state == "closed",
+            counted(),
+        )
+        .group_by(AuditItem.id)
+    )
+    return [Tally(*row) for row in rows]

@@ -20,8 +20,8 @@ from app.projects.models import Project
 from app.proposals.reading import count_waiting
 from app.runs.tokenizing import find_tokenizer
 from app.versions import editing
-from app.versions.counting import LabelCounts, count_labels
-from app.versions.tree_rows import build_branches, pairs_below, path_to
+from app.versions.counting import count_labels
+from app.versions.tree_rows import build_branches, path_to
 from app.versions.undoing import undo
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
@@ -50,16 +50,11 @@ def _panel(
 ) -> dict[str, Any]:
     """What the panel shows: the node with its history, a form to edit it, or forms to add below."""
     changes = list(find_changes(db, project, node=node, limit=CHANGES_IN_PANEL)) if node else []
-    labels = LabelCounts()
-    if node is not None:
-        for each in count_labels(db, pairs_below(node, nodes)).values():
-            labels.add(each)
     return {
         "node": node,
         "said": _said(db, project, node) if node else {},
         "title": reading.title(node) if node else "",
         "above": path_to(node, nodes) if node else [],
-        "labels": labels,
         "changes": changes,
         "mode": mode,
         "form": form or Form(),

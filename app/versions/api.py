@@ -13,7 +13,8 @@ from app.criteria.models import CriteriaVersion
 from app.database import LARGEST_KEY
 from app.labels.access import Sight
 from app.projects.access import AnnotatorProject, ExpertProject
-from app.versions.foreseeing import Effect, find_labelled_images
+from app.versions.foreseeing import Effect
+from app.versions.labelled_images import find_labelled_images
 from app.versions.moving import Moved
 from app.versions.publishing import preview, publish
 from app.versions.schemas import (
@@ -34,6 +35,7 @@ from app.versions.schemas import (
 )
 from app.versions.taking_back import take_back
 from app.web.dependencies import Db
+from taxonomy.tree import Polarity
 
 router = APIRouter(prefix="/api/v1/projects/{project}/criteria", tags=["criteria"])
 
@@ -104,19 +106,34 @@ def api_list_images_of_node(
     db: Db,
     project: AnnotatorProject,
     sight: Sight,
+    polarity: Polarity | None = None,
+    state: Literal["proposed", "confirmed", "rejected"] | None = None,
     after: Annotated[int, Query(ge=0, le=LARGEST_KEY)] = 0,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> LabelledImagesOut:
-    """The images with labels of a pair, also of one that was replaced but not yet published."""
+    """The images with labels of a pair, or of any pair below a dimension; of one side or state where asked.
+    Also of a pair that was replaced but not yet published.
+    """
     _, found = find_labelled_images(
-        db, project, key, after=after, limit=limit + 1, suggestions=sight
+        db,
+        project,
+        key,
+        polarity=polarity,
+        state=state,
+        after=after,
+        limit=limit + 1,
+        suggestions=sight,
     )
     return LabelledImagesOut(
         items=[
-            LabelledImageOut(id=image.id, name=image.name, labels=labels)
-            for image, labels in found[:limit]
+            LabelledImageOut(
+                id=each.image.id,
+                name=each.image.name,
+                labels=[f"{side} {how}" for side, how, _ in each.labels],
+            )
+            for each in found[:limit]
         ],
-        next=found[limit - 1][0].id if len(found) > limit else None,
+        next=found[limit - 1].image.id if len(found) > limit else None,
     )
 
 

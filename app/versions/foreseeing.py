@@ -5,17 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import func, select, text
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.criteria.models import Node
-from app.criteria.reading import get_node, title
-from app.errors import NotFound
-from app.images.inclusion import in_use
-from app.images.models import Image
-from app.labels.models import Label
-from app.projects.models import Project
+from app.criteria.reading import title
 from app.versions.counting import LabelCounts, count_labels
 from app.versions.succession import Due
 
@@ -106,36 +100,3 @@ def _count_images(db: Session, sides: Sequence[Sides]) -> dict[int, tuple[int, i
     if not nodes:
         return {}
     return {row[0]: (row[1], row[2]) for row in db.execute(_COUNT, {"nodes": json.dumps(nodes)})}
-
-
-def find_labelled_images(
-    db: Session,
-    project: Project,
-    key: str,
-    *,
-    after: int = 0,
-    limit: int = 50,
-    suggestions: bool = True,
-) -> tuple[Node, Sequence[tuple[Image, list[str]]]]:
-    """The images in use with labels of a pair, by id from above `after`; with each what its labels say,
-    such as `positive confirmed`.
-
-    The pair may have left the tree since the last version. Without `suggestions` what nobody decided, and
-    what was rejected of it, is left out. Raises NotFound.
-    """
-    node = db.scalar(select(Node).where(Node.project_id == project.id, Node.key == key))
-    if node is None:
-        node = get_node(db, project, key)
-    if node.kind != "pair":
-        raise NotFound(f"“{title(node)}” is a dimension; labels name attribute pairs.")
-    said = Label.polarity + " " + Label.state
-    rows = db.execute(
-        select(Image, func.array_agg(aggregate_order_by(said, said.desc())))
-        .join(Label, Label.image_id == Image.id)
-        .where(Label.node_id == node.id, Image.id > after, in_use())
-        .where(*(() if suggestions else (Label.state == "confirmed",)))
-        .group_by(Image.id)
-        .order_by(Image.id)
-        .limit(limit)
-    )
-    return node, [(row[0], list(row[1])) for row in rows]

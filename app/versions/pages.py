@@ -17,7 +17,7 @@ from app.projects.models import Project
 from app.versions import drawing
 from app.versions.counting import count_labels
 from app.versions.fixing import put_right
-from app.versions.foreseeing import find_labelled_images
+from app.versions.labelled_images import STATES, find_labelled_images
 from app.versions.publishing import preview, publish
 from app.versions.taking_back import take_back
 from app.web.answer import Answer, Answering
@@ -25,7 +25,7 @@ from app.web.dependencies import Db
 from app.web.forms import Form, submitted
 from taxonomy.fixing import LABELS, can_fix
 from taxonomy.sunburst import sunburst
-from taxonomy.tree import counts
+from taxonomy.tree import Polarity, counts
 
 router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=False)
 PAGE = 50
@@ -124,25 +124,39 @@ def submit_fix(
 
 
 @router.get("/nodes/{key}/images")
-def show_images_of_pair(
+def show_images_of_node(
     key: str,
     db: Db,
     answer: Answering,
     project: AnnotatorProject,
     sight: Sight,
+    polarity: Polarity | None = None,
+    state: str | None = None,
     after: Annotated[int, Query(ge=0, le=LARGEST_KEY)] = 0,
 ) -> Response:
-    """The images that are labelled with a pair, also with one that was replaced since the last version."""
+    """The images that are labelled with a node, of one side or state where asked; also with a pair that was
+    replaced since the last version.
+    """
     node, found = find_labelled_images(
-        db, project, key, after=after, limit=PAGE + 1, suggestions=sight
+        db,
+        project,
+        key,
+        polarity=polarity,
+        state=state,
+        after=after,
+        limit=PAGE + 1,
+        suggestions=sight,
     )
     return answer.show(
         "versions/images.html",
         node=node,
         title=reading.title(node),
-        images=found[:PAGE],
+        found=found[:PAGE],
+        polarity=polarity,
+        state=state,
+        states=STATES if sight else ("confirmed",),
         is_first=not after,
-        next=found[PAGE - 1][0].id if len(found) > PAGE else None,
+        next=found[PAGE - 1].image.id if len(found) > PAGE else None,
     )
 
 

@@ -127,7 +127,7 @@ class SuccessionOut(BaseModel):
 
 
 class LabelledImageOut(BaseModel):
-    """An image with labels of a pair; `labels` has side and state of each."""
+    """An image with labels of a node; `labels` has side and state of them, each once."""
 
     id: int
     name: str
@@ -135,7 +135,7 @@ class LabelledImageOut(BaseModel):
 
 
 class LabelledImagesOut(BaseModel):
-    """Images with labels of a pair, by id."""
+    """Images with labels of a node, by id."""
 
     items: list[LabelledImageOut]
     next: int | None

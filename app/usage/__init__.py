@@ -1,0 +1,1 @@
+"""What becomes of each attribute in use: its labels, what people made of the agent's, what audits say."""
