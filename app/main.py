@@ -40,6 +40,8 @@ from app.jobs import api as jobs_api
 from app.jobs import pages as jobs_pages
 from app.labels import api as labels_api
 from app.labels import pages as labels_pages
+from app.notes import api as notes_api
+from app.notes import pages as notes_pages
 from app.overview import api as overview_api
 from app.overview import pages as overview_pages
 from app.projects import api as projects_api
@@ -77,6 +79,8 @@ ROUTERS = [
     jobs_api.router,
     proposals_pages.router,
     proposals_api.router,
+    notes_pages.router,
+    notes_api.router,
     usage_pages.router,
     usage_api.router,
     versions_pages.router,

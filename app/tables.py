@@ -9,6 +9,7 @@ from app.datasets import models as datasets
 from app.images import models as images
 from app.jobs import models as jobs
 from app.labels import models as labels
+from app.notes import models as notes
 from app.participants import models as participants
 from app.projects import models as projects
 from app.proposals import models as proposals
@@ -25,6 +26,7 @@ __all__ = [
     "images",
     "jobs",
     "labels",
+    "notes",
     "participants",
     "projects",
     "proposals",

@@ -54,6 +54,7 @@ class AuditItem(Model):
         CheckConstraint("polarity IN ('positive', 'negative')", name="polarity"),
         CheckConstraint("kind IN ('label', 'decoy')", name="kind"),
         Index(None, "audit_id", "image_position", "id"),
+        Index(None, "node_id"),
     )
 
     id: Mapped[Key]

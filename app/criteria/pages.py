@@ -15,6 +15,7 @@ from app.criteria.history import find_changes, texts_at
 from app.criteria.models import Node
 from app.criteria.said_forms import rows_of
 from app.errors import Conflict, NotFound, Stale
+from app.notes.reading import count_open, notes_at
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.projects.models import Project
 from app.proposals.reading import count_waiting
@@ -53,6 +54,8 @@ def _panel(
     return {
         "node": node,
         "said": _said(db, project, node) if node else {},
+        "notes": notes_at(db, project, node) if node and mode == "view" else None,
+        "note_form": Form[Any](),
         "title": reading.title(node) if node else "",
         "above": path_to(node, nodes) if node else [],
         "changes": changes,
@@ -99,7 +102,14 @@ def show_panel(
             db, project, nodes, {each.id for each in [*context["above"], node] if each}
         )
         context["proposals"] = count_waiting(db, project, answer.request.state.person)
+        context |= _marks(db, project)
     return answer.show("criteria/tree.html", fragment=fragment, status=status, **context)
+
+
+def _marks(db: Db, project: Project) -> dict[str, Any]:
+    """What the lines of the tree are marked with: open discussions by key; and how many there are."""
+    found = count_open(db, project)
+    return {"open_notes": found.by_key, "num_open_notes": found.all}
 
 
 def _tree(db: Db, project: Project, nodes: list[Node], opened: set[int]) -> dict[str, Any]:
@@ -140,7 +150,7 @@ def show_node_row(key: str, db: Db, answer: Answering, project: AnnotatorProject
         here = answer.path("show_criteria", project=project.slug)
         return RedirectResponse(f"{here}?node={key}", 303)
     node = reading.get_node(db, project, key)
-    return answer.show("criteria/_row.html", node=node, is_chosen=True)
+    return answer.show("criteria/_row.html", node=node, is_chosen=True, **_marks(db, project))
 
 
 # Editing -------------------------------------------------------------------------------------
@@ -259,6 +269,7 @@ def _saved(db: Db, answer: Answer, project: Project, key: str, form_was: str) ->
         fragment=first,
         also=(also,),
         is_chosen=True,
+        **_marks(db, project),
         **_panel(db, project, nodes, node),
     )
 

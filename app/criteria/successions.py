@@ -1,6 +1,6 @@
 """What took the place of nodes that left the tree, and where a key of long ago leads to today."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
@@ -67,6 +67,24 @@ def stand_for(db: Session, project: Project, key: str) -> Standing:
     }
     keys = resolve(key, known, there.__contains__)
     return Standing(node, rows[0].kind, tuple(there[each] for each in keys))
+
+
+def find_predecessors(
+    db: Session, node: Node, *, by: Collection[str] = tuple(REPLACED)
+) -> Sequence[Node]:
+    """The nodes that left the tree and whose place this one took, however many steps later, by changes of
+    these kinds; one query.
+    """
+    here = (NodeSuccession.project_id == node.project_id, NodeSuccession.kind.in_(by))
+    old = (
+        select(NodeSuccession.old_id)
+        .where(NodeSuccession.new_id == node.id, *here)
+        .cte("predecessor", recursive=True)
+    )
+    old = old.union(
+        select(NodeSuccession.old_id).join(old, old.c.old_id == NodeSuccession.new_id).where(*here)
+    )
+    return db.scalars(select(Node).where(Node.id.in_(select(old.c.old_id))).order_by(Node.id)).all()
 
 
 def missing_node(db: Session, project: Project, key: str) -> NotFound:

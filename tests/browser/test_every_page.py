@@ -255,6 +255,9 @@ def furnish(api: Api) -> dict[str, Any]:
             "reason": "Seen in many.",
         },
     )
+    discussion = api.ask(
+        "POST", "criteria/nodes/clear-edges/discussions", data={"text": "Does a soft rim count?"}
+    )
     invitation = api.ask("POST", "invitations", data={"role": "expert"})
     me = api.ask("GET", "people")["items"][0]["id"]
     recovery = api.ask("POST", f"people/{me}/password-link")
@@ -268,6 +271,7 @@ def furnish(api: Api) -> dict[str, Any]:
         "pair_dataset_id": pairs["id"],
         "audit_id": audit["id"],
         "proposal_id": proposal["id"],
+        "discussion_id": discussion["id"],
         "key": "clear-edges",
         "number": 1,
         "position": 1,

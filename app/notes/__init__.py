@@ -1,0 +1,1 @@
+"""What members write to one another about a node of the criteria."""

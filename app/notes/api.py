@@ -1,0 +1,117 @@
+"""Discussions at nodes of the criteria, as JSON."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from sqlalchemy.orm import Session
+
+from app.database import LARGEST_KEY
+from app.notes import reading, writing
+from app.notes.access import Writing
+from app.notes.models import Discussion
+from app.notes.schemas import (
+    DiscussionOut,
+    DiscussionsOut,
+    NoteIn,
+    NoteOut,
+    NotePatch,
+    NotesOut,
+    SettledIn,
+)
+from app.projects.access import AnnotatorProject
+from app.projects.models import Project
+from app.web.dependencies import Db
+
+router = APIRouter(prefix="/api/v1/projects/{project}/criteria", tags=["criteria"])
+
+Before = Annotated[int | None, Query(ge=1, le=LARGEST_KEY)]
+After = Annotated[int, Query(ge=0, le=LARGEST_KEY)]
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+def _out(db: Session, project: Project, discussion: Discussion) -> DiscussionOut:
+    return DiscussionOut.of(reading.show_discussion(db, project, discussion.id))
+
+
+def _note(db: Session, discussion: Discussion, note_id: int) -> NoteOut:
+    return NoteOut.of(reading.find_notes(db, discussion, after=note_id - 1, limit=1)[0])
+
+
+@router.get("/discussions", response_model=DiscussionsOut)
+def api_list_discussions(
+    db: Db,
+    project: AnnotatorProject,
+    node: str | None = None,
+    settled: Annotated[bool | None, Query()] = None,
+    before: Before = None,
+    limit: Limit = 50,
+) -> DiscussionsOut:
+    """Discussions, newest first; of one node by key, also one that left the tree; open or settled ones."""
+    at = None if node is None else reading.get_any_node(db, project, node)
+    found = reading.find_discussions(
+        db, project, node=at, settled=settled, before=before, limit=limit + 1
+    )
+    return DiscussionsOut(
+        items=[DiscussionOut.of(each) for each in found[:limit]],
+        next=found[limit - 1].discussion.id if len(found) > limit else None,
+    )
+
+
+@router.post("/nodes/{key}/discussions", status_code=201, response_model=DiscussionOut)
+def api_start_discussion(
+    key: str, body: NoteIn, db: Db, project: AnnotatorProject, by: Writing
+) -> DiscussionOut:
+    """Begin a discussion at a node with its first note."""
+    return _out(db, project, writing.start_discussion(db, project, key, text=body.text, by=by))
+
+
+@router.get("/discussions/{discussion_id}", response_model=DiscussionOut)
+def api_get_discussion(discussion_id: int, db: Db, project: AnnotatorProject) -> DiscussionOut:
+    """One discussion."""
+    return DiscussionOut.of(reading.show_discussion(db, project, discussion_id))
+
+
+@router.put("/discussions/{discussion_id}/settled", response_model=DiscussionOut)
+def api_settle_discussion(
+    discussion_id: int, body: SettledIn, db: Db, project: AnnotatorProject, by: Writing
+) -> DiscussionOut:
+    """Settle a discussion or open it again: who began it, experts and leads."""
+    settled = writing.settle_discussion(db, project, discussion_id, settled=body.settled, by=by)
+    return _out(db, project, settled)
+
+
+@router.get("/discussions/{discussion_id}/notes", response_model=NotesOut)
+def api_list_notes(
+    discussion_id: int, db: Db, project: AnnotatorProject, after: After = 0, limit: Limit = 50
+) -> NotesOut:
+    """The notes of a discussion, in their order."""
+    discussion = writing.get_discussion(db, project, discussion_id)
+    found = reading.find_notes(db, discussion, after=after, limit=limit + 1)
+    return NotesOut(
+        items=[NoteOut.of(each) for each in found[:limit]],
+        next=found[limit - 1].note.id if len(found) > limit else None,
+    )
+
+
+@router.post("/discussions/{discussion_id}/notes", status_code=201, response_model=NoteOut)
+def api_answer_discussion(
+    discussion_id: int, body: NoteIn, db: Db, project: AnnotatorProject, by: Writing
+) -> NoteOut:
+    """Add a note at the end. 409 where the discussion has been settled."""
+    note = writing.answer_discussion(db, project, discussion_id, text=body.text, by=by)
+    return _note(db, writing.get_discussion(db, project, discussion_id), note.id)
+
+
+@router.patch("/notes/{note_id}", response_model=NoteOut)
+def api_edit_note(
+    note_id: int, body: NotePatch, db: Db, project: AnnotatorProject, by: Writing
+) -> NoteOut:
+    """Change a note: who wrote it, and leads. 412 with both texts where it was edited since `based_on`."""
+    note = writing.edit_note(db, project, note_id, text=body.text, based_on=body.based_on, by=by)
+    return _note(db, writing.get_discussion(db, project, note.discussion_id), note.id)
+
+
+@router.delete("/notes/{note_id}", status_code=204)
+def api_delete_note(note_id: int, db: Db, project: AnnotatorProject, by: Writing) -> None:
+    """Delete a note: who wrote it, and leads. Where answers follow, its place stays and says so."""
+    writing.delete_note(db, project, note_id, by=by)

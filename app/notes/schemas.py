@@ -1,0 +1,101 @@
+"""Discussions and notes as JSON."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from app.notes.reading import ShownDiscussion, ShownNote
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NoteIn(_In):
+    """The text of a new note, at most 4,000 characters."""
+
+    text: str
+
+
+class NotePatch(_In):
+    """Another text, and the revision of the note that was seen."""
+
+    text: str
+    based_on: int
+
+
+class SettledIn(_In):
+    """Settled, or open again."""
+
+    settled: bool
+
+
+class NoteOut(BaseModel):
+    """One note. Of one that was deleted while answers followed it the place stays, without text."""
+
+    id: int
+    text: str
+    revision: int
+    written_by: str
+    written_at: datetime
+    edited_by: str | None
+    edited_at: datetime | None
+    deleted_by: str | None
+    deleted_at: datetime | None
+
+    @classmethod
+    def of(cls, shown: ShownNote) -> "NoteOut":
+        """The same as JSON."""
+        note = shown.note
+        return cls(
+            id=note.id,
+            text=note.text,
+            revision=note.revision,
+            written_by=shown.author,
+            written_at=note.written_at,
+            edited_by=shown.editor,
+            edited_at=note.edited_at,
+            deleted_by=shown.deleter,
+            deleted_at=note.deleted_at,
+        )
+
+
+class DiscussionOut(BaseModel):
+    """A discussion at the node with the key `node`; `first` is the text of its first note."""
+
+    id: int
+    node: str
+    first: str
+    answers: int
+    started_by: str
+    started_at: datetime
+    settled_by: str | None
+    settled_at: datetime | None
+
+    @classmethod
+    def of(cls, shown: ShownDiscussion) -> "DiscussionOut":
+        """The same as JSON."""
+        return cls(
+            id=shown.discussion.id,
+            node=shown.node.key,
+            first=shown.first.text,
+            answers=shown.num_answers,
+            started_by=shown.author,
+            started_at=shown.discussion.started_at,
+            settled_by=shown.settler,
+            settled_at=shown.discussion.settled_at,
+        )
+
+
+class DiscussionsOut(BaseModel):
+    """Discussions, newest first."""
+
+    items: list[DiscussionOut]
+    next: int | None
+
+
+class NotesOut(BaseModel):
+    """The notes of a discussion, in their order."""
+
+    items: list[NoteOut]
+    next: int | None
