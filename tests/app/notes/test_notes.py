@@ -233,11 +233,11 @@ def test_a_discussion_through_pages(
     made = htmx.post(f"{HERE}/nodes/glow/notes", data={"text": "Is <b>this</b> glow?"})
     assert "Is &lt;b&gt;this&lt;/b&gt; glow?" in made.text
     assert 'hx-swap-oob="true"' in made.text
-    assert "1 open discussion" in made.text
+    assert "1 open note" in made.text
     number = db.scalars(select(Discussion.id)).one()
     page = f"{HERE}/discussions/{number}"
     assert page in browser.get(f"{HERE}/discussions").text
-    assert "1 open discussion" in browser.get(HERE).text
+    assert "1 open note" in browser.get(HERE).text
     sent = browser.post(page, data={"text": "Look at 7."})
     assert (sent.status_code, sent.headers["location"]) == (303, page)
     note = db.scalars(select(Note.id).order_by(Note.id)).all()[-1]
