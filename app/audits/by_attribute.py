@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import ARRAY, BigInteger, any_, func, literal, select
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, any_, func, literal, select
 from sqlalchemy.orm import Session
 
 from app.audits.models import Audit, AuditItem, Judgement
@@ -47,12 +47,19 @@ def find_tallies_of(db: Session, project: Project, node_ids: Iterable[int]) -> l
     counted; one query. Decoys are left out, and so are audits that still take answers.
     """
     wanted = literal(sorted(node_ids), ARRAY(BigInteger))
-    answers = [
-        func.count().filter(Judgement.answer == answer)
-        for answer in ("appears", "does_not_appear", "cannot_tell")
-    ]
+
+    def number(answer: str) -> ColumnElement[int]:
+        return func.count().filter(Judgement.answer == answer)
+
     rows = db.execute(
-        select(AuditItem.image_id, AuditItem.root_key, AuditItem.polarity, *answers)
+        select(
+            AuditItem.image_id,
+            AuditItem.root_key,
+            AuditItem.polarity,
+            number("appears"),
+            number("does_not_appear"),
+            number("cannot_tell"),
+        )
         .join(Audit, Audit.id == AuditItem.audit_id)
         .join(Judgement, Judgement.item_id == AuditItem.id)
         .join(Participant, Participant.id == Judgement.participant_id)
@@ -65,4 +72,4 @@ def find_tallies_of(db: Session, project: Project, node_ids: Iterable[int]) -> l
         )
         .group_by(AuditItem.id)
     )
-    return [Tally(*row) for row in rows]
+    return [Tally(*row) for row in rows.tuples()]

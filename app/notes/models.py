@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Created, Key, Model
@@ -27,7 +28,7 @@ class Discussion(Model):
             "ix_discussion_open",
             "project_id",
             "id",
-            postgresql_where=text("settled_at IS NULL"),
+            postgresql_where=sql("settled_at IS NULL"),
         ),
     )
 
@@ -60,7 +61,7 @@ class Note(Model):
     id: Mapped[Key]
     discussion_id: Mapped[int] = mapped_column(ForeignKey("discussion.id"))
     text: Mapped[str]
-    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    revision: Mapped[int] = mapped_column(server_default=sql("1"))
     written_by: Mapped[int] = mapped_column(ForeignKey("person.id"))
     written_at: Mapped[Created]
     edited_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))

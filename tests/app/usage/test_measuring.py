@@ -94,11 +94,13 @@ def test_audits_count_once_they_are_closed(studio: Studio) -> None:
     close_audit(studio.db, audit)
     audited = used(studio).positive.audited
     assert audited is not None
-    assert (audited.answers, audited.score.accuracy) == (7, pytest.approx(6 / 7))
+    assert audited.answers == 7
+    assert audited.score.accuracy == pytest.approx(6 / 7)
     assert audited.score.interval is not None
     low, high = audited.score.interval
     assert low < 6 / 7 <= high
-    assert (audited.judged_twice, audited.disagreement) == (3, pytest.approx(1 / 3))
+    assert audited.judged_twice == 3
+    assert audited.disagreement == pytest.approx(1 / 3)
     assert used(studio).negative.audited is None
     assert used(studio, LIGHT).positive.audited is not None
 
