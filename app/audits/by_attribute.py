@@ -72,4 +72,4 @@ def find_tallies_of(db: Session, project: Project, node_ids: Iterable[int]) -> l
         )
         .group_by(AuditItem.id)
     )
-    return [Tally(*row) for row in rows.tuples()]
+    return [Tally(*row) for row in rows]
