@@ -15,7 +15,6 @@ from app.criteria.pages import attempt, show_panel
 from app.errors import Invalid
 from app.projects.access import ExpertProject
 from app.projects.models import Project
-from app.versions.counting import LabelCounts, count_labels
 from app.versions.foreseeing import Effect, foresee
 from app.versions.tree_rows import pairs_below
 from app.web.answer import Answer, Answering
@@ -271,16 +270,7 @@ def _new_pairs(given: NewPairsForm) -> list[NewPair]:
 @router.get("/nodes/{key}/retire")
 def show_retire(key: str, db: Db, answer: Answering, project: ExpertProject) -> Response:
     """What taking a node out of use means, or bringing it back."""
-    return show_panel(db, answer, project, key, mode="retire", more=_concerned(db, project, key))
-
-
-def _concerned(db: Db, project: Project, key: str) -> dict[str, Any]:
-    """The labels that stand below a node."""
-    nodes = list(reading.find_nodes(db, project))
-    labels = LabelCounts()
-    for each in count_labels(db, pairs_below(reading.get_node(db, project, key), nodes)).values():
-        labels.add(each)
-    return {"labels": labels}
+    return show_panel(db, answer, project, key, mode="retire")
 
 
 @router.post("/nodes/{key}/retire")
@@ -327,5 +317,5 @@ def _save_retired(
         status = outcome.status
         if not form.errors:
             return _go_to(answer, project, key)
-    more = _concerned(db, project, key)
+    more: dict[str, Any] = {}
     return show_panel(db, answer, project, key, mode="retire", form=form, status=status, more=more)

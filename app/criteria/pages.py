@@ -21,8 +21,8 @@ from app.projects.models import Project
 from app.proposals.reading import count_waiting
 from app.runs.tokenizing import find_tokenizer
 from app.versions import editing
-from app.versions.counting import count_labels
-from app.versions.tree_rows import build_branches, path_to
+from app.versions.counting import LabelCounts, count_labels
+from app.versions.tree_rows import build_branches, pairs_below, path_to
 from app.versions.undoing import undo
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
@@ -33,6 +33,7 @@ from taxonomy.tree import POLARITIES, Attribute, counts
 router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=False)
 PAGE = 50
 CHANGES_IN_PANEL = 6
+CONCERNING = ("retire", "place")
 
 
 # The tree and its panel ----------------------------------------------------------------------
@@ -58,12 +59,22 @@ def _panel(
         "note_form": Form[Any](),
         "title": reading.title(node) if node else "",
         "above": path_to(node, nodes) if node else [],
+        # Forms say how many labels they concern; how a node is used is asked for after the panel is there.
+        "labels": _count_below(db, nodes, node) if node and mode in CONCERNING else LabelCounts(),
         "changes": changes,
         "mode": mode,
         "form": form or Form(),
         "is_stale": is_stale,
         "adding": adding,
     }
+
+
+def _count_below(db: Db, nodes: list[Node], node: Node) -> LabelCounts:
+    """The labels of the pairs at or below a node, together."""
+    labels = LabelCounts()
+    for each in count_labels(db, pairs_below(node, nodes)).values():
+        labels.add(each)
+    return labels
 
 
 def _said(db: Db, project: Project, node: Node) -> dict[str, list[tuple[str, list[str]]]]:
