@@ -115,7 +115,7 @@ def _of_json(text: str) -> Said:
     prompt = values.pop(asked) if asked else compose_prompt(values)
     kept = {name: value for name, value in values.items() if name and len(value) <= MAX_CELL}
     kept = dict(list(kept.items())[:MAX_COLUMNS])
-    left = ", ".join(list(values.keys() - kept.keys())[:5])
+    left = ", ".join([name for name in values if name not in kept][:5])
     note = f"Not all of it was taken: too much, or longer than {MAX_CELL} characters ({left})."
     return Said(prompt, kept, note if left else "")
 
