@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from typing import cast
 
@@ -16,6 +17,8 @@ from taxonomy.tree import Criteria, InvalidCriteria
 MAX_ROWS = MAX_NODES + 2_000
 MAX_COLUMNS = 500
 _SEPARATORS = ",;\t"
+# Excel writes and obeys a first line that names the separator.
+_TOLD = re.compile(r'"?sep=([,;\t])"?\r?\n', re.IGNORECASE)
 # A spreadsheet runs a cell that starts like this as a formula (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 # The settings first, then what makes the tree, as people look for it.
@@ -50,7 +53,10 @@ def read_csv(text: str, existing: Existing | None = None) -> Criteria:
     """
     refuse_size(text)
     text = text.removeprefix("\ufeff")
-    lines = _lines(text, _separator(text))
+    told = _TOLD.match(text)
+    lines = _lines(text, told[1] if told else _separator(text))
+    if told:
+        next(lines)
     _, header = next(lines, (1, []))
     names = _columns(header)
     problems: list[str] = []

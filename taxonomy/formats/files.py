@@ -104,10 +104,14 @@ def read_file(
     if len(content) > MAX_BYTES:
         raise InvalidCriteria([f"The file is larger than {MAX_BYTES // 1_000_000} MB; split it."])
     known = format_of(name)
-    if known == "xlsx" or (known is None and b"xl/workbook.xml" in content):
+    # An encrypted workbook begins as Office documents did before they were archives.
+    is_binary = content.startswith((b"PK", b"\xd0\xcf"))
+    if is_binary and (known == "xlsx" or (known is None and b"xl/workbook.xml" in content)):
         return read_xlsx(content, existing)
     text = decode(content)
-    read = FORMATS[known or format_of_text(text)].read
+    if known in (None, "xlsx") or (known == "json" and '"@graph"' in text[:20_000]):
+        known = format_of_text(text)
+    read = FORMATS[known].read
     assert read is not None
     return read(text, existing)
 
@@ -119,10 +123,15 @@ def format_of(name: str) -> FormatName | None:
 
 
 def format_of_text(text: str) -> FormatName:
-    """The format that a text looks like; YAML where it looks like no other."""
+    """The format that a text looks like; YAML where it looks like no other. Raises InvalidCriteria for RDF
+    in XML.
+    """
     start = text.lstrip("\ufeff \t\r\n")[:2_000]
     if start.startswith(("{", "[")):
         return "jsonld" if '"@context"' in start or '"@graph"' in start else "json"
+    if "<rdf:RDF" in start:
+        message = "This is RDF in XML, which is not read; save it as Turtle (.ttl) or JSON-LD."
+        raise InvalidCriteria([message])
     if start.startswith("<") and not start.startswith("<http"):
         return "label-studio"
     if start.lower().startswith(("@prefix", "@base", "prefix ", "base ", "<http")):

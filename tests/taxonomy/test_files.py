@@ -32,6 +32,26 @@ def test_an_own_export_changes_nothing_where_it_came_from(format_: FileFormat) -
     assert format_of(f"PAINTING{format_.endings[0].upper()}") is not None
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("a.json", FORMATS["jsonld"].write(small_tree())),
+        ("a.xlsx", FORMATS["csv"].write(small_tree())),
+        ("a.csv", b"sep=,\r\n" + FORMATS["csv"].write(small_tree()).removeprefix(b"\xef\xbb\xbf")),
+    ],
+)
+def test_what_programs_save_under_a_neighbours_name_is_read(file: str, content: bytes) -> None:
+    again = read_file(file, content, Existing(small_tree()), decode)
+    assert write_yaml(again) == write_yaml(small_tree())
+
+
+@pytest.mark.parametrize("file", ["a.rdf", "a.owl", "a"])
+def test_rdf_in_xml_is_called_what_it_is(file: str) -> None:
+    content = b"<?xml version='1.0'?>\n<rdf:RDF xmlns:rdf='http://www.w3.org/'></rdf:RDF>"
+    with pytest.raises(InvalidCriteria, match="Turtle"):
+        read_file(file, content, Existing(), decode)
+
+
 def test_what_is_no_text_is_refused_by_whoever_decodes_it() -> None:
     def refuse(_: bytes) -> str:
         raise InvalidCriteria(["no text"])
