@@ -24,6 +24,19 @@ class Format:
     write: Callable[[Iterable[ExportedImage]], Iterator[str]]
 
 
+def in_pieces(texts: Iterable[str], size: int = 1 << 16) -> Iterator[str]:
+    """The same text in pieces of about so many characters: each costs a server a hop between threads."""
+    held: list[str] = []
+    length = 0
+    for text in texts:
+        held.append(text)
+        length += len(text)
+        if length >= size:
+            yield "".join(held)
+            held, length = [], 0
+    yield "".join(held)
+
+
 def _dumped(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
@@ -62,26 +75,7 @@ def _image_json(image: ExportedImage) -> dict[str, Any]:
 
 
 def _label_json(label: ExportedLabel) -> dict[str, Any]:
-    return {
-        "key": label.key,
-        "polarity": label.polarity,
-        "name": label.name,
-        "path": label.path,
-        "state": label.state,
-        "source": label.source,
-        "agent": label.agent,
-        "version": label.version,
-        "confidence": label.confidence,
-        "measure": label.measure,
-        "value": label.value,
-        "threshold": label.threshold,
-        "evidence": label.evidence,
-        "reads": label.reads,
-        "applies": label.applies,
-        "retired": label.is_retired,
-        "decided_by": label.decided_by,
-        "decided_at": _moment(label.decided_at),
-    }
+    return label._asdict() | {"decided_at": _moment(label.decided_at)}
 
 
 def _moment(at: Any) -> str | None:
@@ -91,16 +85,11 @@ def _moment(at: Any) -> str | None:
 # CSV --------------------------------------------------------------------------------------------
 
 _OF_IMAGE = ("image", "file", "sha256", "done_at", "revision")
-_OF_LABEL = (
-    *("key", "polarity", "name", "path", "state", "source", "agent", "version", "confidence"),
-    *("measure", "value", "threshold", "evidence", "reads", "applies", "retired"),
-    *("decided_by", "decided_at"),
-)
 
 
 def write_csv(images: Iterable[ExportedImage]) -> Iterator[str]:
     """A row for each label; images without one have none."""
-    yield BYTE_ORDER_MARK + _csv_rows([(*_OF_IMAGE, *_OF_LABEL)])
+    yield BYTE_ORDER_MARK + _csv_rows([(*_OF_IMAGE, *ExportedLabel._fields)])
     for image in images:
         if image.labels:
             yield _csv_rows(_cells(image, each) for each in image.labels)
@@ -108,7 +97,7 @@ def write_csv(images: Iterable[ExportedImage]) -> Iterator[str]:
 
 def _cells(image: ExportedImage, label: ExportedLabel) -> list[str]:
     of_image = (image.id, image.name, image.sha256, image.done_at, image.revision)
-    of_label = _label_json(label) | {"path": "/".join(label.path), "decided_at": label.decided_at}
+    of_label = label._asdict() | {"path": "/".join(label.path)}
     return [cell(each) for each in (*of_image, *of_label.values())]
 
 
@@ -135,7 +124,7 @@ def write_label_studio(images: Iterable[ExportedImage]) -> Iterator[str]:
 
 
 def _task(image: ExportedImage) -> dict[str, Any]:
-    labels = [each for each in image.labels if not each.is_retired]
+    labels = [each for each in image.labels if not each.retired]
     agents = sorted({each.agent for each in labels if each.agent})
     confirmed = [each for each in labels if each.state == "confirmed"]
     decided = image.done_at or any(each.state != "proposed" for each in labels)

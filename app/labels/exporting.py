@@ -8,9 +8,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Executable, Row, func, select
+from sqlalchemy import Executable, func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -24,15 +24,14 @@ from app.labels.access import find_in_force
 from app.labels.models import Label
 from app.projects.models import Project
 from taxonomy.applicability import UNKNOWN, Applicability, Reads, Traits
-from taxonomy.tree import Criteria, Entry, Pair, Polarity
+from taxonomy.tree import Criteria, Pair, Polarity
 
-PAGE = 1000
+PAGE = 500
 # However many exports run, they take one connection in all from those who work meanwhile.
 _reading = threading.Lock()
 
 
-@dataclass(frozen=True, slots=True)
-class ExportedLabel:
+class ExportedLabel(NamedTuple):
     """A label with what it rests on. `path` are the keys from the root dimension to the pair.
 
     `reads` is its polarity, or what the image's style makes of it; `applies` is false where the image
@@ -43,6 +42,9 @@ class ExportedLabel:
     polarity: Polarity
     name: str
     path: tuple[str, ...]
+    reads: Reads
+    applies: bool
+    retired: bool
     state: str
     source: str
     agent: str | None
@@ -52,9 +54,6 @@ class ExportedLabel:
     value: float | None
     threshold: float | None
     evidence: str | None
-    reads: Reads
-    applies: bool
-    is_retired: bool
     decided_by: str | None
     decided_at: datetime | None
 
@@ -81,7 +80,7 @@ class ExportedImage:
             for each in self.labels
             if each.state == "confirmed"
             and each.applies
-            and not each.is_retired
+            and not each.retired
             and each.reads == polarity
         ]
 
@@ -133,17 +132,54 @@ def _find_labels(
 ) -> dict[int, list[ExportedLabel]]:
     known = Knowing(project, criteria).find(db, {each.id: each.details for each in images})
     traits = {image_id: summed(each) for image_id, each in known.items()}
-    applicability = Applicability(criteria)
-    places = {entry.node.key: place for place, entry in enumerate(criteria.walk())}
-    found: dict[int, list[ExportedLabel]] = {each.id: [] for each in images}
-    for row in db.execute(_rows([*found])):
-        entry = criteria.find(row.key)
-        if entry is not None:
-            here = traits.get(row.image_id, UNKNOWN)
-            found[row.image_id].append(_label(row, entry, applicability, here))
-    for labels in found.values():
-        labels.sort(key=lambda each: (places[each.key], each.polarity == "negative"))
-    return found
+    words = _Words(criteria)
+    found: dict[int, list[tuple[Any, ExportedLabel]]] = {each.id: [] for each in images}
+    for image_id, key, polarity, *row in db.execute(_rows([*found])):
+        said = words.about(key, polarity, traits.get(image_id, UNKNOWN))
+        if said is not None:
+            found[image_id].append((said.place, ExportedLabel(key, polarity, *said[1:], *row)))
+    return {image_id: [label for _, label in sorted(labels)] for image_id, labels in found.items()}
+
+
+class _Said(NamedTuple):
+    """What the criteria say of an attribute on images of the same traits."""
+
+    place: int
+    name: str
+    path: tuple[str, ...]
+    reads: Reads
+    applies: bool
+    retired: bool
+
+
+class _Words:
+    """What the criteria say of each attribute, asked once for all images of the same traits."""
+
+    def __init__(self, criteria: Criteria) -> None:
+        self._criteria = criteria
+        self._applicability = Applicability(criteria)
+        self._places = {entry.node.key: place for place, entry in enumerate(criteria.walk())}
+        self._said: dict[tuple[str, Polarity, Traits], _Said | None] = {}
+
+    def about(self, key: str, polarity: Polarity, traits: Traits) -> _Said | None:
+        """None where the criteria in force do not have it."""
+        asked = (key, polarity, traits)
+        if asked not in self._said:
+            self._said[asked] = self._find(*asked)
+        return self._said[asked]
+
+    def _find(self, key: str, polarity: Polarity, traits: Traits) -> _Said | None:
+        entry = self._criteria.find(key)
+        if entry is None or not isinstance(entry.node, Pair):
+            return None
+        return _Said(
+            2 * self._places[key] + (polarity == "negative"),
+            entry.node.attribute(polarity).name,
+            entry.path,
+            self._applicability.reads(key, polarity, traits),
+            not self._applicability.lacking(key, traits),
+            entry.retired,
+        )
 
 
 def _rows(image_ids: Sequence[int]) -> Executable:
@@ -155,13 +191,13 @@ def _rows(image_ids: Sequence[int]) -> Executable:
             Label.state,
             Label.source,
             AgentRun.agent,
-            CriteriaVersion.number.label("version"),
+            CriteriaVersion.number,
             Label.confidence,
             Label.measure,
             Label.value,
             Label.threshold,
             Label.evidence,
-            Person.name.label("decided_by"),
+            Person.name,
             Label.decided_at,
         )
         .join(Node, Node.id == Label.node_id)
@@ -169,30 +205,4 @@ def _rows(image_ids: Sequence[int]) -> Executable:
         .outerjoin(AgentRun, AgentRun.id == Label.agent_run_id)
         .outerjoin(Person, Person.id == Label.decided_by)
         .where(Label.image_id == func.any(list(image_ids)))
-    )
-
-
-def _label(
-    row: Row[Any], entry: Entry, applicability: Applicability, traits: Traits
-) -> ExportedLabel:
-    assert isinstance(entry.node, Pair)
-    return ExportedLabel(
-        key=row.key,
-        polarity=row.polarity,
-        name=entry.node.attribute(row.polarity).name,
-        path=entry.path,
-        state=row.state,
-        source=row.source,
-        agent=row.agent,
-        version=row.version,
-        confidence=row.confidence,
-        measure=row.measure,
-        value=row.value,
-        threshold=row.threshold,
-        evidence=row.evidence,
-        reads=applicability.reads(row.key, row.polarity, traits),
-        applies=not applicability.lacking(row.key, traits),
-        is_retired=entry.retired,
-        decided_by=row.decided_by,
-        decided_at=row.decided_at,
     )
