@@ -4,18 +4,17 @@ What metadata says is read where it stands, so that a corrected text or a new na
 What is stated is kept with its source; of one trait people count before metadata, metadata before agents.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.database import Json
-from app.errors import Invalid, Stale
-from app.images.finding import get_image
+from app.errors import Invalid
 from app.images.listings import MAX_KEY
 from app.images.models import Image, ImageTrait
 from app.projects.models import Project
@@ -27,7 +26,6 @@ Source: TypeAlias = Literal["person", "metadata", "agent"]
 # The keys of metadata that are read where a project has not chosen others.
 DEFAULT_KEYS: Mapping[Kind, tuple[str, ...]] = {"style": ("style",), "content": ("content",)}
 MAX_KEYS = 20
-_WORDS = {None: "nothing", True: "it is there", False: "it is not there"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,76 +131,43 @@ def find_traits(
     return {image_id: summed(each) for image_id, each in found.items()}
 
 
-# Stating ---------------------------------------------------------------------------------------
+# Stating: the verbs, with their events, are in `app.labels.stating` -------------------------------
 
 
-def state_trait(
-    db: Session,
-    project: Project,
-    image_id: int,
-    criteria: Criteria,
-    *,
-    kind: Kind,
-    value: str,
-    present: bool | None,
-    seen: bool | None,
-    by: Person,
-) -> Image:
-    """Say that an image has a style or content, or lacks it; None takes back what people said.
+def find_said(db: Session, image: Image, kind: Kind, value: str) -> bool | None:
+    """What people said of a style or content of an image, None where they said nothing."""
+    return db.scalar(select(ImageTrait.present).where(*_said(image, kind, value)))
 
-    `seen` is what people had said when the person looked. Raises Invalid for what the criteria do not
-    list, Stale where someone else has said otherwise since.
-    """
-    listed = criteria.styles if kind == "style" else criteria.content
-    if value not in {each.id for each in listed}:
-        raise Invalid(f"The criteria list no {kind} “{value}”.", field="value")
-    image = get_image(db, project, image_id, lock=True)
-    place = (ImageTrait.image_id == image.id, ImageTrait.kind == kind, ImageTrait.value == value)
-    mine = (*place, ImageTrait.source == "person")
-    now = db.scalar(select(ImageTrait.present).where(*mine))
-    if now == present:
-        return image
-    if now != seen:
-        raise Stale(
-            f"Someone has said of “{value}” since: {_WORDS[now]}.",
-            hint="Nothing of yours was saved. Look again.",
-            theirs={"present": now},
-            yours={"present": present},
-        )
-    db.execute(delete(ImageTrait).where(*mine))
+
+def put_said(
+    db: Session, image: Image, kind: Kind, value: str, *, present: bool | None, person_id: int
+) -> None:
+    """Keep what people say of a style or content of a locked image; None takes it away."""
+    db.execute(delete(ImageTrait).where(*_said(image, kind, value)))
     if present is not None:
         row = {"image_id": image.id, "kind": kind, "value": value, "present": present}
-        db.add(ImageTrait(**row, source="person", person_id=by.id))
+        db.add(ImageTrait(**row, source="person", person_id=person_id))
     db.flush()
-    return image
 
 
-def record_traits(
-    db: Session,
-    agent_run_id: int,
-    criteria: Criteria,
-    found: Iterable[tuple[int, Kind, str]],
-) -> None:
-    """Keep what an agent saw (image, kind, value), in place of what agents saw before.
-
-    What the criteria do not list is left out: an agent may name anything.
-    """
-    known = {("style", each.id) for each in criteria.styles}
-    known |= {("content", each.id) for each in criteria.content}
+def put_seen(
+    db: Session, agent_run_id: int, found: Collection[tuple[int, Kind, str]]
+) -> list[tuple[int, Kind, str]]:
+    """Keep what an agent saw of locked images (image, kind, value); returns what no agent had seen before."""
+    if not found:
+        return []
+    place = tuple_(ImageTrait.image_id, ImageTrait.kind, ImageTrait.value)
+    known = {
+        (row.image_id, row.kind, row.value)
+        for row in db.scalars(
+            select(ImageTrait).where(ImageTrait.source == "agent", place.in_(list(found)))
+        )
+    }
     rows: list[dict[str, Any]] = [
-        {
-            "image_id": image_id,
-            "kind": kind,
-            "value": value,
-            "present": True,
-            "source": "agent",
-            "agent_run_id": agent_run_id,
-        }
-        for image_id, kind, value in found
-        if (kind, value) in known
+        {"image_id": image_id, "kind": kind, "value": value, "agent_run_id": agent_run_id}
+        | {"present": True, "source": "agent"}
+        for image_id, kind, value in dict.fromkeys(found)
     ]
-    if not rows:
-        return
     statement = insert(ImageTrait)
     new = statement.excluded
     db.execute(
@@ -212,3 +177,9 @@ def record_traits(
         ),
         rows,
     )
+    return [each for each in dict.fromkeys(found) if each not in known]
+
+
+def _said(image: Image, kind: Kind, value: str) -> tuple[ColumnElement[bool], ...]:
+    place = (ImageTrait.image_id == image.id, ImageTrait.kind == kind, ImageTrait.value == value)
+    return (*place, ImageTrait.source == "person")

@@ -7,7 +7,6 @@ from starlette.responses import StreamingResponse
 
 from app.accounts.access import CurrentPerson
 from app.database import LARGEST_KEY
-from app.images.traits import state_trait
 from app.labels import history, queueing, reading, saving, undoing
 from app.labels.access import Sight, get_image, get_in_force
 from app.labels.applying import apply
@@ -36,6 +35,7 @@ from app.labels.schemas import (
     show_usable,
 )
 from app.labels.showing import note_shown
+from app.labels.stating import state_trait
 from app.projects.access import AnnotatorProject, LeadProject
 from app.web.dependencies import Db
 from taxonomy.applicability import Kind
@@ -119,24 +119,26 @@ def api_state_trait(
     body: TraitIn,
     db: Db,
     person: CurrentPerson,
+    sight: Sight,
 ) -> TraitsOut:
     """Say that an image is in a style or holds some content, that it does not, or take that back.
 
     412 where someone has said otherwise since `seen`.
     """
-    criteria = get_in_force(db, project).criteria
     image = state_trait(
         db,
         project,
         image_id,
-        criteria,
         kind=kind,
         value=value,
         present=body.present,
         seen=body.seen,
         by=person,
+        operation_id=body.operation_id,
+        sitting=body.sitting,
+        hidden=not sight,
     )
-    return show_traits(apply(db, project, criteria, image).known)
+    return show_traits(apply(db, project, get_in_force(db, project).criteria, image).known)
 
 
 @router.put("/images/{image_id:int}/suggestions")

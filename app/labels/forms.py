@@ -42,3 +42,5 @@ class TraitForm(Fields):
     value: str
     present: Literal["yes", "no", ""] = ""
     seen: Literal["yes", "no", ""] = ""
+    operation_id: UUID | None = None
+    sitting: UUID | Literal[""] = ""

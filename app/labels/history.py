@@ -12,13 +12,16 @@ from app.criteria.models import Node
 from app.images.models import Image
 from app.labels.access import find_in_force
 from app.labels.models import LabelEvent
+from app.labels.recording import trait_of
 from app.projects.models import Project
 from taxonomy.tree import Criteria, Pair, Polarity
 
 
 @dataclass(frozen=True, slots=True)
 class Happened:
-    """One entry of an image's history. `who` is None for an agent; a mark as done has no attribute."""
+    """One entry of an image's history. `who` is None for an agent; a mark as done has no attribute, nor has
+    what is said of its style and content: there `trait` is the kind and the id, and `name` its name.
+    """
 
     event_id: int
     key: str | None
@@ -34,6 +37,7 @@ class Happened:
     at: datetime
     suggestion_visible: bool
     is_undone: bool
+    trait: tuple[str, str] | None = None
 
 
 def find_history(
@@ -82,7 +86,7 @@ def _tells_no_proposal(viewer_id: int | None) -> list[ColumnElement[bool]]:
     # A publication, too, makes, moves and takes away what is only proposed.
     is_more = or_(*(func.coalesce(one, "proposed") != "proposed" for one in both))
     return [
-        LabelEvent.agent_run_id.is_(None),
+        LabelEvent.agent_run_id.is_(None) | LabelEvent.trait_kind.is_not(None),
         is_more,
         is_own | ~func.coalesce(or_(*rejects), False),
     ]
@@ -111,6 +115,9 @@ def _happened(
     if node is not None and name is None:  # It left the criteria; it is called what it was called.
         called = node.positive_name if polarity == "positive" else node.negative_name
         name = called or node.key
+    trait = trait_of(event)
+    if trait is not None:
+        name = _name_of(trait, criteria)
     return Happened(
         event_id=event.id,
         key=node.key if node else None,
@@ -126,4 +133,12 @@ def _happened(
         at=event.at,
         suggestion_visible=event.suggestion_visible,
         is_undone=undone_by is not None,
+        trait=trait,
     )
+
+
+def _name_of(trait: tuple[str, str], criteria: Criteria | None) -> str:
+    """What the version in force calls a style or content; its id where it lists it no more."""
+    kind, value = trait
+    listed = () if criteria is None else criteria.styles if kind == "style" else criteria.content
+    return next((each.name for each in listed if each.id == value), value)

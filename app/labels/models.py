@@ -12,7 +12,7 @@ from app.database import Created, Json, Key, Model
 PUBLICATION_KINDS = ("follow", "merge", "split", "redefine", "return")
 EVENT_KINDS = (
     *("propose", "refresh"),
-    *("confirm", "reject", "add", "withdraw", "undo", "done", "reopen"),
+    *("confirm", "reject", "add", "withdraw", "undo", "done", "reopen", "state"),
     *PUBLICATION_KINDS,
 )
 
@@ -63,7 +63,8 @@ class Label(Model):
 
 
 class LabelEvent(Model):
-    """One thing that happened to one label, or to an image's mark as done, which names no attribute.
+    """One thing that happened to one label, to an image's mark as done, which names no attribute, or to what
+    is said of its style and content, which names a trait (`app.images.models.ImageTrait`).
 
     Append-only; the current state can be rebuilt from it. An agent run or a person made it; where a
     publication did, that person published `version_id`. `sitting` is the piece of work of one person
@@ -74,7 +75,8 @@ class LabelEvent(Model):
     __table_args__ = (
         CheckConstraint("polarity IN ('positive', 'negative')", name="polarity"),
         CheckConstraint(
-            "after IS NULL OR (node_id IS NULL AND after = 'done')"
+            "after IS NULL OR (node_id IS NULL AND trait_kind IS NULL AND after = 'done')"
+            " OR (trait_kind IS NOT NULL AND after IN ('present', 'absent'))"
             " OR (node_id IS NOT NULL AND after IN ('proposed', 'confirmed', 'rejected'))",
             name="after",
         ),
@@ -83,13 +85,21 @@ class LabelEvent(Model):
         CheckConstraint(f"kind IN ({_listed(EVENT_KINDS)})", name="kind"),
         CheckConstraint("num_nonnulls(agent_run_id, person_id) = 1", name="maker"),
         CheckConstraint(
-            "agent_run_id IS NULL OR kind IN ('propose', 'refresh', 'reopen')", name="of_agent"
+            "agent_run_id IS NULL OR kind IN ('propose', 'refresh', 'reopen', 'state')",
+            name="of_agent",
         ),
         CheckConstraint("kind <> 'refresh' OR agent_run_id IS NOT NULL", name="refresh"),
         CheckConstraint(
             f"kind NOT IN ({_listed(PUBLICATION_KINDS)}) OR node_id IS NOT NULL",
             name="of_publication",
         ),
+        CheckConstraint(
+            "(trait_kind IS NULL) = (trait_value IS NULL)"
+            " AND (trait_kind IS NULL OR (node_id IS NULL AND kind IN ('state', 'undo')))"
+            " AND (kind <> 'state' OR trait_kind IS NOT NULL)",
+            name="trait",
+        ),
+        CheckConstraint("trait_kind IN ('style', 'content')", name="trait_kind"),
         Index(None, "image_id", "id"),
         Index(None, "person_id", "sitting", "id", postgresql_where=text("sitting IS NOT NULL")),
         Index(
@@ -104,6 +114,8 @@ class LabelEvent(Model):
     image_id: Mapped[int] = mapped_column(ForeignKey("image.id"))
     node_id: Mapped[int | None] = mapped_column(ForeignKey("node.id"))
     polarity: Mapped[str | None]
+    trait_kind: Mapped[str | None]
+    trait_value: Mapped[str | None]
     kind: Mapped[str]
     before: Mapped[str | None]
     after: Mapped[str | None]

@@ -15,13 +15,14 @@ from app.database import LARGEST_KEY
 from app.errors import Invalid, Stale
 from app.images import finding
 from app.images.models import Image
-from app.images.traits import Trait, state_trait
+from app.images.traits import Trait
 from app.labels import history, queueing, reading, saving, undoing
-from app.labels.access import COOKIE, Sight, get_image, get_in_force
+from app.labels.access import COOKIE, Sight, get_image
 from app.labels.export_formats import FORMATS
 from app.labels.forms import DoneForm, SaveForm, TraitForm, UndoForm
 from app.labels.reading import ImageLabels
 from app.labels.showing import note_shown
+from app.labels.stating import state_trait
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.web.answer import Answering
@@ -155,6 +156,7 @@ def undo_label(
     )
     page = answer.path("show_labels", project=project.slug, image_id=image_id)
     place = f"#label-{saved.key}-{saved.polarity}" if saved.key else ""
+    place = "?traits=open" if saved.trait else place
     return answer.done(go_to=f"{page}{place}")
 
 
@@ -196,6 +198,7 @@ def submit_trait(
     db: Db,
     person: CurrentPerson,
     answer: Answering,
+    sight: Sight,
     form: Annotated[Form[TraitForm], Depends(submitted(TraitForm))],
 ) -> Response:
     """Say that the image is in a style or holds some content, that it does not, or take that back."""
@@ -204,12 +207,14 @@ def submit_trait(
         db,
         project,
         image_id,
-        get_in_force(db, project).criteria,
         kind=values.kind,
         value=values.value,
         present=SAID[values.present],
         seen=SAID[values.seen],
         by=person,
+        operation_id=values.operation_id,
+        sitting=values.sitting or None,
+        hidden=not sight,
     )
     page = answer.path("show_labels", project=project.slug, image_id=image_id)
     return answer.done(go_to=f"{page}?traits=open")

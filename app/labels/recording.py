@@ -31,7 +31,8 @@ class Saved:
 
     `revision` is the image's label revision that the action made; an edit of the same attribute
     that builds on this answer names it as `based_on`. For an image's mark as done `key` and
-    `polarity` are None, and the states are `done` and None.
+    `polarity` are None, and the states are `done` and None; for what is said of its style or content
+    `trait` names which (kind, value), and the states are `present`, `absent` and None.
     """
 
     event_id: int
@@ -42,6 +43,7 @@ class Saved:
     before: str | None
     state: str | None
     revision: int
+    trait: tuple[str, str] | None = None
 
     def as_seen(self, *, hidden: bool) -> "Saved":
         """The same; for somebody who does not see suggestions, a proposal is no label."""
@@ -95,7 +97,11 @@ def load_marks(db: Session, image: Image) -> Sequence[LabelEvent]:
     """What happened to an image's mark as done, oldest first."""
     return db.scalars(
         select(LabelEvent)
-        .where(LabelEvent.image_id == image.id, LabelEvent.node_id.is_(None))
+        .where(
+            LabelEvent.image_id == image.id,
+            LabelEvent.node_id.is_(None),
+            LabelEvent.trait_kind.is_(None),
+        )
         .order_by(LabelEvent.id)
     ).all()
 
@@ -104,6 +110,15 @@ def not_undone(events: Sequence[LabelEvent]) -> list[LabelEvent]:
     """The events that still count, without undoings and what they undid."""
     undone = {each.undoes_id for each in events}
     return [each for each in events if each.kind != "undo" and each.id not in undone]
+
+
+def refuse_covered(effective: Sequence[LabelEvent], wanted: LabelEvent) -> None:
+    """Raise Conflict where an action is not the last one that counts any more."""
+    if not effective or effective[-1].id != wanted.id:
+        raise Conflict(
+            "This cannot be undone any more: it was changed again since.",
+            hint="Set it to what it should be.",
+        )
 
 
 def find_operation(db: Session, operation_id: UUID | None) -> tuple[LabelEvent, str | None] | None:
@@ -148,6 +163,7 @@ def record(
     version_id: int | None,
     node: Node | None = None,
     polarity: str | None = None,
+    trait: tuple[str, str] | None = None,
     undoes_id: int | None = None,
 ) -> LabelEvent:
     """Write one event and raise the image's label revision. Raises Conflict for a used operation id."""
@@ -159,6 +175,8 @@ def record(
             image_id=image.id,
             node_id=node.id if node else None,
             polarity=polarity,
+            trait_kind=trait[0] if trait else None,
+            trait_value=trait[1] if trait else None,
             kind=kind,
             before=before,
             after=after,
@@ -223,4 +241,12 @@ def saved_as(event: LabelEvent, key: str | None) -> Saved:
         before=event.before,
         state=event.after,
         revision=event.image_revision,
+        trait=trait_of(event),
     )
+
+
+def trait_of(event: LabelEvent) -> tuple[str, str] | None:
+    """The style or content that an event is about, None for one of a label or a mark."""
+    if event.trait_kind is None or event.trait_value is None:
+        return None
+    return event.trait_kind, event.trait_value

@@ -17,6 +17,7 @@ from taxonomy.searching import FoundAttribute
 from taxonomy.tree import POLARITIES, Criteria, Entry, Pair, Polarity, Relation
 
 State = Literal["proposed", "confirmed", "rejected"]
+EventState = State | Literal["done", "present", "absent"]
 
 
 class Asked(BaseModel):
@@ -90,6 +91,10 @@ class TraitIn(Asked):
 
     present: StrictBool | None
     seen: StrictBool | None
+    operation_id: UUID | None = Field(
+        default=None, description="Made by the client; sending it again is harmless."
+    )
+    sitting: UUID | None = None
 
 
 class TraitOut(BaseModel):
@@ -100,6 +105,13 @@ class TraitOut(BaseModel):
     present: bool
     source: Source
     by: str | None
+
+
+class TraitNamed(BaseModel):
+    """A style or content by its id."""
+
+    kind: Kind
+    value: str
 
 
 class TraitsOut(BaseModel):
@@ -163,15 +175,17 @@ class ImageLabelsOut(BaseModel):
 class SavedOut(BaseModel):
     """What an action did. `state` is null where the label is gone.
 
-    Of a mark as done `key` and `polarity` are null and the states `done` and null.
+    Of a mark as done `key` and `polarity` are null and the states `done` and null. Of what is said of style
+    or content `trait` names which, and the states are `present`, `absent` and null.
     """
 
     key: str | None
     polarity: Polarity | None
     event_id: int
     kind: str
-    before: State | Literal["done"] | None
-    state: State | Literal["done"] | None
+    trait: TraitNamed | None
+    before: EventState | None
+    state: EventState | None
     revision: int
     contradictions: list[ContradictionOut]
 
@@ -197,8 +211,9 @@ class HappenedOut(BaseModel):
     event_id: int
     name: str | None
     kind: str
-    before: State | Literal["done"] | None
-    after: State | Literal["done"] | None
+    trait: TraitNamed | None
+    before: EventState | None
+    after: EventState | None
     person: str | None
     agent_run_id: int | None
     revision: int
@@ -284,12 +299,17 @@ def show_saved(saved: Saved, found: tuple[Contradiction, ...]) -> SavedOut:
             "key": saved.key,
             "polarity": saved.polarity,
             "kind": saved.kind,
+            "trait": _show_trait(saved.trait),
             "before": saved.before,
             "state": saved.state,
             "revision": saved.revision,
             "contradictions": show_contradictions(found),
         }
     )
+
+
+def _show_trait(trait: tuple[str, str] | None) -> dict[str, str] | None:
+    return dict(zip(("kind", "value"), trait, strict=True)) if trait else None
 
 
 def show_taken_back(saved: Saved, found: tuple[Contradiction, ...]) -> TakenBackOut:
@@ -308,6 +328,7 @@ def show_happened(each: Happened) -> HappenedOut:
             "polarity": each.polarity,
             "name": each.name,
             "kind": each.kind,
+            "trait": _show_trait(each.trait),
             "before": each.before,
             "after": each.after,
             "person": each.who,

@@ -26,10 +26,12 @@ from app.labels.recording import (
     load_marks,
     not_undone,
     record,
+    refuse_covered,
     saved_as,
     used_otherwise,
 )
 from app.labels.showing import was_shown
+from app.labels.stating import undo_statement
 from app.projects.models import Project
 
 
@@ -45,7 +47,7 @@ def undo(
     hidden: bool = False,
 ) -> Saved:
     """Restore what stood before one's own action on an image: the given one, or the last of the last
-    hours that is not yet undone. Marks as done are actions too.
+    hours that is not yet undone. Marks as done and statements about style and content are actions too.
 
     Undoing is itself an event. Raises Conflict where there is nothing to undo or something else
     happened to the attribute since, NotAllowed for another person's action.
@@ -102,12 +104,14 @@ def _same_undo(earlier: tuple[LabelEvent, str | None], by: Person, image_id: int
 
 
 def _undo(db: Session, image: Image, wanted: LabelEvent, how: How) -> Saved:
+    if wanted.trait_kind is not None:
+        return undo_statement(db, image, wanted, how)
     if wanted.node_id is None or wanted.polarity is None:
         return _undo_mark(db, image, wanted, how)
     node = db.get_one(Node, wanted.node_id)
     attribute = load_attribute(db, image, node, wanted.polarity, node.key)
     effective = not_undone(attribute.events)
-    _refuse_covered(effective, wanted)
+    refuse_covered(effective, wanted)
     event = record(
         db,
         image,
@@ -126,7 +130,7 @@ def _undo(db: Session, image: Image, wanted: LabelEvent, how: How) -> Saved:
 
 def _undo_mark(db: Session, image: Image, wanted: LabelEvent, how: How) -> Saved:
     effective = not_undone(load_marks(db, image))
-    _refuse_covered(effective, wanted)
+    refuse_covered(effective, wanted)
     event = record(
         db,
         image,
@@ -140,14 +144,6 @@ def _undo_mark(db: Session, image: Image, wanted: LabelEvent, how: How) -> Saved
     marked = effective[-2].person_id if len(effective) > 1 and wanted.before == "done" else None
     put_mark(db, image, (marked or how.by.id) if wanted.before == "done" else None)
     return saved_as(event, None)
-
-
-def _refuse_covered(effective: list[LabelEvent], wanted: LabelEvent) -> None:
-    if not effective or effective[-1].id != wanted.id:
-        raise Conflict(
-            "This cannot be undone any more: it was changed again since.",
-            hint="Set it to what it should be.",
-        )
 
 
 def _own_actions(by: Person) -> Select[LabelEvent]:
@@ -187,6 +183,10 @@ def _find_newest(
             later.image_id == LabelEvent.image_id,
             later.node_id.is_not_distinct_from(LabelEvent.node_id),
             later.polarity.is_not_distinct_from(LabelEvent.polarity),
+            later.trait_kind.is_not_distinct_from(LabelEvent.trait_kind),
+            later.trait_value.is_not_distinct_from(LabelEvent.trait_value),
+            # What an agent sees of style and content stands beside what people say.
+            later.trait_kind.is_(None) | later.agent_run_id.is_(None),
             later.id > LabelEvent.id,
             later.person_id.is_distinct_from(by.id),
             later.kind != "undo",

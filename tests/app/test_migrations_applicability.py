@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from sqlalchemy import Engine, text
 
 from tests.app.migrating import go
@@ -59,3 +60,31 @@ def test_needs_are_those_of_the_last_version(old: Engine) -> None:
         ]
     go(old, "0023", down=True)
     go(old, "head")
+
+
+SAID = """
+    INSERT INTO project (slug, name) VALUES ('old', 'Old');
+    INSERT INTO person (name, email) VALUES ('Ada', 'ada@example.org');
+    INSERT INTO image (project_id, sha256, name, format, width, height, bytes, label_revision)
+        SELECT id, repeat('a', 64), 'a.png', 'PNG', 1, 1, 1, 4 FROM project;
+    INSERT INTO image_trait (image_id, kind, value, source, present, person_id)
+        SELECT image.id, 'content', 'hands', 'person', false, person.id FROM image, person
+"""
+
+
+def test_what_was_said_begins_its_history(old: Engine) -> None:
+    go(old, "0025")
+    with old.begin() as connection:
+        for statement in SAID.split(";"):
+            connection.execute(text(statement))
+    go(old, "head")
+    events = text(
+        "SELECT e.kind, trait_kind, trait_value, before, after, image_revision, e.at = t.at, e.person_id = t.person_id"
+        " FROM label_event AS e JOIN image_trait AS t USING (image_id)"
+    )
+    with old.begin() as connection:
+        assert list(map(tuple, connection.execute(events))) == [
+            ("state", "content", "hands", None, "absent", 4, True, True)
+        ]
+    with pytest.raises(Exception, match="whose history release 0025 cannot hold"):
+        go(old, "0025", down=True)

@@ -17,6 +17,8 @@ BY_ID = {
     "app/labels/recording.py:find_operation": "one action by its id",
     "app/labels/recording.py:load_attribute": "one label and its history",
     "app/labels/recording.py:load_marks": "the history of one image",
+    "app/labels/stating.py:_load_statements": "the history of one image",
+    "app/labels/stating.py:_lock": "of the images that the agent looked at",
     "app/images/finding.py:count_labels": "of images that the caller chose",
     "app/images/finding.py:_is_asked": "the labels of one image",
     "app/labels/undoing.py:_get_undoable": "the history of one image",

@@ -25,9 +25,9 @@ from app.database import Json, unit_of_work
 from app.images import image_files
 from app.images.inclusion import left_out
 from app.images.models import Image
-from app.images.traits import record_traits
 from app.labels.access import hold_in_force
 from app.labels.proposing import Proposed, propose
+from app.labels.stating import record_seen
 from app.projects.models import Project
 from method.items import NAMED, Failed, Failures, attempt
 from taxonomy.applicability import Kind
@@ -295,7 +295,7 @@ def _store(
         gone = set(db.scalars(left_out(project.id).where(Image.id.in_(ids))))
         seen = [one for each in standing if each.image.id not in gone for one in _traits(each)]
         # After the images are locked in the order of their ids, as every writer of labels does.
-        record_traits(db, run_id, under.criteria, seen)
+        record_seen(db, run_id, under.criteria, under.version_id, seen)
         recording.record_images(
             db,
             agent_run,

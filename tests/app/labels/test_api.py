@@ -51,6 +51,7 @@ def test_every_action_and_its_answer(bench: Bench, api: TestClient, root: str) -
         "polarity": "positive",
         "event_id": bench.events()[-1].id,
         "kind": "confirm",
+        "trait": None,
         "before": "proposed",
         "state": "confirmed",
         "revision": 2,

@@ -2,6 +2,8 @@
 
 import random
 from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select, text
@@ -11,17 +13,19 @@ from starlette.testclient import TestClient
 
 from app.accounts.models import Person
 from app.criteria.models import Criteria, Node
-from app.errors import Invalid, Stale
+from app.errors import Conflict, Invalid, NotAllowed, Stale
 from app.images.applicability import applies, find_not_applicable
 from app.images.finding import count_images, count_labels, find_images
 from app.images.models import Image
 from app.images.removing import erase_image
-from app.images.traits import record_traits, set_trait_keys, state_trait, trait_keys
+from app.images.traits import set_trait_keys, trait_keys
 from app.labels.access import get_in_force
 from app.labels.applying import apply
 from app.labels.finishing import count_undecided
+from app.labels.history import find_history
 from app.labels.reading import find_labels
 from app.labels.saving import set_done
+from app.labels.stating import record_seen, state_trait
 from app.overview.counting import count
 from tests.app.labels.conftest import Bench
 
@@ -49,7 +53,6 @@ def say(bench: Bench, kind: str, value: str, present: bool | None, **more: objec
         bench.db,
         bench.project,
         bench.image.id,
-        get_in_force(bench.db, bench.project).criteria,
         kind=kind,  # type: ignore[arg-type]
         value=value,
         present=present,
@@ -100,8 +103,8 @@ def test_what_does_not_apply_is_neither_proposed_nor_asked_nor_counted(asked: Be
 def test_people_count_before_metadata_and_metadata_before_agents(asked: Bench) -> None:
     criteria = get_in_force(asked.db, asked.project).criteria
     found = [(asked.image.id, "style", "ink"), (asked.image.id, "style", "cubism")]
-    record_traits(asked.db, asked.run.id, criteria, found)  # type: ignore[arg-type]
-    record_traits(asked.db, asked.run.id, criteria, found[:1])  # type: ignore[arg-type]
+    record_seen(asked.db, asked.run.id, criteria, asked.version.id, found)  # type: ignore[arg-type]
+    record_seen(asked.db, asked.run.id, criteria, asked.version.id, found[:1])  # type: ignore[arg-type]
 
     def known() -> list[tuple[str, bool, str, str | None]]:
         asked.db.commit()
@@ -219,7 +222,7 @@ def test_statements_say_what_the_tree_says(asked: Bench) -> None:
         for content in chance.sample(contents, 3):
             say(asked, "content", content, present=chance.random() < 0.5)
         seen = [(asked.image.id, "content", chance.choice(contents))]
-        record_traits(asked.db, asked.run.id, tree, seen)  # type: ignore[arg-type]
+        record_seen(asked.db, asked.run.id, tree, asked.version.id, seen)  # type: ignore[arg-type]
         asked.db.commit()
         here = apply(asked.db, asked.project, tree, asked.image)
         rows = asked.db.execute(
@@ -243,3 +246,105 @@ def test_agents_cannot_say_that_something_is_not_there(asked: Bench) -> None:
             ),
             {"image": asked.image.id, "run": asked.run.id},
         )
+
+
+def told(bench: Bench, **more: Any) -> list[tuple[str, str, str | None, str | None, str | None]]:
+    """The history of the image, newest first: kind, what, before, after, who."""
+    happened, _ = find_history(bench.db, bench.project, bench.image, **more)
+    return [
+        (each.kind, f"{each.trait} {each.name}", each.before, each.after, each.who)
+        for each in happened
+    ]
+
+
+def test_what_is_said_has_a_history_and_is_undone_as_labels_are(asked: Bench) -> None:
+    """Who said what, when, from which source, and what it was before."""
+    ben, ada = asked.people.ben, asked.people.ada
+    figures = "('content', 'figures') Figures"
+    say(asked, "content", "figures", present=True)
+    say(asked, "content", "figures", present=False, seen=True, by=ada)
+    criteria = get_in_force(asked.db, asked.project).criteria
+    for _ in range(2):
+        found = [(asked.image.id, "content", "figures"), (asked.image.id, "style", "ink")]
+        record_seen(asked.db, asked.run.id, criteria, asked.version.id, found)  # type: ignore[arg-type]
+    asked.db.commit()
+    seen = [
+        ("state", "('style', 'ink') Chinese ink", None, "present", None),
+        ("state", figures, None, "present", None),
+        ("state", figures, "present", "absent", "Ada"),
+        ("state", figures, None, "present", "Ben"),
+    ]
+    assert told(asked) == told(asked, suggestions=False, viewer_id=ben.id) == seen
+    assert [each.image_revision for each in asked.events()] == [1, 2, 3, 3]
+    with pytest.raises(Conflict, match="changed again since"):
+        asked.undo(event_id=asked.events()[0].id)
+    asked.db.rollback()
+    with pytest.raises(NotAllowed):
+        asked.undo(event_id=asked.events()[2].id)
+    asked.db.rollback()
+    undone = asked.undo(by=ada, event_id=asked.events()[1].id)
+    assert (undone.trait, undone.before, undone.state) == (
+        ("content", "figures"),
+        "absent",
+        "present",
+    )
+    assert told(asked)[0] == ("undo", figures, "absent", "present", "Ada")
+    known = {each.value: each for each in find_labels(asked.db, asked.project, asked.image).known}
+    # It is Ben's word again, and he can take it back.
+    assert (known["figures"].present, known["figures"].by) == (True, "Ben")
+    asked.undo()
+    known = {each.value: each for each in find_labels(asked.db, asked.project, asked.image).known}
+    assert (known["figures"].present, known["figures"].source) == (True, "agent")
+    with pytest.raises(Conflict, match="nothing here of late"):
+        asked.undo()
+
+
+def test_the_same_operation_says_it_once(asked: Bench) -> None:
+    operation = uuid4()
+    for _ in range(2):
+        say(asked, "content", "figures", present=True, operation_id=operation)
+    assert len(asked.events()) == 1
+    with pytest.raises(Conflict, match="another action"):
+        say(asked, "style", "ink", present=True, operation_id=operation)
+
+
+def test_u_takes_back_what_was_said_in_this_sitting(
+    asked: Bench, api: TestClient, token_for: Tokens
+) -> None:
+    api.headers.update(token_for(asked.people.ben))
+    root, sitting = "/api/v1/projects/paintings", str(uuid4())
+    here = f"{root}/images/{asked.image.id}"
+    for value, present in (("ink", True), ("ink", False), ("glow", True)):
+        body = {"present": present, "seen": None if present else True, "sitting": sitting}
+        body["operation_id"] = str(uuid4())
+        assert api.put(f"{here}/traits/style/{value}", json=body).status_code == 200
+    taken = []
+    for _ in range(3):
+        body = {"operation_id": str(uuid4()), "sitting": sitting}
+        taken.append(api.post(f"{root}/labels/undo", json=body).json())
+    assert [(each["trait"]["value"], each["before"], each["state"]) for each in taken] == [
+        ("glow", "present", None),
+        ("ink", "absent", "present"),
+        ("ink", "present", None),
+    ]
+    assert api.get(f"{here}/traits").json() == {"items": []}
+    items = api.get(f"{here}/history").json()["items"]
+    assert [each["kind"] for each in items] == ["undo"] * 3 + ["state"] * 3
+    assert items[-1]["trait"] == {"kind": "style", "value": "ink"}
+
+
+def test_the_page_of_the_history_tells_and_undoes(
+    asked: Bench, browser: TestClient, sign_in: SignIn
+) -> None:
+    here = f"/projects/paintings/images/{asked.image.id}"
+    sign_in(browser, asked.people.ben)
+    form = {"kind": "content", "value": "figures", "present": "no", "seen": "", "sitting": ""}
+    assert browser.post(f"{here}/traits", data=form).status_code == 303
+    page = " ".join(browser.get(f"{here}/history").text.split())
+    assert "said of content Figures" in page
+    assert "nothing said → is not there" in page
+    undo = {"operation_id": str(uuid4()), "event_id": str(asked.events()[0].id)}
+    assert (
+        browser.post(f"{here}/labels/undo", data=undo).headers["location"].endswith("traits=open")
+    )
+    assert "Style and content not known" in browser.get(here).text

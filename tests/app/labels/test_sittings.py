@@ -112,7 +112,7 @@ def test_what_somebody_else_changed_and_took_back_is_one_s_own_again(
     bench: Bench, hands: Hands, token_for: TokenFor
 ) -> None:
     hands.label(bench.image.id, "bright")
-    as_ada = {"headers": token_for(bench.people.ada)}
+    as_ada: Any = {"headers": token_for(bench.people.ada)}
     ada = Hands(hands.api, hands.root)
     ada.label(bench.image.id, "bright", "rejected", **as_ada)
     body = {"operation_id": str(uuid4()), "sitting": str(ada.sitting)}

@@ -15,3 +15,9 @@ const begin = () => {
 };
 
 export const sitting = begin();
+
+// What is said of style and content goes by a form of its own, and is taken back with the rest.
+document.addEventListener("submit", (event) => {
+  const field = event.target.elements.namedItem("sitting");
+  if (field) field.value = sitting;
+});
