@@ -1,7 +1,8 @@
 """What differs between two versions of the criteria, as a list of changes by key."""
 
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
@@ -40,6 +41,8 @@ _OwnKind: TypeAlias = Literal[
     "limit-changed",
 ]
 ChangeKind: TypeAlias = _OwnKind | DetailKind
+Part: TypeAlias = Literal["name", "definition"]
+_PARTS: tuple[Part, ...] = ("name", "definition")
 Value: TypeAlias = str | int | bool | tuple[str, ...] | None
 
 
@@ -102,7 +105,7 @@ class MovedText:
     Whoever labelled the first one meant what the text says, and it now says that of the other.
     """
 
-    part: Literal["name", "definition"]
+    part: Part
     text: str
     source: Side
     target: Side
@@ -120,16 +123,44 @@ class Texts:
     """Every attribute's name and definition as they were written, and who bears which text.
 
     The folded texts leave out what does not change a text's meaning: case, accents, white space,
-    punctuation. A text that two attributes bear tells nobody where it went, and is left out.
+    punctuation.
     """
 
-    written: dict[Side, Written]
-    names: dict[str, Side]
-    definitions: dict[str, Side]
+    written: Mapping[Side, Written]
+    retired: AbstractSet[Side]
+    bearers: Mapping[Part, Mapping[str, tuple[Side, ...]]]
+
+    def folded(self, side: Side, part: Part) -> str:
+        """The folded text of an attribute; empty where it says nothing or is not there."""
+        found = self.written.get(side)
+        return _folded(getattr(found, part)) if found is not None else ""
+
+    def bearer(self, part: Part, text: str) -> Side | None:
+        """Who bears a folded text; a live one goes before retired ones.
+
+        A text that two attributes bear tells nobody where it went: then it is none of them.
+        """
+        sides = self.bearers[part].get(text, ())
+        live = [side for side in sides if side not in self.retired] or sides
+        return live[0] if len(live) == 1 else None
+
+    def rewritten(self, now: Mapping[Side, Written | None], retired: AbstractSet[Side]) -> "Texts":
+        """The same after some attributes say something else, or are gone (None); `retired` are all that are."""
+        written = dict(self.written)
+        bearers = {part: dict(sides) for part, sides in self.bearers.items()}
+        for side, texts in now.items():
+            for part in _PARTS:
+                if text := self.folded(side, part):
+                    bearers[part][text] = tuple(e for e in bearers[part][text] if e != side)
+            written.pop(side, None)
+            if texts is not None:
+                written[side] = texts
+                _bear(bearers, side, texts)
+        return Texts(written, retired, bearers)
 
 
 def texts_of(criteria: Criteria) -> Texts:
-    """The names and definitions of a tree's attributes. A live bearer goes before a retired one."""
+    """The names and definitions of a tree's attributes."""
     written: dict[Side, Written] = {}
     retired: set[Side] = set()
     for entry in criteria.walk():
@@ -143,56 +174,57 @@ def texts_of(criteria: Criteria) -> Texts:
     return texts_written(written, retired)
 
 
-def texts_written(written: dict[Side, Written], retired: Collection[Side]) -> Texts:
+def texts_written(written: Mapping[Side, Written], retired: AbstractSet[Side]) -> Texts:
     """The same of attributes in tree order, and those of them that are retired."""
-    names: dict[str, list[Side]] = {}
-    definitions: dict[str, list[Side]] = {}
-    for side, text in written.items():
-        names.setdefault(_folded(text.name), []).append(side)
-        definitions.setdefault(_folded(text.definition), []).append(side)
-    return Texts(written, _only_bearers(names, retired), _only_bearers(definitions, retired))
+    bearers: dict[Part, dict[str, tuple[Side, ...]]] = {part: {} for part in _PARTS}
+    for side, texts in written.items():
+        _bear(bearers, side, texts)
+    return Texts(written, retired, bearers)
 
 
-def _only_bearers(bearers: dict[str, list[Side]], retired: Collection[Side]) -> dict[str, Side]:
-    only = {}
-    for text, sides in bearers.items():
-        live = [side for side in sides if side not in retired] or sides
-        if text and len(live) == 1:
-            only[text] = live[0]
-    return only
+def _bear(bearers: dict[Part, dict[str, tuple[Side, ...]]], side: Side, texts: Written) -> None:
+    for part in _PARTS:
+        if text := _folded(getattr(texts, part)):
+            bearers[part][text] = (*bearers[part].get(text, ()), side)
 
 
-def moved_texts(old: Texts, new: Texts) -> list[MovedText]:
+def moved_texts(
+    old: Texts, new: Texts, *, concerning: Collection[str] | None = None
+) -> list[MovedText]:
     """The names that went to another attribute, and the definitions where the name did not.
 
-    Of one attribute its name counts first: it is what people read when they label.
+    Of one attribute its name counts first: it is what people read when they label. With `concerning` only
+    what came from or went to the pairs with these keys is found, without a look at all the others.
     """
-    moved = _gone("name", old, new, old.names, new.names)
-    by_name = {each.source for each in moved}
-    others = _gone("definition", old, new, old.definitions, new.definitions)
-    return moved + [each for each in others if each.source not in by_name]
+    if concerning is None:
+        names, definitions = (_gone(part, old, new, old.bearers[part]) for part in _PARTS)
+    else:
+        names, definitions = (_gone_of(part, old, new, concerning) for part in _PARTS)
+    return names + [each for each in definitions if not _is_name_gone(old, new, each.source)]
 
 
-def _gone(
-    part: Literal["name", "definition"],
-    old: Texts,
-    new: Texts,
-    was: dict[str, Side],
-    now: dict[str, Side],
-) -> list[MovedText]:
-    return [
-        MovedText(part, getattr(old.written[source], part), source, now[text])
-        for text, source in was.items()
-        if text in now
-        and now[text] != source
-        and not _bears(new, source, part, text)
-        and not _bears(old, now[text], part, text)
-    ]
+def _is_name_gone(old: Texts, new: Texts, source: Side) -> bool:
+    gone = _gone("name", old, new, [old.folded(source, "name")])
+    return any(each.source == source for each in gone)
 
 
-def _bears(texts: Texts, side: Side, part: str, text: str) -> bool:
-    found = texts.written.get(side)
-    return found is not None and _folded(getattr(found, part)) == text
+def _gone_of(part: Part, old: Texts, new: Texts, keys: Collection[str]) -> list[MovedText]:
+    sides = [Side(key, polarity) for key in keys for polarity in POLARITIES]
+    texts = dict.fromkeys(each.folded(side, part) for side in sides for each in (old, new))
+    found = _gone(part, old, new, texts)
+    return [each for each in found if {each.source.key, each.target.key} & set(keys)]
+
+
+def _gone(part: Part, old: Texts, new: Texts, texts: Iterable[str]) -> list[MovedText]:
+    """Those of the folded texts that stand at another attribute now."""
+    gone = []
+    for text in texts:
+        source, target = old.bearer(part, text), new.bearer(part, text)
+        if source is None or target is None or source == target:
+            continue
+        if new.folded(source, part) != text and old.folded(target, part) != text:
+            gone.append(MovedText(part, getattr(old.written[source], part), source, target))
+    return gone
 
 
 def is_same_text(one: str, other: str) -> bool:

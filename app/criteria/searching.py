@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from app.criteria.reading import build_tree, find_nodes, get_criteria
+from app.criteria.reading import get_criteria
+from app.criteria.standing import Standing, read_standing
 from app.projects.models import Project
 from taxonomy.searching import FoundNode, Index
 from taxonomy.tree import Criteria, Polarity
@@ -35,12 +36,11 @@ def search_attributes(
     """
     if not text.strip():
         return []
-    nodes = find_nodes(db, project)
-    ids = {node.key: node.id for node in nodes}
-    found = Index(build_tree(get_criteria(db, project), nodes)).attributes(text, limit=limit)
+    standing = read_standing(db, project)
+    found = _index(db, project, standing).attributes(text, limit=limit)
     return [
         FoundAttribute(
-            ids[each.key], each.key, each.polarity, each.name, each.definition, each.path
+            standing.ids[each.key], each.key, each.polarity, each.name, each.definition, each.path
         )
         for each in found
     ]
@@ -50,7 +50,12 @@ def search_nodes(db: Session, project: Project, text: str) -> list[FoundNode]:
     """Dimensions and pairs of the working criteria that hold the words themselves, in tree order."""
     if not text.strip():
         return []
-    return Index(build_tree(get_criteria(db, project), find_nodes(db, project))).nodes(text)
+    return _index(db, project, read_standing(db, project)).nodes(text)
+
+
+def _index(db: Session, project: Project, standing: Standing) -> Index:
+    """The words of the working criteria, made once for each state: people search at every key."""
+    return standing.once("index", lambda: Index(standing.tree(get_criteria(db, project))))
 
 
 def version_index(version_id: int, criteria: Criteria) -> Index:

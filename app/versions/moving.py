@@ -16,13 +16,15 @@ from sqlalchemy.orm import Session, defer, undefer
 from app.accounts.models import Person
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import version_criteria
+from app.criteria.standing import read_standing
 from app.criteria.successions import find_successors
 from app.errors import Conflict
 from app.images.models import Image
 from app.labels.models import Label
 from app.projects.models import Project
 from app.versions.models import MovedName
-from taxonomy.changes import MovedText, Texts, Written, moved_texts, texts_of, texts_written
+from app.versions.texts import texts_now
+from taxonomy.changes import MovedText, Texts, moved_texts, texts_of
 from taxonomy.tree import Side
 
 Choice: TypeAlias = Literal["keep", "follow"]
@@ -63,55 +65,26 @@ class Moved:
         )
 
 
-def find_moved(db: Session, project: Project) -> list[Moved]:
+def find_moved(
+    db: Session, project: Project, *, concerning: Collection[str] | None = None
+) -> list[Moved]:
     """Every text that stands at another attribute than when labels were made for it, undecided or not.
 
     The working criteria are compared with every published version: a name may have gone there by way
-    of another, in several publications.
+    of another, in several publications. With `concerning` only what came from or went to the pairs with
+    these keys is looked for.
     """
-    now, ids = _texts_now(db, project)
-    found = _moved_since(db, project, now)
+    standing = read_standing(db, project)
+    now = texts_now(project.id, standing)
+    found = _moved_since(db, project, now, concerning)
     if not found:
         return []
+    ids = standing.ids
     # What becomes of the labels of an attribute that others took the place of, is said by that change.
     replaced = find_successors(db, project)
     found = {way: each for way, each in found.items() if each.source.key not in replaced}
     found = _without_kept(db, project, found, ids)
     return _with_choices(db, project, _with_labels(db, found, ids, now), ids)
-
-
-def _texts_now(db: Session, project: Project) -> tuple[Texts, dict[str, int]]:
-    """The texts of the working criteria, and the ids of its nodes by key.
-
-    Columns, not objects: each edit asks for those of all nodes, of which there may be thousands.
-    """
-    columns = (
-        *(Node.id, Node.key, Node.parent_id, Node.kind, Node.retired),
-        *(Node.positive_name, Node.positive_definition),
-        *(Node.negative_name, Node.negative_definition),
-    )
-    rows = db.execute(select(*columns).where(Node.project_id == project.id, ~Node.removed)).all()
-    above = {row.id: (row.parent_id, row.retired) for row in rows}
-    known: dict[int | None, bool] = {None: False}
-
-    def is_retired(node_id: int | None) -> bool:
-        if node_id not in known:
-            assert node_id is not None
-            parent, retired = above[node_id]
-            known[node_id] = retired or is_retired(parent)
-        return known[node_id]
-
-    written: dict[Side, Written] = {}
-    retired: set[Side] = set()
-    for row in rows:
-        if row.kind != "pair":
-            continue
-        sides = Side(row.key, "positive"), Side(row.key, "negative")
-        written[sides[0]] = Written(row.positive_name, row.positive_definition)
-        written[sides[1]] = Written(row.negative_name, row.negative_definition)
-        if is_retired(row.id):
-            retired.update(sides)
-    return texts_written(written, retired), {row.key: row.id for row in rows}
 
 
 def settle_edit(
@@ -125,7 +98,8 @@ def settle_edit(
     """Call after an edit of the nodes with these keys, before anything is committed: where a text went to or from it
     that labels were made for, note the choice, or raise Conflict with the question.
     """
-    found = find_moved(db, project)
+    waiting = _keys_waiting(db, project)
+    found = find_moved(db, project, concerning={*keys, *waiting})
     _forget_vanished(db, project, found)
     concerned = [each for each in found if {each.source.key, each.target.key} & set(keys)]
     asked = [each for each in concerned if choice is not None or each.choice is None]
@@ -195,7 +169,9 @@ def _texts(db: Session, versions: Sequence[CriteriaVersion]) -> list[Texts]:
     return [known[each.sha256] for each in versions]
 
 
-def _moved_since(db: Session, project: Project, now: Texts) -> dict[tuple[Side, Side], Moved]:
+def _moved_since(
+    db: Session, project: Project, now: Texts, concerning: Collection[str] | None
+) -> dict[tuple[Side, Side], Moved]:
     versions = db.scalars(
         select(CriteriaVersion)
         .where(CriteriaVersion.project_id == project.id)
@@ -204,7 +180,7 @@ def _moved_since(db: Session, project: Project, now: Texts) -> dict[tuple[Side, 
     ).all()
     found: dict[tuple[Side, Side], Moved] = {}
     for place, (version, texts) in enumerate(zip(versions, _texts(db, versions), strict=True)):
-        for each in moved_texts(texts, now):
+        for each in moved_texts(texts, now, concerning=concerning):
             way = (each.source, each.target)
             if way in found:
                 known = found[way]
@@ -290,6 +266,13 @@ def _waiting(db: Session, project: Project) -> Sequence[MovedName]:
     return db.scalars(
         select(MovedName).where(MovedName.project_id == project.id, MovedName.version_id.is_(None))
     ).all()
+
+
+def _keys_waiting(db: Session, project: Project) -> Sequence[str]:
+    """The pairs that a choice which no publication carried out yet speaks of."""
+    rows = _waiting(db, project)
+    ids = {node_id for row in rows for node_id in (row.source_id, row.target_id)}
+    return db.scalars(select(Node.key).where(Node.id.in_(ids))).all() if ids else []
 
 
 def _forget_vanished(db: Session, project: Project, found: Sequence[Moved]) -> None:

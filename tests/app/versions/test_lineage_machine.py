@@ -30,6 +30,7 @@ from app.versions.publishing import publish
 from taxonomy.formats.json import read_json, sha256, write_json
 from taxonomy.tree import Attribute, Criteria, Dimension, Pair
 from tests.app.labels.test_replay import replayed
+from tests.app.versions.test_texts import check_kept_texts
 from tests.people import Cast
 
 START = Criteria(
@@ -197,6 +198,7 @@ class Life:
         self.db.expire_all()
         self.done.append(kind)
         self.check_identity()
+        check_kept_texts(self.db, self.project)
         if kind == "publish":
             self.check_labels(labels, kept)
         elif kind != "label":

@@ -1,0 +1,142 @@
+"""The working criteria as they stand, kept in the process from one request to the next.
+
+Pages, searches and edits ask for all nodes, of which there may be thousands, and between two requests at most
+a few have changed. So what was read is kept with the last recorded change that it holds, and only what was
+changed since is read anew. Changes are append-only and their ids are never used again, so a state that was
+rolled back is told from the one that stands.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from app.criteria.models import Criteria, Node, NodeChange
+from app.criteria.reading import build_tree
+from app.projects.models import Project
+from taxonomy import tree
+
+MAX_KEPT = 8
+"""Projects whose criteria a process keeps; those of 5,000 nodes take some 20 MB with their search."""
+MAX_CHANGES = 200
+_COLUMNS = list(Node.__table__.columns)
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """Every node in the working criteria after the change `change_id`, retired ones included, to be read only.
+
+    The nodes are rows with the columns of a `Node`, children in their order. A row that did not change from
+    one state to the next is the same object in both.
+    """
+
+    change_id: int | None
+    by_id: dict[int, Node]
+    _once: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """Every node, children in their order."""
+        return self.once("nodes", lambda: tuple(self.by_id.values()))
+
+    @property
+    def ids(self) -> dict[str, int]:
+        """The nodes' ids by their keys."""
+        return self.once("ids", lambda: {node.key: node.id for node in self.nodes})
+
+    def tree(self, criteria: Criteria) -> tree.Criteria:
+        """The nodes as a tree, without successors; `criteria` is the row of this state."""
+        return self.once("tree", lambda: build_tree(criteria, self.nodes))
+
+    def once(self, name: Hashable, make: Callable[[], Made]) -> Made:
+        """What `make` makes of this state, made once."""
+        if name not in self._once:
+            self._once[name] = make()
+        return cast(Made, self._once[name])
+
+
+_kept: OrderedDict[int, Standing] = OrderedDict()
+
+
+def read_standing(db: Session, project: Project) -> Standing:
+    """The working criteria as this transaction sees them; empty where a project has none."""
+    db.flush()
+    change_id = _last_change(db, project)
+    kept = _kept.get(project.id)
+    if kept is not None and kept.change_id == change_id:
+        _kept.move_to_end(project.id)
+        return kept
+    changed = _changed_since(db, project, kept) if kept is not None else None
+    if kept is None or changed is None:
+        by_id = _read(db, Node.project_id == project.id, ~Node.removed)
+    else:
+        by_id = _renewed(db, kept.by_id, changed)
+    found = Standing(change_id, by_id)
+    # Criteria that nobody recorded a change of cannot be known again.
+    if change_id is not None:
+        _kept[project.id] = found
+        while len(_kept) > MAX_KEPT:
+            _kept.popitem(last=False)
+    return found
+
+
+def _last_change(db: Session, project: Project) -> int | None:
+    return db.scalar(
+        select(NodeChange.id)
+        .join(
+            Criteria,
+            (Criteria.project_id == NodeChange.project_id)
+            & (Criteria.revision == NodeChange.revision),
+        )
+        .where(NodeChange.project_id == project.id, NodeChange.part == 0)
+    )
+
+
+def _read(db: Session, *which: ColumnElement[bool]) -> dict[int, Node]:
+    rows = db.execute(select(*_COLUMNS).where(*which).order_by(Node.position, Node.id)).all()
+    return {row.id: cast(Node, row) for row in rows}
+
+
+def _changed_since(db: Session, project: Project, kept: Standing) -> set[int] | None:
+    """The ids of all nodes that changes after a kept state touched; None where that is not to be told."""
+    changes = db.execute(
+        select(
+            NodeChange.id, NodeChange.node_id, NodeChange.kind, NodeChange.before, NodeChange.after
+        )
+        .where(
+            NodeChange.project_id == project.id,
+            NodeChange.revision
+            >= select(NodeChange.revision).where(NodeChange.id == kept.change_id).scalar_subquery(),
+        )
+        .order_by(NodeChange.revision, NodeChange.part)
+        .limit(MAX_CHANGES + 1)
+    ).all()
+    # Without the kept change itself nothing is found: it was rolled back.
+    since = changes[1:]
+    if not changes or len(since) == MAX_CHANGES or any(each.kind == "loaded" for each in since):
+        return None
+    touched = {each.node_id for each in since if each.node_id is not None}
+    for each in since:
+        for side in (each.before, each.after):
+            touched |= {int(node_id) for node_id in (side or {}).get("positions") or ()}
+    return touched
+
+
+def _renewed(db: Session, known: dict[int, Node], changed: set[int]) -> dict[int, Node]:
+    """The nodes with those that changed read anew. A row that says what it said stays the same object."""
+    fresh = _read(db, Node.id.in_(changed), ~Node.removed)
+    renewed = {node_id: node for node_id, node in known.items() if node_id not in changed}
+    for node_id, node in fresh.items():
+        renewed[node_id] = known[node_id] if known.get(node_id) == node else node
+    if all(_place(known.get(node_id)) == _place(node) for node_id, node in fresh.items()):
+        # Nothing moved: everything keeps its place among the others.
+        return {node_id: renewed[node_id] for node_id in known if node_id in renewed}
+    return dict(sorted(renewed.items(), key=lambda item: (item[1].position, item[0])))
+
+
+def _place(node: Node | None) -> int | None:
+    return None if node is None else node.position
