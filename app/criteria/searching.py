@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.criteria.reading import get_criteria
-from app.criteria.standing import Standing, read_standing
+from app.criteria.snapshots import Snapshot, read_snapshot
 from app.projects.models import Project
 from taxonomy.searching import FoundNode, Index
 from taxonomy.tree import Criteria, Polarity
@@ -36,11 +36,11 @@ def search_attributes(
     """
     if not text.strip():
         return []
-    standing = read_standing(db, project)
-    found = _index(db, project, standing).attributes(text, limit=limit)
+    snapshot = read_snapshot(db, project)
+    found = _index(db, project, snapshot).attributes(text, limit=limit)
     return [
         FoundAttribute(
-            standing.ids[each.key], each.key, each.polarity, each.name, each.definition, each.path
+            snapshot.ids[each.key], each.key, each.polarity, each.name, each.definition, each.path
         )
         for each in found
     ]
@@ -50,12 +50,12 @@ def search_nodes(db: Session, project: Project, text: str) -> list[FoundNode]:
     """Dimensions and pairs of the working criteria that hold the words themselves, in tree order."""
     if not text.strip():
         return []
-    return _index(db, project, read_standing(db, project)).nodes(text)
+    return _index(db, project, read_snapshot(db, project)).nodes(text)
 
 
-def _index(db: Session, project: Project, standing: Standing) -> Index:
+def _index(db: Session, project: Project, snapshot: Snapshot) -> Index:
     """The words of the working criteria, made once for each state: people search at every key."""
-    return standing.once("index", lambda: Index(standing.tree(get_criteria(db, project))))
+    return snapshot.once("index", lambda: Index(snapshot.tree(get_criteria(db, project))))
 
 
 def version_index(version_id: int, criteria: Criteria) -> Index:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, defer, undefer
 from app.accounts.models import Person
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import version_criteria
-from app.criteria.standing import read_standing
+from app.criteria.snapshots import read_snapshot
 from app.criteria.successions import find_successors
 from app.errors import Conflict
 from app.images.models import Image
@@ -74,12 +74,12 @@ def find_moved(
     of another, in several publications. With `concerning` only what came from or went to the pairs with
     these keys is looked for.
     """
-    standing = read_standing(db, project)
-    now = texts_now(project.id, standing)
+    snapshot = read_snapshot(db, project)
+    now = texts_now(project.id, snapshot)
     found = _moved_since(db, project, now, concerning)
     if not found:
         return []
-    ids = standing.ids
+    ids = snapshot.ids
     # What becomes of the labels of an attribute that others took the place of, is said by that change.
     replaced = find_successors(db, project)
     found = {way: each for way, each in found.items() if each.source.key not in replaced}

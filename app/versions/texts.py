@@ -4,47 +4,47 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 from app.criteria.models import Node
-from app.criteria.standing import MAX_KEPT, Standing
+from app.criteria.snapshots import MAX_KEPT, Snapshot
 from taxonomy.changes import Texts, Written, texts_written
 from taxonomy.tree import POLARITIES, Side
 
-_kept: OrderedDict[int, tuple[Standing, Texts]] = OrderedDict()
+_kept: OrderedDict[int, tuple[Snapshot, Texts]] = OrderedDict()
 
 
-def texts_now(project_id: int, standing: Standing) -> Texts:
+def texts_now(project_id: int, snapshot: Snapshot) -> Texts:
     """The texts of a state of a project's criteria. Of the state asked for before only what changed is taken
     anew: an edit asks each time, and there may be thousands of attributes.
     """
     before = _kept.get(project_id)
     if before is None:
-        texts = _all_texts(standing)
-    elif before[0] is standing:
+        texts = _all_texts(snapshot)
+    elif before[0] is snapshot:
         return before[1]
     else:
-        texts = _rewritten(*before, standing)
-    _kept[project_id] = (standing, texts)
+        texts = _rewritten(*before, snapshot)
+    _kept[project_id] = (snapshot, texts)
     _kept.move_to_end(project_id)
     while len(_kept) > MAX_KEPT:
         _kept.popitem(last=False)
     return texts
 
 
-def _all_texts(standing: Standing) -> Texts:
+def _all_texts(snapshot: Snapshot) -> Texts:
     written = {
-        side: text for node in standing.nodes if node.kind == "pair" for side, text in _said(node)
+        side: text for node in snapshot.nodes if node.kind == "pair" for side, text in _said(node)
     }
-    return texts_written(written, _retired(standing))
+    return texts_written(written, _retired(snapshot))
 
 
-def _rewritten(before: Standing, texts: Texts, standing: Standing) -> Texts:
+def _rewritten(before: Snapshot, texts: Texts, snapshot: Snapshot) -> Texts:
     # A row that did not change is the same object.
-    gone = [node for key, node in before.by_id.items() if standing.by_id.get(key) is not node]
-    came = [node for key, node in standing.by_id.items() if before.by_id.get(key) is not node]
+    gone = [node for key, node in before.by_id.items() if snapshot.by_id.get(key) is not node]
+    came = [node for key, node in snapshot.by_id.items() if before.by_id.get(key) is not node]
     now: dict[Side, Written | None] = {}
     now |= {side: None for node in gone if node.kind == "pair" for side, _ in _said(node)}
     now |= {side: text for node in came if node.kind == "pair" for side, text in _said(node)}
     is_same_place = {_place(node) for node in gone} == {_place(node) for node in came}
-    return texts.rewritten(now, texts.retired if is_same_place else _retired(standing))
+    return texts.rewritten(now, texts.retired if is_same_place else _retired(snapshot))
 
 
 def _place(node: Node) -> tuple[int, int | None, bool]:
@@ -63,20 +63,20 @@ def _said(node: Node) -> Iterator[tuple[Side, Written]]:
     )
 
 
-def _retired(standing: Standing) -> set[Side]:
+def _retired(snapshot: Snapshot) -> set[Side]:
     """The attributes of pairs that are retired or stand below something retired."""
-    retired = {node.id for node in standing.nodes if node.retired}
+    retired = {node.id for node in snapshot.nodes if node.retired}
     if not retired:
         return set()
 
     def is_out(node: Node | None) -> bool:
         while node is not None and node.id not in retired:
-            node = standing.by_id.get(node.parent_id) if node.parent_id is not None else None
+            node = snapshot.by_id.get(node.parent_id) if node.parent_id is not None else None
         return node is not None
 
     return {
         Side(node.key, polarity)
-        for node in standing.nodes
+        for node in snapshot.nodes
         if node.kind == "pair" and is_out(node)
         for polarity in POLARITIES
     }

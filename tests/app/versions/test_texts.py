@@ -8,7 +8,7 @@ from app.criteria.retiring import restore, retire
 from app.projects.models import Project
 from app.versions.texts import texts_now
 from taxonomy.changes import Texts, moved_texts, texts_of
-from tests.app.criteria.test_standing import check_kept
+from tests.app.criteria.test_snapshots import check_kept
 from tests.people import Cast
 
 

@@ -27,7 +27,7 @@ Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
+class Snapshot:
     """Every node in the working criteria after the change `change_id`, retired ones included, to be read only.
 
     The nodes are rows with the columns of a `Node`, children in their order. A row that did not change from
@@ -59,10 +59,10 @@ class Standing:
         return cast(Made, self._once[name])
 
 
-_kept: OrderedDict[int, Standing] = OrderedDict()
+_kept: OrderedDict[int, Snapshot] = OrderedDict()
 
 
-def read_standing(db: Session, project: Project) -> Standing:
+def read_snapshot(db: Session, project: Project) -> Snapshot:
     """The working criteria as this transaction sees them; empty where a project has none."""
     db.flush()
     change_id = _last_change(db, project)
@@ -75,7 +75,7 @@ def read_standing(db: Session, project: Project) -> Standing:
         by_id = _read(db, Node.project_id == project.id, ~Node.removed)
     else:
         by_id = _renewed(db, kept.by_id, changed)
-    found = Standing(change_id, by_id)
+    found = Snapshot(change_id, by_id)
     # Criteria that nobody recorded a change of cannot be known again.
     if change_id is not None:
         _kept[project.id] = found
@@ -101,7 +101,7 @@ def _read(db: Session, *which: ColumnElement[bool]) -> dict[int, Node]:
     return {row.id: cast(Node, row) for row in rows}
 
 
-def _changed_since(db: Session, project: Project, kept: Standing) -> set[int] | None:
+def _changed_since(db: Session, project: Project, kept: Snapshot) -> set[int] | None:
     """The ids of all nodes that changes after a kept state touched; None where that is not to be told."""
     changes = db.execute(
         select(

@@ -13,7 +13,7 @@ from app.criteria.reading import find_nodes, get_criteria, get_node, working_cri
 from app.criteria.recording import COLUMNS
 from app.criteria.retiring import retire
 from app.criteria.searching import search_nodes
-from app.criteria.standing import Standing, read_standing
+from app.criteria.snapshots import Snapshot, read_snapshot
 from app.criteria.undoing import undo
 from app.projects.models import Project
 from taxonomy.tree import Attribute
@@ -26,9 +26,9 @@ def said(node: Node) -> dict[str, object]:
     return {column: getattr(node, column) for column in (*COLUMNS, "id", "revision", "removed")}
 
 
-def check_kept(db: Session, project: Project) -> Standing:
+def check_kept(db: Session, project: Project) -> Snapshot:
     """Whatever is kept says what the rows say, in their order."""
-    found = read_standing(db, project)
+    found = read_snapshot(db, project)
     fresh = find_nodes(db, project)
     assert [said(each) for each in found.nodes] == [said(each) for each in fresh]
     assert found.tree(get_criteria(db, project)) == replace(
@@ -64,7 +64,7 @@ def test_each_edit_is_in_what_is_kept(db: Session, people: Cast) -> None:
 
 def test_what_did_not_change_is_not_read_again(db: Session, people: Cast) -> None:
     before = check_kept(db, people.project)
-    assert read_standing(db, people.project) is before
+    assert read_snapshot(db, people.project) is before
     describe(db, people.project, "light", based_on=1, by=people.ada, definition="Another.")
     after = check_kept(db, people.project)
     assert [key for key, node in after.by_id.items() if before.by_id[key] is not node] == [
