@@ -1,10 +1,10 @@
 """The expert's workplace: the tree with its counts, editing, undoing, history, import and export."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import RedirectResponse, Response
 
 from app.accounts.access import CurrentPerson
@@ -14,6 +14,7 @@ from app.criteria.forms import DimensionForm, NodeForm, PairForm, UndoForm
 from app.criteria.history import find_changes, texts_at
 from app.criteria.models import Node
 from app.criteria.said_forms import rows_of
+from app.criteria.snapshots import Snapshot, read_snapshot
 from app.errors import Conflict, NotFound, Stale
 from app.notes.reading import count_open, notes_at
 from app.projects.access import AnnotatorProject, ExpertProject
@@ -22,7 +23,7 @@ from app.proposals.reading import count_waiting
 from app.runs.tokenizing import find_tokenizer
 from app.versions import editing
 from app.versions.counting import LabelCounts, count_labels
-from app.versions.tree_rows import build_branches, pairs_below, path_to
+from app.versions.tree_rows import branches_at, build_branches, pairs_below, path_to
 from app.versions.undoing import undo
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
@@ -32,6 +33,7 @@ from taxonomy.tree import POLARITIES, Attribute, counts
 
 router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=False)
 PAGE = 50
+MAX_BROUGHT = 500
 CHANGES_IN_PANEL = 6
 CONCERNING = ("retire", "place")
 
@@ -42,7 +44,7 @@ CONCERNING = ("retire", "place")
 def _panel(
     db: Db,
     project: Project,
-    nodes: list[Node],
+    nodes: Sequence[Node],
     node: Node | None,
     *,
     mode: str = "view",
@@ -103,15 +105,14 @@ def show_panel(
     **panel: Any,
 ) -> Response:
     """The tree page with the panel of one node, or for htmx the panel alone."""
-    nodes = list(reading.find_nodes(db, project))
-    node = next((each for each in nodes if each.key == key), None)
+    snapshot = read_snapshot(db, project)
+    node = snapshot.find(key) if key is not None else None
     if key is not None and node is None:
         node = reading.get_node(db, project, key)
-    context = _panel(db, project, nodes, node, **panel) | (more or {})
+    context = _panel(db, project, snapshot.nodes, node, **panel) | (more or {})
     if not answer.wants_fragment:
-        context |= _tree(
-            db, project, nodes, {each.id for each in [*context["above"], node] if each}
-        )
+        opened = {each.id for each in [*context["above"], node] if each}
+        context |= _tree(db, project, snapshot, opened)
         context["proposals"] = count_waiting(db, project, answer.request.state.person)
         context |= _marks(db, project)
     return answer.show("criteria/tree.html", fragment=fragment, status=status, **context)
@@ -123,17 +124,16 @@ def _marks(db: Db, project: Project) -> dict[str, Any]:
     return {"open_notes": found.by_key, "num_open_notes": found.all}
 
 
-def _tree(db: Db, project: Project, nodes: list[Node], opened: set[int]) -> dict[str, Any]:
+def _tree(db: Db, project: Project, snapshot: Snapshot, opened: set[int]) -> dict[str, Any]:
     row = reading.get_criteria(db, project)
     last = reading.current_version(db, project)
-    tree = reading.build_tree(row, nodes)
+    tree, tokenizer = snapshot.tree(row), find_tokenizer()
     return {
         "criteria": row,
-        "branches": build_branches(
-            nodes, count_labels(db, [each.id for each in nodes]), opened=opened
-        ),
-        "size": counts(tree),
-        "fit": fit(tree, find_tokenizer()),
+        "branches": build_branches(snapshot.nodes, count_labels(db, snapshot.by_id), opened=opened),
+        "size": snapshot.once("size", lambda: counts(tree)),
+        # All that are found have CLIP's own merges, or none and estimate.
+        "fit": snapshot.once(("fit", len(tokenizer.merges)), lambda: fit(tree, tokenizer)),
         "last": last,
         "num_unpublished": row.revision - (last.working_revision if last else 0),
     }
@@ -152,6 +152,26 @@ def show_criteria(
         if isinstance(keys, list) and len(keys) == 1:
             return _go_to(answer, project, keys[0])
         raise
+
+
+@router.get("/branches")
+def show_branches(
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    key: Annotated[list[str] | None, Query(max_length=MAX_BROUGHT)] = None,
+) -> Response:
+    """What lies below the dimensions with these keys, and the lines around the pairs with these keys, one list for
+    each dimension; without a key all of them. Without htmx the tree.
+    """
+    if not answer.wants_fragment:
+        return RedirectResponse(answer.path("show_criteria", project=project.slug), 303)
+    snapshot = read_snapshot(db, project)
+    branches = build_branches(snapshot.nodes, count_labels(db, snapshot.by_id))
+    asked = snapshot.by_id if key is None else {snapshot.ids.get(each, 0) for each in key}
+    lists = branches_at(branches, asked)
+    marks = _marks(db, project)
+    return answer.show("criteria/_branches.html", lists=lists, node=None, **marks)
 
 
 @router.get("/nodes/{key}/row")
@@ -271,8 +291,8 @@ def _save(
 
 
 def _saved(db: Db, answer: Answer, project: Project, key: str, form_was: str) -> Response:
-    nodes = list(reading.find_nodes(db, project))
-    node = next(each for each in nodes if each.key == key)
+    snapshot = read_snapshot(db, project)
+    node = snapshot.find(key)
     row, panel = "criteria/_row.html", "criteria/_panel.html"
     first, also = (row, panel) if form_was == "criteria/_rename.html" else (panel, row)
     return answer.done(
@@ -281,7 +301,7 @@ def _saved(db: Db, answer: Answer, project: Project, key: str, form_was: str) ->
         also=(also,),
         is_chosen=True,
         **_marks(db, project),
-        **_panel(db, project, nodes, node),
+        **_panel(db, project, snapshot.nodes, node),
     )
 
 

@@ -48,6 +48,10 @@ class Snapshot:
         """The nodes' ids by their keys."""
         return self.once("ids", lambda: {node.key: node.id for node in self.nodes})
 
+    def find(self, key: str) -> Node | None:
+        """The node with this key, None where the tree has none."""
+        return self.by_id.get(self.ids.get(key, 0))
+
     def tree(self, criteria: Criteria) -> tree.Criteria:
         """The nodes as a tree, without successors; `criteria` is the row of this state."""
         return self.once("tree", lambda: build_tree(criteria, self.nodes))

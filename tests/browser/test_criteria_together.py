@@ -43,7 +43,7 @@ class Expert:
         return self.page.locator(f'#tree a.names[data-key="{key}"]')
 
 
-def enter(house: House, open_one: Callable[[], Window]) -> tuple[Expert, Expert]:
+def enter(house: House, open_one: Callable[[], Window], tree: str = TREE) -> tuple[Expert, Expert]:
     """The lead who made the project, and Ada, whom they invited; both see the tree."""
     lead = Expert(open_one(), house)
     lead.page.goto(house.link)
@@ -53,7 +53,7 @@ def enter(house: House, open_one: Callable[[], Window]) -> tuple[Expert, Expert]
     post = lead.window.context.request.post
     made = {"slug": "lines", "name": "Lines", "description": ""}
     assert post("/api/v1/projects", data=made, headers=lead.headers).status == 201
-    lead.send("POST", "/criteria/import", content=TREE)
+    lead.send("POST", "/criteria/import", content=tree)
     invited = lead.send("POST", "/invitations", role="expert")
     ada = Expert(open_one(), house)
     ada.page.goto(invited["link"])

@@ -36,6 +36,7 @@ NO_PAGES = {
     "readyz",
     "show_welcome",
     "show_node_row",
+    "show_branches",
     "export_criteria",
     "save_criteria_picture",
     "show_thumb",

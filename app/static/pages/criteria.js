@@ -2,6 +2,7 @@
 // Everything it does can also be done with links and forms.
 
 import { listen } from "./criteria_arriving.js";
+import { makeBranches } from "./criteria_branches.js";
 import { makeDragging } from "./criteria_dragging.js";
 import { aboveOf, branchOf, isShown, itemOf, lineWith, linkOf, reveal } from "./criteria_lines.js";
 import { markFound, unmark } from "./criteria_marks.js";
@@ -39,12 +40,10 @@ const readyLine = (link) => {
   link.setAttribute("aria-owns", `${branch.id}-list`);
 };
 
-const readyLines = () => {
-  tree.querySelector(":scope > ul").setAttribute("role", "tree");
-  tree.querySelector(":scope > ul").setAttribute("aria-label", "Criteria");
-  for (const each of tree.querySelectorAll("li")) each.setAttribute("role", "none");
-  for (const each of tree.querySelectorAll("a.names")) readyLine(each);
-  for (const each of tree.querySelectorAll("details")) {
+const readyIn = (part) => {
+  for (const each of part.querySelectorAll("li")) each.setAttribute("role", "none");
+  for (const each of part.querySelectorAll("a.names")) readyLine(each);
+  for (const each of part.querySelectorAll("details")) {
     const list = each.querySelector(":scope > ul");
     list.setAttribute("role", "group");
     list.id = `${each.id}-list`;
@@ -52,9 +51,21 @@ const readyLines = () => {
     arrow.tabIndex = -1;
     arrow.setAttribute("aria-hidden", "true");
   }
+};
+
+const readyLines = () => {
+  tree.querySelector(":scope > ul").setAttribute("role", "tree");
+  tree.querySelector(":scope > ul").setAttribute("aria-label", "Criteria");
+  readyIn(tree);
   const chosen = tree.querySelector("a.names[aria-current]");
   setCurrent(chosen ?? (current?.isConnected ? current : tree.querySelector("a.names")), { focus: false });
 };
+
+const branches = tree && makeBranches(tree, (list) => {
+  readyIn(list);
+  if (current?.isConnected) current.tabIndex = 0;
+  else readyLines();
+});
 
 const choose = (link) => {
   for (const each of tree.querySelectorAll("a.names[aria-current]")) {
@@ -63,6 +74,9 @@ const choose = (link) => {
   link?.setAttribute("aria-current", "true");
 };
 
+// Thousands of lines: htmx is asked for the one that is picked, and need not know them all.
+const pick = (link) => window.htmx.ajax("GET", link.href, { source: link, target: "#panel", swap: "outerHTML" });
+
 // The panel follows the line one rests on, not each line one passes.
 let waiting = 0;
 const showSoon = (link, delay = 220) => {
@@ -70,7 +84,7 @@ const showSoon = (link, delay = 220) => {
   waiting = setTimeout(() => {
     // Who writes in the panel and walks on in the tree is not asked at each line.
     if (isUnsaved(document.getElementById("panel"))) return;
-    if (current === link && !link.hasAttribute("aria-current")) link.dispatchEvent(new Event("pick", { bubbles: true }));
+    if (current === link && !link.hasAttribute("aria-current")) pick(link);
   }, delay);
 };
 
@@ -127,7 +141,7 @@ const ACTIONS = {
   ArrowLeft: goOut,
   Home: () => go(lines()[0]),
   End: () => go(lines().at(-1)),
-  " ": () => current.dispatchEvent(new Event("pick", { bubbles: true })),
+  " ": () => pick(current),
 };
 const EDITS = {
   Enter: rename,
@@ -167,7 +181,9 @@ const showAll = () => {
   for (const each of tree.querySelectorAll(".match, .no-match, .only-way")) {
     each.classList.remove("match", "in-definition", "no-match", "only-way");
   }
-  for (const [details, wasOpen] of openBefore) details.open = wasOpen;
+  // What was brought to be shown was not open.
+  const all = openBefore.size ? tree.querySelectorAll("details") : [];
+  for (const each of all) each.open = openBefore.get(each) ?? false;
   openBefore.clear();
   unmark();
   tree.classList.remove("is-filtered");
@@ -206,11 +222,12 @@ const sieve = async () => {
   let items = null;
   try {
     items = await look(tree.dataset.matches, words);
+    if (items) await branches.bring(items.map((each) => each.key));
   } catch {
     say("The server did not answer; type again.");
     return;
   }
-  if (!items) return;
+  if (!items || filter.value.trim() !== words) return;
   remember();
   tree.classList.add("is-filtered");
   const found = new Map(items.map((each) => [each.key, each]));
@@ -261,10 +278,10 @@ const stepPlaces = (by) => (_, target) => {
 
 // Folding and definitions ---
 
-const fold = () => {
-  const all = [...tree.querySelectorAll("details")];
-  const isOpen = all.some((each) => each.open && each.closest("li").classList.contains("level-2"));
-  for (const each of all) each.open = !isOpen || each.closest("li").classList.contains("level-1");
+const fold = async () => {
+  const isOpen = Boolean(tree.querySelector(".level-2 > details[open]"));
+  if (!isOpen) await branches.bringAll();
+  for (const each of tree.querySelectorAll("details")) each.open = !isOpen || each.closest("li").classList.contains("level-1");
   if (current && !isShown(current)) setCurrent(lines()[0], { focus: tree.contains(document.activeElement) });
 };
 
@@ -281,11 +298,13 @@ const keepOpen = () => {
   const [open, closed] = [true, false].map((isOpen) =>
     [...tree.querySelectorAll("details")].filter((each) => each.open === isOpen).map((each) => each.id));
   const isBeingUsed = Boolean(document.activeElement?.closest(".workplace"));
-  inTab.write(memory(), { open, closed, top: tree.scrollTop, isBeingUsed });
+  inTab.write(memory(), { open, closed, keys: branches.openKeys(), top: tree.scrollTop, isBeingUsed });
 };
-const reopen = () => {
+const reopen = async () => {
   const kept = inTab.read(memory());
   if (!kept) return;
+  const keys = kept.keys ?? [];
+  if (branches.lacks(keys)) await branches.bring(keys);
   for (const id of kept.closed) document.getElementById(id)?.removeAttribute("open");
   for (const id of kept.open) document.getElementById(id)?.setAttribute("open", "");
   const chosen = tree.querySelector("a.names[aria-current]");
@@ -310,6 +329,12 @@ const start = () => {
     if (link) setCurrent(link, { focus: false });
   });
   tree.addEventListener("click", (event) => {
+    const link = event.target.closest("a.names");
+    const isElsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
+    if (link && !isElsewhere) {
+      event.preventDefault();
+      pick(link);
+    }
     const line = event.target.closest(".line");
     if (!line || event.target.closest("a, button, form")) return;
     const details = line.parentElement.querySelector(":scope > details");
@@ -363,6 +388,8 @@ const start = () => {
 
 // What others change arrives beside one's own work.
 const hands = {
+  open: () => branches.openKeys(),
+  bring: (keys, root) => branches.bring(keys, root),
   isBusy: () => Boolean(tree.querySelector(".is-renaming") || openBefore.size || mover?.isBusy() || dragging?.isBusy()),
   replaced: (was, is, had) => {
     if (current === was) current = is;
@@ -398,7 +425,7 @@ const startMoving = (news) => {
       hands.changed(new Set([link.dataset.key]));
     } else go(link);
   };
-  mover = makeMover(tree, { tell: news.tell, moved, refused: news.look });
+  mover = makeMover(tree, { bring: branches.bringOne, tell: news.tell, moved, refused: news.look });
   dragging = makeDragging(tree, { move: mover.to });
   onKeys({ Escape: dragging.cancel });
 };

@@ -55,6 +55,7 @@ export const listen = (tree, hands) => {
   const renewTree = async () => {
     const page = await fragment(location.href, true);
     const fresh = page.getElementById("tree");
+    if (fresh) await hands.bring(hands.open(), fresh);
     // What was begun meanwhile would be lost with the line it was begun in.
     if (!fresh || hands.isBusy()) return false;
     const was = new Map([...tree.querySelectorAll("details")].map((each) => [each.id, each.open]));

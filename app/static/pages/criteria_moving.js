@@ -60,7 +60,7 @@ const whereItIs = (item) => {
   return `${all.indexOf(item) + 1} of ${all.length} ${above ? `in “${titleOf(above)}”` : "at the top"}`;
 };
 
-// `hands`: `tell` says a sentence, `moved` is told the link whose line has moved, `refused` that the tree may
+// `hands`: `bring` has what lies below a dimension on the page, `tell` says a sentence, `moved` is told the link whose line has moved, `refused` that the tree may
 // have changed meanwhile.
 export const makeMover = (tree, hands) => {
   let last = Promise.resolve();
@@ -70,6 +70,7 @@ export const makeMover = (tree, hands) => {
     const item = itemOf(link);
     const address = `${tree.dataset.api}/nodes/${link.dataset.key}/move`;
     const where = { parent: keyOf(place.parent), before: keyOf(place.before) };
+    if (place.parent) await hands.bring(branchOf(place.parent));
     const answer = await request(address, { method: "POST", json: { based_on: Number(link.dataset.revision), ...where } });
     link.dataset.revision = (await answer.json()).revision;
     put(tree, item, place);

@@ -257,10 +257,13 @@ def test_the_tree_page_asks_the_database_a_fixed_number_of_times(
 
     event.listen(database.engine(), "before_cursor_execute", note)
     try:
+        count()
         few = count()
         for number in range(20):
             add_dimension(db, people.project, parent=None, name=f"Root {number}", by=people.ada)
         db.commit()
+        # What was changed since is asked for once, however much it is.
+        assert count() <= few + 2
         assert count() == few
     finally:
         event.remove(database.engine(), "before_cursor_execute", note)
