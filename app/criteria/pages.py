@@ -71,7 +71,7 @@ def _panel(
     }
 
 
-def _count_below(db: Db, nodes: list[Node], node: Node) -> LabelCounts:
+def _count_below(db: Db, nodes: Sequence[Node], node: Node) -> LabelCounts:
     """The labels of the pairs at or below a node, together."""
     labels = LabelCounts()
     for each in count_labels(db, pairs_below(node, nodes)).values():
