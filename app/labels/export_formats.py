@@ -167,7 +167,7 @@ def _result(image: ExportedImage, labels: list[ExportedLabel]) -> list[dict[str,
 FORMATS: dict[ExportFormat, Format] = {
     "jsonl": Format(
         "JSON Lines",
-        "Programs: a line for each image with A_pos, A_neg and all labels; Hugging Face `datasets` reads it",
+        "Programs: a line for each image with A_pos, A_neg and all labels; Hugging Face datasets reads it",
         ".jsonl",
         "application/jsonl",
         write_jsonl,
@@ -181,7 +181,7 @@ FORMATS: dict[ExportFormat, Format] = {
     ),
     "label-studio": Format(
         "Label Studio",
-        "Label Studio: tasks with what agents said as predictions and what people confirmed as annotation",
+        "Tasks with what agents said as predictions, and what people confirmed as annotation",
         ".json",
         "application/json",
         write_label_studio,
