@@ -10,8 +10,10 @@ from starlette.testclient import TestClient
 from app.accounts.models import Person
 from app.criteria.editing import rename
 from app.criteria.loading import load_criteria
+from app.criteria.merging import merge
 from app.criteria.models import NodeChange
 from app.criteria.reading import get_criteria, get_node, working_criteria
+from app.criteria.retiring import retire
 from app.errors import Conflict, Invalid, NotAllowed, NotFound, Stale
 from app.images.models import Image
 from app.proposals import deciding, proposing, reading
@@ -274,6 +276,46 @@ def test_by_the_pages_from_the_wish_to_the_tree(
     )
     assert "Warm veil" in browser.get("/projects/paintings/criteria").text
     assert "accepted" in browser.get(HERE).text
+
+
+def _leave_open(db: Session, people: Cast) -> None:
+    del db, people
+
+
+def _retire(db: Session, people: Cast) -> None:
+    revision = get_node(db, people.project, PAIR.key).revision
+    retire(db, people.project, PAIR.key, based_on=revision, by=people.ada)
+
+
+def _merge_away(db: Session, people: Cast) -> None:
+    other = SMALL.pairs()[1].key
+    seen = {key: get_node(db, people.project, key).revision for key in (PAIR.key, other)}
+    merge(db, people.project, [PAIR.key], into=other, based_on=seen, by=people.ada)
+
+
+def _accept(db: Session, people: Cast) -> None:
+    (made,) = reading.find_proposals(db, people.project)
+    based_on = get_node(db, people.project, PAIR.key).revision
+    number = made.proposal.id
+    deciding.accept(db, people.project, number, by=people.ada, texts={}, based_on=based_on)
+
+
+@pytest.mark.parametrize("happens", [_leave_open, _retire, _merge_away, _accept])
+def test_the_page_of_a_change_is_there_whatever_became_of_its_node(
+    db: Session,
+    people: Cast,
+    browser: TestClient,
+    sign_in: SignIn,
+    happens: Callable[[Session, Cast], None],
+) -> None:
+    made = propose_words(db, people, positive_definition="One sees it at once.")
+    happens(db, people)
+    db.commit()
+    for person in (people.ben, people.ada):
+        page = sign_in(browser, person).get(f"{HERE}/{made.id}")
+        assert page.status_code == 200 and "One sees it at once." in page.text
+    refused = browser.post(f"{HERE}/{made.id}/decline", data={"answer": ""})
+    assert refused.status_code in (409, 422), "it is shown again with what is wrong"
 
 
 def test_by_the_api(db: Session, people: Cast, api: TestClient, token_for: Tokens) -> None:
