@@ -13,6 +13,7 @@ from app.audits.by_attribute import find_tallies_of
 from app.audits.scoring import Score, Tally, in_percent, score
 from app.criteria.models import Node
 from app.criteria.reading import find_nodes, get_node
+from app.images.applicability import applies
 from app.images.inclusion import left_out
 from app.labels.models import Label
 from app.projects.models import Project
@@ -153,7 +154,11 @@ def _count_labels(db: Session, node_ids: Iterable[int]) -> dict[str, LabelUsage]
             func.count(other.id),
         )
         .outerjoin(other, flipped)
-        .where(Label.node_id == any_(wanted), Label.image_id.not_in(left_out()))
+        .where(
+            Label.node_id == any_(wanted),
+            Label.image_id.not_in(left_out()),
+            applies(Label.image_id, Label.node_id),
+        )
         .group_by(Label.polarity)
     )
     return {polarity: LabelUsage(*numbers) for polarity, *numbers in rows}
