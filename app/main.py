@@ -33,6 +33,8 @@ from app.datasets import api as datasets_api
 from app.datasets import pages as datasets_pages
 from app.erasing import api as erasing_api
 from app.erasing import pages as erasing_pages
+from app.examples import api as examples_api
+from app.examples import pages as examples_pages
 from app.health import router as health
 from app.images import api as images_api
 from app.images import pages as images_pages
@@ -79,6 +81,8 @@ ROUTERS = [
     jobs_api.router,
     proposals_pages.router,
     proposals_api.router,
+    examples_pages.router,
+    examples_api.router,
     notes_pages.router,
     notes_api.router,
     usage_pages.router,

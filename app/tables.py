@@ -6,6 +6,7 @@ from app.audits import models as audits
 from app.criteria import models as criteria
 from app.database import Model
 from app.datasets import models as datasets
+from app.examples import models as examples
 from app.images import models as images
 from app.jobs import models as jobs
 from app.labels import models as labels
@@ -23,6 +24,7 @@ __all__ = [
     "audits",
     "criteria",
     "datasets",
+    "examples",
     "images",
     "jobs",
     "labels",

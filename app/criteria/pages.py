@@ -16,6 +16,7 @@ from app.criteria.models import Node
 from app.criteria.said_forms import rows_of
 from app.criteria.snapshots import Snapshot, read_snapshot
 from app.errors import Conflict, NotFound, Stale
+from app.examples.reading import find_examples
 from app.notes.reading import count_open, notes_at
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.projects.models import Project
@@ -59,6 +60,7 @@ def _panel(
         "said": _said(db, project, node) if node else {},
         "notes": notes_at(db, project, node) if node and mode == "view" else None,
         "note_form": Form[Any](),
+        "examples": find_examples(db, project, [node.key]) if node and mode == "view" else {},
         "title": reading.title(node) if node else "",
         "above": path_to(node, nodes) if node else [],
         # Forms say how many labels they concern; how a node is used is asked for after the panel is there.

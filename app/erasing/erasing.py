@@ -9,6 +9,7 @@ from app.accounts.models import Person
 from app.agents.remembering import forget_image
 from app.datasets import erasures
 from app.datasets.models import Dataset, PairDataset
+from app.examples.choosing import drop_examples_of
 from app.images.finding import get_image
 from app.images.models import Image
 from app.images.removing import erase_image
@@ -52,6 +53,7 @@ def erase(
     holding = erasures.find_holding(db, project, get_image(db, project, image_id))
     image = erase_image(db, project, image_id, reason=reason, by=by)
     num_labels = drop_labels(db, image)
+    drop_examples_of(db, image)
     forget_image(db, image)
     erasures.mark(db, holding, image)
     return Erased(image, num_labels, holding)

@@ -13,6 +13,7 @@ from app.accounts.access import CurrentPerson
 from app.accounts.models import Person
 from app.database import LARGEST_KEY
 from app.errors import Invalid, Stale
+from app.examples.reading import find_examples
 from app.images import finding
 from app.images.models import Image
 from app.images.traits import Trait
@@ -280,6 +281,7 @@ def _context(
     conditions = finding.filtered(project, within.show, within.words) if within.address else []
     return {
         "labels": labels,
+        "examples": find_examples(db, project, {row.key for row in labels.rows}),
         "traits": _traits(labels),
         "traits_open": False,
         "image": image,

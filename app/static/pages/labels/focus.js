@@ -54,7 +54,7 @@ export const explain = (row) => {
     flip.dataset.flips = "";
     head.append(flip);
   }
-  const why = [...row.querySelectorAll(".why p")].map((each) => each.cloneNode(true));
+  const why = [...row.querySelectorAll(".why p, .why .shows")].map((each) => each.cloneNode(true));
   place.replaceChildren(head, ...why);
   place.scrollTop = 0;
   return undefined;

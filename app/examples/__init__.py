@@ -1,0 +1,1 @@
+"""Images of the project that show what an attribute means."""
