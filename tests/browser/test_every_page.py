@@ -259,6 +259,8 @@ def furnish(api: Api) -> dict[str, Any]:
     discussion = api.ask(
         "POST", "criteria/nodes/clear-edges/discussions", data={"text": "Does a soft rim count?"}
     )
+    example = {"polarity": "positive", "image": image_id, "caption": "The rim of the jug"}
+    api.ask("POST", "criteria/nodes/clear-edges/examples", data=example)
     invitation = api.ask("POST", "invitations", data={"role": "expert"})
     me = api.ask("GET", "people")["items"][0]["id"]
     recovery = api.ask("POST", f"people/{me}/password-link")

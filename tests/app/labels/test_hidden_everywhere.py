@@ -39,6 +39,7 @@ OF_THE_PROJECT = {
     "show_criteria_picture": "the tree",
     "show_images_of_node": "names the pair that was asked for; its images leave out what is hidden",
     "show_notes": "names the pair that was asked for",
+    "show_examples": "names the pair that was asked for",
     "show_usage": "names the pair that was asked for, with how often it is used in the whole project",
     "api_get_criteria": "the tree",
     "api_get_criteria_version": "the tree",
