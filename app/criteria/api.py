@@ -212,8 +212,10 @@ def api_merge_nodes(
         new = _new_pair(into)
     else:
         new = NewDimension(into.name, into.definition, into.exclusive)
-    keys = body.keys
-    return _out(db, merging.merge(db, project, keys, into=new, based_on=body.based_on, by=person))
+    node = merging.merge(
+        db, project, body.keys, into=new, based_on=body.based_on, by=person, said=body.details
+    )
+    return _out(db, node)
 
 
 def _new_pair(given: NewPairIn) -> NewPair:
@@ -222,6 +224,7 @@ def _new_pair(given: NewPairIn) -> NewPair:
         given.relation,
         Attribute(positive.name, positive.definition),
         Attribute(negative.name, negative.definition),
+        given.details,
     )
 
 

@@ -107,16 +107,22 @@ class NewPairsForm(Fields):
     positive_definition: list[str] = []
     negative_name: list[str] = []
     negative_definition: list[str] = []
+    positive_alternatives: list[str] = []
+    negative_alternatives: list[str] = []
 
 
 class MergeForm(Fields):
     """Merging nodes: those chosen as `key:revision`, and what they become.
 
-    `into` is the key of one of them, or empty for a new one, which the other fields describe.
+    `into` is the key of one of them, or empty for a new one, which the other fields describe; the other
+    names, one on a line, are those of the one that stays.
     """
 
     seen: list[str]
     into: str = ""
+    alternatives: str | None = None
+    positive_alternatives: str | None = None
+    negative_alternatives: str | None = None
     relation: str = "opposed"
     positive_name: str = ""
     positive_definition: str = ""

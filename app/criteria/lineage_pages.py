@@ -9,9 +9,10 @@ from starlette.responses import Response
 from app.accounts.access import CurrentPerson
 from app.criteria import merging, reading, retiring
 from app.criteria.forms import MergeForm, NewPairsForm, RetireForm
-from app.criteria.merging import NewDimension, NewPair
+from app.criteria.merging import NewDimension, NewPair, details_together
 from app.criteria.models import Node
 from app.criteria.pages import attempt, show_panel
+from app.criteria.said_forms import rows_of
 from app.errors import Invalid
 from app.projects.access import ExpertProject
 from app.projects.models import Project
@@ -20,10 +21,11 @@ from app.versions.tree_rows import pairs_below
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
-from taxonomy.tree import Attribute
+from taxonomy.tree import POLARITIES, Attribute
 
 router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=False)
 MAX_PARTS = 6
+SIGNS = {"positive": "+", "negative": "−"}
 
 
 def _go_to(answer: Answer, project: Project, key: str) -> Response:
@@ -60,6 +62,7 @@ def _show_merge(
         "choices": [each for each in nodes if each.kind == node.kind and each is not node],
         "problem": problem,
         "effect": _foresee(db, nodes, chosen, "merge") if len(chosen) > 1 else None,
+        **_taken_over(db, project, chosen),
         "titles": {each.id: reading.title(each) for each in nodes},
     }
     return show_panel(
@@ -73,6 +76,24 @@ def _show_merge(
         is_stale=status == 412,
         more=more,
     )
+
+
+def _taken_over(db: Db, project: Project, chosen: Sequence[Node]) -> dict[str, Any]:
+    """What the one that stays takes over: all names, each field's on lines, and the rest to be read."""
+    said = details_together(chosen)
+    fields = {f"{each}_alternatives": said.get(each, {}) for each in POLARITIES}
+    fields["alternatives"] = said
+    row = reading.get_criteria(db, project)
+    parts = [("", said), *((sign, said.get(each, {})) for each, sign in SIGNS.items())]
+    common = ("needs", "styles", "exact_match", "close_match", "excludes")
+    return {
+        "names": {field: "\n".join(each.get("alternatives", ())) for field, each in fields.items()},
+        "taken_over": [
+            (sign, words, values)
+            for sign, part in parts
+            for words, values in rows_of({k: v for k, v in part.items() if k in common}, row)
+        ],
+    }
 
 
 def _foresee(db: Db, nodes: list[Node], chosen: Sequence[Node], kind: str) -> Effect:
@@ -108,12 +129,36 @@ def submit_merge(
         with attempt(form) as outcome:
             node = reading.get_node(db, project, key)
             into = form.values.into or _new_node(node, form.values)
-            target = merging.merge(db, project, list(seen), into=into, based_on=seen, by=person)
+            target = merging.merge(
+                db,
+                project,
+                list(seen),
+                into=into,
+                based_on=seen,
+                by=person,
+                said=_names_said(node, form.values),
+            )
         status = outcome.status
         if not form.errors:
             return _go_to(answer, project, target.key)
     others = [each for each in seen if each != key]
     return _show_merge(db, answer, project, key, others, form=form, status=status)
+
+
+def _names_said(node: Node, given: MergeForm) -> dict[str, Any]:
+    """The other names that were typed, as details say them; fields that did not come say nothing."""
+    if node.kind == "dimension":
+        return {} if given.alternatives is None else {"alternatives": _lines(given.alternatives)}
+    typed = {"positive": given.positive_alternatives, "negative": given.negative_alternatives}
+    return {
+        polarity: {"alternatives": _lines(text)}
+        for polarity, text in typed.items()
+        if text is not None
+    }
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _seen(typed: object) -> dict[str, int]:
@@ -160,6 +205,7 @@ def _show_parts(
     more = {
         "effect": _foresee(db, nodes, [node], mode),
         "num_parts": 1 if mode == "redefine" else 2,
+        "names": _names_of(node),
     }
     return show_panel(
         db,
@@ -172,6 +218,17 @@ def _show_parts(
         is_stale=status == 412,
         more=more,
     )
+
+
+def _names_of(node: Node) -> dict[str, str]:
+    """What each part of a split goes by besides, on lines: it begins with all names of the whole."""
+    pair = reading.pair_of(node)
+    return {
+        f"{each}_alternatives": "\n".join(
+            [pair.attribute(each).name, *pair.attribute(each).words.alternatives]
+        )
+        for each in POLARITIES
+    }
 
 
 @router.get("/nodes/{key}/split")
@@ -255,13 +312,32 @@ def _new_pairs(given: NewPairsForm) -> list[NewPair]:
     if len({len(each) for each in columns}) > 1 or len(given.relation) > MAX_PARTS:
         raise Invalid("The form came incomplete; please fill it in again.", field="into")
     pairs = [
-        NewPair(relation, Attribute(name, definition), Attribute(other, other_definition))
-        for relation, name, definition, other, other_definition in zip(*columns, strict=True)
+        NewPair(
+            relation,
+            Attribute(name, definition),
+            Attribute(other, other_definition),
+            _names_typed(given, number),
+        )
+        for number, (relation, name, definition, other, other_definition) in enumerate(
+            zip(*columns, strict=True)
+        )
         if name or definition or other or other_definition
     ]
     if not pairs:
         raise Invalid("Please fill the new pair in.", field="into")
     return pairs
+
+
+def _names_typed(given: NewPairsForm, number: int) -> dict[str, Any]:
+    columns = {
+        "positive": given.positive_alternatives,
+        "negative": given.negative_alternatives,
+    }
+    return {
+        polarity: {"alternatives": _lines(column[number])}
+        for polarity, column in columns.items()
+        if number < len(column)
+    }
 
 
 # Retiring ------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ publication carries them over or has them looked at again (`app.versions.success
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -20,26 +21,34 @@ from app.criteria.editing import (
     open_working,
 )
 from app.criteria.models import Node
-from app.criteria.reading import title
+from app.criteria.reading import dimension_of, pair_of, title
 from app.criteria.recording import Part, content, record_parts
+from app.criteria.saying import put_details
 from app.criteria.staleness import refuse_stale
 from app.criteria.successions import set_successors
 from app.criteria.wholeness import refuse_broken
+from app.database import Json
 from app.errors import Conflict, Invalid
 from app.projects.models import Project
+from taxonomy import tree
 from taxonomy.changes import is_same_text
-from taxonomy.tree import Attribute
+from taxonomy.formats.details import said_of
+from taxonomy.inheriting import copied, merged
+from taxonomy.tree import POLARITIES, Attribute
 
 MAX_MERGED = 50
 
 
 @dataclass(frozen=True, slots=True)
 class NewPair:
-    """An attribute pair that takes the place of others."""
+    """An attribute pair that takes the place of others. `said` is what it says beside its texts, named as in
+    a file, over what it takes over (`taxonomy.inheriting`).
+    """
 
     relation: str
     positive: Attribute
     negative: Attribute
+    said: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +68,12 @@ def merge(
     into: str | NewPair | NewDimension,
     based_on: Mapping[str, int],
     by: Person,
+    said: Mapping[str, Any] | None = None,
 ) -> Node:
     """Merge pairs into one, or dimensions, whose children move; into one that is there or a new one.
 
-    `based_on` has the revision of each node that the person saw. Raises NotFound, Invalid, Conflict
+    The one that stays takes over what the others say, with their names, so that search finds it by them;
+    `said` goes over that, named as in a file. `based_on` has the revision of each node that the person saw. Raises NotFound, Invalid, Conflict
     where they do not fit together, and Stale where someone changed one of them since.
     """
     with db.begin_nested():
@@ -84,9 +95,12 @@ def merge(
         refuse_turned(old, target)
         moved = _move_children(working, old, target)
         is_new = not isinstance(into, str)
+        before = target.details or {}
+        given = said or (into.said if isinstance(into, NewPair) else {})
+        put_details(working, target, said_of(_merged(target, old, is_new=is_new)), given)
         parts = [
             *(_left(node, "merge", [target]) for node in old),
-            Part(target, None, content(target)) if is_new else Part(target, {}, {}),
+            Part(target, None, content(target)) if is_new else _detailed(target, before),
             *moved,
         ]
         _record(db, working, "merged", parts, by)
@@ -139,6 +153,10 @@ def _replace(
             raise Conflict(f"“{title(node)}” is retired.", hint="Restore it first.")
         _leave([node])
         new = [_add(db, working, each, node) for each in into]
+        for each, given in zip(new, into, strict=True):
+            # What means something else is not what others call so, nor what they match.
+            taken = said_of(copied(pair_of(each), pair_of(node))) if kind == "split" else {}
+            put_details(working, each, taken, given.said)
         parts = [
             _left(node, kind, new),
             *(Part(each, None, content(each)) for each in new),
@@ -230,6 +248,41 @@ def _add(db: Session, working: Working, new: NewPair | NewDimension, first: Node
     node.position = first.position
     add_node(db, working, node)
     return node
+
+
+def _merged(target: Node, old: Sequence[Node], *, is_new: bool) -> tree.Node:
+    """What the target says then. A new one begins with what the first says, under its own names."""
+    if target.kind == "dimension":
+        dimensions = [dimension_of(node) for node in old]
+        into = dimension_of(target)
+        if is_new:
+            into = replace(into, words=dimensions[0].words, needs=dimensions[0].needs)
+        return merged(into, dimensions)
+    pairs = [pair_of(node) for node in old]
+    whole = pair_of(target)
+    return merged(copied(whole, pairs[0]) if is_new else whole, pairs)
+
+
+def details_together(nodes: Sequence[Node]) -> Json:
+    """What nodes say together, with all names that any of them goes by: what a merge would begin with."""
+    into, *others = nodes
+    said: Json = dict(said_of(_merged(into, others, is_new=False)))
+    if into.kind == "dimension":
+        return {**said, "alternatives": [into.name, *said.get("alternatives", ())]}
+    sides = {
+        each: {**side, "alternatives": [pair_of(into).attribute(each).name, *names]}
+        for each in POLARITIES
+        for side in [said.get(each, {})]
+        for names in [side.get("alternatives", ())]
+    }
+    return said | dict(sides)
+
+
+def _detailed(target: Node, before: Json) -> Part:
+    if target.details == before:
+        return Part(target, {}, {})
+    target.revision += 1
+    return Part(target, {"details": before}, {"details": target.details})
 
 
 def _move_children(working: Working, old: Sequence[Node], target: Node) -> list[Part]:

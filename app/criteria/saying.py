@@ -65,6 +65,47 @@ def say(
     return node
 
 
+def put_details(
+    working: Working, node: Node, taken: Mapping[str, Any], said: Mapping[str, Any]
+) -> None:
+    """Give a node what it takes over from others, and over that what is said; recorded by the caller.
+
+    Raises Invalid as `say` does.
+    """
+    # What somebody else said long ago may name what is not there any more.
+    there = _merged(_naming_what_is_there(working, taken), said)
+    node.details = _checked(working, node, _without_own_names(node, there))
+
+
+def _without_own_names(node: Node, details: Json) -> Json:
+    """Whoever lists all names that a node goes by lists its own too."""
+    sides = [("", node.name)] if node.kind == "dimension" else []
+    sides += [(each, getattr(node, f"{each}_name")) for each in POLARITIES if node.kind == "pair"]
+    kept = dict(details)
+    for polarity, own in sides:
+        said = details.get(polarity) if polarity else details
+        names = said.get("alternatives") if isinstance(said, Mapping) else None
+        if isinstance(said, Mapping) and isinstance(names, list):
+            others = [each for each in names if str(each).casefold() != (own or "").casefold()]
+            without = {**said, "alternatives": others}
+            kept = {**kept, polarity: without} if polarity else without
+    return _merged({}, kept)
+
+
+def _naming_what_is_there(working: Working, details: Mapping[str, Any]) -> Json:
+    kept = dict(details)
+    for polarity in POLARITIES:
+        if side := details.get(polarity):
+            excludes = [each for each in side.get("excludes", ()) if _is_there(working, each)]
+            kept[polarity] = {**side, "excludes": excludes}
+    return _merged({}, kept)
+
+
+def _is_there(working: Working, attribute: str) -> bool:
+    node = working.by_key.get(attribute.rpartition("/")[0])
+    return node is not None and not node.removed
+
+
 def list_traits(
     db: Session,
     project: Project,

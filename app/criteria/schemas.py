@@ -101,6 +101,10 @@ class NewPairIn(_In):
     relation: Literal["opposed", "flaw", "graded"]
     positive: AttributeIn
     negative: AttributeIn
+    details: dict[str, Any] = Field(
+        default_factory=dict,
+        description="As of an edit; over what it takes over from the pair that was split.",
+    )
 
 
 class NewDimensionIn(_In):
@@ -119,6 +123,10 @@ class MergeIn(_In):
     keys: Annotated[list[str], Field(max_length=50)]
     into: str | NewPairIn | NewDimensionIn
     based_on: dict[str, int]
+    details: dict[str, Any] = Field(
+        default_factory=dict,
+        description="As of an edit; over what the one that stays takes over from the others.",
+    )
 
 
 class SplitIn(_In):

@@ -17,6 +17,7 @@ from app.criteria.models import Node, NodeChange, NodeSuccession
 from app.criteria.placing import move
 from app.criteria.reading import get_node, working_criteria
 from app.criteria.retiring import restore, retire
+from app.criteria.saying import say
 from app.criteria.successions import stand_for
 from app.criteria.undoing import undo
 from app.errors import AppError, Conflict, Invalid, NotFound, Stale
@@ -41,7 +42,7 @@ def test_pairs_are_merged_into_one_that_is_there(db: Session, people: Cast) -> N
     seen = first("glow", "clear-source")
     target = merge(db, people.project, ["glow"], into="clear-source", based_on=seen, by=people.ada)
     tree = working_criteria(db, people.project)
-    assert (target.key, target.revision) == ("clear-source", 1)
+    assert (target.key, target.revision) == ("clear-source", 2)
     assert tree.find("glow") is None
     assert tree.successors == {"glow": ("clear-source",)}
     assert not has_errors(check(tree))
@@ -317,3 +318,56 @@ def test_a_file_with_successors_is_loaded_and_written_as_it_was(
     assert made.key == "gone-2"  # Never used again.
     with pytest.raises(Invalid, match="nowhere in the criteria"):
         load_criteria(db, make.project(), replace(SMALL, successors={"a": ("b",)}), by=people.lea)
+
+
+def test_what_merged_and_split_nodes_say_goes_along_and_is_undone(
+    db: Session, people: Cast
+) -> None:
+    details = {
+        "positive": {
+            "alternatives": ["Shine"],
+            "translations": {"fr": {"name": "Lueur"}},
+            "excludes": ["clear-edges/positive"],
+        }
+    }
+    say(db, people.project, "glow", based_on=1, by=people.ada, said=details)
+    before = write_json(working_criteria(db, people.project))
+    merge(
+        db,
+        people.project,
+        ["glow"],
+        into="clear-source",
+        based_on={"glow": 2, "clear-source": 1},
+        by=people.ada,
+    )
+    node = get_node(db, people.project, "clear-source")
+    assert node.details["positive"]["alternatives"] == ["Glow", "Shine"]
+    assert node.details["positive"]["excludes"] == ["clear-edges/positive"]
+    assert "translations" not in node.details["positive"]
+    assert node.details["negative"] == {"alternatives": ["Chalky glow"]}
+    undo(db, people.project, 3, by=people.ada)
+    assert write_json(working_criteria(db, people.project)) == before
+    # Of a split, each part has a copy, but for what is said otherwise.
+    parts = [LIGHT, replace(OTHER, said={"positive": {"alternatives": ["Odd"], "prompt": "odd"}})]
+    glow = get_node(db, people.project, "glow")
+    made = split(db, people.project, "glow", into=parts, based_on=glow.revision, by=people.ada)
+    assert made[0].details["positive"] == details["positive"] | {"alternatives": ["Glow", "Shine"]}
+    assert made[1].details["positive"] == details["positive"] | {
+        "alternatives": ["Odd"],
+        "prompt": "odd",
+    }
+
+
+def test_what_is_said_of_a_merged_node_is_checked(db: Session, people: Cast) -> None:
+    seen = first("glow", "clear-source")
+    with pytest.raises(Invalid, match="list no content"):
+        merge(
+            db,
+            people.project,
+            ["glow"],
+            into="clear-source",
+            based_on=seen,
+            by=people.ada,
+            said={"needs": ["feet"]},
+        )
+    assert get_node(db, people.project, "glow").revision == 1

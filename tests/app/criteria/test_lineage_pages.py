@@ -206,3 +206,47 @@ def test_annotators_change_nothing(
     sign_in(browser, people.ben)
     assert browser.post(f"{HERE}/nodes/glow/{verb}", data={"based_on": 1}).status_code == 403
     assert f"nodes/glow/{verb}" not in browser.get(f"{HERE}?node=glow").text
+
+
+def test_other_names_are_seen_and_changed_before_a_merge_or_a_split(
+    browser: TestClient,
+    sign_in: SignIn,
+    db: Session,
+    people: Cast,
+    api: TestClient,
+    token_for: Tokens,
+) -> None:
+    sign_in(browser, people.ada)
+    page = browser.get(f"{HERE}/nodes/glow/merge?with=clear-edges&with=").text
+    assert "Glow\nClear edges</textarea>" in page
+    form = {
+        "seen": ["glow:1", "clear-edges:1"],
+        "into": "clear-edges",
+        "positive_alternatives": "Clear edges\n Gleam \n\n",
+        "negative_alternatives": "Chalky glow",
+    }
+    assert browser.post(f"{HERE}/nodes/glow/merge", data=form).status_code == 303
+    mine = token_for(people.ada)
+    node = api.get(f"{API}/nodes/clear-edges", headers=mine).json()
+    assert node["details"] == {
+        "positive": {"alternatives": ["Gleam"]},
+        "negative": {"alternatives": ["Chalky glow"]},
+    }
+    found = api.get(f"{API}/search?q=chalky+glow", headers=mine).json()["items"]
+    assert [each["key"] for each in found] == ["clear-edges"]
+    page = browser.get(f"{HERE}/nodes/clear-edges/split").text
+    assert page.count("Clear edges\nGleam</textarea>") == 3
+    two = {name: [value, f"{value} too"] for name, value in FORM.items() if name != "relation"}
+    two |= {"relation": ["flaw", "flaw"], "based_on": "2"}
+    two |= {"positive_alternatives": ["Gleam", ""], "negative_alternatives": ["", "Blur"]}
+    made = browser.post(f"{HERE}/nodes/clear-edges/split", data=two)
+    assert made.status_code == 303
+    said = [
+        each["details"]
+        for each in api.get(API, headers=mine).json()["nodes"]
+        if each["kind"] == "pair" and each["positive"]["name"].startswith("Good light")
+    ]
+    assert said == [
+        {"positive": {"alternatives": ["Gleam"]}},
+        {"negative": {"alternatives": ["Blur"]}},
+    ]
