@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +13,7 @@ from app.accounts.models import Person
 from app.criteria.models import Criteria, Node, NodeChange
 from app.criteria.reading import get_node, title
 from app.criteria.recording import TEXTS, content, lock_criteria, record
+from app.criteria.snapshots import read_removed, read_snapshot
 from app.database import Json
 from app.errors import Conflict, Invalid, NotFound, Stale
 from app.projects.models import Project
@@ -25,11 +26,25 @@ NAMES = ("name", "positive_name", "negative_name")
 
 @dataclass(slots=True)
 class Working:
-    """The working criteria under lock: what an edit sees and nobody else can change meanwhile."""
+    """The working criteria under lock: what an edit sees and nobody else can change meanwhile.
+
+    Of thousands of nodes an edit changes a few, so the nodes may be rows that are only read; those to be changed
+    are made one's `own` first.
+    """
 
     criteria: Criteria
     by_id: dict[int, Node]
     by_key: dict[str, Node]
+
+    def own(self, db: Session, nodes: Iterable[Node]) -> list[Node]:
+        """These nodes as objects that may be changed; from then on they stand among the others."""
+        ids = [node.id for node in nodes]
+        rows = {each for each in ids if not isinstance(self.by_id[each], Node)}
+        if rows:
+            found = select(Node).where(Node.id.in_(rows)).execution_options(populate_existing=True)
+            for node in db.scalars(found):
+                self.by_id[node.id] = self.by_key[node.key] = node
+        return [self.by_id[each] for each in ids]
 
     def above(self, node: Node | None) -> list[Node]:
         """The node and what stands above it, from the root dimension down."""
@@ -49,7 +64,14 @@ class Working:
 
 
 def open_working(db: Session, project: Project) -> Working:
-    """Lock the working criteria and read them as they are now."""
+    """Lock the working criteria and read them as they are now, to change a few of the nodes (`Working.own`)."""
+    criteria = lock_criteria(db, project)
+    nodes = read_snapshot(db, project).by_id | read_removed(db, project)
+    return Working(criteria, nodes, {node.key: node for node in nodes.values()})
+
+
+def open_all(db: Session, project: Project) -> Working:
+    """The same with every node one's own, for changes that may concern any of them."""
     criteria = lock_criteria(db, project)
     nodes = db.scalars(
         select(Node)
@@ -180,7 +202,7 @@ def add_dimension(
     a pair below it, Conflict where the name is taken.
     """
     working = open_working(db, project)
-    above = open_parent(working, parent)
+    above = open_parent(db, working, parent)
     _refuse_depth(working, above, needed=2)
     node = new_dimension(working, above, name=name, definition=definition, exclusive=exclusive)
     add_node(db, working, node)
@@ -200,7 +222,7 @@ def add_pair(
 ) -> Node:
     """Add an attribute pair below the dimension `parent`. Raises as `add_dimension` does."""
     working = open_working(db, project)
-    above = open_parent(working, parent)
+    above = open_parent(db, working, parent)
     assert above is not None
     _refuse_depth(working, above, needed=1)
     node = new_pair(working, above, relation=relation, positive=positive, negative=negative)
@@ -251,19 +273,19 @@ def new_pair(
     )
 
 
-def open_node(working: Working, key: str) -> Node:
-    """The node with this key as it is in the tree. Raises NotFound."""
+def open_node(db: Session, working: Working, key: str) -> Node:
+    """The node with this key as it is in the tree, to be changed. Raises NotFound."""
     node = working.by_key.get(key)
     if node is None or node.removed:
         raise _not_there(key)
-    return node
+    return working.own(db, [node])[0]
 
 
-def open_parent(working: Working, key: str | None) -> Node | None:
+def open_parent(db: Session, working: Working, key: str | None) -> Node | None:
     """The live dimension that something is put below, or None for the top. Raises AppError."""
     if key is None:
         return None
-    parent = open_node(working, key)
+    parent = open_node(db, working, key)
     if parent.kind != "dimension":
         raise Invalid(
             f"“{title(parent)}” is an attribute pair; nothing can be added below it.",
@@ -354,7 +376,7 @@ def refuse_taken_names(
         if new or folded(name) != folded(getattr(node, field))
     }
     for other in working.by_id.values():
-        if other is node or other.kind != node.kind:
+        if other.id == node.id or other.kind != node.kind:
             continue
         if node.kind == "dimension" and other.parent_id != node.parent_id:
             continue

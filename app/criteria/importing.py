@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.columns import columns_of, kind_of
-from app.criteria.editing import Working, open_working
+from app.criteria.editing import Working, open_all
 from app.criteria.loading import REFUSED, refusal
 from app.criteria.models import Criteria, Node
 from app.criteria.reading import build_tree, get_criteria, working_criteria
@@ -79,7 +79,7 @@ def import_criteria(
     where there is nothing to change.
     """
     with db.begin_nested():
-        working = open_working(db, project)
+        working = open_all(db, project)
         if working.criteria.revision != based_on:
             raise Stale(
                 "Someone changed the criteria after this import was shown.",

@@ -17,8 +17,8 @@ from app.criteria.editing import (
     new_dimension,
     new_pair,
     next_position,
+    open_all,
     open_node,
-    open_working,
 )
 from app.criteria.models import Node
 from app.criteria.reading import dimension_of, pair_of, title
@@ -77,9 +77,9 @@ def merge(
     where they do not fit together, and Stale where someone changed one of them since.
     """
     with db.begin_nested():
-        working = open_working(db, project)
+        working = open_all(db, project)
         named = [*keys, into] if isinstance(into, str) else keys
-        nodes = [open_node(working, key) for key in dict.fromkeys(named)]
+        nodes = [open_node(db, working, key) for key in dict.fromkeys(named)]
         _refuse_unlike(working, nodes)
         for node in nodes:
             refuse_stale(db, working, node, _seen(based_on, node))
@@ -139,8 +139,8 @@ def _replace(
     by: Person,
 ) -> list[Node]:
     with db.begin_nested():
-        working = open_working(db, project)
-        node = open_node(working, key)
+        working = open_all(db, project)
+        node = open_node(db, working, key)
         if node.kind != "pair":
             raise Invalid(
                 f"“{title(node)}” is a dimension; only attribute pairs carry labels that a split or "

@@ -36,31 +36,30 @@ def move(
     """
     with db.begin_nested():
         working = open_working(db, project)
-        node = open_node(working, key)
+        node = open_node(db, working, key)
         refuse_stale(db, working, node, based_on)
-        above = open_node(working, parent) if parent is not None else None
+        above = open_node(db, working, parent) if parent is not None else None
         if refused := _Room(working, node).refusal(above):
             raise refused
         parent_id = above.id if above else None
+        other = open_node(db, working, before) if before is not None else None
         order = _neighbours(working, node, parent_id)
         place = len(order)
-        if before is not None:
-            other = open_node(working, before)
+        if other is not None:
             if other not in order:
                 raise Invalid(f"“{title(other)}” does not stand there.", field="before")
             place = order.index(other)
         order.insert(place, node)
         is_elsewhere = node.parent_id != parent_id
-        positions = {each: number for number, each in enumerate(order)}
-        changed = [
-            each for each, number in positions.items() if each is node or each.position != number
-        ]
-        if not is_elsewhere and (len(changed) == 1 and node.position == positions[node]):
+        positions = {each.id: number for number, each in enumerate(order)}
+        moving = [each for each in order if each is node or each.position != positions[each.id]]
+        if not is_elsewhere and (len(moving) == 1 and node.position == positions[node.id]):
             return node
+        changed = working.own(db, moving)
         was = _state(node, changed)
         node.parent_id = parent_id
         for each in changed:
-            each.position = positions[each]
+            each.position = positions[each.id]
         node.revision += 1
         refuse_broken(working, [node])
         record(

@@ -33,7 +33,7 @@ def _set_retired(
 ) -> Node:
     with db.begin_nested():
         working = open_working(db, project)
-        node = open_node(working, key)
+        node = open_node(db, working, key)
         refuse_stale(db, working, node, based_on)
         if node.retired == retired:
             state = "retired already" if retired else "in use already"

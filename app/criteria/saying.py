@@ -46,7 +46,7 @@ def say(
     NotFound, and Stale where someone changed the node since `based_on`.
     """
     working = open_working(db, project)
-    node = open_node(working, key)
+    node = open_node(db, working, key)
     refuse_stale(db, working, node, based_on)
     wanted: Json = {"details": _checked(working, node, _merged(node.details, said))}
     if relation is not None:

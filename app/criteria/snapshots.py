@@ -88,6 +88,11 @@ def read_snapshot(db: Session, project: Project) -> Snapshot:
     return found
 
 
+def read_removed(db: Session, project: Project) -> dict[int, Node]:
+    """The nodes that left the working criteria, whose keys and places stay taken; rows to be read only."""
+    return _read(db, Node.project_id == project.id, Node.removed)
+
+
 def _last_change(db: Session, project: Project) -> int | None:
     return db.scalar(
         select(NodeChange.id)

@@ -6,7 +6,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.criteria.editing import NAMES, Working, open_working, refuse_taken_names, stale, words
+from app.criteria.editing import NAMES, Working, open_all, refuse_taken_names, stale, words
 from app.criteria.models import Criteria, CriteriaVersion, Node, NodeChange, NodeSuccession
 from app.criteria.reading import title, version_criteria
 from app.criteria.recording import TEXTS, Part, content, record_parts
@@ -38,7 +38,7 @@ def undo(
     was published: the next publication takes its labels back too.
     """
     with db.begin_nested():
-        working = open_working(db, project)
+        working = open_all(db, project)
         changes = _open_changes(db, project, revision)
         root = _root(db, changes[0])
         if root.kind == "settings":

@@ -14,10 +14,7 @@ def refuse_broken(working: Working, touched: Iterable[Node]) -> None:
     """Raise Conflict where the touched nodes do not fit into the tree as it is now: a node below one
     that is gone or below itself, a level too many, a name that another bears.
     """
-    below: dict[int | None, list[Node]] = defaultdict(list)
-    for node in working.by_id.values():
-        if not node.removed:
-            below[node.parent_id].append(node)
+    below = _children(working)
     _refuse_circles(working)
     concerned: dict[int, Node] = {}
     for node in touched:
@@ -35,10 +32,7 @@ def refuse_broken(working: Working, touched: Iterable[Node]) -> None:
 
 def height(working: Working, node: Node) -> int:
     """How many levels a node and what is below it take; a dimension alone takes two, for a pair."""
-    below: dict[int | None, list[Node]] = defaultdict(list)
-    for each in working.by_id.values():
-        if not each.removed:
-            below[each.parent_id].append(each)
+    below = _children(working)
 
     def levels(top: Node) -> int:
         if not below[top.id]:
@@ -46,6 +40,14 @@ def height(working: Working, node: Node) -> int:
         return 1 + max(levels(each) for each in below[top.id])
 
     return levels(node)
+
+
+def _children(working: Working) -> dict[int | None, list[Node]]:
+    below: dict[int | None, list[Node]] = defaultdict(list)
+    for node in working.by_id.values():
+        if not node.removed:
+            below[node.parent_id].append(node)
+    return below
 
 
 def _with_all_below(node: Node, below: dict[int | None, list[Node]]) -> list[Node]:
@@ -85,7 +87,10 @@ def _refuse_deep(working: Working, nodes: Iterable[Node]) -> None:
 
 def _refuse_clashes(working: Working, concerned: dict[int, Node]) -> None:
     bearers: dict[tuple[object, str], Node] = {}
-    live = [each for each in working.by_id.values() if working.is_live(each)]
+    names = {folded(name) for node in concerned.values() for name in names_of(node).values()}
+    live = [
+        each for each in working.by_id.values() if _may_bear(each, names) and working.is_live(each)
+    ]
     # Those that were there first, so that the other one is named.
     for node in sorted(live, key=lambda each: each.id in concerned):
         for field, name in names_of(node).items():
@@ -98,3 +103,8 @@ def _refuse_clashes(working: Working, concerned: dict[int, Node]) -> None:
                     hint="Choose another name.",
                     taken_by=other.key,
                 )
+
+
+def _may_bear(node: Node, names: set[str]) -> bool:
+    first, second = node.name or node.positive_name or "", node.negative_name or ""
+    return folded(first) in names or folded(second) in names

@@ -14,6 +14,7 @@ from app.criteria.editing import add_dimension, add_pair, describe, rename, revi
 from app.criteria.history import find_changes
 from app.criteria.models import Node
 from app.criteria.reading import get_criteria, get_node, nodes_by_key, working_criteria
+from app.criteria.retiring import retire
 from app.errors import AppError, Conflict, Invalid, NotFound, Stale
 from taxonomy.tree import Attribute
 from tests.people import Cast
@@ -94,7 +95,7 @@ def test_a_taken_name_is_refused_with_its_place(db: Session, people: Cast) -> No
 
 
 def test_a_retired_name_is_free(db: Session, people: Cast) -> None:
-    node(db, people, "source").retired = True
+    retire(db, people.project, "source", based_on=1, by=people.ada)
     db.commit()
     rename(
         db, people.project, "clear-edges", based_on=1, by=people.ada, positive="One clear source"
@@ -175,7 +176,7 @@ def test_nothing_is_added_where_nothing_can_be(db: Session, people: Cast) -> Non
         add_dimension(db, people.project, parent="nowhere", name="New", by=people.ada)
     with pytest.raises(Invalid, match="is an attribute pair"):
         add_dimension(db, people.project, parent="glow", name="New", by=people.ada)
-    node(db, people, "light").retired = True
+    retire(db, people.project, "light", based_on=1, by=people.ada)
     db.commit()
     with pytest.raises(Conflict, match="retired"):
         add_dimension(db, people.project, parent="source", name="New", by=people.ada)
