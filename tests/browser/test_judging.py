@@ -1,5 +1,6 @@
 """Judging an audit by hand: what a broken line, a killed tab and two tabs do to answers, and looking closely."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -160,6 +161,33 @@ def look_closer(page: Page, token: str) -> None:
     page.keyboard.press("0")
     expect(page.locator("#zoom-scale")).to_contain_text("fit")
     assert page.evaluate(height) == fitted
+    look_as_painters_do(page, token)
+
+
+def look_as_painters_do(page: Page, token: str) -> None:
+    """Values, masses, mirror image and lines; on the next page only the lines are left."""
+    picture = "getComputedStyle(document.getElementById('painting'))"
+    for key in "gqm":
+        page.keyboard.press(key)
+    assert page.evaluate(f"{picture}.filter").startswith("grayscale(1) blur(")
+    assert page.evaluate(f"{picture}.transform") == "matrix(-1, 0, 0, 1, 0, 0)"
+    lines = page.get_by_title("Thirds, golden section, diagonals, none (t)")
+    for words in ("Thirds", "Golden section", "Diagonals"):
+        page.keyboard.press("t")
+        expect(lines).to_have_text(words)
+    # As large as the picture, fitted and enlarged.
+    shown = """() => [...document.querySelectorAll("#painting, .guides")].map((each) => {
+      const { x, y, width, height } = each.getBoundingClientRect();
+      return [x, y, width, height].map(Math.round).join(" ");
+    })"""
+    for key in ("0", "z"):
+        page.keyboard.press(key)
+        assert len(set(page.evaluate(shown))) == 1
+    open_image(page, token)
+    expect(page.locator(".guides path.above")).to_have_attribute("d", re.compile("^M0 0L"))
+    assert page.evaluate(f"{picture}.filter") == "none"
+    page.keyboard.press("t")
+    expect(page.locator(".guides")).to_be_hidden()
 
 
 def meet_guidelines(page: Page) -> None:

@@ -4,6 +4,7 @@
 import { onKeys } from "./keys.js";
 import { request } from "./requests.js";
 import { openQueue } from "./unsent.js";
+import { viewKeys } from "./views.js";
 import { closer, fit, pan, preparePicture, wider, zoom } from "./zoom.js";
 
 const page = document.querySelector("[data-judging]");
@@ -169,6 +170,7 @@ onKeys(
     "=": () => closer(),
     "-": () => wider(),
     0: fit,
+    ...viewKeys,
   },
   { repeats: ["+", "-"] },
 );

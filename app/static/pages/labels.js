@@ -9,6 +9,7 @@ import { focusFirst, focusRow, prepareRow, step, watchList } from "./labels/focu
 import { open } from "./labels/saving.js";
 import { current, find, here, rows } from "./labels/sheet.js";
 import { go, loadAhead, onSheet, toggleSuggestions } from "./labels/turning.js";
+import { viewKeys } from "./views.js";
 import { closer, fit, pan, preparePicture, wider, zoom } from "./zoom.js";
 
 const prepare = () => {
@@ -51,6 +52,7 @@ onKeys(
     "=": () => closer(),
     "-": () => wider(),
     0: fit,
+    ...viewKeys,
     s: () => void toggleSuggestions(),
     h: openHistory,
   },

@@ -2,6 +2,7 @@
 // dragged, scrolled, or moved by keys.
 
 import { LARGEST, bounded, fittedTo, partAt, stepAbove, stepBelow } from "./scales.js";
+import { measureSquint, overlay, prepareViews } from "./views.js";
 
 const CLICK = 4; // pixels that a hand may move and still have clicked
 const PAN = 0.2; // of the stage, for each key
@@ -47,8 +48,11 @@ const show = (wanted, x, y) => {
   const [partX, partY] = placeAt(pointX, pointY);
   scale = bounded(wanted, fitted());
   stage().classList.toggle("full", scale !== null);
-  picture().style.width = scale === null ? "" : `${(picture().naturalWidth * scale) / density()}px`;
-  picture().style.height = scale === null ? "" : `${(picture().naturalHeight * scale) / density()}px`;
+  for (const each of [picture(), overlay()]) {
+    each.style.width = scale === null ? "" : `${(picture().naturalWidth * scale) / density()}px`;
+    each.style.height = scale === null ? "" : `${(picture().naturalHeight * scale) / density()}px`;
+  }
+  measureSquint();
   if (scale !== null) {
     const box = picture().getBoundingClientRect();
     stage().scrollLeft += box.left + partX * box.width - pointX;
@@ -73,6 +77,7 @@ export const pan = (across, down) => {
 export const preparePicture = () => {
   scale = null;
   document.getElementById("zoom").hidden = false;
+  prepareViews();
   const ready = () => picture().naturalWidth && sayScale();
   if (picture().complete) ready();
   else picture().addEventListener("load", ready, { once: true });
