@@ -35,6 +35,7 @@ PER_IMAGE = {*FIRST, *SECOND, sum(FIRST), sum(SECOND)}
 OF_THE_PROJECT = {
     "show_criteria": "the tree",
     "show_node_row": "the tree",
+    "show_branches": "the tree",
     "show_criteria_version": "the tree",
     "show_criteria_picture": "the tree",
     "show_images_of_node": "names the pair that was asked for; its images leave out what is hidden",
