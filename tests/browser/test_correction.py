@@ -28,7 +28,7 @@ LOADED = """() => {
   const all = performance.getEntriesByType("resource").filter(({ name }) => /\\.(js|css)$/.test(new URL(name).pathname));
   return Object.fromEntries(all.map(({ name, decodedBodySize }) => [name, decodedBodySize]));
 }"""
-MOST_LOADED = 150_000
+MOST_LOADED = 160_000
 # Windows as at 150 % zoom of a small screen, as a tablet held upright, and as usual.
 WINDOWS = [(853, 480), (1280, 720), (768, 1024)]
 

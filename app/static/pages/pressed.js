@@ -26,19 +26,16 @@ const placeOf = (event) => {
   return (event.shiftKey ? SHIFTED : PLACES)[event.code];
 };
 
-// Cyrillic and Hebrew layouts write a full stop or a comma, no sign of their own, where a slash is printed.
-const slashOf = (event, key) => event.code === "Slash" && [".", ","].includes(key) && placeOf(event);
-
 // The keys that were meant, the likeliest first: what the layout writes, then what stands there on a
-// Latin keyboard, then the digit that a French layout writes only with Shift.
+// Latin keyboard, then the digit that a French layout writes only with Shift, and the slash that is printed
+// where Cyrillic and Hebrew layouts write a full stop.
 export const meant = (event) => {
   if (["Dead", "Process", "Unidentified"].includes(event.key) || typeof event.key !== "string") return [];
   if (isMoving(event)) return [`Alt+Shift+${event.key}`];
   const key = event.key.normalize("NFKC");
   const own = [...key].length === 1 ? key.toLowerCase() : key;
   if (isOtherScript(key)) return [placeOf(event)].filter(Boolean);
-  const slash = slashOf(event, key);
-  if (slash) return [own, slash];
+  if (event.code === "Slash" && /^[.,]$/.test(key)) return [own, placeOf(event)];
   const digit = !event.shiftKey && [...key].length === 1 && /^Digit(\d)$/.exec(event.code)?.[1];
   return digit && digit !== own ? [own, digit] : [own];
 };
