@@ -59,7 +59,7 @@ def _show_merge(
             chosen.append(other)
     more = {
         "chosen": chosen,
-        "choices": [each for each in nodes if each.kind == node.kind and each is not node],
+        "choices": [each for each in nodes if each.kind == node.kind and each not in chosen],
         "problem": problem,
         "effect": _foresee(db, nodes, chosen, "merge") if len(chosen) > 1 else None,
         **_taken_over(db, project, chosen),
@@ -204,7 +204,7 @@ def _show_parts(
         )
     more = {
         "effect": _foresee(db, nodes, [node], mode),
-        "num_parts": 1 if mode == "redefine" else 2,
+        "max_parts": MAX_PARTS,
         "names": _names_of(node),
     }
     return show_panel(

@@ -7,9 +7,10 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
-from app.criteria.editing import rename
+from app.criteria.editing import add_pair, rename
 from app.criteria.reading import working_criteria
 from app.versions.publishing import publish
+from taxonomy.tree import Attribute
 from tests.app.criteria.trees import SMALL
 from tests.app.versions.lineage import House
 from tests.factories import Make
@@ -86,6 +87,45 @@ def test_merging_into_a_new_pair_shows_what_was_wrong_and_keeps_what_was_typed(
     answer = browser.post(f"{HERE}/nodes/light/merge", data=both)
     assert answer.headers["location"] == f"{HERE}?node=seeing"
     assert working_criteria(db, people.project).dimension("seeing").exclusive
+
+
+def test_as_many_are_merged_as_one_adds(
+    browser: TestClient, sign_in: SignIn, db: Session, people: Cast
+) -> None:
+    lost = {"positive": Attribute("Lost edges"), "negative": Attribute("Cut edges")}
+    add_pair(db, people.project, parent="edges", relation="opposed", by=people.ada, **lost)
+    db.commit()
+    sign_in(browser, people.ada)
+    page = browser.get(f"{HERE}/nodes/glow/merge?with=clear-edges&with=clear-source").text
+    assert '<input type="hidden" name="with" value="clear-source">' in page
+    assert '<option value="lost-edges">' in page
+    # Those that were chosen are not offered again.
+    assert '<option value="clear-edges">' not in page
+    keys = ["glow", "clear-edges", "clear-source", "lost-edges"]
+    query = "&".join(f"with={each}" for each in keys[1:])
+    page = browser.get(f"{HERE}/nodes/glow/merge?{query}").text
+    assert all(f'name="seen" value="{each}:1"' in page for each in keys)
+    body = {"seen": [f"{each}:1" for each in keys], "into": "glow"}
+    answer = browser.post(f"{HERE}/nodes/glow/merge", data=body)
+    assert answer.headers["location"] == f"{HERE}?node=glow"
+    assert working_criteria(db, people.project).resolve("lost-edges") == ("glow",)
+
+
+def test_a_split_has_as_many_parts_as_the_form_has_rows(
+    browser: TestClient, sign_in: SignIn, db: Session, people: Cast
+) -> None:
+    sign_in(browser, people.ada)
+    assert "Sixth new pair" in browser.get(f"{HERE}/nodes/glow/split").text
+    parts = {
+        field: [f"{text} {number}" if field != "relation" else text for number in range(6)]
+        for field, text in FORM.items()
+    }
+    refused = browser.post(f"{HERE}/nodes/glow/split", data=parts | {"based_on": 7})
+    # What was typed is in view again.
+    assert refused.text.count('<details class="adding" open>') == 4
+    answer = browser.post(f"{HERE}/nodes/glow/split", data=parts | {"based_on": 1})
+    assert answer.headers["location"] == f"{HERE}?node=good-light-0"
+    assert len(working_criteria(db, people.project).dimension("light").pairs) == 6
 
 
 def test_splitting_and_redefining_by_page(
