@@ -41,7 +41,7 @@ const readyLine = (link) => {
 };
 
 const readyIn = (part) => {
-  for (const each of part.querySelectorAll("li")) each.setAttribute("role", "none");
+  for (const each of part.querySelectorAll("li")) each.setAttribute("role", linkOf(each) ? "none" : "treeitem");
   for (const each of part.querySelectorAll("a.names")) readyLine(each);
   for (const each of part.querySelectorAll("details")) {
     const list = each.querySelector(":scope > ul");
@@ -314,6 +314,12 @@ const reopen = async () => {
   if (kept.isBeingUsed) (chosen ?? tree.querySelector("a.names"))?.focus({ preventScroll: true });
 };
 
+// Where a form begins: at what is wrong, or its first field; of a choice at what is chosen.
+const firstField = (part) => {
+  const first = part.querySelector('[aria-invalid="true"]') ?? part.querySelector("form :is(input:not([type=hidden]), select, textarea, [type=submit])");
+  return first?.type === "radio" ? (part.querySelector("input[type=radio]:checked") ?? first) : first;
+};
+
 const start = () => {
   reopen();
   readyLines();
@@ -343,6 +349,12 @@ const start = () => {
   tree.addEventListener("toggle", (event) => {
     linkOf(event.target.closest("li"))?.setAttribute("aria-expanded", String(event.target.open));
   }, { capture: true });
+  // The second click of two asks for nothing that the first has not asked for.
+  tree.addEventListener("click", (event) => {
+    if (event.detail < 2 || !event.target.closest("a.names")) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }, { capture: true });
   tree.addEventListener("dblclick", (event) => {
     const link = event.target.closest("a.names");
     if (link && mayEdit()) rename(link);
@@ -370,14 +382,14 @@ const start = () => {
   document.addEventListener("htmx:afterSettle", (event) => {
     const part = event.detail.elt;
     if (!(part instanceof Element) || !part.isConnected) return;
-    const field = part.querySelector('[aria-invalid="true"]') ?? part.querySelector("form :is(input:not([type=hidden]), select, textarea, [type=submit])");
+    const field = firstField(part);
     const isForm = part.classList.contains("is-renaming") || (part.id === "panel" && part.querySelector("form [data-cancel]"));
+    if (tree.contains(part)) readyLines();
     if (isForm && field) {
       field.focus();
       field.select?.();
     } else if (part.classList.contains("node") && tree.contains(part)) {
       const link = part.querySelector("a.names");
-      readyLines();
       choose(link);
       setCurrent(link, { focus: document.activeElement === document.body || tree.contains(document.activeElement) });
     } else if (part.id === "panel" && document.activeElement === document.body) {
@@ -396,10 +408,11 @@ const hands = {
     readyLines();
     if (current === is) setCurrent(is, { focus: had });
   },
-  renewed: (had) => {
+  renewed: (had, chosenKey) => {
     const key = current?.dataset.key;
-    const chosen = tree.querySelector("a.names[aria-current]");
-    current = (key && lineWith(tree, key)) || chosen;
+    const chosen = chosenKey && lineWith(tree, chosenKey);
+    if (chosen) choose(chosen);
+    current = (key && lineWith(tree, key)) || tree.querySelector("a.names[aria-current]");
     readyLines();
     if (current && had) reveal(current);
     if (current) setCurrent(current, { focus: had });

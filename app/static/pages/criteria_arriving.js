@@ -62,10 +62,12 @@ export const listen = (tree, hands) => {
     for (const each of fresh.querySelectorAll("details")) each.open = was.get(each.id) ?? each.open;
     const old = tree.querySelector(":scope > ul");
     const had = tree.contains(document.activeElement);
+    // Chosen while the new tree was on its way, which therefore may not know of it.
+    const chosen = tree.querySelector("a.names[aria-current]")?.dataset.key;
     const list = document.adoptNode(fresh.querySelector(":scope > ul"));
     old.replaceWith(list);
     window.htmx.process(list);
-    hands.renewed(had);
+    hands.renewed(had, chosen);
     return true;
   };
 
