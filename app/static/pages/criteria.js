@@ -427,12 +427,17 @@ const hands = {
   },
 };
 
+const SETTLED = 600; // milliseconds after a move
 let mover = null;
 let dragging = null;
 
 const startMoving = (news) => {
+  let settling = 0;
   const moved = (link) => {
     readyLines();
+    // The counts of both places come with the tree, once nothing more is moved.
+    clearTimeout(settling);
+    settling = setTimeout(news.look, SETTLED);
     if (link.hasAttribute("aria-current")) {
       setCurrent(link);
       hands.changed(new Set([link.dataset.key]));
