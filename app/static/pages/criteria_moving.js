@@ -60,8 +60,8 @@ const whereItIs = (item) => {
   return `${all.indexOf(item) + 1} of ${all.length} ${above ? `in “${titleOf(above)}”` : "at the top"}`;
 };
 
-// `hands`: `bring` has what lies below a dimension on the page, `tell` says a sentence, `moved` is told the link whose line has moved, `refused` that the tree may
-// have changed meanwhile.
+// `hands`: `bring` has what lies below a dimension on the page, `tell` says a sentence, `moved` is told the link
+// whose line has moved, `refused` that the tree may have changed meanwhile.
 export const makeMover = (tree, hands) => {
   let last = Promise.resolve();
   let waiting = 0;
