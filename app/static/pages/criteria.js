@@ -386,6 +386,7 @@ const start = () => {
     const isForm = part.classList.contains("is-renaming") || (part.id === "panel" && part.querySelector("form [data-cancel]"));
     if (tree.contains(part)) readyLines();
     if (isForm && field) {
+      if (part.contains(document.activeElement)) return; // someone was faster
       field.focus();
       field.select?.();
     } else if (part.classList.contains("node") && tree.contains(part)) {
