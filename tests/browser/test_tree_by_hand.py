@@ -55,6 +55,13 @@ class Hand:
         expect(self.page.locator("#arrived")).to_have_text(f"Moved: now {where}.")
 
 
+    def panel_shows(self, key: str) -> None:
+        """Wait until the panel is about this node, with what comes into it later."""
+        panel = self.page.locator("#panel")
+        expect(panel.locator(f"code:text-is('{key}')")).to_be_visible()
+        expect(panel.get_by_text("Labels, images and audits")).to_have_count(0)
+
+
 class Mouse(Hand):
     """Everything with the mouse; only texts are typed."""
 
@@ -70,7 +77,7 @@ class Mouse(Hand):
         self.show(key)
         self.line(key).click()
         expect(self.line(key)).to_have_attribute("aria-current", "true")
-        expect(self.page.locator(f"#panel code:text-is('{key}')")).to_be_visible()
+        self.panel_shows(key)
         if verb:
             self.page.locator("#panel").get_by_role("link", name=verb).click()
 
@@ -181,7 +188,7 @@ class Keyboard(Hand):
         self.press("/", "Escape")
         expect(self.line(key)).to_be_focused()
         expect(self.page.locator("#tree .match")).to_have_count(0)
-        expect(self.page.locator(f"#panel code:text-is('{key}')")).to_be_visible()
+        self.panel_shows(key)
 
     def tab_to(self, words: str, part: str = "main", key: str = "Tab") -> None:
         for _ in range(MOST_TABS):
@@ -273,7 +280,7 @@ class Keyboard(Hand):
 
     def undo(self, key: str) -> None:
         expect(self.line(key)).to_be_focused()
-        expect(self.page.locator(f"#panel code:text-is('{key}')")).to_be_visible()
+        self.panel_shows(key)
         self.tab_to("Undo change", "#panel")
         self.press("Enter")
 
