@@ -54,7 +54,6 @@ class Hand:
         """Wait until the page says where the line stands now."""
         expect(self.page.locator("#arrived")).to_have_text(f"Moved: now {where}.")
 
-
     def panel_shows(self, key: str) -> None:
         """Wait until the panel is about this node, with what comes into it later."""
         panel = self.page.locator("#panel")
