@@ -1,5 +1,6 @@
 """The OpenAPI document says everything that can be answered, and answers keep to it."""
 
+import re
 from collections.abc import Callable
 from typing import Any, get_type_hints
 
@@ -63,6 +64,15 @@ def test_who_may_ask_is_said(document: dict[str, Any]) -> None:
         is_open = path in ("/healthz", "/readyz") or path.startswith("/api/v1/audit/")
         assert bool(operation["security"]) is not is_open, (method, path)
         assert ("401" in operation["responses"]) or is_open
+
+
+def test_no_name_tells_of_modules(document: dict[str, Any]) -> None:
+    names = document["components"]["schemas"]
+    assert [name for name in names if "__" in name or "." in name] == []
+    assert {"CriteriaAttributeOut", "LabelsAttributeOut"} <= names.keys()
+    text = str(document)
+    used = set(re.findall(r"#/components/schemas/(\w+)", text))
+    assert used <= names.keys()
 
 
 def test_every_route_of_the_api_is_described(document: dict[str, Any]) -> None:
