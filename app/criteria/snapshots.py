@@ -6,6 +6,7 @@ changed since is read anew. Changes are append-only and their ids are never used
 rolled back is told from the one that stands.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -64,6 +65,8 @@ class Snapshot:
 
 
 _kept: OrderedDict[int, Snapshot] = OrderedDict()
+# Requests run in several threads, and what one has just found another may let go.
+_keeping = threading.Lock()
 
 
 def read_snapshot(db: Session, project: Project) -> Snapshot:
@@ -72,7 +75,7 @@ def read_snapshot(db: Session, project: Project) -> Snapshot:
     change_id = _last_change(db, project)
     kept = _kept.get(project.id)
     if kept is not None and kept.change_id == change_id:
-        _kept.move_to_end(project.id)
+        _keep(project.id, kept)
         return kept
     changed = _changed_since(db, project, kept) if kept is not None else None
     if kept is None or changed is None:
@@ -82,10 +85,16 @@ def read_snapshot(db: Session, project: Project) -> Snapshot:
     found = Snapshot(change_id, by_id)
     # Criteria that nobody recorded a change of cannot be known again.
     if change_id is not None:
-        _kept[project.id] = found
+        _keep(project.id, found)
+    return found
+
+
+def _keep(project_id: int, found: Snapshot) -> None:
+    with _keeping:
+        _kept[project_id] = found
+        _kept.move_to_end(project_id)
         while len(_kept) > MAX_KEPT:
             _kept.popitem(last=False)
-    return found
 
 
 def read_removed(db: Session, project: Project) -> dict[int, Node]:
