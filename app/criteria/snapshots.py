@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
@@ -64,9 +64,28 @@ class Snapshot:
         return cast(Made, self._once[name])
 
 
-_kept: OrderedDict[int, Snapshot] = OrderedDict()
-# Requests run in several threads, and what one has just found another may let go.
-_keeping = threading.Lock()
+class Kept(Generic[Made]):
+    """The newest of something for a few projects, whichever threads ask."""
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[int, Made] = OrderedDict()
+        # What one thread has just found another may let go.
+        self._lock = threading.Lock()
+
+    def get(self, project_id: int) -> Made | None:
+        """What is kept of a project."""
+        return self._of.get(project_id)
+
+    def put(self, project_id: int, made: Made) -> None:
+        """Keep this, and let go what was not asked for longest."""
+        with self._lock:
+            self._of[project_id] = made
+            self._of.move_to_end(project_id)
+            while len(self._of) > MAX_KEPT:
+                self._of.popitem(last=False)
+
+
+_kept: Kept[Snapshot] = Kept()
 
 
 def read_snapshot(db: Session, project: Project) -> Snapshot:
@@ -75,7 +94,7 @@ def read_snapshot(db: Session, project: Project) -> Snapshot:
     change_id = _last_change(db, project)
     kept = _kept.get(project.id)
     if kept is not None and kept.change_id == change_id:
-        _keep(project.id, kept)
+        _kept.put(project.id, kept)
         return kept
     changed = _changed_since(db, project, kept) if kept is not None else None
     if kept is None or changed is None:
@@ -85,21 +104,13 @@ def read_snapshot(db: Session, project: Project) -> Snapshot:
     found = Snapshot(change_id, by_id)
     # Criteria that nobody recorded a change of cannot be known again.
     if change_id is not None:
-        _keep(project.id, found)
+        _kept.put(project.id, found)
     return found
-
-
-def _keep(project_id: int, found: Snapshot) -> None:
-    with _keeping:
-        _kept[project_id] = found
-        _kept.move_to_end(project_id)
-        while len(_kept) > MAX_KEPT:
-            _kept.popitem(last=False)
 
 
 def read_removed(db: Session, project: Project) -> dict[int, Node]:
     """The nodes that left the working criteria, whose keys and places stay taken; rows to be read only."""
-    return _read(db, Node.project_id == project.id, Node.removed)
+    return _read(db, Node.project_id == project.id, Node.removed.is_(True))
 
 
 def _last_change(db: Session, project: Project) -> int | None:

@@ -1,14 +1,13 @@
 """What the attributes of the working criteria say now, kept from one edit to the next."""
 
-from collections import OrderedDict
 from collections.abc import Iterator
 
 from app.criteria.models import Node
-from app.criteria.snapshots import MAX_KEPT, Snapshot
+from app.criteria.snapshots import Kept, Snapshot
 from taxonomy.changes import Texts, Written, texts_written
 from taxonomy.tree import POLARITIES, Side
 
-_kept: OrderedDict[int, tuple[Snapshot, Texts]] = OrderedDict()
+_kept: Kept[tuple[Snapshot, Texts]] = Kept()
 
 
 def texts_now(project_id: int, snapshot: Snapshot) -> Texts:
@@ -22,10 +21,7 @@ def texts_now(project_id: int, snapshot: Snapshot) -> Texts:
         return before[1]
     else:
         texts = _rewritten(*before, snapshot)
-    _kept[project_id] = (snapshot, texts)
-    _kept.move_to_end(project_id)
-    while len(_kept) > MAX_KEPT:
-        _kept.popitem(last=False)
+    _kept.put(project_id, (snapshot, texts))
     return texts
 
 
