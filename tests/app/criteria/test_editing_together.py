@@ -4,8 +4,10 @@ lies over a text that its author had not seen.
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -65,7 +67,7 @@ def test_no_edit_is_lost_or_lies_over_one_unseen(db: Session, people: Cast) -> N
         for each in [pool.submit(each.work, *given) for each in experts]:
             each.result()
 
-    rows = db.execute(
+    rows: Sequence[Any] = db.execute(
         select(Node.key, NodeChange.before, NodeChange.after)
         .join(Node, Node.id == NodeChange.node_id)
         .where(NodeChange.kind == "described")
@@ -83,6 +85,7 @@ def test_no_edit_is_lost_or_lies_over_one_unseen(db: Session, people: Cast) -> N
     texts = {words for _, _, words in saved}
     for expert in experts:
         for error in expert.shown:
-            assert error.details["theirs"]["definition"] in texts
+            theirs: Any = error.details["theirs"]
+            assert theirs["definition"] in texts
     db.expire_all()
     check_kept(db, people.project)

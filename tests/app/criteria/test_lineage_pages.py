@@ -277,7 +277,7 @@ def test_other_names_are_seen_and_changed_before_a_merge_or_a_split(
     page = browser.get(f"{HERE}/nodes/clear-edges/split").text
     assert page.count("Clear edges\nGleam</textarea>") == 6
     two = {name: [value, f"{value} too"] for name, value in FORM.items() if name != "relation"}
-    two |= {"relation": ["flaw", "flaw"], "based_on": "2"}
+    two |= {"relation": ["flaw", "flaw"], "based_on": ["2"]}
     two |= {"positive_alternatives": ["Gleam", ""], "negative_alternatives": ["", "Blur"]}
     made = browser.post(f"{HERE}/nodes/clear-edges/split", data=two)
     assert made.status_code == 303
