@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +37,7 @@ API = f"/api/v1/projects/{SLUG}/criteria"
 PAIRS_OF_ONE = 8
 DIMENSIONS_OF_ONE = 6
 LABELS_OF_ONE = 25
+EDITS_OF_ONE = 30
 
 
 def wide_tree(nodes: int) -> Criteria:
@@ -204,18 +206,66 @@ def row(name: str, seconds: list[float], more: str = "") -> None:
     )
 
 
-def measure_pages(house: House, token: str, keys: list[str]) -> None:
-    """One client: an edit, the page, the panel of a node, the preview."""
-    chance = random.Random(1)
+def processors(house: House) -> tuple[float, float]:
+    """What the web server and the database have computed so far, in seconds."""
+    with unit_of_work() as db:
+        pids = db.scalars(text("SELECT pid FROM pg_stat_activity")).all()
+    return machine.processor_seconds(house.web), sum(map(machine.processor_seconds, pids))
+
+
+def edits(
+    token: str, keys: list[str]
+) -> dict[str, Callable[[httpx2.Client, int], httpx2.Response]]:
+    """Each kind of edit by one client: what it sends for its n-th time."""
+    pairs, dimensions = [each for each in keys if each.count("-") == 3], keys[2:40]
+    tag = token[-6:]
+
+    def revision(http: httpx2.Client, key: str) -> int:
+        return int(http.get(f"{API}/nodes/{key}").json()["revision"])
+
+    def patch(http: httpx2.Client, key: str, **texts: Any) -> httpx2.Response:
+        body = {"based_on": revision(http, key), **texts}
+        return http.patch(f"{API}/nodes/{key}", json=body)
+
+    def act(http: httpx2.Client, key: str, verb: str, **more: Any) -> httpx2.Response:
+        return http.post(
+            f"{API}/nodes/{key}/{verb}", json={"based_on": revision(http, key), **more}
+        )
+
+    return {
+        "a definition": lambda http, n: patch(
+            http, pairs[n], positive={"definition": f"{tag} {n}"}
+        ),
+        "a name": lambda http, n: patch(http, pairs[n], positive={"name": f"Seen {tag} {n}"}),
+        "a new dimension": lambda http, n: http.post(
+            f"{API}/nodes", json={"kind": "dimension", "parent": "root-1", "name": f"{tag} {n}"}
+        ),
+        "a move": lambda http, n: act(http, pairs[n], "move", parent=f"r3-{n % 7}-1", before=None),
+        "a retirement": lambda http, n: act(http, dimensions[n], "retire"),
+    }
+
+
+def measure_edits(house: House, token: str, keys: list[str]) -> None:
+    """One client: each kind of edit, wall time and what the processors did for it."""
     with _client(house.port, token) as http:
-        alone = Client()
-        for number in range(40):
-            key = chance.choice(keys)
-            revision = int(http.get(f"{API}/nodes/{key}").json()["revision"])
-            status, seconds = edit(http, key, revision, f"Alone {number}")
-            alone.statuses[status] += 1
-            alone.seconds.append(seconds)
-        row("an edit, alone", alone.seconds, str(dict(alone.statuses)))
+        for name, act in edits(token, keys).items():
+            seconds, statuses, spent = [], Counter[int](), []
+            for number in range(EDITS_OF_ONE):
+                before = processors(house)
+                answer = act(http, number)
+                after = processors(house)
+                seconds.append(answer.elapsed.total_seconds())
+                spent.append([now - was for was, now in zip(before, after, strict=True)])
+                statuses[answer.status_code] += 1
+            web, database = (1000 * statistics.mean(each) for each in zip(*spent, strict=True))
+            more = (
+                f"processor: {web:.0f} ms web with the reading before, {database:.0f} ms database"
+            )
+            row(name, seconds, f"{more} {dict(statuses)}")
+
+
+def measure_pages(house: House, keys: list[str]) -> None:
+    """One client: the page, the panel of a node, the filter, the preview."""
     cookie = cookies_of(1)[0]
     with httpx2.Client(
         base_url=f"http://127.0.0.1:{house.port}", headers={"Cookie": cookie}, timeout=60
@@ -224,10 +274,12 @@ def measure_pages(house: House, token: str, keys: list[str]) -> None:
         for name, path in (
             ("the page of all nodes", f"/projects/{SLUG}/criteria"),
             ("its panel of one node", f"/projects/{SLUG}/criteria?node={keys[-1]}"),
+            ("what a filter finds", f"{API}/matches?q=seen well r3-2"),
+            ("all branches at once", f"/projects/{SLUG}/criteria/branches"),
             ("the preview of a publication", f"/projects/{SLUG}/criteria/publish"),
             ("the picture", f"/projects/{SLUG}/criteria/picture"),
         ):
-            headers = {"HX-Request": "true"} if "panel" in name else {}
+            headers = {"HX-Request": "true"} if "panel" in name or "branches" in name else {}
             took, sizes = [], []
             for _ in range(7):
                 began = time.perf_counter()
@@ -259,6 +311,13 @@ READY = """() => new Promise((done) => {
 })"""
 
 
+ALL_OPEN = """() => !document.querySelector("details[data-away]") &&
+  [...document.querySelectorAll("#tree details")].every((each) => each.open)"""
+FOUND = """() => document.querySelector("#tree li.match") &&
+  document.getElementById("filter-count").textContent.endsWith("found")"""
+PAINTED = "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+
+
 def measure_chromium(house: House, cookie: str) -> None:
     """From asking for the page to a tree that takes keys, as the browser counts; and unfolding it whole."""
     from playwright.sync_api import sync_playwright
@@ -276,9 +335,9 @@ def measure_chromium(house: House, cookie: str) -> None:
         )
         context = browser.new_context(viewport={"width": 1280, "height": 720})
         context.add_cookies([{"name": name, "value": value, "domain": "127.0.0.1", "path": "/"}])
-        page = context.new_page()
-        ready, unfolded = [], []
+        ready, unfolded, filtered = [], [], []
         for _ in range(5):
+            page = context.new_page()  # a tab remembers what was open
             page.goto(
                 f"http://127.0.0.1:{house.port}/projects/{SLUG}/criteria", wait_until="commit"
             )
@@ -286,12 +345,18 @@ def measure_chromium(house: House, cookie: str) -> None:
             ready.append(page.evaluate(READY) / 1000)
             began = time.perf_counter()
             page.keyboard.press("f")
-            page.evaluate(
-                "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
-            )
+            page.wait_for_function(ALL_OPEN, timeout=120_000)
+            page.evaluate(PAINTED)
             unfolded.append(time.perf_counter() - began)
+            began = time.perf_counter()
+            page.fill("#filter", "seen well r3-2")
+            page.wait_for_function(FOUND, timeout=120_000)
+            page.evaluate(PAINTED)
+            filtered.append(time.perf_counter() - began)
+            page.close()
         row("Chromium: until the tree takes keys", ready)
         row("Chromium: everything unfolded", unfolded)
+        row("Chromium: a filter's matches, of all lines", filtered)
         browser.close()
 
 
@@ -344,7 +409,8 @@ def main() -> None:
             f" load average {os.getloadavg()[0]:.1f}\n"
         )
         print(f"{'':<44}{'median':>8}{'95 %':>8}{'most':>8}")
-        measure_pages(house, token, dimensions)
+        measure_edits(house, token, keys)
+        measure_pages(house, dimensions)
         well = measure_together(house, token, dimensions, wanted.clients, wanted.edits)
     sys.exit(0 if well else 1)
 

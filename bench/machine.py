@@ -22,3 +22,12 @@ def describe() -> str:
         f"{processor}, {os.cpu_count()} cores, {memory:.0f} GiB\n"
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {versions}"
     )
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process has computed so far, in itself and in the kernel; 0 where that is not told."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return 0.0
+    fields = stat.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -10,7 +10,6 @@ import argparse
 import os
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import event, func, select, text
@@ -26,6 +25,7 @@ from app.projects.models import Project
 from app.up import installation
 from app.versions.publishing import preview, publish
 from bench import machine
+from bench.machine import processor_seconds
 from bench.seeding import SLUG, seed
 from taxonomy.tree import Attribute
 
@@ -54,15 +54,6 @@ def fill(db: Session, nodes: list[Node], person: Person) -> int:
         )
     )
     return db.scalar(select(func.count()).select_from(Label)) or 0
-
-
-def processor_seconds(pid: int) -> float:
-    """What a process has computed so far, in itself and in the kernel; 0 where that is not told."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not stat.exists():
-        return 0.0
-    fields = stat.read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def timed(what: str, act: Any, *, parts: bool) -> None:

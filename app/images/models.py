@@ -59,6 +59,9 @@ class Image(Model):
             "id",
             postgresql_where=text("done_at IS NULL OR came_back_at IS NOT NULL"),
         ),
+        # An image's label revision rises all the time, that of all images at once where a publication merges:
+        # with room in its page a row is written anew without a new entry in each of the indexes.
+        {"postgresql_with": {"fillfactor": 50}},
     )
 
     id: Mapped[Key]

@@ -177,6 +177,8 @@ def _execute(db: Session, step: Step, statement: str, values: Mapping[str, objec
 
 def _begin(db: Session, step: Step, places: str, values: Mapping[str, object]) -> int:
     db.flush()
+    # Rows of a hundred thousand labels are joined and sorted in memory, until this transaction ends.
+    db.execute(text("SET LOCAL work_mem = '64MB'"))
     for table in ("place", "stood", "changed"):
         db.execute(text(f"DROP TABLE IF EXISTS pg_temp.{table}"))
     _execute(db, step, f"CREATE TEMP TABLE place ON COMMIT DROP AS {places}", values)
