@@ -39,11 +39,6 @@ class LabelUsage:
     agent_flipped: int = 0
 
     @property
-    def all(self) -> int:
-        """Labels in any state."""
-        return self.proposed + self.confirmed + self.rejected
-
-    @property
     def agent_decided(self) -> int:
         """Labels of agents that people decided about."""
         return self.agent_confirmed + self.agent_rejected

@@ -53,6 +53,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # What people wrote is not thrown away.
+    op.execute("""
+        DO $$ BEGIN
+            IF EXISTS (SELECT FROM discussion) THEN
+                RAISE EXCEPTION 'there are notes at nodes, which release 0024 cannot hold';
+            END IF;
+        END $$
+    """)
     op.drop_index(op.f('ix_audit_item_node_id'), 'audit_item')
     op.drop_table('note')
     op.drop_table('discussion')

@@ -34,4 +34,12 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # What people wrote is not thrown away.
+    op.execute("""
+        DO $$ BEGIN
+            IF EXISTS (SELECT FROM attribute_example) THEN
+                RAISE EXCEPTION 'there are examples of attributes, which release 0026 cannot hold';
+            END IF;
+        END $$
+    """)
     op.drop_table('attribute_example')

@@ -46,9 +46,13 @@ def test_labels_are_counted_by_side_and_state(studio: Studio) -> None:
     found = used(studio)
     positive, negative = found.positive.labels, found.negative.labels
     assert (positive.confirmed, positive.proposed, positive.rejected) == (2, 1, 1)
-    assert (positive.images, positive.all, negative.all) == (3, 4, 1)
+    assert (positive.images, negative.images, negative.proposed) == (3, 1, 1)
     below = used(studio, LIGHT)
-    assert (below.num_pairs, below.positive.labels.all, below.positive.labels.images) == (2, 5, 3)
+    assert (below.num_pairs, below.positive.labels.proposed, below.positive.labels.images) == (
+        2,
+        2,
+        3,
+    )
 
 
 def test_an_image_that_was_set_aside_does_not_count(studio: Studio) -> None:
