@@ -40,6 +40,16 @@ def put_in_place(old: Criteria, new: Criteria) -> Criteria:
     return replace(new, dimensions=roots, successors=successors)
 
 
+def replacements(old: Criteria, new: Criteria) -> Iterator[tuple[str, Node, tuple[str, ...]]]:
+    """What the new tree takes out by naming successors: how, the node, and the keys in its place."""
+    gone = [entry.node for entry in old.walk() if new.find(entry.node.key) is None]
+    for node in gone:
+        keys = new.successors[node.key]
+        twins = [each for each in gone if new.successors[each.key] == keys]
+        is_new = len(twins) == 1 and not old.find(keys[0]) and isinstance(node, Pair)
+        yield "split" if len(keys) > 1 else "redefine" if is_new else "merge", node, keys
+
+
 def _refuse_other_kinds(old: Criteria, new: Criteria) -> None:
     problems = []
     for entry in new.walk():

@@ -186,52 +186,102 @@ def _write(to: Path, content: bytes) -> None:
         raise AppError(f"{to} cannot be written: {error.strerror}.") from error
 
 
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+]
+NamesMoved = Annotated[
+    Literal["keep", "follow"] | None,
+    typer.Option(help="What becomes of labels where a name goes to another attribute."),
+]
+
+
 @criteria_cli.command("import")
 def import_criteria(
     project: ProjectSlug,
     file: File,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
-    ] = False,
-    names_moved: Annotated[
-        Literal["keep", "follow"] | None,
-        typer.Option(help="What becomes of labels where a name goes to another attribute."),
-    ] = None,
+    dry_run: DryRun = False,
+    names_moved: NamesMoved = None,
     as_json: AsJson = False,
 ) -> None:
     """Put a file in the place of a project's criteria, as recorded changes; nothing is thrown away.
 
     What the file lacks is retired. A project without criteria is given those of the file.
     """
-    from dataclasses import asdict
-
     from app.criteria import importing, loading, reading, uploads
     from app.database import unit_of_work
     from app.projects.founding import get_project
+    from app.versions.importing import foresee_labels
     from app.versions.importing import import_criteria as put_in_place
 
     with database(), unit_of_work() as db:
         here = get_project(db, project)
         new = uploads.read_upload(db, here, file.name, read_bytes(file))
         found = importing.foresee(db, here, new)
+        labels = foresee_labels(db, here, found)
         if dry_run:
             pass
         elif reading.find_nodes(db, here):
             put_in_place(db, here, new, based_on=found.based_on, by=None, names_moved=names_moved)
         else:
             loading.load_criteria(db, here, new, by=None)
+    _show_foreseen(found, labels, dry_run=dry_run, as_json=as_json)
+
+
+@criteria_cli.command("take-over")
+def take_edition_over(
+    project: ProjectSlug,
+    dry_run: DryRun = False,
+    names_moved: NamesMoved = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take the newest edition of the criteria that come with Morelli over, as recorded changes.
+
+    For a project that began with an older one. Labels follow when the criteria are published next; nodes of
+    the project's own stay in use, and texts that the edition did not change stay as they were written here.
+    """
+    from app.criteria import importing
+    from app.criteria.editions import get_newer_edition
+    from app.database import unit_of_work
+    from app.projects.founding import get_project
+    from app.versions.importing import foresee_labels
+    from app.versions.importing import import_criteria as put_in_place
+
+    with database(), unit_of_work() as db:
+        here = get_project(db, project)
+        new = get_newer_edition(db, here).criteria
+        found = importing.foresee(db, here, new)
+        labels = foresee_labels(db, here, found)
+        if not dry_run:
+            put_in_place(db, here, new, based_on=found.based_on, by=None, names_moved=names_moved)
+    _show_foreseen(found, labels, dry_run=dry_run, as_json=as_json)
+
+
+def _show_foreseen(found: Any, labels: Any, *, dry_run: bool, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from app.versions.schemas import show_succession, show_touched
+
+    moved = [show_succession(each).model_dump() for each in labels.succession]
     show(
         {
             "dry_run": dry_run,
             "changes": [asdict(each) for each in found.changes],
             "problems": [asdict(each) for each in found.problems],
+            "touched": [show_touched(each).model_dump() for each in labels.touched],
+            "succession": moved,
         },
         as_json=as_json,
         words=lambda: "\n".join(
             [
                 *(each.sentence for each in found.changes),
                 *(f"{each.severity}: {each.message} [{each.code}]" for each in found.problems),
+                *map(_moving_words, (each for each in moved if each["images"])),
                 f"{len(found.changes)} changes{', none made' if dry_run else ' made'}.",
             ]
         ),
     )
+
+
+def _moving_words(each: dict[str, Any]) -> str:
+    number = each["proposed"] + each["confirmed"] + each["rejected"]
+    return f"labels: {each['sentence']}: {number} on {each['images']} images."

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
-from app.criteria import importing, loading, merging, reading, retiring, searching, uploads
+from app.criteria import loading, merging, reading, retiring, searching, uploads
 from app.criteria.editing import add_dimension
 from app.criteria.exporting import export_file
 from app.criteria.history import find_changes
@@ -20,8 +20,6 @@ from app.criteria.schemas import (
     ChangeOut,
     ChangesOut,
     CriteriaOut,
-    FileIn,
-    ForeseenOut,
     FoundOut,
     ImportIn,
     ListsIn,
@@ -372,16 +370,6 @@ def api_export_criteria(
     if chosen.left_out:
         headers["Left-Out"] = "; ".join(chosen.left_out)
     return Response(content, media_type=chosen.media_type, headers=headers)
-
-
-@router.post("/import/preview", response_model=ForeseenOut)
-def api_preview_criteria_import(body: FileIn, db: Db, project: ExpertProject) -> ForeseenOut:
-    """What putting a file in the place of the working criteria would change; changes nothing.
-
-    422 with every fault of the file in `problems`.
-    """
-    new = uploads.read_upload(db, project, body.file, body.read())
-    return ForeseenOut.model_validate(importing.foresee(db, project, new))
 
 
 @router.post("/import", status_code=201, response_model=LoadedOut)

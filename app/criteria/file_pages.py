@@ -1,6 +1,5 @@
 """Criteria in and out of files: what each format holds, what an import would change, and doing it."""
 
-from collections import Counter
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Query, UploadFile
@@ -8,12 +7,13 @@ from starlette.responses import RedirectResponse, Response
 
 from app.accounts.access import CurrentPerson
 from app.criteria import importing, loading, reading, uploads
+from app.criteria.editions import get_newer_edition
 from app.criteria.exporting import export_file
 from app.criteria.forms import ImportForm
 from app.errors import AppError, Conflict, Invalid, Stale
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.projects.models import Project
-from app.versions.importing import import_criteria
+from app.versions.importing import foresee_labels, import_criteria
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
@@ -112,7 +112,6 @@ def _preview(
     error: AppError | None = None,
 ) -> Response:
     found = importing.foresee(db, project, new)
-    kinds = Counter(each.kind for each in found.changes)
     return answer.show(
         "criteria/import_preview.html",
         status=status,
@@ -120,7 +119,7 @@ def _preview(
         content=uploads.pack(new),
         found=found,
         changes=found.changes[:SHOWN],
-        kinds=kinds.most_common(),
+        labels=foresee_labels(db, project, found),
         errors=[each for each in found.problems if each.severity == "error"],
         num_warnings=sum(each.severity == "warning" for each in found.problems),
         form=form or Form[ImportForm](),
@@ -161,6 +160,13 @@ def submit_import(
     except Invalid as error:
         return _import_page(db, answer, project, error, values.file)
     return RedirectResponse(answer.path("show_criteria_history", project=project.slug), 303)
+
+
+@router.get("/edition")
+def show_newer_edition(db: Db, answer: Answering, project: ExpertProject) -> Response:
+    """What taking the newest edition of the shipped criteria over would change; done as an import is."""
+    newer = get_newer_edition(db, project)
+    return _preview(db, answer, project, newer.criteria, f"edition {newer.newest}")
 
 
 @router.post("/import/painting")

@@ -25,7 +25,7 @@ from taxonomy.changes import Change, difference
 from taxonomy.checks import check
 from taxonomy.formats.details import head_details
 from taxonomy.problems import Problem
-from taxonomy.replacing import put_in_place
+from taxonomy.replacing import put_in_place, replacements
 from taxonomy.tree import InvalidCriteria
 
 Kind: TypeAlias = Literal["imported", "fixed"]
@@ -33,10 +33,11 @@ Kind: TypeAlias = Literal["imported", "fixed"]
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What an import would do: the criteria as they would be, the changes that lead there from revision
-    `based_on`, and what the checks say then.
+    """What an import would do: the criteria as they are, from revision `based_on`, and as they would be, the
+    changes between, and what the checks say then.
     """
 
+    current: tree.Criteria
     criteria: tree.Criteria
     based_on: int
     changes: list[Change]
@@ -59,7 +60,7 @@ def _foreseen(current: tree.Criteria, new: tree.Criteria, revision: int) -> Fore
     problems = check(result)
     if wrong := [each.message for each in problems if each.code in REFUSED]:
         raise refusal(wrong)
-    return Foreseen(result, revision, difference(current, result), problems)
+    return Foreseen(current, result, revision, difference(current, result), problems)
 
 
 def import_criteria(
@@ -220,14 +221,9 @@ def _families(criteria: tree.Criteria) -> Iterator[tuple[str | None, Sequence[tr
 
 def _replace(working: Working, old: tree.Criteria, new: tree.Criteria) -> list[Part]:
     """Take out what the file names successors of."""
-    gone = [entry.node.key for entry in old.walk() if new.find(entry.node.key) is None]
     parts = []
-    for key in gone:
-        node, keys = working.by_key[key], new.successors[key]
-        twins = [each for each in gone if new.successors[each] == keys]
-        kind = "split" if len(keys) > 1 else "merge"
-        if kind == "merge" and len(twins) == 1 and not old.find(keys[0]) and node.kind == "pair":
-            kind = "redefine"
+    for kind, was, keys in replacements(old, new):
+        node = working.by_key[was.key]
         to = [working.by_key[each].id for each in keys]
         node.removed = True
         node.revision += 1

@@ -29,6 +29,7 @@ from app.versions.undoing import undo
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
+from taxonomy.editions import edition_of
 from taxonomy.tokens import fit
 from taxonomy.tree import POLARITIES, Attribute, counts
 
@@ -138,6 +139,7 @@ def _tree(db: Db, project: Project, snapshot: Snapshot, opened: set[int]) -> dic
         "fit": snapshot.once(("fit", len(tokenizer.merges)), lambda: fit(tree, tokenizer)),
         "last": last,
         "num_unpublished": row.revision - (last.working_revision if last else 0),
+        "edition": edition_of(tree),
     }
 
 

@@ -214,34 +214,6 @@ class ImportIn(FileIn):
     names_moved: NamesMoved | None = None
 
 
-class ForeseenChangeOut(_Out):
-    """A change that an import would make at a node ("" for the criteria themselves)."""
-
-    kind: str
-    key: str
-    part: str
-    before: str | int | bool | list[str] | None
-    after: str | int | bool | list[str] | None
-    sentence: str
-
-
-class ForeseenProblemOut(_Out):
-    """A fault or a doubt that the checks would find then; errors stop a publication."""
-
-    code: str
-    severity: Literal["error", "warning"]
-    key: str
-    message: str
-
-
-class ForeseenOut(_Out):
-    """What an import would do, compared with the working revision `based_on`."""
-
-    based_on: int
-    changes: list[ForeseenChangeOut]
-    problems: list[ForeseenProblemOut]
-
-
 class AttributeOut(_Out):
     """One side of a pair."""
 

@@ -21,7 +21,7 @@ from app.projects.founding import create_project
 from app.projects.inviting import create_first_lead_link
 from app.projects.models import Project
 from method.agents import DEFAULT_AGENT
-from taxonomy.shipped import painting_criteria
+from taxonomy.shipped import NEWEST, painting_edition
 
 Report = Callable[[str], None]
 SLUG = "paintings"
@@ -30,15 +30,18 @@ SIDE = 512
 TINY_MODEL = "tiny-sdxl"
 
 
-def prepare(report: Report, *, with_project: bool) -> str:
-    """Seed the first project where there is none, and return the token of a one-time sign-in link."""
+def prepare(report: Report, *, with_project: bool, edition: int = NEWEST) -> str:
+    """Seed the first project where there is none, and return the token of a one-time sign-in link.
+
+    `edition` is that of the criteria which the project begins with.
+    """
     if with_project:
-        seed(report)
+        seed(report, edition)
     with unit_of_work() as db:
         return create_first_lead_link(db)
 
 
-def seed(report: Report) -> bool:
+def seed(report: Report, edition: int = NEWEST) -> bool:
     """Make the painting project with its criteria, paintings of Morelli's own, and their first jobs.
 
     Returns False, having changed nothing, where any project exists. One transaction: a start that is
@@ -55,8 +58,10 @@ def seed(report: Report) -> bool:
             name="Paintings",
             description="The criteria of painting, on pictures that Morelli has drawn itself.",
         )
-        load_criteria(db, project, painting_criteria(), by=None)
-        freeze_version(db, project, note="The tree that Morelli ships.", by=None)
+        load_criteria(db, project, painting_edition(edition), by=None)
+        freeze_version(
+            db, project, note=f"The tree that Morelli ships, edition {edition}.", by=None
+        )
         hang_paintings(db, project, range(PAINTINGS), report)
         launch_agent_run(db, project, agent=DEFAULT_AGENT, by=None)
         submit(

@@ -14,7 +14,7 @@ import uuid
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
@@ -29,6 +29,7 @@ from app.projects.inviting import create_first_lead_link, take_first_lead_link
 from app.settings import settings
 from app.up import everything
 from method.agents import DEFAULT_AGENT, JUDGE
+from taxonomy.shipped import painting_criteria
 
 Report = Callable[[str], None]
 Data = dict[str, Any]
@@ -42,6 +43,8 @@ SLIP = 0.04
 # Config fields by dotted path that differ from the preset; for a shorter walk.
 TRAINING_OPTIONS: Data = {}
 WAIT_SECONDS = 600.0
+SHOWN_MOVES = 8
+COUNTED = ("confirmed", "rejected", "added", "negative", "left")
 
 
 class WentWrong(AppError):
@@ -58,6 +61,7 @@ class Walk:
     report: Report
     began: float
     step: int = 0
+    corrected: set[int] = field(default_factory=set)
 
     def head(self, text: str) -> None:
         """Begin a step."""
@@ -118,7 +122,7 @@ def walk(report: Report) -> None:
 
     def begin() -> str:
         nonlocal token
-        prepare(report, with_project=True)
+        prepare(report, with_project=True, edition=1)
         with unit_of_work() as db:
             lead = take_first_lead_link(db, create_first_lead_link(db))
             _, token = create_token(db, lead, "make demo")
@@ -138,11 +142,13 @@ def walk(report: Report) -> None:
 
 def walk_the_loop(walk: Walk) -> None:
     """Every step of the loop in its order."""
-    names = see_criteria(walk)
+    attributes = see_criteria(walk)
     import_images(walk)
     run_agent(walk)
-    correct_labels(walk)
-    audit(walk, names)
+    correct_labels(walk, attributes)
+    attributes = take_edition_over(walk)
+    look_again(walk, attributes)
+    audit(walk, attributes)
     dataset = freeze(walk)
     expert = train(walk, "sft", dataset, None)
     target = train(walk, "cpo_s", dataset, expert)
@@ -150,9 +156,35 @@ def walk_the_loop(walk: Walk) -> None:
     look_back(walk, target)
 
 
-def see_criteria(walk: Walk) -> dict[str, tuple[str, str]]:
-    """The criteria; returns pair key and polarity by attribute name."""
-    walk.head("Criteria")
+@dataclass(frozen=True)
+class Attributes:
+    """The attributes of a version: pair key and polarity by name, and what the painter's keys are called.
+
+    The painter speaks of the newest edition. `older` has the keys of an older one that lead to a key of it
+    alone: what it says of that one holds of them.
+    """
+
+    names: dict[str, tuple[str, str]]
+    older: dict[str, list[str]]
+
+    def known(self, seed: int) -> tuple[dict[str, str], set[str]]:
+        """What the painter knows of a picture, in the keys of this version: what is there, what is not."""
+        truth, absent = truth_of(seed)
+        held = {each: side for key, side in truth.items() for each in self._here(key)}
+        return held, {each for key in absent for each in self._here(key)} - held.keys()
+
+    def _here(self, key: str) -> list[str]:
+        own = [key] if key in {each for each, _ in self.names.values()} else []
+        return own + self.older.get(key, [])
+
+
+def see_criteria(walk: Walk) -> Attributes:
+    """The criteria, in the edition that the project begins with."""
+    walk.head("Criteria: a project that began with the first edition of the shipped tree")
+    return _read_criteria(walk)
+
+
+def _read_criteria(walk: Walk) -> Attributes:
     version = walk.ask("GET", "criteria/versions")["items"][0]
     tree = walk.api.get("criteria/export", params={"format": "json"}).json()
     names: dict[str, tuple[str, str]] = {}
@@ -170,7 +202,54 @@ def see_criteria(walk: Walk) -> dict[str, tuple[str, str]]:
         f"version {version['number']}: {len(tree['dimensions'])} root dimensions, "
         f"{len(names) // 2} attribute pairs, SHA-256 {version['sha256'][:12]}"
     )
-    return names
+    keys = {key for key, _ in names.values()}
+    older: dict[str, list[str]] = {}
+    for gone, successors in painting_criteria().successors.items():
+        if gone in keys and len(successors) == 1:
+            older.setdefault(successors[0], []).append(gone)
+    return Attributes(names, older)
+
+
+def take_edition_over(walk: Walk) -> Attributes:
+    """The second edition of the tree in the place of the first, with the labels; returns its attributes."""
+    walk.head("Criteria: the second edition of the tree is taken over, with the labels")
+    newer = walk.ask("GET", "criteria/edition")
+    foreseen = newer["foreseen"]
+    walk.say(
+        f"edition {newer['newest']} changes {len(foreseen['changes'])} things of edition {newer['edition']}"
+    )
+    moved = [each for each in foreseen["succession"] if each["images"]]
+    for each in moved[:SHOWN_MOVES]:
+        labels = each["confirmed"] + each["proposed"] + each["rejected"]
+        walk.say(f"{each['sentence']}: {labels} labels on {each['images']} images")
+    walk.ask("POST", "criteria/edition", json={"based_on": foreseen["based_on"]})
+    walk.ask("POST", "criteria/versions", json={"note": "The second edition."})
+    merges = [each for each in foreseen["succession"] if each["kind"] == "merge"]
+    others = [each for each in foreseen["succession"] if each["kind"] != "merge"]
+    walk.say(
+        f"published: {sum(len(each['old']) for each in merges)} pairs merged, "
+        f"{_num_labels(merges)} of their labels carried over; {len(others)} pairs split or redefined, "
+        f"{_num_labels(others)} labels to be looked at again; all others stay with their pairs"
+    )
+    return _read_criteria(walk)
+
+
+def _num_labels(effects: list[Data]) -> int:
+    states = ("confirmed", "proposed", "rejected")
+    return sum(each[state] for each in effects for state in states)
+
+
+def look_again(walk: Walk, attributes: Attributes) -> None:
+    """The simulated annotator decides what the new edition asks: images that it opened again, new pairs."""
+    walk.head("Correction: what the second edition asks, on the images that it opened again")
+    waiting = [each for each in walk.items("images", show="undone") if each["id"] in walk.corrected]
+    counts = dict.fromkeys(COUNTED, 0)
+    for image in waiting:
+        _correct(walk, image, counts, attributes)
+    walk.say(
+        f"{len(waiting)} images looked at again: {counts['confirmed']} confirmed, {counts['rejected']} rejected, "
+        f"{counts['added']} added"
+    )
 
 
 def import_images(walk: Walk) -> None:
@@ -211,17 +290,18 @@ def run_agent(walk: Walk) -> None:
     )
 
 
-def correct_labels(walk: Walk) -> None:
+def correct_labels(walk: Walk, attributes: Attributes) -> None:
     """A simulated annotator confirms, rejects and adds what the painter knows.
 
     What it adds are labels of a person, not of the agent: the agent proposes few negative attributes, since
     few of them can be told from pixels, and stage 2 learns from the ones that the painter knows.
     """
     walk.head(f"Correction: a simulated annotator goes through up to {CORRECTED} images")
-    counts = {"confirmed": 0, "rejected": 0, "added": 0, "negative": 0, "left": 0}
+    counts = dict.fromkeys(COUNTED, 0)
     images = [each for each in walk.items("images") if "seed" in each["details"]]
     for image in images[:CORRECTED]:
-        _correct(walk, image, counts)
+        _correct(walk, image, counts, attributes)
+        walk.corrected.add(image["id"])
     walk.say(
         f"{counts['confirmed']} confirmed, {counts['rejected']} rejected, {counts['added']} added; "
         f"{counts['left']} left as proposed, because the painter does not know"
@@ -232,8 +312,8 @@ def correct_labels(walk: Walk) -> None:
     )
 
 
-def _correct(walk: Walk, image: Data, counts: dict[str, int]) -> None:
-    truth, absent = truth_of(int(image["details"]["seed"]))
+def _correct(walk: Walk, image: Data, counts: dict[str, int], attributes: Attributes) -> None:
+    truth, absent = attributes.known(int(image["details"]["seed"]))
     page = walk.ask("GET", f"images/{image['id']}/labels")
     revision = page["revision"]
     held = {(each["key"], each["polarity"]): each["state"] for each in page["labels"]}
@@ -263,7 +343,7 @@ def _correct(walk: Walk, image: Data, counts: dict[str, int]) -> None:
     walk.ask("PUT", f"images/{image['id']}/done", json={"done": True})
 
 
-def audit(walk: Walk, names: dict[str, tuple[str, str]]) -> None:
+def audit(walk: Walk, attributes: Attributes) -> None:
     """Simulated participants judge a random sample, blind to one another."""
     walk.head(f"Audit: {PARTICIPANTS} simulated participants judge {AUDITED} images")
     made = walk.ask(
@@ -274,7 +354,8 @@ def audit(walk: Walk, names: dict[str, tuple[str, str]]) -> None:
     links = walk.ask("POST", f"audits/{made['id']}/participants", json={"count": PARTICIPANTS})
     seeds = {each["id"]: each["details"].get("seed") for each in walk.items("images")}
     for link in links["items"]:
-        _judge(walk, link["link"].rsplit("/", 1)[1], names, seeds, random.Random(link["number"]))
+        chance = random.Random(link["number"])
+        _judge(walk, link["link"].rsplit("/", 1)[1], attributes, seeds, chance)
     results = walk.ask("GET", f"audits/{made['id']}/results")
     for row in [*results["dimensions"], results["overall"]]:
         if row["accuracy"] is not None:
@@ -287,7 +368,7 @@ def audit(walk: Walk, names: dict[str, tuple[str, str]]) -> None:
 def _judge(
     walk: Walk,
     token: str,
-    names: dict[str, tuple[str, str]],
+    attributes: Attributes,
     seeds: dict[int, Any],
     chance: random.Random,
 ) -> None:
@@ -295,10 +376,10 @@ def _judge(
     walk.ask("POST", f"{seat}/consent")
     for item in walk.items(f"{seat}/items"):
         seed = seeds.get(int(item["image"].rsplit("/", 1)[1]))
-        key, polarity = names[item["name"]]
+        key, polarity = attributes.names[item["name"]]
         answer = "cannot_tell"
         if seed is not None:
-            truth, absent = truth_of(int(seed))
+            truth, absent = attributes.known(int(seed))
             if key in truth or key in absent:
                 appears = truth.get(key) == polarity
                 if chance.random() < SLIP:

@@ -8,18 +8,26 @@ from sqlalchemy.orm import Session
 
 from app.accounts.access import CurrentPerson
 from app.accounts.models import Person
-from app.criteria import reading
+from app.criteria import importing, reading, uploads
+from app.criteria.editions import find_newer_edition, get_newer_edition
 from app.criteria.models import CriteriaVersion
+from app.criteria.schemas import FileIn
 from app.database import LARGEST_KEY
 from app.labels.access import Sight
 from app.projects.access import AnnotatorProject, ExpertProject
-from app.versions.foreseeing import Effect
+from app.projects.models import Project
+from app.versions.importing import foresee_labels, import_criteria
 from app.versions.labelled_images import find_labelled_images
 from app.versions.moving import Moved
 from app.versions.publishing import preview, publish
 from app.versions.schemas import (
     ChangedOut,
     DimensionMovedOut,
+    EditionIn,
+    EditionOut,
+    ForeseenChangeOut,
+    ForeseenOut,
+    ForeseenProblemOut,
     LabelledImageOut,
     LabelledImagesOut,
     MovedOut,
@@ -27,11 +35,11 @@ from app.versions.schemas import (
     ProblemOut,
     PublicationIn,
     SideOut,
-    SuccessionOut,
-    TouchedOut,
     VersionContentOut,
     VersionOut,
     VersionsOut,
+    show_succession,
+    show_touched,
 )
 from app.versions.taking_back import take_back
 from app.web.dependencies import Db
@@ -65,38 +73,12 @@ def api_preview_publication(db: Db, project: AnnotatorProject) -> PreviewOut:
         can_publish=found.can_publish,
         problems=[ProblemOut.model_validate(each) for each in found.problems],
         changes=[ChangedOut.model_validate(each) for each in found.changes],
-        touched=[
-            TouchedOut(
-                kind=each.kind,
-                num_changes=each.num_changes,
-                proposed=each.labels.proposed,
-                confirmed=each.labels.confirmed,
-                rejected=each.labels.rejected,
-                effect=each.effect,
-            )
-            for each in found.touched
-        ],
+        touched=[show_touched(each) for each in found.touched],
         moved=[_moved(each) for each in found.moved],
         dimensions_moved=[
             DimensionMovedOut.model_validate(each) for each in found.dimensions_moved
         ],
-        succession=[_succession(each) for each in found.succession],
-    )
-
-
-def _succession(each: Effect) -> SuccessionOut:
-    return SuccessionOut.model_validate(
-        {
-            "kind": each.kind,
-            "old": [node.key for node in each.old],
-            "new": [node.key for node in each.new],
-            "proposed": each.labels.proposed,
-            "confirmed": each.labels.confirmed,
-            "rejected": each.labels.rejected,
-            "images": each.num_images,
-            "disputed": each.num_disputed,
-            "sentence": each.sentence,
-        }
+        succession=[show_succession(each) for each in found.succession],
     )
 
 
@@ -210,3 +192,57 @@ def api_get_criteria_version(number: int, db: Db, project: AnnotatorProject) -> 
             "criteria": json.loads(version.content),
         }
     )
+
+
+@router.post("/import/preview", response_model=ForeseenOut)
+def api_preview_criteria_import(body: FileIn, db: Db, project: ExpertProject) -> ForeseenOut:
+    """What putting a file in the place of the working criteria would change; changes nothing.
+
+    422 with every fault of the file in `problems`.
+    """
+    new = uploads.read_upload(db, project, body.file, body.read())
+    return _foreseen(db, project, importing.foresee(db, project, new))
+
+
+def _foreseen(db: Db, project: Project, found: importing.Foreseen) -> ForeseenOut:
+    labels = foresee_labels(db, project, found)
+    return ForeseenOut(
+        based_on=found.based_on,
+        changes=[ForeseenChangeOut.model_validate(each) for each in found.changes],
+        problems=[ForeseenProblemOut.model_validate(each) for each in found.problems],
+        touched=[show_touched(each) for each in labels.touched],
+        succession=[show_succession(each) for each in labels.succession],
+    )
+
+
+@router.get("/edition", response_model=EditionOut)
+def api_get_edition(db: Db, project: ExpertProject) -> EditionOut:
+    """Whether a newer edition of the shipped criteria is there, and what taking it over would change."""
+    newer = find_newer_edition(db, project)
+    if newer is None:
+        return EditionOut(edition=None, newest=None, foreseen=None)
+    found = importing.foresee(db, project, newer.criteria)
+    return EditionOut(
+        edition=newer.number, newest=newer.newest, foreseen=_foreseen(db, project, found)
+    )
+
+
+@router.post("/edition", status_code=201, response_model=EditionOut)
+def api_take_edition_over(
+    body: EditionIn, db: Db, project: ExpertProject, person: CurrentPerson
+) -> EditionOut:
+    """Take the newest edition of the shipped criteria over, as recorded changes; labels follow at publication.
+
+    409 where there is none; else as of an import. Answers with what was changed.
+    """
+    newer = get_newer_edition(db, project)
+    foreseen = _foreseen(db, project, importing.foresee(db, project, newer.criteria))
+    import_criteria(
+        db,
+        project,
+        newer.criteria,
+        based_on=body.based_on,
+        by=person,
+        names_moved=body.names_moved,
+    )
+    return EditionOut(edition=newer.number, newest=newer.newest, foreseen=foreseen)

@@ -5,13 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from app.criteria.columns import columns_of, kind_of
 from app.criteria.models import Node
 from app.criteria.reading import title
+from app.projects.models import Project
 from app.versions.counting import LabelCounts, count_labels
 from app.versions.succession import Due
+from taxonomy.replacing import replacements
+from taxonomy.tree import Criteria, Pair
 
 WORDS = {
     "merge": "merged into",
@@ -41,6 +45,36 @@ class Effect:
             " and ".join(f"“{title(node)}”" for node in side) for side in (self.old, self.new)
         )
         return f"{old} {'were' if len(self.old) > 1 else 'was'} {WORDS[self.kind]} {new}"
+
+
+def preview_replacements(
+    db: Session, project: Project, old: Criteria, new: Criteria
+) -> list[Effect]:
+    """What publication will do once a tree has been put in the place of another, counted in three queries.
+
+    Of pairs that only the new tree has, the effect holds nodes that are in no table.
+    """
+    found = [
+        (kind, node.key, keys)
+        for kind, node, keys in replacements(old, new)
+        if isinstance(node, Pair)
+    ]
+    asked = {key for _, gone, keys in found for key in (gone, *keys)}
+    rows = db.scalars(select(Node).where(Node.project_id == project.id, Node.key.in_(asked)))
+    nodes = {node.key: node for node in rows}
+    for key in asked - nodes.keys():
+        made = new.entry(key).node
+        nodes[key] = Node(id=0, key=key, kind=kind_of(made), **columns_of(made))
+    sides: dict[tuple[str, tuple[str, ...]], list[Node]] = {}
+    for kind, gone, keys in found:
+        sides.setdefault((kind, keys), []).append(nodes[gone])
+    return _count(
+        db,
+        [
+            (kind, tuple(old_nodes), tuple(nodes[key] for key in keys))
+            for (kind, keys), old_nodes in sides.items()
+        ],
+    )
 
 
 Sides: TypeAlias = tuple[str, tuple[Node, ...], tuple[Node, ...]]

@@ -1,12 +1,32 @@
 """Importing criteria with the labels in view: a file that takes a name to another attribute asks."""
 
+from dataclasses import dataclass
+
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria import importing
 from app.projects.models import Project
+from app.versions.foreseeing import Effect, preview_replacements
 from app.versions.moving import Choice, settle_edit
+from app.versions.touching import Touched, count_touched
 from taxonomy.tree import Criteria
+
+
+@dataclass(frozen=True, slots=True)
+class LabelsForeseen:
+    """The labels that an import would concern: by kind of change, and of pairs that others take the place of."""
+
+    touched: list[Touched]
+    succession: list[Effect]
+
+
+def foresee_labels(db: Session, project: Project, found: importing.Foreseen) -> LabelsForeseen:
+    """What the publication after an import would do to labels, in numbers."""
+    return LabelsForeseen(
+        count_touched(db, project, found.current, found.criteria, found.changes),
+        preview_replacements(db, project, found.current, found.criteria),
+    )
 
 
 def import_criteria(

@@ -1,15 +1,13 @@
 """Checking the working criteria, showing what publication will do, and publishing."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.freezing import freeze_version
 from app.criteria.merging import refuse_turned
-from app.criteria.models import CriteriaVersion, Node
+from app.criteria.models import CriteriaVersion
 from app.criteria.reading import (
     build_tree,
     current_version,
@@ -24,7 +22,6 @@ from app.labels.access import hold_all_labels
 from app.labels.finishing import list_again
 from app.projects.models import Project
 from app.versions import succession
-from app.versions.counting import LabelCounts, count_labels
 from app.versions.foreseeing import Effect, preview_effects
 from app.versions.moving import Choice, Moved, carry_out, find_moved, settle_publication
 from app.versions.moving_dimensions import (
@@ -33,50 +30,13 @@ from app.versions.moving_dimensions import (
     refuse_unasked,
 )
 from app.versions.succession import Due, find_due
+from app.versions.touching import Touched, count_touched
 from taxonomy.changes import Change, difference
 from taxonomy.checks import check, has_errors
 from taxonomy.problems import Problem
-from taxonomy.tree import Criteria, Pair
+from taxonomy.tree import Criteria
 
 MAX_NOTE = 500
-
-# What publication does to the labels of the nodes that a change touches.
-EFFECTS = {
-    "added": "none yet; finished images are listed again",
-    "removed": "kept",
-    "moved": "kept as they are",
-    "reordered": "kept as they are",
-    "renamed": "kept as they are",
-    "text-moved": "asked: they stay and change their meaning, or follow the name",
-    "name-moved": "asked: they stay with their attributes, which are found under another name",
-    "described": "kept as they are",
-    "merged": "carried over; where they disagree, proposed for review",
-    "split": "looked at again: each new attribute is proposed",
-    "meaning-changed": "looked at again under the new meaning",
-    "taken-back": "given back as they stood; what was decided since is asked where it differs",
-    "came-back": "given back as they stood",
-    "succession-changed": "kept as they are",
-    "relation-changed": "kept; contradictions are counted anew",
-    "exclusive-changed": "kept; contradictions are counted anew",
-    "retired": "kept, greyed, left out of new datasets",
-    "restored": "counted again",
-    "words-changed": "kept as they are",
-    "prompt-changed": "kept; prompts of new datasets say the new words",
-    "applicability-changed": "kept; what does not apply is not counted",
-    "exclusions-changed": "kept; contradictions are counted anew",
-    "language-changed": "kept as they are",
-    "limit-changed": "kept as they are",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Touched:
-    """One kind of change: how many there are and how many labels stand on their nodes."""
-
-    kind: str
-    num_changes: int
-    labels: LabelCounts
-    effect: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,23 +88,11 @@ def preview(db: Session, project: Project) -> Preview:
         last=last,
         problems=check(criteria),
         changes=changes,
-        touched=_touched(db, old, criteria, changes, _ids(db, project, changes, nodes)),
+        touched=count_touched(db, project, old, criteria, changes),
         moved=find_moved(db, project),
         dimensions_moved=find_moved_dimensions(db, project),
         succession=preview_effects(db, find_due(db, project)),
     )
-
-
-def _ids(
-    db: Session, project: Project, changes: Iterable[Change], nodes: Iterable[Node]
-) -> dict[str, int]:
-    """Node ids by key, of what is in the tree and of what left it."""
-    ids = {node.key: node.id for node in nodes}
-    gone = {each.key for each in changes} - ids.keys()
-    rows = db.execute(
-        select(Node.key, Node.id).where(Node.project_id == project.id, Node.key.in_(gone))
-    )
-    return ids | {row.key: row.id for row in rows}
 
 
 def publish(
@@ -213,51 +161,3 @@ def _is_new(due: Due, old: Criteria, new: Criteria) -> bool:
 
 def _active(criteria: Criteria) -> set[str]:
     return {pair.key for pair in criteria.active_pairs()}
-
-
-def _touched(
-    db: Session,
-    old: Criteria | None,
-    new: Criteria,
-    changes: Iterable[Change],
-    ids: dict[str, int],
-) -> list[Touched]:
-    by_kind: dict[str, list[Change]] = {}
-    # What takes the place of others is counted with them.
-    taking = {key for keys in new.successors.values() for key in keys}
-    changes = [each for each in changes if each.kind != "added" or each.key not in taking]
-    moved = {(each.key, each.part) for each in changes if each.kind == "text-moved"}
-    for change in changes:
-        # What became of a name that went elsewhere is asked, so it is not among those that just stay.
-        if change.kind in ("renamed", "described") and (change.key, change.part) in moved:
-            continue
-        by_kind.setdefault(change.kind, []).append(change)
-    pairs = {
-        kind: {pair for each in group for pair in _pairs_at(each.key, new, old)}
-        for kind, group in by_kind.items()
-    }
-    wanted = {ids[key] for keys in pairs.values() for key in keys if key in ids}
-    counts = count_labels(db, wanted)
-    return [
-        Touched(kind, len(group), _sum(counts, ids, pairs[kind]), EFFECTS[kind])
-        for kind, group in by_kind.items()
-    ]
-
-
-def _pairs_at(key: str, *trees: Criteria | None) -> set[str]:
-    """The keys of the pairs at or below a node, in whichever tree holds it."""
-    return {
-        entry.node.key
-        for criteria in trees
-        if criteria is not None and key
-        for entry in criteria.walk()
-        if key in entry.path and isinstance(entry.node, Pair)
-    }
-
-
-def _sum(counts: dict[int, LabelCounts], ids: dict[str, int], keys: Iterable[str]) -> LabelCounts:
-    total = LabelCounts()
-    for key in keys:
-        if (found := counts.get(ids.get(key, 0))) is not None:
-            total.add(found)
-    return total

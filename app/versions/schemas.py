@@ -5,6 +5,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.versions.foreseeing import Effect
+from app.versions.touching import Touched
+
 
 class _Out(BaseModel):
     model_config = ConfigDict(from_attributes=True)
@@ -152,3 +155,81 @@ class PreviewOut(BaseModel):
     moved: list[MovedOut]
     dimensions_moved: list[DimensionMovedOut]
     succession: list[SuccessionOut]
+
+
+class ForeseenChangeOut(_Out):
+    """A change that an import would make at a node ("" for the criteria themselves)."""
+
+    kind: str
+    key: str
+    part: str
+    before: str | int | bool | list[str] | None
+    after: str | int | bool | list[str] | None
+    sentence: str
+
+
+class ForeseenProblemOut(_Out):
+    """A fault or a doubt that the checks would find then; errors stop a publication."""
+
+    code: str
+    severity: Literal["error", "warning"]
+    key: str
+    message: str
+
+
+class ForeseenOut(_Out):
+    """What an import would do, compared with the working revision `based_on`."""
+
+    based_on: int
+    changes: list[ForeseenChangeOut]
+    problems: list[ForeseenProblemOut]
+    touched: list[TouchedOut]
+    succession: list[SuccessionOut]
+
+
+class EditionOut(_Out):
+    """A newer edition of the shipped criteria: what taking it over would change. All is null where the criteria
+    are of none, or of the newest.
+    """
+
+    edition: int | None
+    newest: int | None
+    foreseen: ForeseenOut | None
+
+
+class EditionIn(BaseModel):
+    """Taking the newest edition over. `based_on` is the working revision that was shown."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    based_on: int
+    names_moved: Literal["keep", "follow"] | None = None
+
+
+def show_touched(each: Touched) -> TouchedOut:
+    """One kind of change as JSON."""
+    return TouchedOut(
+        kind=each.kind,
+        num_changes=each.num_changes,
+        proposed=each.labels.proposed,
+        confirmed=each.labels.confirmed,
+        rejected=each.labels.rejected,
+        effect=each.effect,
+    )
+
+
+def show_succession(each: Effect) -> SuccessionOut:
+    """What becomes of the labels of some pairs as JSON."""
+    return SuccessionOut.model_validate(
+        {
+            "kind": each.kind,
+            "old": [node.key for node in each.old],
+            "new": [node.key for node in each.new],
+            "proposed": each.labels.proposed,
+            "confirmed": each.labels.confirmed,
+            "rejected": each.labels.rejected,
+            "images": each.num_images,
+            "disputed": each.num_disputed,
+            "sentence": each.sentence,
+        }
+    )

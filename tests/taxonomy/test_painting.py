@@ -12,6 +12,7 @@ from taxonomy.formats.turtle import read_turtle, write_turtle
 from taxonomy.formats.yaml import read_yaml
 from taxonomy.report import report
 from taxonomy.searching import Index
+from taxonomy.shipped import painting_edition
 from taxonomy.tree import POLARITIES, RELATIONS, Attribute, Criteria, Dimension, Pair, counts
 
 MEASURED = {
@@ -119,7 +120,7 @@ def painting() -> Criteria:
 
 @pytest.fixture(scope="module")
 def first_edition() -> Criteria:
-    return read_yaml((Path(__file__).parent / "painting-1.yaml").read_text("utf-8"))
+    return painting_edition(1)
 
 
 def sides(painting: Criteria) -> list[tuple[str, Attribute]]:

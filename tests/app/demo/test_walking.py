@@ -41,6 +41,9 @@ def test_the_demo_walks_the_whole_loop(tmp_path: Path) -> None:
     assert re.search(r"[1-9]\d* confirmed, \d+ rejected, \d+ added", said)
     assert re.search(r"[1-9]\d* of the added labels are negative attributes", said)
     assert re.search(r"[1-9]\d* negative labels, SHA-256", said)
+    assert re.search(r"edition 2 changes [1-9]\d* things of edition 1", said)
+    assert re.search(r"[1-9]\d* pairs merged, [1-9]\d* of their labels carried over", said)
+    assert re.search(r"[1-9]\d* images looked at again", said)
     assert re.search(r"Overall +\d+\.\d\d %", said)
     assert "14 images" in said
     assert "1 SFT and 1 CPO runs" in said

@@ -1,12 +1,16 @@
 """An installation with the first edition of the painting criteria takes the second one over, labels and all."""
 
-from pathlib import Path
+import re
+from collections.abc import Callable
+from html import unescape
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
 
+from app.accounts.models import Person
 from app.criteria.editing import add_pair
 from app.criteria.importing import foresee
 from app.criteria.loading import load_criteria
@@ -18,13 +22,14 @@ from app.labels.models import Label
 from app.labels.saving import save
 from app.versions.importing import import_criteria
 from app.versions.publishing import publish
-from taxonomy.formats.yaml import read_yaml
-from taxonomy.shipped import painting_criteria
+from taxonomy.formats.yaml import write_yaml
+from taxonomy.shipped import painting_criteria, painting_edition
 from taxonomy.tree import Attribute, counts
 from tests.factories import Make
 from tests.people import Cast, cast
 
-FIRST = Path(__file__).parents[2] / "taxonomy" / "painting-1.yaml"
+SignIn = Callable[[TestClient, Person], TestClient]
+Tokens = Callable[[Person], dict[str, str]]
 
 # What was labeled under the first edition, and what the labels say under the second.
 CARRIED = {
@@ -47,7 +52,7 @@ CARRIED = {
 def people(make: Make, db: Session) -> Cast:
     """The cast, with the first edition published by Lea."""
     found = cast(make)
-    load_criteria(db, found.project, read_yaml(FIRST.read_text("utf-8")), by=found.lea)
+    load_criteria(db, found.project, painting_edition(1), by=found.lea)
     publish(db, found.project, by=found.lea)
     db.commit()
     return found
@@ -121,3 +126,87 @@ def test_what_people_added_is_retired_and_comes_back(make: Make, db: Session, pe
     assert version is not None
     assert counts(version_criteria(version)).attribute_pairs == 247
     assert said(db, image) == {(own.key, "positive"): "confirmed"}
+
+
+def test_the_page_says_that_a_newer_edition_is_there_and_takes_it_over(
+    make: Make, db: Session, people: Cast, browser: TestClient, sign_in: SignIn
+) -> None:
+    """With what becomes of labels, and links to the images, before anything is changed."""
+    here = f"/projects/{people.project.slug}/criteria"
+    images = [make.image(people.project) for _ in range(3)]
+    for image, (key, polarity) in zip(
+        images,
+        [("passage", "positive"), ("passage", "positive"), ("visible-brushwork", "negative")],
+        strict=True,
+    ):
+        say(db, people, image, key, polarity)
+    assert "A newer edition" not in sign_in(browser, people.ben).get(here).text
+    assert "A newer edition" in sign_in(browser, people.lea).get(here).text
+    page = browser.get(f"{here}/edition").text
+    assert "changes in edition 2" in page
+    row = " ".join(re.findall(r"<tr><td>“Passage.*?</tr>", page, re.DOTALL)[0].split())
+    assert "merged into “Lost-and-found edges" in row
+    assert f'href="{here}/nodes/passage/images"' in row
+    assert '<td class="num">2</td> <td class="num">2</td>'.replace("> <", "><") in row
+    assert "“Visible brushwork / Licked surface” was split into" in page
+    fields = dict(
+        re.findall(r'<input type="hidden" name="(content|based_on|file)" value="([^"]*)"', page)
+    )
+    answer = browser.post(f"{here}/import/apply", data={k: unescape(v) for k, v in fields.items()})
+    assert answer.status_code == 303
+    assert "A newer edition" not in browser.get(here).text
+    assert browser.get(f"{here}/edition").status_code == 409
+    publish(db, people.project, by=people.lea)
+    db.commit()
+    assert said(db, images[0]) == {("lost-and-found-edges", "positive"): "confirmed"}
+
+
+def test_programs_take_it_over_and_own_nodes_stay_in_use(
+    make: Make, db: Session, people: Cast, api: TestClient, token_for: Tokens
+) -> None:
+    own = add_pair(
+        db,
+        people.project,
+        parent="light-character",
+        relation="opposed",
+        positive=Attribute("Snow light", "Light comes from the ground."),
+        negative=Attribute("Snow as paper", "White ground gives no light."),
+        by=people.ada,
+    )
+    publish(db, people.project, by=people.lea)
+    db.commit()
+    image = make.image(people.project)
+    say(db, people, image, own.key, "positive")
+    here = f"/api/v1/projects/{people.project.slug}/criteria"
+    api.headers.update(token_for(people.lea))
+    found = api.get(f"{here}/edition").json()
+    assert (found["edition"], found["newest"]) == (1, 2)
+    assert "retired" not in {each["kind"] for each in found["foreseen"]["changes"]}
+    assert all(each["images"] == 0 for each in found["foreseen"]["succession"])
+    body = {"based_on": found["foreseen"]["based_on"]}
+    assert api.post(f"{here}/edition", json=body | {"based_on": 1}).status_code == 412
+    assert api.post(f"{here}/edition", json=body).status_code == 201
+    assert api.post(f"{here}/versions", json={}).status_code == 201
+    none = {"edition": None, "newest": None, "foreseen": None}
+    assert api.get(f"{here}/edition").json() == none
+    assert api.post(f"{here}/edition", json=body).status_code == 409
+    db.expire_all()
+    version = current_version(db, people.project)
+    assert version is not None
+    assert counts(version_criteria(version)).attribute_pairs == 247
+    assert said(db, image) == {(own.key, "positive"): "confirmed"}
+
+
+def test_a_file_s_preview_counts_labels(
+    make: Make, db: Session, people: Cast, api: TestClient, token_for: Tokens
+) -> None:
+    for key in ("passage", "lost-and-found-edges"):
+        say(db, people, make.image(people.project), key, "positive")
+    here = f"/api/v1/projects/{people.project.slug}/criteria"
+    body = {"content": write_yaml(painting_criteria()), "file": "painting.yaml"}
+    found = api.post(f"{here}/import/preview", json=body, headers=token_for(people.lea)).json()
+    [moved] = [each for each in found["succession"] if "passage" in each["old"]]
+    assert (moved["kind"], moved["new"]) == ("merge", ["lost-and-found-edges"])
+    assert (moved["confirmed"], moved["images"], moved["disputed"]) == (1, 1, 0)
+    merged = next(each for each in found["touched"] if each["kind"] == "merged")
+    assert merged["effect"] == "carried over; where they disagree, proposed for review"
