@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.accounts.access import CurrentPerson
 from app.criteria import importing, loading, reading, uploads
-from app.criteria.editions import get_newer_edition
+from app.criteria.editions import find_newer_edition
 from app.criteria.exporting import export_file
 from app.criteria.forms import ImportForm
 from app.errors import AppError, Conflict, Invalid, Stale
@@ -165,7 +165,9 @@ def submit_import(
 @router.get("/edition")
 def show_newer_edition(db: Db, answer: Answering, project: ExpertProject) -> Response:
     """What taking the newest edition of the shipped criteria over would change; done as an import is."""
-    newer = get_newer_edition(db, project)
+    newer = find_newer_edition(db, project)
+    if newer is None:  # It was taken over since the link was shown.
+        return RedirectResponse(answer.path("show_criteria", project=project.slug), 303)
     return _preview(db, answer, project, newer.criteria, f"edition {newer.newest}")
 
 

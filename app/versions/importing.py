@@ -22,10 +22,11 @@ class LabelsForeseen:
 
 
 def foresee_labels(db: Session, project: Project, found: importing.Foreseen) -> LabelsForeseen:
-    """What the publication after an import would do to labels, in numbers."""
+    """What the publication after an import would do to labels, in numbers; what moves most first."""
+    effects = preview_replacements(db, project, found.current, found.criteria)
     return LabelsForeseen(
         count_touched(db, project, found.current, found.criteria, found.changes),
-        preview_replacements(db, project, found.current, found.criteria),
+        sorted(effects, key=lambda each: -each.labels.all),
     )
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from taxonomy.tree import Polarity
+from taxonomy.shipped import painting_criteria, painting_edition
+from taxonomy.tree import POLARITIES, Criteria, Pair, Polarity
 from worker.agents.rules import RULES, Condition, Rule
 from worker.agents.withdrawn import WITHDRAWN
+
+# The edition of the shipped criteria that lay before the judges of the figures on the page.
+JUDGED_UNDER = 1
 
 
 def describe_rules() -> str:
@@ -35,6 +39,38 @@ def describe_withdrawn() -> str:
     return _table(["pair", "side", "appears/does not/cannot tell", "why"], rows)
 
 
+def reworded(judged: Criteria, now: Criteria) -> list[tuple[Rule, Polarity]]:
+    """The sides that are proposed whose definition under `now` is not the one they were judged by."""
+    return [
+        (rule, polarity)
+        for rule in RULES
+        for polarity in POLARITIES
+        if rule.side(polarity)
+        and _definition(judged, rule.key, polarity) != _definition(now, rule.key, polarity)
+    ]
+
+
+def describe_reworded() -> str:
+    """The sides whose figures rest on a definition that the shipped criteria word otherwise by now."""
+    judged, now = painting_edition(JUDGED_UNDER), painting_criteria()
+    rows = [
+        [
+            f"`{rule.key}`",
+            f"{polarity}: {now.pair(rule.key).attribute(polarity).name}",
+            _definition(judged, rule.key, polarity) or "not in that edition",
+            _definition(now, rule.key, polarity),
+        ]
+        for rule, polarity in reworded(judged, now)
+    ]
+    return _table(["pair", "side", "judged by", "defined now"], rows)
+
+
+def _definition(criteria: Criteria, key: str, polarity: Polarity) -> str:
+    entry = criteria.find(key)
+    is_pair = entry is not None and isinstance(entry.node, Pair)
+    return criteria.pair(key).attribute(polarity).definition if is_pair else ""
+
+
 def _side(rule: Rule, polarity: Polarity) -> str:
     return ", ".join(map(_condition, rule.side(polarity))) or "never proposed"
 
@@ -50,4 +86,4 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 if __name__ == "__main__":
-    print(f"{describe_rules()}\n\n{describe_withdrawn()}")
+    print(f"{describe_rules()}\n\n{describe_reworded()}\n\n{describe_withdrawn()}")
