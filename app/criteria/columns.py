@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from app.criteria import models
 from taxonomy.formats.details import said_of
 from taxonomy.tree import Dimension, Node
 
@@ -42,3 +43,8 @@ def columns_of(node: Node) -> dict[str, Any]:
 def kind_of(node: Node) -> str:
     """What the column `kind` says of it."""
     return "dimension" if isinstance(node, Dimension) else "pair"
+
+
+def unsaved_row(node: Node) -> models.Node:
+    """The row of a node that is in no table yet, to be shown; its id 0 is that of none."""
+    return models.Node(id=0, key=node.key, kind=kind_of(node), **columns_of(node))

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from app.criteria.columns import columns_of, kind_of
+from app.criteria.columns import unsaved_row
 from app.criteria.models import Node
 from app.criteria.reading import title
 from app.projects.models import Project
@@ -63,8 +63,7 @@ def preview_replacements(
     rows = db.scalars(select(Node).where(Node.project_id == project.id, Node.key.in_(asked)))
     nodes = {node.key: node for node in rows}
     for key in asked - nodes.keys():
-        made = new.entry(key).node
-        nodes[key] = Node(id=0, key=key, kind=kind_of(made), **columns_of(made))
+        nodes[key] = unsaved_row(new.entry(key).node)
     sides: dict[tuple[str, tuple[str, ...]], list[Node]] = {}
     for kind, gone, keys in found:
         sides.setdefault((kind, keys), []).append(nodes[gone])
