@@ -223,8 +223,8 @@ const sieve = async () => {
   try {
     items = await look(tree.dataset.matches, words);
     if (items) await branches.bring(items.map((each) => each.key));
-  } catch {
-    say("The server did not answer; type again.");
+  } catch (failed) {
+    say(failed.message);
     return;
   }
   if (!items || filter.value.trim() !== words) return;
