@@ -29,21 +29,26 @@ router = APIRouter(prefix="/api/v1", tags=["projects"])
 
 
 @router.get("/projects")
-def api_list_projects(db: Db, person: CurrentPerson) -> ProjectsOut:
-    """The projects you are in."""
-    return ProjectsOut(
-        items=[
-            ProjectOut.model_validate(
-                {
-                    "slug": project.slug,
-                    "name": project.name,
-                    "description": project.description,
-                    "role": role,
-                }
-            )
-            for project, role in founding.find_projects(db, person)
-        ]
-    )
+def api_list_projects(
+    db: Db,
+    person: CurrentPerson,
+    after: Annotated[str, Query(max_length=63)] = "",
+    limit: Annotated[int, Query(ge=1, le=200)] = 100,
+) -> ProjectsOut:
+    """The projects you are in, by address."""
+    found = founding.find_projects(db, person, after=after, limit=limit + 1)
+    items = [
+        ProjectOut.model_validate(
+            {
+                "slug": project.slug,
+                "name": project.name,
+                "description": project.description,
+                "role": role,
+            }
+        )
+        for project, role in found[:limit]
+    ]
+    return ProjectsOut(items=items, next=items[-1].slug if len(found) > limit else None)
 
 
 @router.post("/projects", status_code=201)

@@ -41,17 +41,17 @@ def get_project(db: Session, slug: str) -> Project:
     return project
 
 
-def find_projects(db: Session, person: Person) -> Sequence[tuple[Project, str]]:
-    """The projects a person may see, with the role in each."""
+def find_projects(
+    db: Session, person: Person, *, after: str = "", limit: int = 200
+) -> Sequence[tuple[Project, str]]:
+    """The projects a person may see, with the role in each, by address from behind `after`."""
+    page = select(Project).where(Project.slug > after).order_by(Project.slug).limit(limit)
     if person.is_operator:
-        every = db.scalars(select(Project).order_by(Project.name).limit(200)).all()
-        return [(project, "lead") for project in every]
+        return [(project, "lead") for project in db.scalars(page)]
     rows = db.execute(
-        select(Project, Membership.role)
+        page.add_columns(Membership.role)
         .join(Membership, Membership.project_id == Project.id)
         .where(Membership.person_id == person.id)
-        .order_by(Project.name)
-        .limit(200)
     )
     return [(project, role) for project, role in rows]
 

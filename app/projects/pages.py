@@ -1,8 +1,9 @@
 """Projects, the people in them, and the links that let people in."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import RedirectResponse, Response
 
 from app.accounts import signing_in
@@ -15,7 +16,7 @@ from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.forms import InvitationForm, JoinForm, ProjectForm, RecoveryForm, RoleForm
 from app.projects.models import ROLES, Project
 from app.settings import settings
-from app.web.answer import Answering
+from app.web.answer import Answer, Answering
 from app.web.dependencies import Db, client_address
 from app.web.forms import Form, submitted
 
@@ -24,12 +25,32 @@ PAGE = 100
 
 
 @router.get("/")
-def show_projects(db: Db, answer: Answering, person: CurrentPerson) -> Response:
+def show_projects(
+    db: Db,
+    answer: Answering,
+    person: CurrentPerson,
+    after: Annotated[str, Query(max_length=63)] = "",
+) -> Response:
     """The projects a person is in; with only one, straight to it."""
-    found = founding.find_projects(db, person)
-    if len(found) == 1 and not person.is_operator:
+    found = founding.find_projects(db, person, after=after, limit=PAGE + 1)
+    if len(found) == 1 and not after and not person.is_operator:
         return RedirectResponse(answer.path("show_dashboard", project=found[0][0].slug), 303)
-    return answer.show("projects/list.html", projects=found, form=Form())
+    return _list(answer, found, Form())
+
+
+def _list(
+    answer: Answer,
+    found: Sequence[tuple[Project, str]],
+    form: Form[ProjectForm],
+    status: int = 200,
+) -> Response:
+    return answer.show(
+        "projects/list.html",
+        status=status,
+        projects=found[:PAGE],
+        next=found[PAGE - 1][0].slug if len(found) > PAGE else None,
+        form=form,
+    )
 
 
 @router.post("/projects")
@@ -53,8 +74,7 @@ def submit_project(
             )
             founding.set_role(db, made, person, "lead")
             return RedirectResponse(answer.path("show_dashboard", project=made.slug), 303)
-    found = founding.find_projects(db, person)
-    return answer.show("projects/list.html", status=422, projects=found, form=form)
+    return _list(answer, founding.find_projects(db, person, limit=PAGE + 1), form, 422)
 
 
 def _people(

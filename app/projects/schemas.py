@@ -18,9 +18,10 @@ class ProjectOut(BaseModel):
 
 
 class ProjectsOut(BaseModel):
-    """The projects one is in."""
+    """The projects one is in, by address; `next` continues them as `after`."""
 
     items: list[ProjectOut]
+    next: str | None
 
 
 class ProjectIn(BaseModel):

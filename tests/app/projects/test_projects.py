@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.models import OneTimeLink, Person
+from app.projects import pages
 from app.projects.inviting import create_first_lead_link
 from app.projects.models import Membership
 from tests.factories import Make
@@ -200,6 +201,28 @@ def test_the_operator_makes_projects(
     assert "Another project has this address." in again.text
     body = {"name": "X", "slug": "x"}
     assert api.post("/api/v1/projects", json=body, headers=token_for(other)).status_code == 403
+
+
+def test_projects_are_listed_by_address(
+    api: TestClient,
+    browser: TestClient,
+    make: Make,
+    sign_in: SignInAt,
+    token_for: TokenFor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    operator = make.person("Olga", is_operator=True)
+    addresses = [make.project(f"room-{number}").slug for number in (3, 1, 2)]
+    headers, where = token_for(operator), "/api/v1/projects"
+    first = api.get(where, params={"limit": 2}, headers=headers).json()
+    rest = api.get(where, params={"limit": 2, "after": first["next"]}, headers=headers).json()
+    assert [each["slug"] for each in first["items"] + rest["items"]] == sorted(addresses)
+    assert rest["next"] is None
+    monkeypatch.setattr(pages, "PAGE", 2)
+    page = sign_in(browser, operator).get("/").text
+    assert "room-3" not in page and 'href="?after=room-2"' in page
+    last = browser.get("/?after=room-2").text
+    assert "room-3" in last and "More projects" not in last
 
 
 def test_members_are_listed_by_key(api: TestClient, make: Make, token_for: TokenFor) -> None:
