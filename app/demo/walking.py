@@ -161,7 +161,7 @@ class Attributes:
     """The attributes of a version: pair key and polarity by name, and what the painter's keys are called.
 
     The painter speaks of the newest edition. `older` has the keys of an older one that lead to a key of it
-    alone: what it says of that one holds of them.
+    alone, or to several of which that one has the name: what it says of that one holds of them.
     """
 
     names: dict[str, tuple[str, str]]
@@ -202,12 +202,19 @@ def _read_criteria(walk: Walk) -> Attributes:
         f"version {version['number']}: {len(tree['dimensions'])} root dimensions, "
         f"{len(names) // 2} attribute pairs, SHA-256 {version['sha256'][:12]}"
     )
+    return Attributes(names, _find_older(names))
+
+
+def _find_older(names: dict[str, tuple[str, str]]) -> dict[str, list[str]]:
+    newest = painting_criteria()
     keys = {key for key, _ in names.values()}
     older: dict[str, list[str]] = {}
-    for gone, successors in painting_criteria().successors.items():
-        if gone in keys and len(successors) == 1:
-            older.setdefault(successors[0], []).append(gone)
-    return Attributes(names, older)
+    for gone, successors in newest.successors.items():
+        for each in successors if gone in keys else ():
+            called = newest.pair(each).positive.name
+            if len(successors) == 1 or names.get(called) == (gone, "positive"):
+                older.setdefault(each, []).append(gone)
+    return older
 
 
 def take_edition_over(walk: Walk) -> Attributes:
