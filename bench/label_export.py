@@ -25,7 +25,7 @@ from app.settings import settings
 from app.up import everything
 from bench import machine, seeding
 from bench.demo_house import memory_of
-from bench.merging import processor_seconds
+from bench.machine import processor_seconds
 
 
 def measure(client: httpx2.Client, name: str, labels: int, web: int) -> None:
