@@ -173,7 +173,7 @@ def api_import_pairs(
     return _loaded_pairs(db, project, pairs)
 
 
-@router.get("/pairs/{pair_dataset_id}")
+@router.get("/pairs/{pair_dataset_id:int}")
 def api_get_pair_dataset(pairs: ProjectPairs, db: Db, project: AnnotatorProject) -> PairDatasetOut:
     """One pair dataset with its counts and hashes."""
     return _loaded_pairs(db, project, pairs)

@@ -126,7 +126,7 @@ def api_estimate_run(body: EstimateIn, db: Db, project: LeadProject) -> Estimate
     )
 
 
-@router.get("/runs/{run_id}")
+@router.get("/runs/{run_id:int}")
 def api_get_run(run_id: int, db: Db, project: AnnotatorProject) -> RunOut:
     """One run with its config, state and result."""
     return _loaded(db, project, run_id)

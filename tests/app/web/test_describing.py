@@ -109,6 +109,16 @@ def test_a_wrong_method_is_told_every_right_one(api: TestClient) -> None:
     assert answer.headers["allow"] == "GET, HEAD, POST"
 
 
+@pytest.mark.parametrize("path", ["runs/estimate", "datasets/pairs/generated"])
+def test_a_word_is_not_taken_for_an_id(
+    api: TestClient, make: Make, token_for: Callable[[Person], dict[str, str]], path: str
+) -> None:
+    people = cast(make)
+    address = f"/api/v1/projects/{people.project.slug}/{path}"
+    answer = api.get(address, headers=token_for(people.lea))
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
 def test_a_number_beyond_every_column_is_named(
     api: TestClient, make: Make, token_for: Callable[[Person], dict[str, str]]
 ) -> None:
