@@ -14,6 +14,7 @@ from app.criteria.loading import load_criteria
 from app.criteria.reading import working_criteria
 from taxonomy.formats.csv import write_csv
 from taxonomy.formats.xlsx import read_xlsx, write_xlsx
+from taxonomy.shipped import painting_criteria, painting_edition
 from tests.app.criteria.trees import SMALL
 from tests.factories import Make
 from tests.people import Cast, cast
@@ -76,6 +77,25 @@ def test_an_empty_project_is_given_the_criteria_of_a_file(
     assert morelli("import", "paintings", file) == 0
     db.expire_all()
     assert working_criteria(db, people.project) == SMALL
+
+
+def test_the_newest_edition_is_taken_over(
+    db: Session, make: Make, morelli: Morelli, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = cast(make)
+    load_criteria(db, people.project, painting_edition(1), by=people.lea)
+    db.commit()
+    assert morelli("take-over", "paintings", "--dry-run", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert "split" in {each["kind"] for each in told["succession"]}
+    db.expire_all()
+    assert working_criteria(db, people.project) == painting_edition(1)
+    assert morelli("take-over", "paintings") == 0
+    assert "changes made." in capsys.readouterr().out
+    db.expire_all()
+    assert working_criteria(db, people.project) == painting_criteria()
+    assert morelli("take-over", "paintings") == 1
+    assert "No newer edition" in capsys.readouterr().err
 
 
 def test_a_wrong_file_is_told_with_its_place(
