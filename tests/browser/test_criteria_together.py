@@ -110,6 +110,27 @@ def test_what_one_expert_changes_arrives_at_the_other(
     expect(ada.line("light")).to_have_text("Light and dark")
 
 
+def test_changes_go_on_arriving_where_the_line_one_is_on_has_left_the_tree(
+    house: House, open_one: Callable[[], Window]
+) -> None:
+    lead, ada = enter(house, open_one)
+    lead.line("cafe").click()
+    lead.page.wait_for_url("**?node=cafe")
+    new = [
+        {
+            "relation": "opposed",
+            "positive": {"name": f"{word} lamps"},
+            "negative": {"name": f"No {word} lamps"},
+        }
+        for word in ("Gas", "Oil")
+    ]
+    ada.send("POST", "/criteria/nodes/cafe/split", based_on=1, into=new)
+    expect(lead.line("gas-lamps")).to_be_visible()
+    expect(lead.line("cafe")).to_have_count(0)
+    ada.edit("light", name="Lighting")
+    expect(lead.line("light")).to_have_text("Lighting")
+
+
 def test_who_edits_the_same_text_is_shown_the_others_change_and_loses_nothing(
     house: House, open_one: Callable[[], Window]
 ) -> None:

@@ -401,7 +401,10 @@ const start = () => {
 
 // What others change arrives beside one's own work.
 const hands = {
-  open: () => branches.openKeys(),
+  open: () => {
+    const chosen = tree.querySelector("a.names[aria-current]");
+    return [...branches.openKeys(), ...(chosen ? [chosen.dataset.key] : [])];
+  },
   bring: (keys, root) => branches.bring(keys, root),
   isBusy: () => Boolean(tree.querySelector(".is-renaming") || openBefore.size || mover?.isBusy() || dragging?.isBusy()),
   replaced: (was, is, had) => {

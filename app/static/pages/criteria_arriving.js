@@ -53,7 +53,8 @@ export const listen = (tree, hands) => {
   };
 
   const renewTree = async () => {
-    const page = await fragment(location.href, true);
+    // Not the page of the line one is on, which may have left the tree.
+    const page = await fragment(tree.dataset.base, true);
     const fresh = page.getElementById("tree");
     if (fresh) await hands.bring(hands.open(), fresh);
     // What was begun meanwhile would be lost with the line it was begun in.
