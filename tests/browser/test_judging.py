@@ -144,6 +144,25 @@ def wait_before_leaving(window: Window, api: Api, token: str, item: int) -> None
     page.close()
 
 
+def press_while_scripts_come(page: Page, api: Api, token: str, item: int) -> None:
+    """A key between the script that listens and the one that knows what it means is not lost."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/pages/audits.js", hold)
+    with page.expect_response("**/pages/keys.js"):
+        page.goto(f"/audit/{token}/look/1#item-{item}", wait_until="commit")
+    # Until the script that came has run; where it has not yet, the key comes before it.
+    page.wait_for_timeout(500)
+    page.keyboard.press("3")
+    with page.expect_response(lambda each: each.request.method == "PUT" and each.ok):
+        held[0].continue_()
+    assert answers(api, token)[2] == "cannot_tell"
+    page.unroute_all()
+
+
 def look_closer(page: Page, token: str) -> None:
     """The same keys as where labels are corrected, with the answers' keys at hand."""
     height = "document.getElementById('painting').getBoundingClientRect().height"
@@ -265,6 +284,7 @@ def test_judging(house: House, open_one: Callable[[], Window]) -> None:
     outlive_a_killed_tab(participant, api, token)
     answer_in_two_tabs(participant, api, token, items[2])
     wait_before_leaving(participant, api, token, items[3])
+    press_while_scripts_come(participant.page, api, token, items[2])
     look_closer(participant.page, token)
     take_part_by_keyboard(participant, api, unread)
     participant.look("judging")

@@ -66,10 +66,15 @@ export const onKeys = (does, options = {}) => {
   listeners.push({ ...options, does, within });
 };
 
-document.addEventListener("keydown", hear);
-// What came too early is heard once the scripts of the page have said what their keys do.
+// What comes too early, before this script or between it and those of the page, is heard once they have
+// said what their keys do.
 const early = window.morelliEarlyKeys?.take() ?? [];
-document.addEventListener("DOMContentLoaded", () => early.forEach(hear), { once: true });
+let isReady = document.readyState === "complete";
+document.addEventListener("keydown", (event) => (isReady ? hear(event) : early.push(event)));
+document.addEventListener("DOMContentLoaded", () => {
+  isReady = true;
+  early.forEach(hear);
+}, { once: true });
 document.addEventListener("compositionend", (event) => {
   endedAt = event.timeStamp;
 }, true);
