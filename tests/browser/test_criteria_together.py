@@ -116,6 +116,8 @@ def test_changes_go_on_arriving_where_the_line_one_is_on_has_left_the_tree(
     lead, ada = enter(house, open_one)
     lead.line("cafe").click()
     lead.page.wait_for_url("**?node=cafe")
+    # What comes into the panel later has come; of a node that has left the tree it would not.
+    expect(lead.page.get_by_text("Confirmed labels")).to_be_visible()
     new = [
         {
             "relation": "opposed",
