@@ -6,9 +6,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from app.commands.output import AsJson, ProjectSlug, database, place, say, show
+from app.commands.output import AsJson, ProjectSlug, database, place, say, show, writing
 from app.errors import AppError, WrongUse
-from method.files import replace_file
 from method.saved_texts import UnreadableText, read_text
 
 criteria_cli = typer.Typer(
@@ -168,22 +167,11 @@ def export_criteria(
         )
     chosen = FORMATS[cast(FormatName, name)]
     content = chosen.write(read_tree(source, version))
-    _write(to, content)
+    with writing(to) as file:
+        file.write(content)
     for each in chosen.left_out:
         say(f"{chosen.title} does not hold {each}.")
     say(f"{to} written.")
-
-
-def _write(to: Path, content: bytes) -> None:
-    """Write a file whole, or leave what was there. Raises AppError."""
-    try:
-        if to.exists() and not to.is_file():
-            # /dev/stdout and the like are written to, not replaced.
-            to.write_bytes(content)
-        else:
-            replace_file(to.resolve(), content, durable=False)
-    except OSError as error:
-        raise AppError(f"{to} cannot be written: {error.strerror}.") from error
 
 
 DryRun = Annotated[

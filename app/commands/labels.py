@@ -1,15 +1,12 @@
 """`morelli labels`: hands on the labels of a project."""
 
 import sys
-from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.output import ProjectSlug, database, place, say
-from app.errors import AppError, WrongUse
-from method.files import replacing
+from app.commands.output import ProjectSlug, database, place, say, writing
+from app.errors import WrongUse
 
 if TYPE_CHECKING:
     from app.labels.export_formats import ExportFormat
@@ -53,7 +50,8 @@ def export_labels(
         if to == "-":
             sys.stdout.writelines(texts)
             return
-        _write(place(to), texts)
+        with writing(place(to)) as file:
+            file.writelines(text.encode() for text in texts)
     say(f"{to} written.")
 
 
@@ -67,12 +65,3 @@ def _format_of(to: str, wanted: str) -> "ExportFormat":
         f"“{wanted}” is no format." if wanted else f"The ending of {to} says no format.",
         hint=f"Say --format: {', '.join(FORMATS)}.",
     )
-
-
-def _write(to: Path, texts: Iterable[str]) -> None:
-    """Write a file whole, or leave what was there. Raises AppError."""
-    try:
-        with replacing(to.resolve(), durable=False) as file:
-            file.writelines(text.encode() for text in texts)
-    except OSError as error:
-        raise AppError(f"{to} cannot be written: {error.strerror}.") from error

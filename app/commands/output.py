@@ -4,10 +4,12 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
+from app.errors import AppError
+from method.files import replacing
 from method.places import expand
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
@@ -41,3 +43,18 @@ def database() -> Iterator[None]:
 
     with installation(say):
         yield
+
+
+@contextmanager
+def writing(to: Path) -> Iterator[BinaryIO]:
+    """A file that is there whole at the end; what was there stays where that fails. Raises AppError."""
+    try:
+        if to.exists() and not to.is_file():
+            # /dev/stdout and the like are written to, not replaced.
+            with to.open("wb") as file:
+                yield file
+        else:
+            with replacing(to.resolve(), durable=False) as file:
+                yield file
+    except OSError as error:
+        raise AppError(f"{to} cannot be written: {error.strerror}.") from error

@@ -66,14 +66,10 @@ export const onKeys = (does, options = {}) => {
   listeners.push({ ...options, does, within });
 };
 
-// What comes too early, before this script or between it and those of the page, is heard once they have
-// said what their keys do.
-const early = window.morelliEarlyKeys?.take() ?? [];
-let isReady = document.readyState === "complete";
-document.addEventListener("keydown", (event) => (isReady ? hear(event) : early.push(event)));
+// What comes before the scripts of the page have said what their keys do is heard once they have.
 document.addEventListener("DOMContentLoaded", () => {
-  isReady = true;
-  early.forEach(hear);
+  document.addEventListener("keydown", hear);
+  window.morelliEarlyKeys?.take().forEach(hear);
 }, { once: true });
 document.addEventListener("compositionend", (event) => {
   endedAt = event.timeStamp;
