@@ -1,10 +1,10 @@
 """Slow clients: are other people's requests fast meanwhile, and are slow connections closed in the end?
 
-    python -m bench.slow_clients [--seconds 100]
+    python -m bench.slow_clients [--seconds 200]
 
 Starts an installation of its own on loopback. Four crowds come one after the other: 500 connections that drip
 the headers of a request, 300 that drip a sign-in form, 200 that ask for all that is big, again and again, and
-never read it, and 300 that asked once and stay. For each: the times of a reader and of sign-ins beside it, open
+never read it, and 300 that asked once and stay. For each: the times of another person's pages and of sign-ins beside it, open
 files and memory of the web server at their most, how many connections it still held at the end, and after how long
 it held none of the crowd any more. Exit code 1 where a request beside took 2 s or a connection outlived the time.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from app.demo.seeding import SLUG
 from bench import machine
-from bench.demo_house import cookies_of, demo_house, memory_of
+from bench.demo_house import House, cookies_of, demo_house, memory_of
 from bench.load import ask
 
 REQUEST_BAR = 2.0
@@ -165,25 +165,28 @@ async def _look(web: int, seen: Seen, over: asyncio.Event) -> None:
 
 
 async def measure(
-    port: int, web: int, cookie: str, crowd: tuple[str, int, Client], seconds: float
+    house: House, cookies: tuple[str, str], crowd: tuple[str, int, Client], seconds: float
 ) -> bool:
-    """One crowd; prints its row, and returns whether all was well."""
+    """One crowd with the first cookie, and who is beside it with the second; prints its row, and returns
+    whether all was well.
+    """
     name, number, client = crowd
-    seen, over, before = Seen(), asyncio.Event(), _files_of(web)
+    theirs, beside_them = cookies
+    seen, over, before = Seen(), asyncio.Event(), _files_of(house.web)
 
     async def live(each: int) -> None:
         with suppress(OSError):
-            await client(Asked(port, cookie, each))
+            await client(Asked(house.port, theirs, each))
 
     beside = [
-        asyncio.ensure_future(_beside(port, cookie, seen, over)),
-        asyncio.ensure_future(_look(web, seen, over)),
+        asyncio.ensure_future(_beside(house.port, beside_them, seen, over)),
+        asyncio.ensure_future(_look(house.web, seen, over)),
     ]
     slow = [asyncio.ensure_future(live(each)) for each in range(number)]
     # Looked at where it matters: a client that does not read would not see that it was closed.
     began = time.monotonic()
     await asyncio.sleep(COMING_SECONDS)
-    while (left := _files_of(web) - before) > BESIDE and time.monotonic() - began < seconds:
+    while (left := _files_of(house.web) - before) > BESIDE and time.monotonic() - began < seconds:
         await asyncio.sleep(0.5)
     took = time.monotonic() - began
     over.set()
@@ -208,11 +211,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=100)
+    parser.add_argument("--seconds", type=float, default=200)
     wanted = parser.parse_args()
     print(machine.describe())
     with demo_house() as house:
-        cookie = cookies_of(1)[0]
+        theirs, beside = cookies_of(2)
         print(f"load average {os.getloadavg()[0]:.1f}\n")
         print(
             f"{'crowd':<26}{'page: half, most':<18}{'sign-in: half, most':<17}{'files':>5}{'memory':>10}"
@@ -220,7 +223,7 @@ def main() -> None:
         )
         nobody: tuple[str, int, Client] = ("1 stays", 1, stay)
         well = [
-            asyncio.run(measure(house.port, house.web, cookie, each, wanted.seconds))
+            asyncio.run(measure(house, (theirs, beside), each, wanted.seconds))
             for each in (nobody, *CROWDS)
         ]
     sys.exit(0 if all(well) else 1)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from method.foreign_files import describe_no_text
 from method.writings import Reading, readings
+from taxonomy.names import is_blank
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -131,7 +132,14 @@ def read_names(names: Sequence[bytes]) -> list[str] | None:
 
 def one_line(text: str) -> str:
     """A text on one line: line breaks and runs of white space become one space, what is not seen goes."""
-    return " ".join(text.translate(UNSEEN).split())
+    line = " ".join(text.translate(UNSEEN).split())
+    return "" if is_blank(line) else line
+
+
+def several_lines(text: str) -> str:
+    """A text of any length, with one sign for every line end and nothing blank around it."""
+    lines = LINE_ENDS.sub("\n", text).strip()
+    return "" if is_blank(lines) else lines
 
 
 def fault_in(text: str) -> str | None:

@@ -16,6 +16,16 @@ _LINE_BREAK = re.compile("[\n\r\v\f\x85\u2028\u2029]")
 # marks that turn the reading direction. Joiners stay: Persian and Hindi need them.
 _INVISIBLE = frozenset("\u200b\u2060\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
+# Letters to Unicode, and nothing on the screen: fillers of Hangul, the empty cell of Braille.
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+
+
+def is_blank(text: str) -> bool:
+    """Whether nobody would see anything of this text, as of joiners with nothing to join."""
+    return all(
+        each.isspace() or each in _FILLERS or unicodedata.category(each) == "Cf" for each in text
+    )
+
 
 def squeeze(text: str) -> str:
     """The text in Unicode form NFC, every run of white space one space, none at the ends."""
@@ -54,7 +64,7 @@ def tidy_name(text: str, *, attribute: bool = False) -> str:
     if attribute and _LINE_BREAK.search(text.strip()):
         raise ValueError("An attribute name is one line; remove the line break.")
     name = squeeze(text)
-    if not name:
+    if is_blank(name):
         raise ValueError("The name is empty; give it one.")
     if len(name) > MAX_NAME_LENGTH:
         raise ValueError(

@@ -1,6 +1,8 @@
 """A person's own account as JSON."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from app.accounts import signing_in, tokens
@@ -48,10 +50,16 @@ def api_revoke_token(token_id: int, db: Db, person: CurrentPerson) -> Response:
 
 
 @router.get("/me/sessions")
-def api_list_sessions(db: Db, person: CurrentPerson) -> Sessions:
-    """The browsers in which you are signed in."""
-    found = signing_in.find_sign_ins(db, person)
-    return Sessions(items=[SessionOut.model_validate(each) for each in found])
+def api_list_sessions(
+    db: Db,
+    person: CurrentPerson,
+    before: int | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 100,
+) -> Sessions:
+    """The browsers in which you are signed in, the last sign-in first."""
+    found = signing_in.find_sign_ins(db, person, before=before, limit=limit + 1)
+    items = [SessionOut.model_validate(each) for each in found[:limit]]
+    return Sessions(items=items, next=items[-1].id if len(found) > limit else None)
 
 
 @router.delete("/me/sessions/{session_id}", status_code=204)

@@ -22,6 +22,7 @@ from app.web.dependencies import Db, client_address
 from app.web.forms import Form, submitted
 
 router = APIRouter(include_in_schema=False)
+SESSIONS = 50
 
 
 def local_path(path: str, otherwise: str = "/") -> str:
@@ -89,15 +90,16 @@ def _account(
     status: int = 200,
     new_token: str | None = None,
     saved: str = "",
+    before: int | None = None,
     **forms: Form[ProfileForm] | Form[PasswordForm] | Form[TokenForm] | Form[ThemeForm],
 ) -> Response:
     held = request.state.sign_in
+    sign_ins = signing_in.find_sign_ins(db, person, before=before, limit=SESSIONS + 1)
     return answer.show(
         "accounts/account.html",
         status=status,
-        sessions=[
-            (each, name_browser(each.browser)) for each in signing_in.find_sign_ins(db, person)
-        ],
+        sessions=[(each, name_browser(each.browser)) for each in sign_ins[:SESSIONS]],
+        older_sessions=sign_ins[SESSIONS - 1].id if len(sign_ins) > SESSIONS else None,
         here_id=held.id if held else None,
         tokens=tokens.find_tokens(db, person),
         new_token=new_token,
@@ -111,11 +113,16 @@ def _account(
 
 @router.get("/account")
 def show_account(
-    request: Request, db: Db, answer: Answering, person: CurrentPerson, saved: str = ""
+    request: Request,
+    db: Db,
+    answer: Answering,
+    person: CurrentPerson,
+    saved: str = "",
+    before: int | None = None,
 ) -> Response:
     """A person's own account: name, password, sessions, tokens, theme."""
     known = saved if saved in ("profile", "password", "theme") else ""
-    return _account(request, db, answer, person, saved=known)
+    return _account(request, db, answer, person, saved=known, before=before)
 
 
 @router.post("/account/profile")

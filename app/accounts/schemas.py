@@ -61,6 +61,7 @@ class Tokens(BaseModel):
 
 
 class Sessions(BaseModel):
-    """A person's sessions."""
+    """A person's sessions; `next` is the `before` of the following page, None on the last one."""
 
     items: list[SessionOut]
+    next: int | None

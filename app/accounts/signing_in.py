@@ -14,6 +14,7 @@ from app.accounts.models import Person, SignIn
 from app.accounts.passwords import hash_password, is_password, renewed_hash
 from app.accounts.presence import note_sign_in
 from app.errors import Invalid, NotFound
+from method.saved_texts import one_line
 
 LIFETIME = timedelta(days=30)
 IDLE = timedelta(days=14)
@@ -80,7 +81,7 @@ def tidy_email(email: str) -> str:
 
 def tidy_person_name(name: str) -> str:
     """A person's name as it is stored. Raises Invalid where it is empty or too long."""
-    tidy = " ".join(name.split())
+    tidy = one_line(name)
     if not 1 <= len(tidy) <= 120:
         raise Invalid("Please give a name of up to 120 characters.", field="name")
     return tidy
@@ -142,15 +143,18 @@ def find_signed_in(db: Session, token: str) -> tuple[Person, SignIn] | None:
     return person, held
 
 
-def find_sign_ins(db: Session, person: Person) -> Sequence[SignIn]:
-    """The browsers in which this person is signed in, newest use first."""
-    now = datetime.now(UTC)
-    return db.scalars(
-        select(SignIn)
-        .where(SignIn.person_id == person.id, SignIn.ended_at.is_(None), SignIn.expires_at > now)
-        .order_by(SignIn.seen_at.desc())
-        .limit(100)
-    ).all()
+def find_sign_ins(
+    db: Session, person: Person, *, before: int | None = None, limit: int = 100
+) -> Sequence[SignIn]:
+    """The browsers in which this person is signed in, the last sign-in first, a page at a time."""
+    standing = select(SignIn).where(
+        SignIn.person_id == person.id,
+        SignIn.ended_at.is_(None),
+        SignIn.expires_at > datetime.now(UTC),
+    )
+    if before is not None:
+        standing = standing.where(SignIn.id < before)
+    return db.scalars(standing.order_by(SignIn.id.desc()).limit(limit)).all()
 
 
 def sign_out(db: Session, person: Person, sign_in_id: int) -> None:

@@ -10,6 +10,7 @@ from app.accounts.models import ApiToken, Person
 from app.accounts.presence import note_token
 from app.accounts.signing_in import new_token, token_hash
 from app.errors import Invalid, NotFound
+from method.saved_texts import one_line
 
 MARK = "mrl_"
 MOST = 50
@@ -17,7 +18,7 @@ MOST = 50
 
 def create_token(db: Session, person: Person, name: str) -> tuple[ApiToken, str]:
     """A new token and its text, which is shown once and not stored."""
-    name = " ".join(name.split())
+    name = one_line(name)
     if not 1 <= len(name) <= 80:
         raise Invalid("Say in up to 80 characters what the token is for.", field="name")
     if len(find_tokens(db, person)) >= MOST:

@@ -40,6 +40,7 @@ from app.images.models import Image
 from app.labels.models import Label, LabelEvent
 from app.participants.notices import tidy_notice, write_notice
 from app.projects.models import Project
+from method.saved_texts import one_line
 from taxonomy.tree import Criteria
 
 MOST_IMAGES = 1_000
@@ -132,7 +133,7 @@ def create_audit(
     Raises Invalid with the field for values that make no sense and where there are too few images,
     NotFound for a run of another project, Conflict where nothing is published yet.
     """
-    name, notice = " ".join(name.split()), tidy_notice(notice)
+    name, notice = one_line(name), tidy_notice(notice)
     _refuse_nonsense(name=name, seed=seed, sample_size=sample_size, decoy_percent=decoy_percent)
     _refuse_min_labels(min_labels)
     frame = _get_frame(db, project, agent_run)

@@ -17,6 +17,7 @@ from app.criteria.snapshots import read_removed, read_snapshot
 from app.database import Json
 from app.errors import Conflict, Invalid, NotFound, Stale
 from app.projects.models import Project
+from method.saved_texts import several_lines
 from taxonomy.formats.reading import MAX_TEXT_LENGTH
 from taxonomy.names import control_character, new_key, squeeze, tidy_name
 from taxonomy.tree import RELATIONS, Attribute
@@ -317,7 +318,7 @@ def _tidy_name(text: str, field: str, *, attribute: bool) -> str:
 def _tidy_definition(text: str, field: str) -> str:
     if wrong := control_character(text):
         raise Invalid(f"The text holds an invisible character ({wrong}); remove it.", field=field)
-    tidy = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    tidy = several_lines(unicodedata.normalize("NFC", text))
     if len(tidy) > MAX_TEXT_LENGTH:
         raise Invalid(
             f"The text has {len(tidy)} characters; {MAX_TEXT_LENGTH} are allowed.", field=field

@@ -29,6 +29,7 @@ from app.versions.undoing import undo
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
+from method.saved_texts import several_lines
 from taxonomy.editions import edition_of
 from taxonomy.tokens import fit
 from taxonomy.tree import POLARITIES, Attribute, counts
@@ -315,7 +316,7 @@ def _follow_what_was_not_touched(db: Db, project: Project, key: str, form: Form[
     """
     node = reading.get_node(db, project, key)
     for field, seen in texts_at(db, node, form.values.based_on).items():
-        typed = str(form.typed.get(field, "")).replace("\r\n", "\n").strip()
+        typed = several_lines(str(form.typed.get(field, "")))
         if field in form.typed and typed == (seen or ""):
             form.typed[field] = getattr(node, field) or ""
 

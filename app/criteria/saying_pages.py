@@ -24,6 +24,7 @@ from app.projects.models import Project
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
+from method.saved_texts import several_lines
 
 router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=False)
 
@@ -102,7 +103,7 @@ def _follow_what_was_not_touched(db: Db, project: Project, key: str, form: Form[
     now = fields_of(node.details)
     for field, value in seen.items():
         typed = form.typed.get(field, [] if isinstance(value, list) else "")
-        same = typed if isinstance(typed, list) else str(typed).replace("\r\n", "\n").strip()
+        same = typed if isinstance(typed, list) else several_lines(str(typed))
         if same == value:
             form.typed[field] = now[field]
 

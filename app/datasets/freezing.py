@@ -20,6 +20,7 @@ from app.labels.models import Label
 from app.projects.models import Project
 from app.settings import settings
 from method.manifests import MANIFEST
+from method.saved_texts import one_line
 
 DEFAULT = Choice()
 
@@ -89,7 +90,7 @@ def freeze_dataset(
 
 def checked_name(name: str) -> str:
     """A dataset's name without needless blanks. Raises Invalid."""
-    name = " ".join(name.split())
+    name = one_line(name)
     if not 1 <= len(name) <= 120 or not name.isprintable():
         raise Invalid("Please give a name of up to 120 printable characters.", field="name")
     return name

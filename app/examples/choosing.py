@@ -16,6 +16,7 @@ from app.examples.models import LONGEST, MOST, AttributeExample
 from app.images.inclusion import in_use
 from app.images.models import Image
 from app.projects.models import Project
+from method.saved_texts import one_line
 from taxonomy.tree import Polarity
 
 
@@ -197,7 +198,7 @@ def _refuse_image(db: Session, project: Project, image_id: int) -> None:
 
 
 def _tidied(caption: str) -> str:
-    said = " ".join(caption.split())
+    said = one_line(caption)
     if len(said) > LONGEST:
         raise Invalid(
             f"This has {len(said)} characters; a caption has at most {LONGEST}.",

@@ -22,6 +22,7 @@ from app.images.inclusion import is_there
 from app.images.models import Image, ImageEvent, ImageTrait, ImportProblem, StorageRemoval
 from app.images.searching import search_words
 from app.projects.models import Project
+from method.saved_texts import one_line
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def _put(image: Image, state: str, reason: str, by: Person | None) -> None:
 
 
 def _reason(text: str) -> str:
-    reason = " ".join(text.split())
+    reason = one_line(text)
     if not reason:
         raise Invalid("Please say why, in a few words.", field="reason")
     if len(reason) > MAX_REASON:

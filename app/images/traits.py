@@ -18,6 +18,7 @@ from app.errors import Invalid
 from app.images.listings import MAX_KEY
 from app.images.models import Image, ImageTrait
 from app.projects.models import Project
+from method.saved_texts import one_line
 from taxonomy.applicability import KINDS, Kind, Traits, Vocabulary
 from taxonomy.tree import Criteria
 
@@ -52,7 +53,7 @@ def set_trait_keys(project: Project, keys: Mapping[Kind, Sequence[str]]) -> None
     """Choose which metadata style and content are read from. Raises Invalid for what is no key."""
     tidy: dict[str, list[str]] = {}
     for kind in KINDS:
-        names = [" ".join(each.split()).lower() for each in keys.get(kind, ())]
+        names = [one_line(each).lower() for each in keys.get(kind, ())]
         tidy[kind] = list(dict.fromkeys(filter(None, names)))
         if len(tidy[kind]) > MAX_KEYS or any(len(each) > MAX_KEY for each in tidy[kind]):
             raise Invalid(

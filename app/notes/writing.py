@@ -14,6 +14,7 @@ from app.criteria.reading import get_node
 from app.errors import Conflict, Invalid, NotAllowed, NotFound, Stale
 from app.notes.models import LONGEST, Discussion, Note
 from app.projects.models import Project
+from method.saved_texts import several_lines
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def _add(db: Session, discussion: Discussion, text: str, by: Writer) -> Note:
 
 
 def _tidied(text: str) -> str:
-    said = text.replace("\r\n", "\n").strip()
+    said = several_lines(text)
     if not said:
         raise Invalid("Please write something.", field="text")
     if len(said) > LONGEST:

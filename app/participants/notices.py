@@ -11,13 +11,14 @@ from app.accounts.models import Person
 from app.errors import Invalid, Stale
 from app.participants.instruments import Instrument
 from app.participants.models import ConsentNotice, Participant
+from method.saved_texts import several_lines
 
 NOTICE_LENGTH = 20_000
 
 
 def tidy_notice(text: str) -> str:
     """The text as it is kept. Raises Invalid, field `notice`, for one that is empty or too long."""
-    text = text.replace("\r\n", "\n").strip()
+    text = several_lines(text)
     if not 1 <= len(text) <= NOTICE_LENGTH:
         raise Invalid(
             "Participants have to be told what they take part in and what is kept.",

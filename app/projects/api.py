@@ -137,10 +137,16 @@ def _invitation(link: OneTimeLink, address: str | None = None) -> InvitationOut:
 
 
 @router.get("/projects/{project}/invitations")
-def api_list_invitations(db: Db, project: LeadProject) -> InvitationsOut:
-    """Invitations that can still be taken."""
-    found = inviting.find_invitations(db, project)
-    return InvitationsOut(items=[_invitation(each) for each in found])
+def api_list_invitations(
+    db: Db,
+    project: LeadProject,
+    before: int | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 100,
+) -> InvitationsOut:
+    """Invitations that can still be taken, newest first."""
+    found = inviting.find_invitations(db, project, before=before, limit=limit + 1)
+    items = [_invitation(each) for each in found[:limit]]
+    return InvitationsOut(items=items, next=items[-1].id if len(found) > limit else None)
 
 
 @router.post("/projects/{project}/invitations", status_code=201)

@@ -10,19 +10,20 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Person
 from app.errors import Conflict, Invalid, NotFound
 from app.projects.models import ROLES, Membership, Project
+from method.saved_texts import one_line, several_lines
 from taxonomy import names
 
 
 def create_project(db: Session, *, slug: str, name: str, description: str = "") -> Project:
     """A new, empty project. Raises Invalid or Conflict where slug or name cannot be."""
-    name = " ".join(name.split())
+    name = one_line(name)
     if not 1 <= len(name) <= 120:
         raise Invalid("Please give a name of up to 120 characters.", field="name")
     if not re.fullmatch("[a-z0-9][a-z0-9-]{0,62}", slug):
         raise Invalid("Use lower-case letters, digits and hyphens.", field="slug")
     if db.scalar(select(Project.id).where(Project.slug == slug)) is not None:
         raise Conflict("Another project has this address.", field="slug")
-    project = Project(slug=slug, name=name, description=description.strip())
+    project = Project(slug=slug, name=name, description=several_lines(description))
     db.add(project)
     db.flush()
     return project

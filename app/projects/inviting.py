@@ -16,6 +16,7 @@ from app.accounts.signing_in import add_person, find_by_email, tidy_email, tidy_
 from app.errors import Invalid, NotFound
 from app.projects.founding import set_role
 from app.projects.models import ROLES, Membership, Project
+from method.saved_texts import one_line
 
 MAX_NOTE = 200
 INVITATION_LIFETIME = timedelta(days=14)
@@ -33,7 +34,7 @@ def create_invitation(
     """An invitation to a project and the token for its link, which is shown once."""
     if role not in ROLES:
         raise Invalid(f"A role is one of {', '.join(ROLES)}.", field="role")
-    note = " ".join(note.split())
+    note = one_line(note)
     if len(note) > MAX_NOTE:
         raise Invalid(
             f"A note has up to {MAX_NOTE} characters; this has {len(note)}.", field="note"
@@ -42,19 +43,19 @@ def create_invitation(
     return make_link(db, "invitation", INVITATION_LIFETIME, by=by, **about)
 
 
-def find_invitations(db: Session, project: Project) -> Sequence[OneTimeLink]:
-    """Invitations that can still be taken, newest first."""
-    return db.scalars(
-        select(OneTimeLink)
-        .where(
-            OneTimeLink.project_id == project.id,
-            OneTimeLink.used_at.is_(None),
-            OneTimeLink.revoked_at.is_(None),
-            OneTimeLink.expires_at > datetime.now(UTC),
-        )
-        .order_by(OneTimeLink.id.desc())
-        .limit(100)
-    ).all()
+def find_invitations(
+    db: Session, project: Project, *, before: int | None = None, limit: int = 100
+) -> Sequence[OneTimeLink]:
+    """Invitations that can still be taken, newest first, a page at a time."""
+    standing = select(OneTimeLink).where(
+        OneTimeLink.project_id == project.id,
+        OneTimeLink.used_at.is_(None),
+        OneTimeLink.revoked_at.is_(None),
+        OneTimeLink.expires_at > datetime.now(UTC),
+    )
+    if before is not None:
+        standing = standing.where(OneTimeLink.id < before)
+    return db.scalars(standing.order_by(OneTimeLink.id.desc()).limit(limit)).all()
 
 
 def revoke_invitation(db: Session, project: Project, link_id: int) -> None:

@@ -88,15 +88,18 @@ def _people(
     password_link: str | None = None,
     password_for: Person | None = None,
     after: int = 0,
+    invited_before: int | None = None,
     problem: AppError | None = None,
 ) -> Response:
+    invited = inviting.find_invitations(db, project, before=invited_before, limit=PAGE + 1)
     members = founding.find_members(db, project, after=after, limit=PAGE + 1)
     return answer.show(
         "projects/people.html",
         status=status,
         members=members[:PAGE],
         next=members[PAGE - 1][0].id if len(members) > PAGE else None,
-        invitations=inviting.find_invitations(db, project),
+        invitations=invited[:PAGE],
+        older_invitations=invited[PAGE - 1].id if len(invited) > PAGE else None,
         roles=ROLES,
         form=form or Form(),
         link=link,
@@ -107,8 +110,14 @@ def _people(
 
 
 @router.get("/projects/{project}/people")
-def show_people(db: Db, answer: Answering, project: AnnotatorProject, after: int = 0) -> Response:
-    return _people(db, answer, project, after=after)
+def show_people(
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    after: int = 0,
+    invited_before: int | None = None,
+) -> Response:
+    return _people(db, answer, project, after=after, invited_before=invited_before)
 
 
 @router.post("/projects/{project}/people/invitations")

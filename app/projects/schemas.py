@@ -70,9 +70,10 @@ class InvitationOut(BaseModel):
 
 
 class InvitationsOut(BaseModel):
-    """Open invitations."""
+    """Open invitations; `next` is the `before` of the following page, None on the last one."""
 
     items: list[InvitationOut]
+    next: int | None
 
 
 class RoleIn(BaseModel):

@@ -14,6 +14,7 @@ from app.proposals.models import CriteriaProposal
 from app.proposals.proposing import LONGEST, TEXTS, decide, get_open, refuse_unknown
 from app.versions import editing
 from app.versions.moving import Choice
+from method.saved_texts import several_lines
 from taxonomy.tree import Attribute
 
 
@@ -90,7 +91,7 @@ def note_answer_seen(db: Session, proposal: CriteriaProposal, person: Person) ->
 
 
 def _answer(text: str) -> str:
-    said = text.strip()
+    said = several_lines(text)
     if len(said) > LONGEST:
         raise Invalid(f"This is longer than {LONGEST:,} letters.", field="answer")
     return said

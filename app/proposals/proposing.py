@@ -18,6 +18,7 @@ from app.images.models import Image
 from app.projects.models import Project
 from app.proposals.models import CriteriaProposal, ProposalExample
 from app.proposals.reading import get_proposal
+from method.saved_texts import several_lines
 from taxonomy.tree import POLARITIES, Attribute, Polarity
 
 MOST_EXAMPLES = 12
@@ -121,7 +122,7 @@ def propose_change(
     refuse_unknown(texts, TEXTS[node.kind])
     with only_tried(db):
         editing.revise(db, project, key, based_on=based_on, by=by, texts=texts)
-    written = {field: text.replace("\r\n", "\n").strip() for field, text in texts.items()}
+    written = {field: several_lines(text) for field, text in texts.items()}
     content = {
         field: text for field, text in written.items() if text != (getattr(node, field) or "")
     }
@@ -178,7 +179,7 @@ def refuse_unknown(texts: Mapping[str, str], known: Iterable[str]) -> None:
 
 
 def _said(text: str, field: str, *, needed: bool = False) -> str:
-    said = text.strip()
+    said = several_lines(text)
     if needed and not said:
         raise Invalid("Please say why.", field=field)
     if len(said) > LONGEST:

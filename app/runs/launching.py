@@ -23,6 +23,7 @@ from app.settings import settings
 from method import dataset_folder, pair_folder
 from method.objectives import OBJECTIVES, Facts
 from method.run_folder import weights_place
+from method.saved_texts import one_line
 from method.training.config import Config
 from method.training.config_checks import refuse_unread
 from method.training.config_fields import all_fields, changed
@@ -85,7 +86,7 @@ def launch_run(
     Raises Invalid (for several options at once InvalidOptions) naming the field, before anything is
     written.
     """
-    name = " ".join(name.split())
+    name = one_line(name)
     if not 1 <= len(name) <= 120:
         raise Invalid("Please give a name of up to 120 characters.", field="name")
     chosen = Chosen(dataset_id, pair_dataset_id, expert_run_id, start_run_id, negative_run_id)

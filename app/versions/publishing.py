@@ -31,6 +31,7 @@ from app.versions.moving_dimensions import (
 )
 from app.versions.succession import Due, find_due
 from app.versions.touching import Touched, count_touched
+from method.saved_texts import one_line
 from taxonomy.changes import Change, difference
 from taxonomy.checks import check, has_errors
 from taxonomy.problems import Problem
@@ -111,7 +112,7 @@ def publish(
     criteria changed since, Invalid (with `problems`) where a check of severity error stands, Conflict
     where nothing changed since the last version or that question is open.
     """
-    note = " ".join(note.split())
+    note = one_line(note)
     if len(note) > MAX_NOTE:
         raise Invalid(f"The note may have up to {MAX_NOTE} characters.", field="note")
     row = lock_criteria(db, project)

@@ -139,6 +139,8 @@ class Answer:
             "path": self.path,
             "here": self.request.url.path,
             "person": getattr(state, "person", None),
+            # An address that leads nowhere answers without having looked who asks.
+            "is_known_who": hasattr(state, "person"),
             "project": getattr(state, "project", None),
             "role": getattr(state, "role", None),
             "oob": False,

@@ -11,6 +11,9 @@ from typing import Annotated, Literal
 from method.objectives import OBJECTIVES, Facts
 from method.training.config_checks import check
 
+# What a generator of random numbers takes.
+LARGEST_SEED = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -301,7 +304,7 @@ class Samples:
     those two."""
     prompts: Annotated[tuple[Text, ...], Length(0, 64)] = ()
     """Prompts to sample. Empty: no samples."""
-    seeds: Annotated[tuple[Annotated[int, Range(0, 2**63 - 1)], ...], Length(1, 64)] = (0,)
+    seeds: Annotated[tuple[Annotated[int, Range(0, LARGEST_SEED)], ...], Length(1, 64)] = (0,)
     """Seeds; every prompt is sampled with every seed."""
     steps: Annotated[int, Range(1, 1000)] = 30
     """Denoising steps per sample."""
@@ -387,7 +390,7 @@ class Config:
     objective: Objective = field(default_factory=Objective)
     expert: Folder | None = None
     """Adapter folder (or run folder) of the stage 1 run. Needed in stage 2."""
-    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
+    seed: Annotated[int, Range(0, LARGEST_SEED)] = 0
     """Decides the adapter's start, the order of images, and every timestep and noise."""
     data: Data = field(default_factory=Data)
     text: Words = field(default_factory=Words)

@@ -53,6 +53,12 @@ def test_only_one_file_reads_htmx_headers() -> None:
     assert found == []
 
 
+def test_rooms_tidy_what_people_type_in_one_way() -> None:
+    rooms = [each for each in SOURCES if "app" in each.parts]
+    by_hand = r"\.join\(\w+\.split\(\)\)|replace\(\"\\r\\n\", \"\\n\"\)"
+    assert list(places(rooms, by_hand)) == [], "method.saved_texts has one_line and several_lines"
+
+
 @pytest.mark.parametrize(
     ("pattern", "why"),
     [

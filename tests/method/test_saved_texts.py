@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from method.saved_texts import UnreadableText, fault_in, read_names, read_text
+from method.saved_texts import (
+    UnreadableText,
+    fault_in,
+    one_line,
+    read_names,
+    read_text,
+    several_lines,
+)
 
 LONG = {
     "cp1252": [
@@ -106,3 +113,16 @@ def test_names_of_an_archive_are_read_together() -> None:
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     with suppress(UnreadableText):
         read_text(data)
+
+
+@pytest.mark.parametrize(
+    "text", ["\u200b", "\u200d\u200d", " \n\u3000", "\u3164", "\ufeff\u202e", "\u2800"]
+)
+def test_what_nobody_sees_is_no_text(text: str) -> None:
+    assert one_line(text) == several_lines(text) == ""
+
+
+def test_joiners_inside_words_stay() -> None:
+    persian, family = "می\u200cروم", "👩\u200d👧"
+    assert one_line(f" {persian}\n {family}") == f"{persian} {family}"
+    assert several_lines(f"{persian}\r\n{family}\r") == f"{persian}\n{family}"

@@ -46,6 +46,14 @@ class Figures:
     """Model minus base, paired by prompt, for each model but the base."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Shares of images, and how they differ from the base's, paired by prompt."""
+
+    models: dict[str, Estimate]
+    differences: dict[str, Estimate]
+
+
 def draw_resamples(
     num_prompts: int, seed: int, num_resamples: int = RESAMPLES
 ) -> npt.NDArray[np.float64]:
@@ -105,6 +113,24 @@ def compare(
         same=points.count(0.5),
         worse=points.count(0.0),
         win_rate=estimate(points, resamples),
+    )
+
+
+def without_negatives(
+    found: Found, keys: Collection[str], base: str, resamples: npt.NDArray[np.float64]
+) -> Shares:
+    """The share of images in which no negative attribute of these pairs was found."""
+    clean = {
+        model: [float(number == 0) for number in _numbers(labels, keys, "negative")]
+        for model, labels in found.items()
+    }
+    return Shares(
+        {model: estimate(values, resamples) for model, values in clean.items()},
+        {
+            model: estimate(_minus(values, clean[base]), resamples)
+            for model, values in clean.items()
+            if model != base
+        },
     )
 
 

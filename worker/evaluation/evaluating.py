@@ -30,6 +30,7 @@ from worker.evaluation.counting import (
     compare,
     count,
     draw_resamples,
+    without_negatives,
 )
 from worker.evaluation.generating import Generated, Made, generate, load_models, sampling_of
 from worker.evaluation.reading import (
@@ -179,6 +180,7 @@ def score(
         roots.setdefault(criteria.root_of(key).key, []).append(key)
     return {
         "all": asdict(count(found, judged, base, resamples)),
+        "without_negatives": asdict(without_negatives(found, judged, base, resamples)),
         "comparisons": {
             model: asdict(compare(found, judged, model, base, resamples)) for model in others
         },

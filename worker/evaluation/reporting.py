@@ -19,6 +19,7 @@ def words(results: Mapping[str, Any]) -> str:
         _table_of_counts(
             scores, "positive", "Positive attributes per image, #A_pos (more is better)"
         ),
+        _shares(scores["without_negatives"]),
         "\n".join(_comparison(model, c) for model, c in scores["comparisons"].items()),
         _table_of_attributes(scores["attributes"]),
     ]
@@ -84,6 +85,14 @@ def _table_of_attributes(attributes: Sequence[Mapping[str, Any]]) -> str:
     more = len(left) - MOST_ATTRIBUTES
     rest = f"\n... and {more} more in results.json" if more > 0 else ""
     return f"Still negative: share of the target's images\n{_align(rows)}{rest}"
+
+
+def _shares(without: Mapping[str, Any]) -> str:
+    rows = [["", *without["models"], *(f"{model} − base" for model in without["differences"])]]
+    shares = [_percent(each) for each in without["models"].values()]
+    changed = [_percent(each, sign="+") for each in without["differences"].values()]
+    rows.append(["images", *shares, *changed])
+    return f"Images without a negative attribute (more is better)\n{_align(rows)}"
 
 
 def _comparison(model: str, comparison: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Signing in and out through the pages."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
-from app.accounts import guessing
+from app.accounts import guessing, signing_in
 from app.accounts.models import Person, SignIn, SignInFailure
 from app.accounts.pages import local_path
 from app.accounts.passwords import hash_password
@@ -304,6 +305,27 @@ def test_sessions_are_listed_and_ended_one_by_one(
     answer = api.delete(f"/api/v1/me/sessions/{mine[0]['id']}", headers=token_for(ada))
     assert answer.status_code == 204
     assert browser.get("/account").status_code == 303
+
+
+def test_every_session_is_reached_a_page_at_a_time(
+    browser: TestClient,
+    api: TestClient,
+    ada: Person,
+    db: Session,
+    sign_in: SignInAt,
+    token_for: Callable[[Person], dict[str, str]],
+) -> None:
+    for _ in range(60):
+        signing_in.sign_in(db, ada, browser="Firefox", address="192.0.2.1")
+    db.commit()
+    mine = token_for(ada)
+    first = api.get("/api/v1/me/sessions?limit=40", headers=mine).json()
+    rest = api.get(f"/api/v1/me/sessions?limit=40&before={first['next']}", headers=mine).json()
+    assert (len(first["items"]), len(rest["items"]), rest["next"]) == (40, 20, None)
+    assert len({each["id"] for each in first["items"] + rest["items"]}) == 60
+    page = sign_in(browser, ada).get("/account").text
+    older = str(re.search(r"\?before=\d+", page)[0])  # type: ignore[index]
+    assert browser.get(f"/account{older}").text.count("192.0.2.1") == 11
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from app.accounts.models import OneTimeLink, Person
 from app.projects import pages
-from app.projects.inviting import create_first_lead_link
+from app.projects.inviting import create_first_lead_link, create_invitation
 from app.projects.models import Membership
 from tests.factories import Make
 from tests.people import cast
@@ -187,6 +187,32 @@ def test_roles_change_at_once(
     )
     assert raised.status_code == 204
     assert api.get(where, headers=ben).status_code == 200
+
+
+def test_every_invitation_is_reached_a_page_at_a_time(
+    browser: TestClient,
+    api: TestClient,
+    make: Make,
+    db: Session,
+    sign_in: SignInAt,
+    token_for: TokenFor,
+) -> None:
+    people = cast(make)
+    for number in range(105):
+        create_invitation(db, people.project, role="expert", note=f"number {number}", by=people.lea)
+    db.commit()
+    where, lea = "/api/v1/projects/paintings/invitations", token_for(people.lea)
+    first = api.get(where, headers=lea).json()
+    rest = api.get(f"{where}?before={first['next']}", headers=lea).json()
+    notes = [each["note"] for each in first["items"] + rest["items"]]
+    assert (notes, rest["next"]) == ([f"number {each}" for each in reversed(range(105))], None)
+    sign_in(browser, people.lea)
+    page = browser.get("/projects/paintings/people").text
+    assert "number 5<" in page and "number 4<" not in page
+    assert (
+        "number 4<"
+        in browser.get(f"/projects/paintings/people?invited_before={first['next']}").text
+    )
 
 
 def test_the_operator_makes_projects(

@@ -123,3 +123,11 @@ def test_a_body_that_cannot_be_read_is_told_why(
     told = answer.json()
     assert (answer.status_code, told["field"]) == (status, "body")
     assert said in told["detail"]
+
+
+def test_an_address_that_leads_nowhere_tells_nobody_to_sign_in(
+    browser: TestClient, make: Make, sign_in: Callable[[TestClient, Person], TestClient]
+) -> None:
+    nowhere = sign_in(browser, cast(make).ada).get("/nowhere")
+    assert nowhere.status_code == 404
+    assert "Sign in" not in nowhere.text and 'href="/account"' in nowhere.text

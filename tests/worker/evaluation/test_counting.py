@@ -6,10 +6,12 @@ import pytest
 from worker.evaluation.counting import (
     Comparison,
     Estimate,
+    Shares,
     compare,
     count,
     draw_resamples,
     estimate,
+    without_negatives,
 )
 
 # Two prompts: the first twice, each once, the second twice.
@@ -94,3 +96,14 @@ def test_a_tie_is_half_a_win() -> None:
     found = compare(FOUND, ALL, "target", "base", resamples)
     assert found == Comparison(better=1, same=1, worse=1, win_rate=Estimate(0.5, 0.0, 1.0))
     assert compare(FOUND, ["warmth"], "target", "base", resamples).better == 1
+
+
+def test_the_share_of_images_without_a_negative_attribute() -> None:
+    # Base: one of three has none (the last shows a positive side only); target: none of three.
+    found = without_negatives(FOUND, ALL, "base", draw_resamples(3, seed=0))
+    assert found == Shares(
+        {"base": Estimate(pytest.approx(1 / 3), 0.0, 1.0), "target": Estimate(0.0, 0.0, 0.0)},
+        {"target": Estimate(pytest.approx(-1 / 3), -1.0, 0.0)},
+    )
+    only = without_negatives(FOUND, ["warmth"], "base", draw_resamples(3, seed=0))
+    assert only.models["base"].mean == pytest.approx(2 / 3)
