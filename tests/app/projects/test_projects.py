@@ -1,5 +1,6 @@
 """Projects, roles, invitations, the first lead."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -208,11 +209,8 @@ def test_every_invitation_is_reached_a_page_at_a_time(
     assert (notes, rest["next"]) == ([f"number {each}" for each in reversed(range(105))], None)
     sign_in(browser, people.lea)
     page = browser.get("/projects/paintings/people").text
-    assert "number 5<" in page and "number 4<" not in page
-    assert (
-        "number 4<"
-        in browser.get(f"/projects/paintings/people?invited_before={first['next']}").text
-    )
+    rest_page = browser.get(f"/projects/paintings/people?invited_before={first['next']}").text
+    assert re.findall(r"number \d+", page + rest_page) == notes
 
 
 def test_the_operator_makes_projects(
