@@ -90,24 +90,30 @@ class Applicability:
 
         Where nothing is known of needed content, the node applies: it is asked.
         """
+        if not traits.absent:
+            return ()
         return tuple(each for each in self.needs(key) if each in traits.absent)
 
     def reads(self, key: str, polarity: Polarity, traits: Traits) -> Reads:
         """How an attribute reads in an image's style. Of several styles the kindest one counts."""
-        readings = self._readings.get(Side(key, polarity))
-        found = (
-            {readings[style] for style in traits.styles if style in readings} if readings else ()
-        )
+        readings = self._readings.get(Side(key, polarity)) if traits.styles else None
+        if not readings:
+            return polarity
+        found = {readings[style] for style in traits.styles if style in readings}
         return "positive" if "positive" in found else "neutral" if found else polarity
 
-    def sort(self, held: Iterable[tuple[str, Polarity]], traits: Traits) -> Read:
+    def sort(self, held: Iterable[Side], traits: Traits) -> Read:
         """The attributes of an image by how they read there."""
-        sorted_: dict[str, list[Side]] = {each: [] for each in Read._fields}
-        for key, polarity in held:
-            does_not = bool(self.lacking(key, traits))
-            where = "not_applicable" if does_not else self.reads(key, polarity, traits)
-            sorted_[where].append(Side(key, polarity))
-        return Read(*(tuple(each) for each in sorted_.values()))
+        found: dict[str, list[Side]] = {each: [] for each in Read._fields}
+        for side in held:
+            # Millions are asked: most need no content and read the same in every style.
+            if traits.absent and self.lacking(side.key, traits):
+                found["not_applicable"].append(side)
+            elif side in self._readings:
+                found[self.reads(side.key, side.polarity, traits)].append(side)
+            else:
+                found[side.polarity].append(side)
+        return Read(*(tuple(each) for each in found.values()))
 
 
 class Vocabulary:

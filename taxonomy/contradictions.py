@@ -40,7 +40,8 @@ class Rules:
 
     def __init__(self, criteria: Criteria) -> None:
         self._pairs: dict[str, tuple[int, Pair]] = {}
-        self._exclusive: dict[str, list[tuple[int, Dimension]]] = {}
+        self._exclusive: dict[str, list[tuple[int, int]]] = {}
+        self._dimensions: dict[int, Dimension] = {}
         entries = list(criteria.walk())
         for place, entry in enumerate(entries):
             if entry.retired:
@@ -48,28 +49,30 @@ class Rules:
             if isinstance(entry.node, Pair):
                 self._pairs[entry.node.key] = (place, entry.node)
             elif entry.node.exclusive:
-                for pair in _pairs_below(entry.node):
-                    self._exclusive.setdefault(pair.key, []).append((place, entry.node))
+                self._dimensions[place] = entry.node
+                for order, pair in enumerate(_pairs_below(entry.node)):
+                    self._exclusive.setdefault(pair.key, []).append((place, order))
         self._excluded = _excluded(criteria, entries, self._pairs)
 
     def among(self, held: Collection[tuple[str, str]]) -> tuple[Contradiction, ...]:
         """The contradictions among the attributes of one image, in tree order."""
         found: list[tuple[int, Contradiction]] = []
-        seen: dict[int, Dimension] = {}
-        twice: dict[int, Dimension] = {}
+        exclusive: dict[int, list[tuple[int, str]]] = {}
         for key, polarity in held:
             for other in self._excluded.get((key, polarity), ()):
                 if other in held:
                     found.append(self._between(Side(key, cast(Polarity, polarity)), other))
             if polarity == "positive":
-                for place, dimension in self._exclusive.get(key, ()):
-                    (twice if place in seen else seen)[place] = dimension
+                for place, order in self._exclusive.get(key, ()):
+                    exclusive.setdefault(place, []).append((order, key))
             # Both kinds of contradiction within a pair have its negative attribute in them.
             elif key in self._pairs:
                 place, pair = self._pairs[key]
                 found += [(place, each) for each in _within_pair(pair, held)]
-        for place, dimension in twice.items():
-            found += [(place, each) for each in _within_exclusive(dimension, held)]
+        for place, several in exclusive.items():
+            if len(several) > 1:
+                keys = [key for _, key in sorted(several)]
+                found.append((place, self._within(self._dimensions[place], keys)))
         return tuple(each for _, each in sorted(found, key=lambda one: one[0]))
 
     def _between(self, first: Side, second: Side) -> tuple[int, Contradiction]:
@@ -78,6 +81,14 @@ class Rules:
         names = pair.attribute(first.polarity).name, other.attribute(second.polarity).name
         message = f"“{names[0]}” and “{names[1]}” exclude each other."
         return place, Contradiction("excluded", (first, second), message)
+
+    def _within(self, dimension: Dimension, keys: list[str]) -> Contradiction:
+        names = ", ".join(f"“{self._pairs[key][1].positive.name}”" for key in keys)
+        return Contradiction(
+            "exclusive",
+            tuple((key, "positive") for key in keys),
+            f"Only one positive attribute of {dimension.name} can hold: {names}.",
+        )
 
 
 def _standing(criteria: Criteria, sides: Iterable[Side]) -> Iterator[Side]:
@@ -126,22 +137,6 @@ def _within_pair(pair: Pair, held: Collection[tuple[str, str]]) -> list[Contradi
             )
         ]
     return []
-
-
-def _within_exclusive(
-    dimension: Dimension, held: Collection[tuple[str, str]]
-) -> list[Contradiction]:
-    both = [pair for pair in _pairs_below(dimension) if (pair.key, "positive") in held]
-    if len(both) < 2:
-        return []
-    names = ", ".join(f"“{pair.positive.name}”" for pair in both)
-    return [
-        Contradiction(
-            "exclusive",
-            tuple((pair.key, "positive") for pair in both),
-            f"Only one positive attribute of {dimension.name} can hold: {names}.",
-        )
-    ]
 
 
 def _pairs_below(dimension: Dimension) -> Iterator[Pair]:

@@ -25,7 +25,7 @@ from app.labels.models import Label
 from app.projects.models import Project
 from taxonomy.applicability import UNKNOWN, Applicability, Traits
 from taxonomy.contradictions import Contradiction, Held, Rules, contradictions
-from taxonomy.tree import Criteria, Polarity, Side
+from taxonomy.tree import POLARITIES, Criteria, Side
 
 FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 DEFAULT_SALT = "morelli"
@@ -139,7 +139,8 @@ def read_examples(db: Session, project: Project, criteria: Criteria) -> Iterator
         Image.project_id == project.id, in_use(), Image.done_at.is_not(None)
     )
     uses_marks = db.scalar(marked.limit(1)) is not None
-    keys, rules = _pairs_in_order(db, project, criteria), Rules(criteria)
+    sides, places = _sides_in_order(db, project, criteria)
+    rules = Rules(criteria)
     applicability = Applicability(criteria)
     after = 0
     while images := _next_images(db, project, after):
@@ -147,13 +148,13 @@ def read_examples(db: Session, project: Project, criteria: Criteria) -> Iterator
         traits = {} if applicability.is_plain else _find_traits(db, project, criteria, images)
         for image in images:
             confirmed, proposed = labels.get(image.id, ((), ()))
-            places = sorted((keys[each] for each in confirmed if each in keys), key=_in_order)
             known = traits.get(image.id, UNKNOWN)
             num_undecided = sum(
-                each not in keys or not applicability.lacking(keys[each][1], known)
+                each not in places or not applicability.lacking(sides[places[each]].key, known)
                 for each in proposed
             )
-            read = applicability.sort(((key, polarity) for _, key, polarity in places), known)
+            here = sorted(places[each] for each in confirmed if each in places)
+            read = applicability.sort([sides[each] for each in here], known)
             yield Example(
                 image,
                 read.positive,
@@ -166,10 +167,6 @@ def read_examples(db: Session, project: Project, criteria: Criteria) -> Iterator
                 contradictions=rules.among({*read.positive, *read.negative, *read.neutral}),
             )
         after = images[-1].id
-
-
-def _in_order(place: tuple[int, str, Polarity]) -> tuple[int, bool]:
-    return place[0], place[2] == "negative"
 
 
 def _find_traits(
@@ -190,18 +187,16 @@ def _next_images(db: Session, project: Project, after: int) -> list[Seen]:
     return [Seen(*row) for row in rows]
 
 
-def _pairs_in_order(
+def _sides_in_order(
     db: Session, project: Project, criteria: Criteria
-) -> dict[int, tuple[int, str, Polarity]]:
-    """Place in the tree, key and polarity of each attribute in use, by its code."""
+) -> tuple[list[Side], dict[int, int]]:
+    """Each attribute in use, in tree order, and the place of each there by its code."""
     rows = db.execute(select(Node.key, Node.id).where(Node.project_id == project.id))
     ids: dict[str, int] = {row.key: row.id for row in rows}
-    found: dict[int, tuple[int, str, Polarity]] = {}
-    for place, pair in enumerate(criteria.active_pairs()):
-        if pair.key in ids:
-            found[2 * ids[pair.key]] = (place, pair.key, "positive")
-            found[2 * ids[pair.key] + 1] = (place, pair.key, "negative")
-    return found
+    pairs = [pair.key for pair in criteria.active_pairs() if pair.key in ids]
+    sides = [Side(key, polarity) for key in pairs for polarity in POLARITIES]
+    codes = (2 * ids[key] + negative for key in pairs for negative in (False, True))
+    return sides, {code: place for place, code in enumerate(codes)}
 
 
 def _find_labels(

@@ -13,7 +13,6 @@ from taxonomy.tree import (
     ImageContent,
     ImageStyle,
     Pair,
-    Polarity,
     Side,
     StyleReading,
 )
@@ -95,11 +94,7 @@ def test_an_attribute_reads_as_the_style_says(traits: Traits, reads: str) -> Non
 
 
 def test_labels_are_sorted_by_how_they_read() -> None:
-    held: tuple[tuple[str, Polarity], ...] = (
-        ("clear", "negative"),
-        ("stance", "negative"),
-        ("grip", "negative"),
-    )
+    held = tuple(Side(key, "negative") for key in ("clear", "stance", "grip"))
     read = ASKED.sort(held, of("ink", absent=("hands",)))
     assert read.neutral == (Side("clear", "negative"),)
     assert read.negative == (Side("stance", "negative"),)

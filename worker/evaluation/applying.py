@@ -7,7 +7,7 @@ ask of such an image is not counted, and what is description in its style is no 
 from collections.abc import Sequence
 
 from taxonomy.applicability import UNKNOWN, Applicability, Traits
-from taxonomy.tree import POLARITIES, Criteria
+from taxonomy.tree import POLARITIES, Criteria, Side
 from worker.evaluation.counting import Found, Label
 from worker.evaluation.reading import Case
 from worker.training.examples import Dataset
@@ -38,7 +38,9 @@ def traits_of(dataset: Dataset, cases: Sequence[Case]) -> list[Traits]:
 def _read(
     labels: frozenset[Label], applicability: Applicability, traits: Traits
 ) -> frozenset[Label]:
-    held = [(key, polarity) for key, side in labels for polarity in POLARITIES if polarity == side]
+    held = [
+        Side(key, polarity) for key, side in labels for polarity in POLARITIES if polarity == side
+    ]
     read = applicability.sort(held, traits)
     good = {(side.key, "positive") for side in read.positive}
     return frozenset(good | {(side.key, "negative") for side in read.negative})

@@ -23,6 +23,7 @@ from method.files import write_file, write_lines
 from method.items import NO_MEMORY, Failed, attempt
 from method.saved_texts import UnreadableText, read_text
 from method.training.failures import OutOfMemory
+from taxonomy import tree
 from taxonomy.applicability import UNKNOWN, Applicability, Traits
 from taxonomy.formats.json import read_json
 from taxonomy.tree import Criteria, InvalidCriteria
@@ -192,7 +193,7 @@ def agent_judge(
 
     def judge(image: Image.Image, prompt: str) -> tuple[int, int]:
         found = reader.label(image, Account(), NoMemory())
-        held = ((each.key, each.polarity) for each in found)
+        held = (tree.Side(each.key, each.polarity) for each in found)
         read = applicability.sort(held, known.get(prompt, UNKNOWN))
         return len(read.negative), len(read.positive)
 

@@ -102,8 +102,8 @@ def test_the_share_of_images_without_a_negative_attribute() -> None:
     # Base: one of three has none (the last shows a positive side only); target: none of three.
     found = without_negatives(FOUND, ALL, "base", draw_resamples(3, seed=0))
     assert found == Shares(
-        {"base": Estimate(pytest.approx(1 / 3), 0.0, 1.0), "target": Estimate(0.0, 0.0, 0.0)},
-        {"target": Estimate(pytest.approx(-1 / 3), -1.0, 0.0)},
+        {"base": Estimate(1 / 3, 0.0, 1.0), "target": Estimate(0.0, 0.0, 0.0)},
+        {"target": Estimate(-1 / 3, -1.0, 0.0)},
     )
     only = without_negatives(FOUND, ["warmth"], "base", draw_resamples(3, seed=0))
     assert only.models["base"].mean == pytest.approx(2 / 3)
