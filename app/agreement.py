@@ -15,7 +15,6 @@ for cluster samples). The interval takes Student's t with one degree of freedom 
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -120,44 +119,44 @@ def krippendorffs_alpha(counts: ArrayLike, *, clusters: ArrayLike | None = None)
     )
 
 
+@lru_cache(maxsize=4_096)
 def student_quantile(probability: float, freedom: float) -> float:
-    """The value below which Student's t with `freedom` degrees of freedom (1 or more) falls with `probability`.
+    """The value below which Student's t with `freedom` degrees of freedom (also a fraction) falls with `probability`.
 
-    Exact for whole degrees of freedom up to 200, interpolated between them, beyond by the expansion of Cornish
-    and Fisher (off by less than 1e-8). Raises ValueError outside of 0 < probability < 1.
+    Off by less than 1e-8 of it. Raises ValueError outside of 0 < probability < 1 and for no freedom.
     """
-    if not 0 < probability < 1 or freedom < 1:
-        raise ValueError("a quantile needs 0 < probability < 1 and one degree of freedom or more")
-    if freedom > _MOST_FREEDOM:
-        z = NormalDist().inv_cdf(probability)
-        return (
-            z
-            + (z**3 + z) / (4 * freedom)
-            + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
-            + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
-        )
-    below = math.floor(freedom)
-    low = _student_quantile(probability, below)
-    if freedom == below:
-        return low
-    # The quantile is nearly linear in 1 / freedom.
-    part = (1 / below - 1 / freedom) * below * (below + 1)
-    return low + part * (_student_quantile(probability, below + 1) - low)
+    if not 0 < probability < 1 or freedom <= 0:
+        raise ValueError("a quantile needs 0 < probability < 1 and some degrees of freedom")
+    if probability < 0.5:
+        return -student_quantile(1 - probability, freedom)
+    outside = 2 * (1 - probability)
+    low, high = 0.0, 1.0
+    while two_sided(high, freedom) > outside:
+        low, high = high, 2 * high
+    for _ in range(60):
+        middle = (low + high) / 2
+        if two_sided(middle, freedom) > outside:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
 
 
 def two_sided(t: float, freedom: float) -> float:
-    """The probability that Student's t with `freedom` degrees of freedom (1 or more) is as far from 0 as `t`.
-
-    Exact for whole degrees of freedom up to 10,000 and taken to be that of 10,000 beyond; between them linear in
-    1 / freedom.
+    """The probability that Student's t with `freedom` degrees of freedom is as far from 0 as `t`: the regularised
+    incomplete beta function at freedom / (freedom + t²) (Abramowitz and Stegun 26.7.1), to 1e-9 or better.
     """
-    freedom = min(freedom, 10_000.0)
-    below = math.floor(freedom)
-    low = 2 * (1 - _student_below(abs(t), below))
-    if freedom == below:
-        return low
-    part = (1 / below - 1 / freedom) * below * (below + 1)
-    return low + part * (2 * (1 - _student_below(abs(t), below + 1)) - low)
+    x = freedom / (freedom + t * t)
+    a, b = freedom / 2, 0.5
+    if x >= 1:
+        return 1.0
+    front = math.exp(
+        math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
+    )
+    # The continued fraction comes quickly to its end on this side of the middle only.
+    if x < (a + 1) / (a + b + 2):
+        return front * _beta_fraction(a, b, x) / a
+    return 1 - front * _beta_fraction(b, a, 1 - x) / b
 
 
 # How it is done --------------------------------------------------------------------------------
@@ -246,35 +245,18 @@ def _clustered_error(values: Reals, clusters: ArrayLike | None) -> tuple[float |
     return (error if error > NO_WIDTH else None), count
 
 
-_MOST_FREEDOM = 200
-
-
-@lru_cache(maxsize=4_096)
-def _student_quantile(probability: float, freedom: int) -> float:
-    """By bisection of the exact distribution."""
-    if probability < 0.5:
-        return -_student_quantile(1 - probability, freedom)
-    low, high = 0.0, 1.0
-    while _student_below(high, freedom) < probability:
-        low, high = high, 2 * high
-    for _ in range(60):
-        middle = (low + high) / 2
-        if _student_below(middle, freedom) < probability:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
-
-
-def _student_below(t: float, freedom: int) -> float:
-    """P(T <= t) for t >= 0 and a whole number of degrees of freedom (Abramowitz and Stegun 26.7.3, 26.7.4)."""
-    angle = math.atan(t / math.sqrt(freedom))
-    sine, square = math.sin(angle), math.cos(angle) ** 2
-    odd = freedom % 2
-    term = total = math.cos(angle) if odd else 1.0
-    for step in range(odd + 2, freedom, 2):
-        term *= square * (step - 1) / step
-        total += term
-    if not odd:
-        return 0.5 + sine * total / 2
-    return 0.5 + (angle + (sine * total if freedom > 1 else 0.0)) / math.pi
+def _beta_fraction(a: float, b: float, x: float) -> float:
+    """The continued fraction of the incomplete beta function (26.5.8), from the front (Lentz 1976)."""
+    tiny = 1e-300
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1) or tiny)
+    value = d
+    for step in range(1, 10_000):
+        even = step * (b - step) * x / ((a + 2 * step - 1) * (a + 2 * step))
+        odd = -(a + step) * (a + b + step) * x / ((a + 2 * step) * (a + 2 * step + 1))
+        for term in (even, odd):
+            d = 1 / (1 + term * d or tiny)
+            c = 1 + term / c or tiny
+            value *= c * d
+        if abs(c * d - 1) < 1e-15:
+            break
+    return value

