@@ -115,6 +115,8 @@ def api_survey_dataset(
         counts=found.counts,
         items=items,
         next=items[-1].image_id if len(rows) > limit else None,
+        sampled=found.sampled,
+        of=found.of,
     )
 
 

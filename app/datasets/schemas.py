@@ -74,12 +74,15 @@ class SurveyedOut(BaseModel):
 
 class SurveyOut(BaseModel):
     """What freezing now would give. `counts` are those that the dataset would have; `next` goes on as
-    `after`.
+    `after`. Of more than 25,000 images a random sample is looked at, `sampled` of `of`: then `items` are of
+    the sample, and `counts` estimates of the whole.
     """
 
     counts: dict[str, Any]
     items: list[SurveyedOut]
     next: int | None
+    sampled: int | None
+    of: int | None
 
 
 class DatasetsOut(BaseModel):

@@ -30,6 +30,9 @@ from taxonomy.tree import POLARITIES, Criteria, Side
 FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 DEFAULT_SALT = "morelli"
 BATCH = 5000
+MOST_SURVEYED = 25_000
+"""Of more images than this a survey looks at a sample, so that it is there while one still wants it."""
+SAMPLE = 10_000
 
 Rule: TypeAlias = Literal["keep", "leave_out_labels", "leave_out_images"]
 RULES: dict[Rule, str] = {
@@ -128,8 +131,11 @@ def split_of(salt: str, image_sha256: str) -> str:
     return "test"
 
 
-def read_examples(db: Session, project: Project, criteria: Criteria) -> Iterator[Example]:
-    """Every image of the project with its confirmed labels, by id.
+def read_examples(
+    db: Session, project: Project, criteria: Criteria, *, share: float = 1
+) -> Iterator[Example]:
+    """Every image of the project with its confirmed labels, by id; of a smaller share those whose hashes
+    come first, which is a random sample.
 
     One transaction sees one state of all of them when the caller has set REPEATABLE READ. Finished is
     an image that is marked as done; in a project where nobody has marked one yet, an image without an
@@ -143,8 +149,8 @@ def read_examples(db: Session, project: Project, criteria: Criteria) -> Iterator
     rules = Rules(criteria)
     applicability = Applicability(criteria)
     after = 0
-    while images := _next_images(db, project, after):
-        labels = _find_labels(db, project, images[0].id, images[-1].id)
+    while images := _next_images(db, project, after, share):
+        labels = _find_labels(db, project, images)
         traits = {} if applicability.is_plain else _find_traits(db, project, criteria, images)
         for image in images:
             confirmed, proposed = labels.get(image.id, ((), ()))
@@ -177,14 +183,13 @@ def _find_traits(
     return find_traits(db, project, criteria, {row.id: row.details for row in rows})
 
 
-def _next_images(db: Session, project: Project, after: int) -> list[Seen]:
-    rows = db.execute(
-        select(Image.id, Image.sha256, Image.name, Image.prompt, Image.done_at)
-        .where(Image.project_id == project.id, in_use(), Image.id > after)
-        .order_by(Image.id)
-        .limit(BATCH)
+def _next_images(db: Session, project: Project, after: int, share: float) -> list[Seen]:
+    wanted = select(Image.id, Image.sha256, Image.name, Image.prompt, Image.done_at).where(
+        Image.project_id == project.id, in_use(), Image.id > after
     )
-    return [Seen(*row) for row in rows]
+    if share < 1:
+        wanted = wanted.where(Image.sha256 < f"{int(share * 2**32):08x}")
+    return [Seen(*row) for row in db.execute(wanted.order_by(Image.id).limit(BATCH))]
 
 
 def _sides_in_order(
@@ -200,9 +205,9 @@ def _sides_in_order(
 
 
 def _find_labels(
-    db: Session, project: Project, first: int, last: int
+    db: Session, project: Project, images: Sequence[Seen]
 ) -> dict[int, tuple[Sequence[int], Sequence[int]]]:
-    """The codes of the confirmed and of the proposed labels of images from one to another.
+    """The codes of the confirmed and of the proposed labels of images, which come by id.
 
     A code is twice the node's id, and one more for the negative attribute: numbers in one row for each image
     come several times faster than a row for each label.
@@ -214,7 +219,9 @@ def _find_labels(
             func.array_agg(code).filter(Label.state == "confirmed"),
             func.array_agg(code).filter(Label.state == "proposed"),
         )
-        .where(Label.project_id == project.id, Label.image_id.between(first, last))
+        .where(
+            Label.project_id == project.id, Label.image_id == func.any([each.id for each in images])
+        )
         .group_by(Label.image_id)
     )
     return {row[0]: (row[1] or (), row[2] or ()) for row in rows}
@@ -289,11 +296,17 @@ def count(chosen: Sequence[Example], pictures: dict[int, str], salt: str, tally:
 
 @dataclass(frozen=True)
 class Survey:
-    """What freezing now would give: the counts of the dataset, and its images."""
+    """What freezing now would give: the counts of the dataset, and its images.
+
+    In a project of very many images they are those of a sample, `sampled` of `of`: the counts are then
+    estimates of the whole.
+    """
 
     counts: Json
     examples: list[Example]
     splits: list[str]
+    sampled: int | None = None
+    of: int | None = None
 
     @property
     def refusal(self) -> Invalid | None:
@@ -309,12 +322,38 @@ class Survey:
 def survey(db: Session, project: Project, choice: Choice, criteria: Criteria) -> Survey:
     """What would be frozen with these options. Raises Invalid for wrong ones."""
     check_choice(choice)
+    number = db.scalar(select(func.count()).where(Image.project_id == project.id, in_use())) or 0
+    if number > MOST_SURVEYED:
+        return _sampled(db, project, choice, criteria, number)
     tally = Tally()
     chosen = list(choose(read_examples(db, project, criteria), choice, criteria, tally))
     pictures = find_pictures(db, project)
     counts = count(chosen, pictures, choice.salt, tally)
     splits = [split_of(choice.salt, pictures[each.image.id]) for each in chosen]
     return Survey(counts, chosen, splits)
+
+
+def _sampled(
+    db: Session, project: Project, choice: Choice, criteria: Criteria, number: int
+) -> Survey:
+    tally = Tally()
+    looked_at = list(read_examples(db, project, criteria, share=SAMPLE / number))
+    chosen = list(choose(looked_at, choice, criteria, tally))
+    # Which of them are files of one picture is only known of all images together.
+    counts = count(
+        chosen, {each.image.id: each.image.sha256 for each in chosen}, choice.salt, tally
+    )
+    del counts["same_picture"]
+    times = number / max(len(looked_at), 1)
+    splits = [split_of(choice.salt, each.image.sha256) for each in chosen]
+    return Survey(_scaled(counts, times), chosen, splits, len(looked_at), number)
+
+
+def _scaled(counts: Json, times: float) -> Json:
+    return {
+        name: _scaled(value, times) if isinstance(value, dict) else round(value * times)
+        for name, value in counts.items()
+    }
 
 
 def check_not_empty(db: Session, project: Project, choice: Choice, criteria: Criteria) -> None:

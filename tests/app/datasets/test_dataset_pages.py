@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from app.accounts.models import Person
 from app.database import unit_of_work
-from app.datasets import freezing
+from app.datasets import freezing, selecting
 from app.datasets.models import Dataset
 from app.datasets.selecting import FRACTIONS
 from app.jobs.models import OPEN_STATES, Job
@@ -240,6 +240,33 @@ def test_what_would_freeze_nothing_is_refused_at_once_in_the_words_of_the_survey
     assert (db.scalars(select(Job)).all(), db.scalars(select(Dataset)).all()) == ([], [])
     made = api.post(API, json={"name": "Spring", "only_done": False}, headers=token_for(lea))
     assert made.status_code == 202
+
+
+def test_of_very_many_images_a_sample_is_surveyed_and_said_to_be_one(
+    browser: TestClient,
+    api: TestClient,
+    gallery: Gallery,
+    sign_in: SignInAt,
+    token_for: TokenFor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for image in (gallery.images[1], *gallery.hang_many(22)):
+        gallery.decide(image, "warm-dominance")
+    lea = token_for(gallery.people.lea)
+    asked = f"{API}/survey?only_done=false"
+    whole = api.get(asked, headers=lea).json()
+    assert (whole["sampled"], whole["of"], whole["counts"]["images"]) == (None, None, 24)
+    monkeypatch.setattr(selecting, "MOST_SURVEYED", 20)
+    monkeypatch.setattr(selecting, "SAMPLE", 12)
+    part = api.get(asked, headers=lea).json()
+    assert part["of"] == 24 and 0 < part["sampled"] < 24
+    # Each image has one label, so that every sample gives the same estimate.
+    assert part["counts"]["positive_labels"] == 24
+    assert {each["image_id"] for each in part["items"]} < {
+        each["image_id"] for each in whole["items"]
+    }
+    page = sign_in(browser, gallery.people.lea).get(f"{PAGE}/survey?with_unfinished=true").text
+    assert f"Estimated from a random {part['sampled']} of 24 images" in page
 
 
 def test_labels_that_all_contradict_are_refused_with_the_rule_that_leaves_them_out(
