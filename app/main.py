@@ -35,6 +35,8 @@ from app.erasing import api as erasing_api
 from app.erasing import pages as erasing_pages
 from app.examples import api as examples_api
 from app.examples import pages as examples_pages
+from app.filters import api as filters_api
+from app.filters import pages as filters_pages
 from app.health import router as health
 from app.images import api as images_api
 from app.images import pages as images_pages
@@ -95,6 +97,8 @@ ROUTERS = [
     criteria_placing_pages.router,
     criteria_saying_pages.router,
     criteria_api.router,
+    filters_pages.router,
+    filters_api.router,
     images_pages.router,
     images_api.router,
     labels_pages.router,

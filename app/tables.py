@@ -7,6 +7,7 @@ from app.criteria import models as criteria
 from app.database import Model
 from app.datasets import models as datasets
 from app.examples import models as examples
+from app.filters import models as filters
 from app.images import models as images
 from app.jobs import models as jobs
 from app.labels import models as labels
@@ -25,6 +26,7 @@ __all__ = [
     "criteria",
     "datasets",
     "examples",
+    "filters",
     "images",
     "jobs",
     "labels",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, cast, func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -12,11 +12,11 @@ from app.agents.models import AgentRun
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import current_version
 from app.errors import Invalid, NotFound
-from app.images.inclusion import in_use, left_out
+from app.images.inclusion import in_use
 from app.images.models import Image
 from app.jobs.models import Job
 from app.jobs.queueing import submit
-from app.labels.models import Label
+from app.labels.models import LabelCount
 from app.projects.models import Project
 from app.settings import settings
 from method.agents import AGENTS, AgentFacts
@@ -125,7 +125,13 @@ def find_agent_runs(
 def find_outcome(db: Session, run: AgentRun) -> Sequence[tuple[int, str, str, int]]:
     """What became of a run's labels: (node id, polarity, state, count)."""
     return db.execute(
-        select(Label.node_id, Label.polarity, Label.state, func.count())
-        .where(Label.agent_run_id == run.id, Label.image_id.not_in(left_out(run.project_id)))
-        .group_by(Label.node_id, Label.polarity, Label.state)
+        select(
+            LabelCount.node_id,
+            LabelCount.polarity,
+            LabelCount.state,
+            cast(func.sum(LabelCount.num), BigInteger),
+        )
+        .where(LabelCount.project_id == run.project_id, LabelCount.agent_run_id == run.id)
+        .group_by(LabelCount.node_id, LabelCount.polarity, LabelCount.state)
+        .having(func.sum(LabelCount.num) > 0)
     ).all()

@@ -76,6 +76,7 @@ class AgentRunImage(Model):
             "image_id",
             postgresql_where=text("state <> 'labelled'"),
         ),
+        Index(None, "agent_run_id", "proposed"),
     )
 
     agent_run_id: Mapped[int] = mapped_column(ForeignKey("agent_run.id"), primary_key=True)

@@ -128,8 +128,8 @@ def api_count_audit_population(
     db: Db, project: LeadProject, min_labels: int = 1, agent_run: int | None = None
 ) -> PopulationOut:
     """How many images have at least so many labels of the agent run (of any, without one)."""
-    count = sampling.population(db, project, min_labels=min_labels, agent_run=agent_run)
-    return PopulationOut(images=count)
+    found = sampling.population(db, project, min_labels=min_labels, agent_run=agent_run)
+    return PopulationOut(images=found.images, is_more=found.is_more)
 
 
 @router.get(ROOM + "/{audit_id}")

@@ -81,7 +81,8 @@ def _suggest_size(db: Db, project: Project) -> dict[str, object]:
     least, there = SUGGESTED_LABELS, 0
     while least and not there:
         try:
-            there = sampling.population(db, project, min_labels=least, agent_run=None)
+            found = sampling.population(db, project, min_labels=least, agent_run=None)
+            there = found.images
         except AppError:
             return {"min_labels": SUGGESTED_LABELS, "sample_size": SUGGESTED_IMAGES}
         least = least if there else least // 2
@@ -95,15 +96,20 @@ def _population(
     db: Db, project: Project, min_labels: str, agent_run: str, sample_size: str
 ) -> dict[str, object]:
     """How many images there are to draw from, or what is wrong with the numbers asked for."""
-    shown: dict[str, object] = {"count": None, "problem": None, "wanted": _whole(sample_size)}
+    shown: dict[str, object] = {
+        "count": None,
+        "is_more": False,
+        "problem": None,
+        "wanted": _whole(sample_size),
+    }
     least, run = _whole(min_labels), _whole(agent_run)
     if least is None or (agent_run and run is None):
         return shown | {"problem": "Give the least number of labels as a whole number."}
     try:
-        count = sampling.population(db, project, min_labels=least, agent_run=run)
+        found = sampling.population(db, project, min_labels=least, agent_run=run)
     except AppError as error:
         return shown | {"problem": f"{error.message} {error.hint or ''}".strip()}
-    return shown | {"count": count}
+    return shown | {"count": found.images, "is_more": found.is_more}
 
 
 def _whole(text: str) -> int | None:

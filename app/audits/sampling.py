@@ -12,11 +12,14 @@ and the draw looks at nothing but the seed and the file.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     FromClause,
+    Select,
     Subquery,
+    any_,
     func,
     insert,
     literal,
@@ -25,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, defer
 
 from app.accounts.models import Person
-from app.agents.models import AgentRun
+from app.agents.models import AgentRun, AgentRunImage
 from app.audits.access import instrument
 from app.audits.decoys import MOST_PERCENT, by_image, draw_decoys
 from app.audits.models import Audit, AuditItem
@@ -37,7 +40,7 @@ from app.errors import Conflict, Invalid, NotFound
 from app.images.applicability import applies, find_not_applicable, needs_of
 from app.images.inclusion import left_out
 from app.images.models import Image
-from app.labels.models import Label, LabelEvent
+from app.labels.models import ImageTally, Label, LabelEvent
 from app.participants.notices import tidy_notice, write_notice
 from app.projects.models import Project
 from method.saved_texts import one_line
@@ -45,6 +48,8 @@ from taxonomy.tree import Criteria
 
 MOST_IMAGES = 1_000
 MOST_LABELS = 1_000
+MOST_COUNTED = 2 * MOST_IMAGES
+"""Images that are looked at to say how many there are to draw from."""
 MOST_SEED = 2**53 - 1  # every whole number up to here survives JSON in any program
 NAME_LENGTH = 120
 BATCH = 5_000
@@ -98,15 +103,27 @@ def find_audited_runs(db: Session, project: Project, *, limit: int = 50) -> list
     return [AuditedRun(*row) for row in rows]
 
 
-def population(db: Session, project: Project, *, min_labels: int, agent_run: int | None) -> int:
-    """How many images have at least `min_labels` labels of the agent run (None: of any run).
+@dataclass(frozen=True, slots=True)
+class Population:
+    """How many images a sample could be drawn from; with `is_more` at least so many."""
+
+    images: int
+    is_more: bool
+
+
+def population(
+    db: Session, project: Project, *, min_labels: int, agent_run: int | None
+) -> Population:
+    """How many images have at least `min_labels` labels of the agent run (None: of any run); beyond what any
+    sample needs not all are looked at.
 
     Raises NotFound for a run of another project, Conflict where nothing is published yet.
     """
     frame = _get_frame(db, project, agent_run)
     _refuse_min_labels(min_labels)
-    eligible = _eligible(frame, min_labels).subquery()
-    return db.scalar(select(func.count()).select_from(eligible)) or 0
+    candidates = db.scalars(_candidates(project, agent_run, min_labels).limit(MOST_COUNTED + 1))
+    ids = list(candidates)
+    return Population(len(_eligible(db, frame, ids, min_labels)), len(ids) > MOST_COUNTED)
 
 
 def create_audit(
@@ -137,11 +154,11 @@ def create_audit(
     _refuse_nonsense(name=name, seed=seed, sample_size=sample_size, decoy_percent=decoy_percent)
     _refuse_min_labels(min_labels)
     frame = _get_frame(db, project, agent_run)
-    images = _draw(db, frame, seed=seed, sample_size=sample_size, min_labels=min_labels)
+    candidates = _candidates(project, agent_run, min_labels)
+    images = _draw(db, frame, candidates, seed=seed, sample_size=sample_size, min_labels=min_labels)
     if len(images) < sample_size:
-        there = population(db, project, min_labels=min_labels, agent_run=agent_run)
         raise Invalid(
-            f"Only {there} images have {min_labels} or more labels of this agent.",
+            f"Only {len(images)} images have {min_labels} or more labels of this agent.",
             field="sample_size",
             hint="Ask for fewer images, or for fewer labels per image.",
         )
@@ -252,23 +269,52 @@ def _annotated(
     )
 
 
-def _eligible(frame: _Frame, min_labels: int) -> Any:
+def _candidates(project: Project, run_id: int | None, min_labels: int) -> Select[int]:
+    """The ids of all images that may have so many labels of the agent run (None: of any), by kept counts;
+    those that have them under the version are `_eligible`.
+    """
+    if run_id is None:
+        return select(ImageTally.image_id).where(
+            ImageTally.project_id == project.id, ImageTally.of_agents >= min_labels
+        )
+    return select(AgentRunImage.image_id).where(
+        AgentRunImage.agent_run_id == run_id, AgentRunImage.proposed >= min_labels
+    )
+
+
+def _eligible(db: Session, frame: _Frame, image_ids: Sequence[int], min_labels: int) -> set[int]:
+    """Those of some images that have at least `min_labels` labels of the agent."""
     image_id = frame.annotated.c.image_id
-    return select(image_id).group_by(image_id).having(func.count() >= min_labels)
+    return set(
+        db.scalars(
+            select(image_id)
+            .where(image_id == any_(literal(list(image_ids), ARRAY(BigInteger))))
+            .group_by(image_id)
+            .having(func.count() >= min_labels)
+        )
+    )
 
 
 def _draw(
-    db: Session, frame: _Frame, *, seed: int, sample_size: int, min_labels: int
+    db: Session,
+    frame: _Frame,
+    candidates: Select[int],
+    *,
+    seed: int,
+    sample_size: int,
+    min_labels: int,
 ) -> list[_Drawn]:
-    eligible = _eligible(frame, min_labels).subquery()
+    """The first eligible images in the order of the draw, as many as asked for or as there are."""
     order = func.sha256(func.convert_to(literal(f"{seed}:").concat(Image.sha256), "UTF8"))
-    rows = db.execute(
-        select(Image.id, Image.sha256)
-        .join(eligible, eligible.c.image_id == Image.id)
-        .order_by(order)
-        .limit(sample_size)
-    )
-    return [(image_id, sha256) for image_id, sha256 in rows]
+    ordered = select(Image.id, Image.sha256).where(Image.id.in_(candidates)).order_by(order)
+    looked_at = 2 * sample_size
+    while True:
+        rows = [(image_id, sha256) for image_id, sha256 in db.execute(ordered.limit(looked_at))]
+        eligible = _eligible(db, frame, [image_id for image_id, _ in rows], min_labels)
+        drawn = [each for each in rows if each[0] in eligible]
+        if len(drawn) >= sample_size or len(rows) < looked_at:
+            return drawn[:sample_size]
+        looked_at *= 8
 
 
 def _freeze_items(db: Session, audit: Audit, frame: _Frame, images: Sequence[_Drawn]) -> None:

@@ -83,9 +83,10 @@ class AuditsOut(BaseModel):
 
 
 class PopulationOut(BaseModel):
-    """How many images a sample could be drawn from."""
+    """How many images a sample could be drawn from; with `is_more` at least so many."""
 
     images: int
+    is_more: bool
 
 
 class ScoreOut(BaseModel):

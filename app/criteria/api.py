@@ -66,7 +66,7 @@ def api_get_criteria(db: Db, project: AnnotatorProject) -> CriteriaOut:
     row = reading.get_criteria(db, project)
     last = reading.current_version(db, project)
     nodes = reading.find_nodes(db, project)
-    labels = count_labels(db, [node.id for node in nodes])
+    labels = count_labels(db, project.id, [node.id for node in nodes])
     branches = build_branches(nodes, labels)
     return CriteriaOut(
         name=row.name,

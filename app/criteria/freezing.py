@@ -1,6 +1,6 @@
 """Writing the working criteria down as an immutable version."""
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -57,9 +57,12 @@ def find_needs(db: Session, project: Project, criteria: Criteria) -> list[tuple[
 
 def _put_needs(db: Session, project: Project, criteria: Criteria) -> None:
     own = select(Node.id).where(Node.project_id == project.id)
-    db.execute(delete(PairNeed).where(PairNeed.node_id.in_(own)))
-    needs = [
-        {"node_id": node_id, "content": each} for node_id, each in find_needs(db, project, criteria)
-    ]
-    if needs:
-        db.execute(insert(PairNeed), needs)
+    place = (PairNeed.node_id, PairNeed.content)
+    known = {tuple(row) for row in db.execute(select(*place).where(PairNeed.node_id.in_(own)))}
+    needed = set(find_needs(db, project, criteria))
+    # What stays is not touched: counts are kept of the labels that do not apply.
+    if gone := known - needed:
+        db.execute(delete(PairNeed).where(tuple_(*place).in_(sorted(gone))))
+    if new := needed - known:
+        rows = [{"node_id": node_id, "content": each} for node_id, each in sorted(new)]
+        db.execute(insert(PairNeed), rows)

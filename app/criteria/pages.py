@@ -78,7 +78,7 @@ def _panel(
 def _count_below(db: Db, nodes: Sequence[Node], node: Node) -> LabelCounts:
     """The labels of the pairs at or below a node, together."""
     labels = LabelCounts()
-    for each in count_labels(db, pairs_below(node, nodes)).values():
+    for each in count_labels(db, node.project_id, pairs_below(node, nodes)).values():
         labels.add(each)
     return labels
 
@@ -134,7 +134,9 @@ def _tree(db: Db, project: Project, snapshot: Snapshot, opened: set[int]) -> dic
     tree, tokenizer = snapshot.tree(row), find_tokenizer()
     return {
         "criteria": row,
-        "branches": build_branches(snapshot.nodes, count_labels(db, snapshot.by_id), opened=opened),
+        "branches": build_branches(
+            snapshot.nodes, count_labels(db, project.id, snapshot.by_id), opened=opened
+        ),
         "size": snapshot.once("size", lambda: counts(tree)),
         # All that are found have CLIP's own merges, or none and estimate.
         "fit": snapshot.once(("fit", len(tokenizer.merges)), lambda: fit(tree, tokenizer)),
@@ -172,7 +174,7 @@ def show_branches(
     if not answer.wants_fragment:
         return RedirectResponse(answer.path("show_criteria", project=project.slug), 303)
     snapshot = read_snapshot(db, project)
-    branches = build_branches(snapshot.nodes, count_labels(db, snapshot.by_id))
+    branches = build_branches(snapshot.nodes, count_labels(db, project.id, snapshot.by_id))
     asked = snapshot.by_id if key is None else {snapshot.ids.get(each, 0) for each in key}
     lists = branches_at(branches, asked)
     marks = _marks(db, project)

@@ -1,6 +1,6 @@
 """Loads images and their bytes, and takes in uploads only after the right to them is known."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Annotated
@@ -17,12 +17,41 @@ from app.images.knowing import Wishes
 from app.images.listings import MAX_BYTES
 from app.images.models import Image
 from app.images.multipart import Receiver, too_large
+from app.images.narrowing import MOST_WISHES
 from app.images.replacing import read_picture
 from app.images.sources import Source, upload_source, with_wishes
 from app.projects.access import AnnotatorProject, LeadProject
 from app.settings import settings
 from app.web.dependencies import Db, streams
 
+Parts = Annotated[list[str] | None, Query(max_length=MOST_WISHES)]
+
+
+def narrowing_parts(
+    key: Parts = None,
+    polarity: Parts = None,
+    state: Parts = None,
+    source: Parts = None,
+    by: Parts = None,
+    run: Parts = None,
+    least: Parts = None,
+    most: Parts = None,
+    since: str = "",
+    until: str = "",
+) -> dict[str, Sequence[str]]:
+    """Policy: none. Labels that images are to have: attribute pair or dimension (`key`), `polarity`, `state`,
+    `source`, person who decided (`by`), agent `run`, `least` and `most` confidence. The first of each belong
+    together, then the second, where an empty one asks nothing; `since` and `until` are days of the import.
+    """
+    parts = (key, polarity, state, source, by, run, least, most)
+    names = ("key", "polarity", "state", "source", "by", "run", "least", "most")
+    given: dict[str, Sequence[str]] = {
+        name: part for name, part in zip(names, parts, strict=True) if part
+    }
+    return given | {"since": [since], "until": [until]}
+
+
+NarrowingParts = Annotated[dict[str, Sequence[str]], Depends(narrowing_parts)]
 Cursor = Annotated[int | None, Query(ge=0, le=LARGEST_KEY)]
 PathKey = Annotated[int, Path(ge=1, le=LARGEST_KEY)]
 

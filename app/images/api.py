@@ -16,6 +16,7 @@ from app.images.access import (
     FileTag,
     JsonOrFiles,
     KnownTag,
+    NarrowingParts,
     PathKey,
     ProjectImage,
     UploadedList,
@@ -27,6 +28,7 @@ from app.images.correcting import correct_image
 from app.images.importing import start_import
 from app.images.knowing import Wishes
 from app.images.models import Image
+from app.images.narrowing import read_narrowing
 from app.images.relisting import apply_list, plan_list
 from app.images.removing import replace_file, set_aside, take_back
 from app.images.replacing import replace_with_file
@@ -96,16 +98,24 @@ def api_list_images(
     project: AnnotatorProject,
     db: Db,
     viewer: Viewing,
+    parts: NarrowingParts,
+    *,
     show: Literal["all", "undone", "new", "done", "proposed", "aside"] = "all",
     q: Annotated[str, Query(max_length=200)] = "",
     after: Cursor = None,
     limit: Limit = 60,
 ) -> ImagePage:
     """Images in the order of their import; with `q` those found by words of name, metadata or prompt,
-    best first.
+    best first (where over 2,000 are found, in the order of their import).
+
+    `key`, `polarity`, `state`, `source`, `by` (a person), `run`, `least` and `most` (confidence) ask for a label that images
+    have; the first of each belong together, then the second, up to three, an empty one asks nothing.
     """
     finding.check_filter(show, suggestions=viewer.suggestions)
-    page = finding.find_images(db, project, after=after, limit=limit, show=show, text=q)
+    narrowing = read_narrowing(parts, suggestions=viewer.suggestions)
+    page = finding.find_images(
+        db, project, after=after, limit=limit, show=show, text=q, narrowing=narrowing
+    )
     counts = finding.count_labels(
         db, page.images, suggestions=viewer.suggestions, viewer_id=viewer.person_id
     )

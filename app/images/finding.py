@@ -4,24 +4,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, func, or_, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.database import LARGEST_KEY
 from app.errors import Invalid, NotFound
 from app.images.applicability import applies
+from app.images.counting import count_kinds
 from app.images.inclusion import in_use
 from app.images.models import Image, ImageImport, ImportProblem
+from app.images.narrowing import EVERYTHING, Narrowing, narrowed, prepare
 from app.images.searching import is_found, place_of
+from app.images.walking import Walk
 from app.jobs.models import Job
-from app.labels.models import Label
+from app.labels.models import ImageTally, Label
 from app.projects.models import Project
 from taxonomy.folding import Query, read_query
 
 FILTERS = ("all", "undone", "new", "done", "proposed", "aside")
 """The largest id a table can hold; the database refuses to look for larger ones."""
 PAGE = 60
+MOST_RANKED = 2_000
+"""Images that are put in the order of how well they fit some words."""
+MOST_COUNTED = 1_000
+"""Images that are counted for a filter whose number is not kept."""
 
 
 def get_image(db: Session, project: Project, image_id: int, *, lock: bool = False) -> Image:
@@ -75,10 +82,10 @@ def check_filter(show: str, *, suggestions: bool) -> None:
 
 
 def filtered(
-    project: Project, show: str, text: str, *, for_all: bool = False
+    project: Project, show: str, text: str, *, is_common: bool = False
 ) -> list[ColumnElement[bool]]:
-    """What holds of the images of a project that a filter finds; written for the next few of them, or
-    `for_all` for statements that look at every one. Raises Invalid for an unknown one.
+    """What holds of the images of a project that a filter finds; where its words are `is_common`, each image
+    is looked at for them. Raises Invalid for an unknown filter.
     """
     if show not in FILTERS:
         raise Invalid(f"Images can be filtered by {', '.join(FILTERS)}.", field="show")
@@ -91,25 +98,29 @@ def filtered(
     if show == "done":
         found.append(Image.done_at.is_not(None))
     if show == "proposed":
-        found.append(_is_asked(for_all=for_all))
+        found.append(_is_asked())
     query = read_query(text)
     if query:
-        found.append(is_found(query))
+        # The index would first collect all images that have the words.
+        found.append(is_found(query).is_(true()) if is_common else is_found(query))
     return found
 
 
-def _is_asked(*, for_all: bool) -> ColumnElement[bool]:
-    """Whether an image has proposals that apply to it."""
-    asked = select(Label.id).where(
-        Label.image_id == Image.id,
-        Label.state == "proposed",
-        applies(Label.image_id, Label.node_id),
+def is_rare(db: Session, project: Project, query: Query) -> bool:
+    """Whether so few images are found by these words that they can be put in the order of how well they fit."""
+    some = (
+        select(Image.id)
+        .where(Image.project_id == project.id, in_use(), is_found(query))
+        .limit(MOST_RANKED + 1)
+        .subquery()
     )
-    if for_all:
-        return asked.exists()
-    # As a value it is asked image by image. As `exists` it becomes a join, which begins at the first image
-    # of the project, however far behind a page begins.
-    return asked.limit(1).correlate(Image).scalar_subquery().is_not(None)
+    return (db.scalar(select(func.count()).select_from(some)) or 0) <= MOST_RANKED
+
+
+def _is_asked() -> ColumnElement[bool]:
+    """Whether an image has proposals that apply to it."""
+    asked = select(ImageTally.image_id).where(ImageTally.image_id == Image.id, ImageTally.is_asked)
+    return asked.exists()
 
 
 def find_images(
@@ -121,29 +132,46 @@ def find_images(
     limit: int = PAGE,
     show: str = "all",
     text: str = "",
+    narrowing: Narrowing = EVERYTHING,
 ) -> Page:
     """A page of images behind `after` or in front of `before`, filtered, in the order of their import.
 
     With `text` those whose name, metadata or prompt have words that start with each of its words, best
-    first, as `taxonomy.folding` ranks them. Raises Invalid for an unknown filter.
+    first, as `taxonomy.folding` ranks them; where these are more than `MOST_RANKED`, in the order of their
+    import. Raises Invalid for an unknown filter, NotFound for a node of the narrowing that is not there.
     """
     backwards = before is not None and after is None
-    order = _order(db, read_query(text), before if backwards else after)
+    cursor = before if backwards else after
+    query = read_query(text)
+    is_ranked = bool(query) and is_rare(db, project, query)
     # One more than asked for tells whether the walk goes on.
-    query = select(Image).where(*filtered(project, show, text)).limit(limit + 1)
-    if backwards:
-        by = [column.desc() for column in order.columns]
-        rows = db.scalars(query.where(tuple_(*order.columns) < order.at).order_by(*by)).all()
-        images = list(reversed(rows[:limit]))
+    if narrowing and not is_ranked:
+        found = filtered(project, show, text, is_common=True)
+        walk = Walk(db, project, prepare(db, project, narrowing), found)
+        rows = walk.find(Image, cursor, limit + 1, backwards=backwards)
     else:
-        if after is not None:
-            query = query.where(tuple_(*order.columns) > order.at)
-        rows = db.scalars(query.order_by(*order.columns)).all()
-        images = list(rows[:limit])
+        found = filtered(project, show, text, is_common=not is_ranked)
+        if narrowing:
+            found += narrowed(project, prepare(db, project, narrowing), 0, LARGEST_KEY)
+        order = _order(db, query if is_ranked else None, cursor)
+        statement = select(Image).where(*found).limit(limit + 1)
+        if backwards:
+            by = [column.desc() for column in order.columns]
+            statement = statement.where(tuple_(*order.columns) < order.at).order_by(*by)
+        else:
+            if after is not None:
+                statement = statement.where(tuple_(*order.columns) > order.at)
+            statement = statement.order_by(*order.columns)
+        rows = list(db.scalars(statement))
+    return _page(rows, cursor, limit, backwards=backwards)
+
+
+def _page(rows: list[Image], cursor: int | None, limit: int, *, backwards: bool) -> Page:
     goes_on = len(rows) > limit
+    images = rows[:limit][::-1] if backwards else rows[:limit]
     if not images:
         return Page([], None, None)
-    has_before = goes_on if backwards else after is not None
+    has_before = goes_on if backwards else cursor is not None
     has_after = True if backwards else goes_on
     return Page(images, images[0].id if has_before else None, images[-1].id if has_after else None)
 
@@ -155,9 +183,9 @@ class _Order(NamedTuple):
     at: tuple[int, ...]
 
 
-def _order(db: Session, query: Query, cursor: int | None) -> _Order:
+def _order(db: Session, query: Query | None, cursor: int | None) -> _Order:
     own = cast(ColumnElement[int], Image.id)
-    if not query:
+    if query is None:
         return _Order((own,), (cursor or 0,))
     place = place_of(query)
     # The place of the image at the cursor is asked for, so that the cursor stays one number.
@@ -165,20 +193,53 @@ def _order(db: Session, query: Query, cursor: int | None) -> _Order:
     return _Order((place, own), (-1 if at is None else at, cursor or 0))
 
 
-def count_images(db: Session, project: Project, *, show: str = "all", text: str = "") -> int:
-    query = (
-        select(func.count()).select_from(Image).where(*filtered(project, show, text, for_all=True))
-    )
-    return db.scalar(query) or 0
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many images a filter finds; with `is_more` at least so many."""
+
+    number: int
+    is_more: bool = False
+
+
+def count_images(
+    db: Session,
+    project: Project,
+    *,
+    show: str = "all",
+    text: str = "",
+    narrowing: Narrowing = EVERYTHING,
+) -> Total:
+    """How many images a filter finds. Without words and narrowing the number is kept; else no more than
+    `MOST_COUNTED` are counted.
+    """
+    query = read_query(text)
+    if not query and not narrowing:
+        return Total(count_kinds(db, project).of(show))
+    is_common = not query or not is_rare(db, project, query)
+    found = filtered(project, show, text, is_common=is_common)
+    if narrowing:
+        walk = Walk(db, project, prepare(db, project, narrowing), found)
+        number = len(walk.find(Image.id, None, MOST_COUNTED + 1))
+    else:
+        some = select(Image.id).where(*found).limit(MOST_COUNTED + 1).subquery()
+        number = db.scalar(select(func.count()).select_from(some)) or 0
+    return Total(min(number, MOST_COUNTED), number > MOST_COUNTED)
 
 
 def neighbours(
-    db: Session, project: Project, image_id: int, *, show: str = "all", text: str = ""
+    db: Session,
+    project: Project,
+    image_id: int,
+    *,
+    show: str = "all",
+    text: str = "",
+    narrowing: Narrowing = EVERYTHING,
 ) -> tuple[int | None, int | None]:
     """The ids of the images before and after one, in the order of the wall under this filter."""
+    same = {"limit": 1, "show": show, "text": text, "narrowing": narrowing}
     found = [
-        find_images(db, project, before=image_id, limit=1, show=show, text=text),
-        find_images(db, project, after=image_id, limit=1, show=show, text=text),
+        find_images(db, project, before=image_id, **same),  # type: ignore[arg-type]
+        find_images(db, project, after=image_id, **same),  # type: ignore[arg-type]
     ]
     previous, following = (page.images[0].id if page.images else None for page in found)
     return previous, following

@@ -92,6 +92,27 @@ class Image(Model):
     created_at: Mapped[Created]
 
 
+class ImageCount(Model):
+    """How many images of a project there are of each kind: the sums over its rows. Triggers append what
+    every statement changed, in its transaction, and fold the rows now and then; nobody else writes here.
+
+    `used`, `done`, `undone`, `new` and `asked` count images in use: marked as done, waiting, with something
+    new since they were done, with proposals that apply to them.
+    """
+
+    __tablename__ = "image_count"
+    __table_args__ = (Index(None, "project_id"),)
+
+    id: Mapped[Key]
+    project_id: Mapped[int] = mapped_column(BigInteger)
+    used: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    done: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    undone: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    new: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    aside: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    asked: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+
 class PictureGroups(Model):
     """Which images of a project showed one picture when they were last compared (`app.images.pictures`):
     for each of `image_ids` the first one of its group, and a mark of what it showed then.

@@ -15,6 +15,7 @@ from app.images.access import (
     Cursor,
     FileTag,
     KnownTag,
+    NarrowingParts,
     PartNumber,
     PathKey,
     ProjectImage,
@@ -29,15 +30,18 @@ from app.images.access import (
 )
 from app.images.changes import find_image_changes
 from app.images.correcting import USUAL, as_text, correct_image, metadata_of
+from app.images.counting import count_kinds
 from app.images.forms import AsideForm, DescriptionForm, ImportForm, ListForm
 from app.images.importing import start_import
 from app.images.knowing import Wishes
 from app.images.models import Image, ImageImport
+from app.images.narrowing import read_narrowing
 from app.images.relisting import apply_list, plan_list
 from app.images.removing import set_aside, take_back
 from app.images.replacing import replace_with_file
 from app.images.sources import Source, folder_source, upload_source, url_source, with_wishes
 from app.images.uploads import join_parts
+from app.images.wall import count_facets, find_choices
 from app.jobs.models import OPEN_STATES, Job
 from app.labels.access import Viewing
 from app.projects.access import AnnotatorProject, LeadProject
@@ -59,16 +63,22 @@ def show_images(
     db: Db,
     answer: Answering,
     viewer: Viewing,
+    parts: NarrowingParts,
+    *,
     show: str = "all",
     q: Annotated[str, Query(max_length=200)] = "",
+    more: bool = False,
     after: Cursor = None,
     before: Cursor = None,
 ) -> Response:
-    """The wall: a page of images with their label counts."""
+    """The wall: a page of images with their label counts. `more` opens what it can be narrowed down by."""
     finding.check_filter(show, suggestions=viewer.suggestions)
-    page = finding.find_images(db, project, after=after, before=before, show=show, text=q)
+    narrowing = read_narrowing(parts, suggestions=viewer.suggestions)
+    asked: dict[str, Any] = {"show": show, "text": q, "narrowing": narrowing}
+    page = finding.find_images(db, project, after=after, before=before, **asked)
     if not page.images and (after or before):
-        page = finding.find_images(db, project, show=show, text=q)
+        page = finding.find_images(db, project, **asked)
+    is_open = more or bool(narrowing)
     return answer.show(
         "images/wall.html",
         fragment="images/_wall.html",
@@ -76,11 +86,34 @@ def show_images(
         counts=finding.count_labels(
             db, page.images, suggestions=viewer.suggestions, viewer_id=viewer.person_id
         ),
-        total=finding.count_images(db, project, show=show, text=q),
+        # Counting what is not kept takes longer than the page, which asks for it once it is there.
+        total=None if narrowing else finding.count_images(db, project, show=show, text=q),
+        kinds=count_kinds(db, project),
         filters=finding.filters(suggestions=viewer.suggestions),
         show=show,
         q=q,
+        narrowing=narrowing,
+        choices=find_choices(db, project, suggestions=viewer.suggestions) if is_open else None,
+        facets=count_facets(db, project, narrowing, suggestions=viewer.suggestions),
+        suggestions=viewer.suggestions,
     )
+
+
+@router.get(IMAGES + "/count")
+def show_image_count(
+    project: AnnotatorProject,
+    db: Db,
+    answer: Answering,
+    viewer: Viewing,
+    parts: NarrowingParts,
+    show: str = "all",
+    q: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """How many images a filter finds, for a wall that is there already."""
+    finding.check_filter(show, suggestions=viewer.suggestions)
+    narrowing = read_narrowing(parts, suggestions=viewer.suggestions)
+    total = finding.count_images(db, project, show=show, text=q, narrowing=narrowing)
+    return answer.show("images/_count.html", total=total, is_found=True)
 
 
 def _start(

@@ -3,7 +3,15 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database import Created, Json, Key, Model
@@ -38,9 +46,10 @@ class Label(Model):
         CheckConstraint("source IN ('agent', 'person', 'criteria')", name="source"),
         CheckConstraint("(source = 'agent') = (agent_run_id IS NOT NULL)", name="agent_run"),
         CheckConstraint("char_length(evidence) BETWEEN 1 AND 600", name="evidence"),
-        Index(None, "project_id", "state"),
-        Index(None, "node_id", "polarity", "state"),
-        Index(None, "agent_run_id", "node_id", "polarity", "state"),
+        # Each finds its images in the order of their ids, whatever else a filter asks.
+        Index(None, "node_id", "polarity", "state", "image_id"),
+        Index(None, "agent_run_id", "image_id"),
+        Index(None, "decided_by", "image_id"),
     )
 
     id: Mapped[Key]
@@ -177,3 +186,45 @@ class ImageLease(Model):
     image_id: Mapped[int] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"), unique=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     until: Mapped[datetime]
+
+
+class LabelCount(Model):
+    """How many labels of images in use there are of one kind: the sum of `num` over its rows.
+
+    Triggers on `label`, `image`, `image_trait` and `pair_need` append what every statement changed, in
+    its transaction, and fold the rows of a project now and then; nobody else writes here but
+    `app.labels.recounting`. `lacking` labels do not apply to their images (`app.images.applicability`).
+    """
+
+    __tablename__ = "label_count"
+    __table_args__ = (Index(None, "project_id", "node_id"),)
+
+    id: Mapped[Key]
+    project_id: Mapped[int] = mapped_column(BigInteger)
+    node_id: Mapped[int] = mapped_column(BigInteger)
+    polarity: Mapped[str]
+    state: Mapped[str]
+    source: Mapped[str]
+    agent_run_id: Mapped[int | None] = mapped_column(BigInteger)
+    lacking: Mapped[bool]
+    num: Mapped[int] = mapped_column(BigInteger)
+
+
+class ImageTally(Model):
+    """How many labels that apply to it an image has: `proposed` ones, and those `of_agents` in any state.
+    Kept by the same triggers; an image that never had one has no row.
+    """
+
+    __tablename__ = "image_tally"
+    __table_args__ = (
+        Index("ix_image_tally_asked", "project_id", "image_id", postgresql_where=text("is_asked")),
+        Index(None, "project_id", "of_agents"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+    image_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    project_id: Mapped[int] = mapped_column(BigInteger)
+    proposed: Mapped[int]
+    of_agents: Mapped[int]
+    # A column of its own: most decisions leave it as it is, and then no index is touched.
+    is_asked: Mapped[bool] = mapped_column(Computed("proposed > 0", persisted=True))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import BigInteger, cast, func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -13,15 +13,13 @@ from app.agents.models import AgentRun
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.searching import version_index
 from app.images import finding
-from app.images.applicability import applies
-from app.images.inclusion import left_out
 from app.images.models import Image
 from app.images.traits import Trait
 from app.labels import queueing
 from app.labels.access import InForce, find_in_force
 from app.labels.applying import Applied, apply
 from app.labels.history import find_history as find_history
-from app.labels.models import Label
+from app.labels.models import Label, LabelCount
 from app.projects.models import Project
 from taxonomy import contradictions as contradictory
 from taxonomy.applicability import Reads
@@ -314,13 +312,9 @@ def _without_agent(row: LabelRow) -> LabelRow:
 def count_by_state(db: Session, project: Project) -> dict[str, int]:
     """How many labels of a project are proposed, confirmed and rejected, among those that apply."""
     rows = db.execute(
-        select(Label.state, func.count())
-        .where(
-            Label.project_id == project.id,
-            Label.image_id.not_in(left_out(project.id)),
-            applies(Label.image_id, Label.node_id),
-        )
-        .group_by(Label.state)
+        select(LabelCount.state, cast(func.sum(LabelCount.num), BigInteger))
+        .where(LabelCount.project_id == project.id, ~LabelCount.lacking)
+        .group_by(LabelCount.state)
     )
     return {"proposed": 0, "confirmed": 0, "rejected": 0} | {row[0]: row[1] for row in rows}
 

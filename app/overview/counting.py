@@ -10,6 +10,7 @@ from app.audits.models import Audit, Judgement
 from app.criteria import reading
 from app.criteria.models import CriteriaVersion
 from app.datasets.models import Dataset
+from app.images.counting import count_kinds
 from app.images.inclusion import in_use
 from app.images.models import Image
 from app.jobs.models import Job
@@ -52,11 +53,9 @@ class Step:
 
 
 def count(db: Session, project: Project) -> Counts:
-    """Counts of a project; each is one index scan, so that a large project answers as fast."""
+    """Counts of a project. Those of images and labels are kept, so that a large project answers as fast."""
     here = project.id
-    images, done = db.execute(
-        select(func.count(), func.count(Image.done_at)).where(Image.project_id == here, in_use())
-    ).one()
+    images = count_kinds(db, project)
     states = count_by_state(db, project)
     finished = (
         select(Run.kind, func.count())
@@ -88,8 +87,8 @@ def count(db: Session, project: Project) -> Counts:
         )
     ).one()
     return Counts(
-        images=images,
-        images_done=done,
+        images=images.used,
+        images_done=images.done,
         labels_proposed=states["proposed"],
         labels_confirmed=states["confirmed"],
         labels_rejected=states["rejected"],

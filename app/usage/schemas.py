@@ -37,18 +37,20 @@ class AuditedOut(BaseModel):
 
 
 class SideUsageOut(BaseModel):
-    """Labels of one side by state, and the images with one that is proposed or confirmed. `disagreement` is
-    the share of the agents' labels that people rejected, of the `agent_decided` they decided about;
-    `agent_flipped` of those have the other side confirmed. `audited` is null where no closed audit has an answer.
+    """Labels of one side by state, and the images with one that is proposed or confirmed (`images_at_least`:
+    there may be more). `disagreement` is the share of the agents' labels that people rejected, of the
+    `agent_decided` they decided about; `agent_flipped` of those have the other side confirmed, null where they
+    are too many to look at each. `audited` is null where no closed audit has an answer.
     """
 
     proposed: int
     confirmed: int
     rejected: int
     images: int
+    images_at_least: bool
     agent_decided: int
     agent_rejected: int
-    agent_flipped: int
+    agent_flipped: int | None
     disagreement: float | None
     audited: AuditedOut | None
 
@@ -61,6 +63,7 @@ class SideUsageOut(BaseModel):
             confirmed=labels.confirmed,
             rejected=labels.rejected,
             images=labels.images,
+            images_at_least=labels.images_at_least,
             agent_decided=labels.agent_decided,
             agent_rejected=labels.agent_rejected,
             agent_flipped=labels.agent_flipped,

@@ -3,12 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import ARRAY, BigInteger, any_, func, literal, select
+from sqlalchemy import ARRAY, BigInteger, any_, cast, func, literal, select
 from sqlalchemy.orm import Session
 
-from app.images.applicability import applies
-from app.images.inclusion import left_out
-from app.labels.models import Label
+from app.labels.models import LabelCount
 
 
 @dataclass(slots=True)
@@ -40,27 +38,30 @@ class LabelCounts:
 
 
 def count_labels(
-    db: Session, node_ids: Iterable[int], *, applying: bool = False
+    db: Session, project_id: int, node_ids: Iterable[int], *, applying: bool = False
 ) -> dict[int, LabelCounts]:
-    """Label counts by node id, of these nodes; one grouped query. With `applying` without the labels that
-    do not apply to their images: they are kept, and a publication carries them, but they tell nothing.
+    """Label counts by node id, of these nodes of a project, as they are kept (`LabelCount`). With `applying`
+    without the labels that do not apply to their images: they stay, and a publication carries them, but they
+    tell nothing.
 
     Nodes without labels are left out. `positive` and `negative` leave rejected labels out.
     """
-    # One array, not a join or a list: so the index on (node_id, polarity, state) alone answers, in
-    # its order and without sorting.
-    wanted = literal(list(node_ids), ARRAY(BigInteger))
+    number = cast(func.sum(LabelCount.num), BigInteger)
     statement = (
-        select(Label.node_id, Label.polarity, Label.state, func.count())
-        .where(Label.node_id == any_(wanted), Label.image_id.not_in(left_out()))
-        .group_by(Label.node_id, Label.polarity, Label.state)
+        select(LabelCount.node_id, LabelCount.polarity, LabelCount.state, number)
+        .where(
+            LabelCount.project_id == project_id,
+            LabelCount.node_id == any_(literal(list(node_ids), ARRAY(BigInteger))),
+        )
+        .group_by(LabelCount.node_id, LabelCount.polarity, LabelCount.state)
+        .having(number != 0)
     )
     if applying:
-        statement = statement.where(applies(Label.image_id, Label.node_id))
+        statement = statement.where(~LabelCount.lacking)
     counts: dict[int, LabelCounts] = {}
-    for node_id, polarity, state, number in db.execute(statement):
+    for node_id, polarity, state, count in db.execute(statement):
         found = counts.setdefault(node_id, LabelCounts())
-        setattr(found, state, getattr(found, state) + number)
+        setattr(found, state, getattr(found, state) + count)
         if state != "rejected":
-            setattr(found, polarity, getattr(found, polarity) + number)
+            setattr(found, polarity, getattr(found, polarity) + count)
     return counts

@@ -95,7 +95,9 @@ def foresee(db: Session, kind: str, nodes: Sequence[Node]) -> Effect:
 
 
 def _count(db: Session, sides: Sequence[Sides]) -> list[Effect]:
-    counts = count_labels(db, {node.id for _, old, _ in sides for node in old})
+    concerned = {node.id: node.project_id for _, old, _ in sides for node in old}
+    project_id = next(iter(concerned.values()), 0)
+    counts = count_labels(db, project_id, concerned)
     numbers = _count_images(db, sides)
     effects = []
     for place, (kind, old, new) in enumerate(sides):

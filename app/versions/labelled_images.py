@@ -7,16 +7,13 @@ from sqlalchemy import ARRAY, BigInteger, ColumnElement, any_, func, literal, se
 from sqlalchemy.orm import Session
 
 from app.criteria.models import Node
-from app.criteria.reading import find_nodes, get_node
 from app.errors import Invalid
-from app.images.inclusion import in_use
+from app.images.finding import find_images
 from app.images.models import Image
+from app.images.narrowing import STATES, LabelWish, Narrowing, get_node_with_labels, prepare
 from app.labels.models import Label
 from app.projects.models import Project
-from app.versions.tree_rows import pairs_below
 from taxonomy.tree import Polarity
-
-STATES = ("proposed", "confirmed", "rejected")
 
 
 @dataclass(frozen=True)
@@ -52,40 +49,29 @@ def find_labelled_images(
             field="state",
             hint="Show suggestions on the page of an image first.",
         )
-    node = db.scalar(select(Node).where(Node.project_id == project.id, Node.key == key))
-    if node is None or (node.removed and node.kind == "dimension"):
-        node = get_node(db, project, key)
-    below = {node.id} if node.kind == "pair" else pairs_below(node, find_nodes(db, project))
-    wanted = _wanted(below, polarity, state if suggestions else "confirmed")
-    images = db.scalars(
-        select(Image)
-        .where(
-            Image.project_id == project.id,
-            Image.id > after,
-            in_use(),
-            select(Label.id).where(Label.image_id == Image.id, *wanted).exists(),
-        )
-        .order_by(Image.id)
-        .limit(limit)
-    ).all()
+    wish = LabelWish(key, polarity or "", (state or "") if suggestions else "confirmed")
+    narrowing = Narrowing((wish,))
+    images = find_images(db, project, after=after, limit=limit, narrowing=narrowing).images
     found = {image.id: LabelledImage(image) for image in images}
+    (node_ids,) = prepare(db, project, narrowing).node_ids
     rows = db.execute(
         select(Label.image_id, Label.polarity, Label.state, func.count())
-        .where(Label.image_id.in_(found), *wanted)
+        .where(
+            Label.image_id == any_(literal(list(found), ARRAY(BigInteger))),
+            *_wanted(node_ids or (), wish),
+        )
         .group_by(Label.image_id, Label.polarity, Label.state)
         .order_by(Label.image_id, Label.polarity.desc(), Label.state)
     )
     for image_id, side, how, number in rows:
         found[image_id].labels.append((side, how, number))
-    return node, list(found.values())
+    return get_node_with_labels(db, project, key), list(found.values())
 
 
-def _wanted(
-    node_ids: Collection[int], polarity: str | None, state: str | None
-) -> list[ColumnElement[bool]]:
+def _wanted(node_ids: Collection[int], wish: LabelWish) -> list[ColumnElement[bool]]:
     wanted = [Label.node_id == any_(literal(sorted(node_ids), ARRAY(BigInteger)))]
-    if polarity is not None:
-        wanted.append(Label.polarity == polarity)
-    if state is not None:
-        wanted.append(Label.state == state)
+    if wish.polarity:
+        wanted.append(Label.polarity == wish.polarity)
+    if wish.state:
+        wanted.append(Label.state == wish.state)
     return wanted

@@ -11,13 +11,14 @@ from app.criteria import reading
 from app.criteria.forms import FixForm, PublicationForm
 from app.database import LARGEST_KEY
 from app.errors import AppError, Conflict, Invalid, NotFound, Stale
+from app.images.narrowing import STATES
 from app.labels.access import Sight
 from app.projects.access import AnnotatorProject, ExpertProject, may
 from app.projects.models import Project
 from app.versions import drawing
 from app.versions.counting import count_labels
 from app.versions.fixing import put_right
-from app.versions.labelled_images import STATES, find_labelled_images
+from app.versions.labelled_images import find_labelled_images
 from app.versions.publishing import preview, publish
 from app.versions.taking_back import take_back
 from app.web.answer import Answer, Answering
@@ -225,7 +226,8 @@ def _picture(
         coloured = drawing.by_accuracy(criteria, count_verdicts(db, project))
     else:
         keys = {node.id: node.key for node in nodes if node.kind == "pair"}
-        found = {keys[node]: each for node, each in count_labels(db, keys, applying=True).items()}
+        labels = count_labels(db, project.id, keys, applying=True)
+        found = {keys[node]: each for node, each in labels.items()}
         colour = drawing.by_usage if coloured_by == "usage" else drawing.by_negatives
         coloured = colour(criteria, found)
     path = criteria.entry(below.key).path if below else ()

@@ -75,7 +75,7 @@ def count_touched(
         select(Node.key, Node.id).where(Node.project_id == project.id, Node.key.in_(keys))
     )
     ids: dict[str, int] = {row.key: row.id for row in rows}
-    counts = count_labels(db, ids.values())
+    counts = count_labels(db, project.id, ids.values())
     return [
         Touched(kind, len(group), _sum(counts, ids, pairs[kind]), EFFECTS[kind])
         for kind, group in by_kind.items()

@@ -20,7 +20,6 @@ BY_ID = {
     "app/labels/stating.py:_load_statements": "the history of one image",
     "app/labels/stating.py:_lock": "of the images that the agent looked at",
     "app/images/finding.py:count_labels": "of images that the caller chose",
-    "app/images/finding.py:_is_asked": "the labels of one image",
     "app/labels/undoing.py:_get_undoable": "the history of one image",
     "app/labels/reading.py:_find": "the labels of one image",
     "app/labels/history.py:find_history": "the history of one image",

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy.orm import Session
 
-from app.agents.models import AgentRun
+from app.agents.models import AgentRun, AgentRunImage
 from app.audits import sampling
 from app.audits.inviting import invite_participants
 from app.audits.judging import consent
@@ -55,6 +55,12 @@ class Studio:
             ],
         )
         run.labels += len(labels)
+        seen = self.db.get(AgentRunImage, (run.id, shown.id))
+        if seen is None:
+            under = {"version_id": run.version_id, "state": "labelled"}
+            seen = AgentRunImage(agent_run_id=run.id, image_id=shown.id, proposed=0, **under)
+            self.db.add(seen)
+        seen.proposed += len(labels)
         self.db.commit()
         self.images.append(shown)
         return shown

@@ -39,8 +39,8 @@ def test_labels_and_decoys_apply(db: Session, studio: Studio) -> None:
     images = [studio.annotate(*(ALL if number else ALL[1:])) for number in range(4)]
     few = studio.annotate(*ALL[3:])
     without_hands(studio, images[0], few)
-    assert sampling.population(db, studio.cast.project, min_labels=1, agent_run=None) == 4
-    assert sampling.population(db, studio.cast.project, min_labels=2, agent_run=None) == 3
+    assert sampling.population(db, studio.cast.project, min_labels=1, agent_run=None).images == 4
+    assert sampling.population(db, studio.cast.project, min_labels=2, agent_run=None).images == 3
     studio.audit(sample_size=4, decoy_percent=50)
     assert [asked(db, studio, image, "label") for image in (*images[:2], few)] == [
         {1},

@@ -403,7 +403,7 @@ def test_json_says_what_is_wrong(
         answer = api.post(API, headers=lead, json=body)
         assert (answer.status_code, answer.json()["field"]) == (422, field)
     found = api.get(f"{API}/population?min_labels=2", headers=lead).json()
-    assert found == {"images": 2}
+    assert found == {"images": 2, "is_more": False}
     assert api.get("/api/v1/audit/unknown").status_code == 404
 
 

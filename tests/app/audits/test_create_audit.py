@@ -52,7 +52,7 @@ def test_images_with_few_labels_are_not_drawn(db: Session, studio: Studio) -> No
     for _ in range(3):
         studio.annotate(*FULL[:2])
     count = sampling.population(db, studio.cast.project, min_labels=3, agent_run=None)
-    assert count == 3
+    assert (count.images, count.is_more) == (3, False)
     assert sorted(sample(db, studio.audit(min_labels=3, sample_size=3))) == rich
 
 
@@ -163,7 +163,7 @@ def test_another_projects_run_and_images_stay_out(db: Session, studio: Studio) -
         findings=[Proposed(image.id, pair.id, "positive")],
     )
     db.commit()
-    assert sampling.population(db, studio.cast.project, min_labels=1, agent_run=None) == 1
+    assert sampling.population(db, studio.cast.project, min_labels=1, agent_run=None).images == 1
     with pytest.raises(NotFound):
         studio.audit(agent_run=run.id)
 

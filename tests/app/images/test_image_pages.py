@@ -125,7 +125,7 @@ def test_filters_and_search(
 
     def ids(**filters: Any) -> list[int]:
         found = finding.find_images(db, people.project, **filters).images
-        assert finding.count_images(db, people.project, **filters) == len(found)
+        assert finding.count_images(db, people.project, **filters).number == len(found)
         return [image.id for image in found]
 
     assert ids() == [sea.id, done.id, label_less.id]

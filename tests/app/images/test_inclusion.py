@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from app.accounts.models import Person
 from app.agents import launching, recording
+from app.agents.models import AgentRunImage
 from app.audits import sampling
 from app.criteria.reading import version_criteria
 from app.datasets import freezing, selecting
@@ -39,6 +40,7 @@ class Rooms:
         self.pair = make.pair(self.project, parent)
         self.version = make.version(self.project)
         self.run = make.agent_run(self.project, self.version)
+        self.begun = make.agent_run(self.project, self.version)
         self.images: list[Image] = [make.image(self.project) for _ in range(2)]
         for image in self.images:
             named = {"image_id": image.id, "node_id": self.pair.id, "version_id": self.version.id}
@@ -56,6 +58,11 @@ class Rooms:
                         **named, **agent,
                     )
                 )  # fmt: skip
+            db.add(
+                AgentRunImage(
+                    image_id=image.id, version_id=self.version.id, state="labelled", proposed=2, **agent
+                )
+            )  # fmt: skip
         db.commit()
 
     def seen(self) -> dict[str, Any]:
@@ -65,23 +72,23 @@ class Rooms:
         counts = counting.count(db, project)
         criteria = version_criteria(self.version)
         outcome = launching.find_outcome(db, self.run)
-        by_node = count_labels(db, [self.pair.id]).get(self.pair.id)
+        by_node = count_labels(db, project.id, [self.pair.id]).get(self.pair.id)
         return {
-            "wall": finding.count_images(db, project),
-            "search": finding.count_images(db, project, text="painting"),
-            "proposed": finding.count_images(db, project, show="proposed"),
+            "wall": finding.count_images(db, project).number,
+            "search": finding.count_images(db, project, text="painting").number,
+            "proposed": finding.count_images(db, project, show="proposed").number,
             "newest": len(counting.newest_images(db, project)),
             "overview": counts.images,
             "overview's labels": counts.labels_confirmed,
             "labels": reading.count_by_state(db, project)["confirmed"],
             "tree": by_node.confirmed if by_node else 0,
-            "agent": recording.count_waiting_images(db, self.run),
+            "agent": recording.count_waiting_images(db, self.begun),
             "agent's outcome": sum(each[3] for each in outcome if each[2] == "confirmed"),
             "dataset": len(list(selecting.read_examples(db, project, criteria))),
-            "audit": sampling.population(db, project, min_labels=1, agent_run=None),
+            "audit": sampling.population(db, project, min_labels=1, agent_run=None).images,
             "audit of the run": sampling.population(
                 db, project, min_labels=1, agent_run=self.run.id
-            ),
+            ).images,
             "queue": 2 if reading.find_next_undone(db, project, first.id) else 1,
             "beside": 2 if reading.find_neighbours(db, project, first.id)[1] else 1,
             "neighbours": 2 if finding.neighbours(db, project, first.id)[1] else 1,

@@ -58,7 +58,7 @@ def test_a_ranked_wall_is_walked_both_ways(db: Session, make: Make) -> None:
     assert [image.id for image in back.images] == expected[2:4]
     assert (back.before, back.after) == (expected[2], expected[3])
     assert finding.find_images(db, project, text="night", before=expected[2]).before is None
-    assert finding.count_images(db, project, text="night") == 9
+    assert finding.count_images(db, project, text="night").number == 9
 
 
 def _with(kind: str, words: str) -> dict[str, object]:

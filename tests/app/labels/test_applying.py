@@ -186,7 +186,7 @@ def test_what_does_not_apply_is_in_no_count_of_the_wall_and_the_project(asked: B
         return (
             [each.id for each in wall],
             {image_id: each.proposed for image_id, each in counts.items()},
-            count_images(asked.db, asked.project, show="proposed"),
+            count_images(asked.db, asked.project, show="proposed").number,
             count(asked.db, asked.project).labels_proposed,
         )
 

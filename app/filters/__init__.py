@@ -1,0 +1,1 @@
+"""Filters of images that people keep, each with an address."""

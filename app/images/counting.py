@@ -1,0 +1,40 @@
+"""How many images of each kind a project has, as the database keeps it (`app.images.models.ImageCount`)."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, cast, func, select
+from sqlalchemy.orm import Session
+
+from app.images.models import ImageCount
+from app.projects.models import Project
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCounts:
+    """Images in use, among them those that are done, wait, have something new since they were done, or
+    proposals that apply to them (`asked`); and those that were set aside.
+    """
+
+    used: int
+    done: int
+    undone: int
+    new: int
+    asked: int
+    aside: int
+
+    def of(self, show: str) -> int:
+        """How many images a filter of the wall finds (`app.images.finding.FILTERS`)."""
+        return int(getattr(self, {"all": "used", "proposed": "asked"}.get(show, show)))
+
+
+_COLUMNS = (
+    *(ImageCount.used, ImageCount.done, ImageCount.undone),
+    *(ImageCount.new, ImageCount.asked, ImageCount.aside),
+)
+
+
+def count_kinds(db: Session, project: Project) -> ImageCounts:
+    """The images of a project by kind; costs the same at any number of them."""
+    sums = [cast(func.coalesce(func.sum(each), 0), BigInteger) for each in _COLUMNS]
+    row = db.execute(select(*sums).where(ImageCount.project_id == project.id)).one()
+    return ImageCounts(*map(int, row))

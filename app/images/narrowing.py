@@ -1,0 +1,261 @@
+"""Narrowing images down by their labels: which attribute or branch, side, state, source, confidence, by whom, from
+which agent run; and by the day they came in.
+
+All that one wish asks is asked of one label; several wishes may be met by several labels of an image.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, any_, cast, func, literal, select
+from sqlalchemy.orm import Session, aliased
+
+from app.criteria.models import Node
+from app.criteria.reading import get_node
+from app.errors import Invalid
+from app.images.applicability import applies
+from app.images.models import Image
+from app.labels.models import Label, LabelCount
+from app.projects.models import Project
+from taxonomy.tree import POLARITIES
+
+STATES = ("proposed", "confirmed", "rejected")
+SOURCES = ("agent", "person", "criteria")
+MOST_WISHES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LabelWish:
+    """A label that an image is to have. `key` names an attribute pair, or a dimension for any pair below it;
+    `by` is the person who decided, `least` and `most` bound the agent's confidence. What is empty is not asked.
+    """
+
+    key: str = ""
+    polarity: str = ""
+    state: str = ""
+    source: str = ""
+    by: int | None = None
+    run: int | None = None
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def tells_of_agents(self) -> bool:
+        """Whether it asks for what is hidden with the suggestions."""
+        of_agent = (self.run, self.least, self.most) != (None, None, None)
+        return of_agent or bool(self.source) or self.state != "confirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Labels that images are to have, and the days from and until which they came in."""
+
+    labels: tuple[LabelWish, ...] = ()
+    since: date | None = None
+    until: date | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.labels or self.since or self.until)
+
+    @property
+    def query(self) -> str:
+        """The same as part of an address, a name for each part of each wish."""
+        names = ("key", "polarity", "state", "source", "by", "run", "least", "most")
+        parts = [
+            (name, "" if (value := getattr(wish, name)) is None else str(value))
+            for wish in self.labels
+            for name in names
+        ]
+        days = (("since", self.since), ("until", self.until))
+        return urlencode([*parts, *((name, day.isoformat()) for name, day in days if day)])
+
+
+EVERYTHING = Narrowing()
+
+
+def read_narrowing(given: Mapping[str, Sequence[str]], *, suggestions: bool) -> Narrowing:
+    """A narrowing as addresses and forms give it: the parts of the first wish first, then those of the next.
+
+    Raises Invalid with the field for what makes no sense, for more wishes than `MOST_WISHES`, and without
+    `suggestions` for what is hidden with them.
+    """
+    number = max((len(given.get(name, ())) for name in _READERS), default=0)
+    wishes = []
+    for place in range(number):
+        values = {
+            name: read(name, texts[place].strip())
+            for name, read in _READERS.items()
+            if place < len(texts := given.get(name, ())) and texts[place].strip()
+        }
+        if values:
+            if not suggestions:
+                values.setdefault("state", "confirmed")
+            wishes.append(LabelWish(**values))
+    if len(wishes) > MOST_WISHES:
+        raise Invalid(f"Ask for up to {MOST_WISHES} labels at once.", field="key")
+    if not suggestions and any(each.tells_of_agents for each in wishes):
+        raise Invalid(
+            "Which labels were suggested is hidden with the suggestions: only confirmed ones can be asked for.",
+            field="state",
+            hint="Show suggestions on the page of an image first.",
+        )
+    since, until = (_day(name, (given.get(name) or [""])[0].strip()) for name in ("since", "until"))
+    return Narrowing(tuple(wishes), since, until)
+
+
+def _one_of(*allowed: str) -> Callable[[str, str], str]:
+    def read(name: str, text: str) -> str:
+        if text not in allowed:
+            raise Invalid(f"{name.capitalize()} is {', '.join(allowed)}.", field=name)
+        return text
+
+    return read
+
+
+def _number(name: str, text: str) -> int:
+    if not text.isdecimal() or len(text) > 18:
+        raise Invalid(f"“{text[:40]}” is no number of a {name}.", field=name)
+    return int(text)
+
+
+def _share(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise Invalid("A confidence is between 0 and 1.", field=name)
+    return value
+
+
+def _day(name: str, text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise Invalid(f"“{text[:40]}” is no day; write it as 2026-11-30.", field=name) from error
+
+
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    "key": lambda _, text: text,
+    "polarity": _one_of(*POLARITIES),
+    "state": _one_of(*STATES),
+    "source": _one_of(*SOURCES),
+    "by": _number,
+    "run": _number,
+    "least": _share,
+    "most": _share,
+}
+
+
+# Statements ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A narrowing whose nodes are known, with how many labels each wish finds, as they are kept."""
+
+    narrowing: Narrowing
+    node_ids: tuple[tuple[int, ...] | None, ...]
+    numbers: tuple[int, ...]
+
+
+def prepare(db: Session, project: Project, narrowing: Narrowing) -> Prepared:
+    """Look the nodes of a narrowing up. Raises NotFound for a key that is not there."""
+    nodes = tuple(
+        _pairs_at(db, project, wish.key) if wish.key else None for wish in narrowing.labels
+    )
+    numbers = tuple(
+        _count(db, project, wish, ids) for wish, ids in zip(narrowing.labels, nodes, strict=True)
+    )
+    return Prepared(narrowing, nodes, numbers)
+
+
+def get_node_with_labels(db: Session, project: Project, key: str) -> Node:
+    """The node with this key; a pair may have left the tree since its labels were made. Raises NotFound."""
+    node = db.scalar(select(Node).where(Node.project_id == project.id, Node.key == key))
+    if node is None or (node.removed and node.kind == "dimension"):
+        node = get_node(db, project, key)
+    return node
+
+
+def _pairs_at(db: Session, project: Project, key: str) -> tuple[int, ...]:
+    """The pair with this key, or all pairs below this dimension."""
+    node = get_node_with_labels(db, project, key)
+    if node.kind == "pair":
+        return (node.id,)
+    below = select(Node.id).where(Node.id == node.id).cte(recursive=True)
+    child = aliased(Node)
+    below = below.union_all(
+        select(child.id).join(below, child.parent_id == below.c.id).where(~child.removed)
+    )
+    return tuple(
+        db.scalars(select(Node.id).where(Node.id.in_(select(below.c.id)), Node.kind == "pair"))
+    )
+
+
+def _count(db: Session, project: Project, wish: LabelWish, node_ids: tuple[int, ...] | None) -> int:
+    kept = select(cast(func.coalesce(func.sum(LabelCount.num), 0), BigInteger)).where(
+        LabelCount.project_id == project.id, ~LabelCount.lacking
+    )
+    if node_ids is not None:
+        kept = kept.where(LabelCount.node_id == any_(literal(list(node_ids), ARRAY(BigInteger))))
+    for column, value in (
+        (LabelCount.polarity, wish.polarity),
+        (LabelCount.state, wish.state),
+        (LabelCount.source, wish.source),
+        (LabelCount.agent_run_id, wish.run),
+    ):
+        if value:
+            kept = kept.where(column == value)
+    return db.scalar(kept) or 0
+
+
+def narrowed(
+    project: Project, prepared: Prepared, low: int, high: int
+) -> list[ColumnElement[bool]]:
+    """What holds of the images with ids above `low` and up to `high` that a narrowing finds."""
+    found: list[ColumnElement[bool]] = [Image.id > low, Image.id <= high]
+    for wish, node_ids in zip(prepared.narrowing.labels, prepared.node_ids, strict=True):
+        asked = _labels(project, wish, node_ids).where(Label.image_id > low, Label.image_id <= high)
+        found.append(Image.id.in_(asked))
+    if prepared.narrowing.since:
+        found.append(Image.created_at >= _midnight(prepared.narrowing.since))
+    if prepared.narrowing.until:
+        found.append(Image.created_at < _midnight(prepared.narrowing.until + timedelta(days=1)))
+    return found
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _labels(project: Project, wish: LabelWish, node_ids: tuple[int, ...] | None) -> Select[int]:
+    """The images of the labels that a wish asks for."""
+    asked = select(Label.image_id).where(Label.project_id == project.id)
+    if node_ids is not None:
+        # Every column of the index is given, so that it is read part by part in the order of images.
+        asked = asked.where(
+            Label.node_id == any_(literal(list(node_ids), ARRAY(BigInteger))),
+            Label.polarity.in_([wish.polarity] if wish.polarity else POLARITIES),
+            Label.state.in_([wish.state] if wish.state else STATES),
+        )
+    else:
+        if wish.polarity:
+            asked = asked.where(Label.polarity == wish.polarity)
+        if wish.state:
+            asked = asked.where(Label.state == wish.state)
+    for column, value in (
+        (Label.source, wish.source or None),
+        (Label.decided_by, wish.by),
+        (Label.agent_run_id, wish.run),
+    ):
+        if value is not None:
+            asked = asked.where(column == value)
+    if wish.least is not None:
+        asked = asked.where(Label.confidence >= wish.least)
+    if wish.most is not None:
+        asked = asked.where(Label.confidence <= wish.most)
+    return asked.where(applies(Label.image_id, Label.node_id))

@@ -1,0 +1,64 @@
+"""Walks the images of a narrowing in the order of their ids, some ids at a time.
+
+However rare what is asked for is, and wherever it lies, a statement looks at the labels of one stretch of
+ids alone: how long the walk takes depends on what it finds, not on a guess of the database, which knows
+nothing of work that is done in order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from app.images.counting import count_kinds
+from app.images.models import Image
+from app.images.narrowing import Prepared, narrowed
+from app.projects.models import Project
+
+SHORTEST, LONGEST = 1_000, 250_000
+"""Ids that one statement looks at, fewest and most."""
+GROWTH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """The images of a project for which all `conditions` hold, and which a narrowing finds."""
+
+    db: Session
+    project: Project
+    prepared: Prepared
+    conditions: Sequence[ColumnElement[bool]]
+
+    def find(
+        self, wanted: Any, start: int | None, limit: int, *, backwards: bool = False
+    ) -> list[Any]:
+        """The first `limit` of the images (or of what is `wanted` of them) behind `start`, or in front of it."""
+        first, last = self._ends()
+        at = start if start is not None else (last + 1 if backwards else first - 1)
+        length, found = self._first_stretch(limit), list[Any]()
+        while len(found) < limit and (at > first if backwards else at < last):
+            low, high = (at - 1 - length, at - 1) if backwards else (at, at + length)
+            statement = (
+                select(wanted)
+                .where(*self.conditions, *narrowed(self.project, self.prepared, low, high))
+                .order_by(Image.id.desc() if backwards else Image.id)
+                .limit(limit - len(found))
+            )
+            found += self.db.scalars(statement)
+            at = low + 1 if backwards else high
+            length = min(GROWTH * length, LONGEST)
+        return found
+
+    def _ends(self) -> tuple[int, int]:
+        ends = select(func.min(Image.id), func.max(Image.id))
+        first, last = self.db.execute(ends.where(Image.project_id == self.project.id)).one()
+        return first or 0, last or 0
+
+    def _first_stretch(self, limit: int) -> int:
+        """About as many ids as hold what is wanted, if it lay evenly."""
+        images = max(1, count_kinds(self.db, self.project).used)
+        share = prod(min(1.0, number / images) for number in self.prepared.numbers)
+        return round(min(max(2 * limit / max(share, 1e-6), SHORTEST), LONGEST))
