@@ -24,6 +24,19 @@ def describe() -> str:
     )
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started and that run."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # ended meanwhile
+            continue
+        if int(fields[1]) == pid:
+            found.append(int(stat.parent.name))
+    return found
+
+
 def processor_seconds(pid: int) -> float:
     """What a process has computed so far, in itself and in the kernel; 0 where that is not told."""
     stat = Path(f"/proc/{pid}/stat")

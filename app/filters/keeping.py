@@ -13,6 +13,7 @@ from app.filters.models import LONGEST_NAME, LONGEST_QUERY, SavedFilter
 from app.images.finding import FILTERS
 from app.images.narrowing import read_narrowing
 from app.projects.models import Project
+from method.saved_texts import one_line
 
 MOST = 100
 """Filters that one person keeps in one project."""
@@ -33,7 +34,7 @@ def keep_filter(
 
     Raises Invalid with the field for a query that asks nothing or what no wall knows, Conflict beyond `MOST`.
     """
-    name = " ".join(name.split())
+    name = one_line(name)
     if not 1 <= len(name) <= LONGEST_NAME:
         raise Invalid(f"Please give a name of up to {LONGEST_NAME} characters.", field="name")
     query = tidy_query(query)

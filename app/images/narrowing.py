@@ -18,7 +18,7 @@ from app.criteria.reading import get_node
 from app.errors import Invalid
 from app.images.applicability import applies
 from app.images.models import Image
-from app.labels.models import Label, LabelCount
+from app.labels.models import ImageTally, Label, LabelCount
 from app.projects.models import Project
 from taxonomy.tree import POLARITIES
 
@@ -226,6 +226,59 @@ def narrowed(
     if prepared.narrowing.until:
         found.append(Image.created_at < _midnight(prepared.narrowing.until + timedelta(days=1)))
     return found
+
+
+def find_start(db: Session, project: Project, prepared: Prepared, after: int, last: int) -> int:
+    """The id behind which, and not before, images may be found: the labels of each wish have an index in the order of
+    images. `last` where there are none any more.
+    """
+    start = after
+    for wish, node_ids in zip(prepared.narrowing.labels, prepared.node_ids, strict=True):
+        first = _first_label(project, wish, node_ids, start)
+        if first is not None:
+            found = db.scalar(first)
+            start = max(start, last if found is None else found - 1)
+    return start
+
+
+def _first_label(
+    project: Project, wish: LabelWish, node_ids: tuple[int, ...] | None, after: int
+) -> Select[int] | None:
+    """The first image behind `after` that may have what a wish asks for; None where no index tells."""
+    if node_ids is not None:
+        each = (
+            func.unnest(literal(list(node_ids), ARRAY(BigInteger)))
+            .table_valued("node_id")
+            .render_derived(name="asked")
+        )
+        polarities = [wish.polarity] if wish.polarity else list(POLARITIES)
+        states = [wish.state] if wish.state else list(STATES)
+        firsts = [
+            select(func.min(Label.image_id))
+            .where(
+                Label.node_id == each.c.node_id,
+                Label.polarity == polarity,
+                Label.state == state,
+                Label.image_id > after,
+            )
+            .scalar_subquery()
+            for polarity in polarities
+            for state in states
+        ]
+        return select(func.min(func.least(*firsts) if len(firsts) > 1 else firsts[0])).select_from(
+            each
+        )
+    if wish.run is not None:
+        of_run = select(func.min(Label.image_id)).where(Label.agent_run_id == wish.run)
+        return of_run.where(Label.image_id > after)
+    if wish.by is not None:
+        of_person = select(func.min(Label.image_id)).where(Label.decided_by == wish.by)
+        return of_person.where(Label.image_id > after)
+    if wish.state == "proposed":
+        return select(func.min(ImageTally.image_id)).where(
+            ImageTally.project_id == project.id, ImageTally.is_asked, ImageTally.image_id > after
+        )
+    return None
 
 
 def _midnight(day: date) -> datetime:

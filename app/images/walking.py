@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.images.counting import count_kinds
 from app.images.models import Image
-from app.images.narrowing import Prepared, narrowed
+from app.images.narrowing import Prepared, find_start, narrowed
 from app.projects.models import Project
 
 SHORTEST, LONGEST = 1_000, 250_000
@@ -39,7 +39,10 @@ class Walk:
         first, last = self._ends()
         at = start if start is not None else (last + 1 if backwards else first - 1)
         length, found = self._first_stretch(limit), list[Any]()
+        skips = not backwards
         while len(found) < limit and (at > first if backwards else at < last):
+            if skips:
+                at = max(at, find_start(self.db, self.project, self.prepared, at, last))
             low, high = (at - 1 - length, at - 1) if backwards else (at, at + length)
             statement = (
                 select(wanted)
@@ -47,7 +50,10 @@ class Walk:
                 .order_by(Image.id.desc() if backwards else Image.id)
                 .limit(limit - len(found))
             )
-            found += self.db.scalars(statement)
+            here = list(self.db.scalars(statement))
+            found += here
+            # Where nothing was found for long, as before the first image that waits, there is a way across.
+            skips = not backwards and not here
             at = low + 1 if backwards else high
             length = min(GROWTH * length, LONGEST)
         return found
