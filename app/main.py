@@ -42,6 +42,8 @@ from app.images import api as images_api
 from app.images import pages as images_pages
 from app.jobs import api as jobs_api
 from app.jobs import pages as jobs_pages
+from app.label_imports import api as label_imports_api
+from app.label_imports import pages as label_imports_pages
 from app.labels import api as labels_api
 from app.labels import pages as labels_pages
 from app.notes import api as notes_api
@@ -69,6 +71,8 @@ from app.web.parameters import OnlyKnownParameters
 from app.web.protection import Protection
 from app.web.static import STATIC, StaticFolder
 from app.web.turns import InTurn, Turns
+from app.webhooks import api as webhooks_api
+from app.webhooks import pages as webhooks_pages
 
 # The order decides which route answers first where two could: fixed words before ids.
 ROUTERS = [
@@ -87,6 +91,8 @@ ROUTERS = [
     examples_api.router,
     notes_pages.router,
     notes_api.router,
+    webhooks_pages.router,
+    webhooks_api.router,
     usage_pages.router,
     usage_api.router,
     versions_pages.router,
@@ -101,6 +107,8 @@ ROUTERS = [
     filters_api.router,
     images_pages.router,
     images_api.router,
+    label_imports_pages.router,
+    label_imports_api.router,
     labels_pages.router,
     labels_api.router,
     agents_pages.router,

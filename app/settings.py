@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     accelerate_configs: dict[str, Path] = {}
     """Config files of accelerate for several hosts, by a name (JSON object)."""
     allow_private_fetch: list[IPvAnyNetwork] = []
-    """Networks that are not public and that imports by URL may still fetch from (JSON list of CIDR)."""
+    """Networks that are not public and that imports by URL and webhooks may still lead to (JSON list of CIDR)."""
     max_upload_mb: int = Field(default=2048, ge=1)
     """Largest accepted upload, in MiB."""
     max_image_megapixels: int = Field(default=120, ge=1)

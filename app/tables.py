@@ -10,6 +10,7 @@ from app.examples import models as examples
 from app.filters import models as filters
 from app.images import models as images
 from app.jobs import models as jobs
+from app.label_imports import models as label_imports
 from app.labels import models as labels
 from app.notes import models as notes
 from app.participants import models as participants
@@ -17,6 +18,7 @@ from app.projects import models as projects
 from app.proposals import models as proposals
 from app.runs import models as runs
 from app.versions import models as versions
+from app.webhooks import models as webhooks
 
 __all__ = [
     "Model",
@@ -29,6 +31,7 @@ __all__ = [
     "filters",
     "images",
     "jobs",
+    "label_imports",
     "labels",
     "notes",
     "participants",
@@ -36,4 +39,5 @@ __all__ = [
     "proposals",
     "runs",
     "versions",
+    "webhooks",
 ]

@@ -4,23 +4,15 @@ python -m bench.pages [--images 10277] [--labels 250000] [--runs 20]
 """
 
 import argparse
-import os
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
 import httpx2
-from sqlalchemy import select, text
+from sqlalchemy import text
 
-from app.accounts.models import Person
-from app.accounts.tokens import create_token
 from app.database import unit_of_work
-from app.demo.walking import free_port
-from app.projects.inviting import create_first_lead_link
-from app.settings import settings
-from app.up import everything
 from bench import machine, seeding
+from bench.large_house import LargeHouse, large_house
 
 LIMIT_MS = 100.0
 
@@ -82,36 +74,19 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20)
     wanted = parser.parse_args()
     print(machine.describe())
-    with tempfile.TemporaryDirectory(prefix="morelli-bench-") as folder:
-        os.environ |= {"MORELLI_HOME": folder, "MORELLI_PORT": str(free_port())}
-        settings.cache_clear()
-        Path(folder).chmod(0o700)
-        token, link = "", ""
-
-        def prepare() -> str:
-            nonlocal token, link
-            seeding.seed(wanted.images, wanted.labels)
-            with unit_of_work() as db:
-                link = create_first_lead_link(db)
-                lead = db.scalars(select(Person)).one()
-                _, token = create_token(db, lead, "bench")
-            return ""
-
-        quiet: list[str] = []
-        with everything(quiet.append, with_web=True, with_worker=False, prepare=prepare):
-            _measure_all(wanted.runs, link, token)
+    with large_house(wanted.images, wanted.labels) as house:
+        _measure_all(wanted.runs, house)
 
 
-def _measure_all(runs: int, link: str, token: str) -> None:
+def _measure_all(runs: int, house: LargeHouse) -> None:
     with unit_of_work() as db:
         ids = list(db.scalars(text("SELECT id FROM image ORDER BY id")))
-    address = f"http://127.0.0.1:{settings().port}"
-    with httpx2.Client(base_url=address, follow_redirects=True, timeout=60) as client:
-        client.post(f"/welcome/{link}", headers={"Sec-Fetch-Site": "same-origin"})
+    with httpx2.Client(base_url=house.address, follow_redirects=True, timeout=60) as client:
+        client.post(f"/welcome/{house.link}", headers={"Sec-Fetch-Site": "same-origin"})
         made = client.post(
             f"/api/v1/projects/{seeding.SLUG}/audits",
             json={"name": "bench", "sample_size": 100, "min_labels": 5, "seed": 1},
-            headers={"Authorization": f"Bearer {token}"},
+            headers={"Authorization": f"Bearer {house.token}"},
         )
         audit = made.json().get("id") if made.status_code < 300 else None
         print(

@@ -21,7 +21,7 @@ from app.images import removing
 from app.jobs import claiming
 from app.jobs.queueing import broker_url, celery_settings
 from app.stopping import StopFlag
-from worker import ledger
+from worker import ledger, webhooks
 
 log = logging.getLogger("morelli.worker")
 # One line when a job starts and one when it ends is ours; Celery would add two for each message.
@@ -68,6 +68,7 @@ def _start_sweeper(**_: Any) -> None:
     threading.Thread(
         target=sweep_forever, args=(ledger.shutting_down,), name="sweeper", daemon=True
     ).start()
+    webhooks.start(ledger.shutting_down)
 
 
 @signals.worker_shutting_down.connect

@@ -13,6 +13,7 @@ from app.agents.models import AgentRun, AgentRunImage
 from app.database import Json
 from app.images.inclusion import in_use
 from app.images.models import Image
+from app.webhooks.telling import tell
 
 LONGEST_REASON = 500
 
@@ -138,3 +139,11 @@ def find_problems(
         .order_by(AgentRunImage.image_id)
         .limit(limit)
     ).all()
+
+
+def tell_finished(db: Session, run: AgentRun) -> None:
+    """Tell who wants to know that a run came to its end; of a run that went on with more images once more."""
+    data = {"agent_run": run.id, "agent": run.agent, "agent_version": run.agent_version}
+    data |= {"images": run.images, "labels": run.labels, "problems": run.problems}
+    subject = f"{run.id} with {run.images} images"
+    tell(db, run.project_id, "agent_run.finished", data, subject=subject)

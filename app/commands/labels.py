@@ -1,7 +1,11 @@
-"""`morelli labels`: hands on the labels of a project, and recounts them."""
+"""`morelli labels`: hands on the labels of a project, takes some in, and recounts them."""
 
+import json
 import sys
-from typing import TYPE_CHECKING, Annotated
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,10 +16,11 @@ if TYPE_CHECKING:
     from app.labels.export_formats import ExportFormat
 
 labels_cli = typer.Typer(
-    help="Hand on the labels of a project; recount them.",
+    help="Hand on the labels of a project, take some in, recount them.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+TELL_SECONDS = 2.0
 
 
 @labels_cli.command("export")
@@ -25,30 +30,30 @@ def export_labels(
         str,
         typer.Argument(
             metavar="FILE",
-            help="The file to write; its ending says the format: .jsonl, .csv, or .json for Label Studio."
-            " With - it goes to stdout.",
+            help="The file to write; its ending says the format: .jsonl, .csv, .parquet, or .json for Label"
+            " Studio. With - it goes to stdout.",
         ),
     ],
     format_: Annotated[
-        str, typer.Option("--format", help="jsonl, csv or label-studio, whatever the ending.")
+        str,
+        typer.Option("--format", help="jsonl, csv, parquet or label-studio, whatever the ending."),
     ] = "",
 ) -> None:
     """Write every label of every image in use, proposed and rejected ones too."""
     from app.database import unit_of_work
     from app.labels.export_formats import FORMATS
-    from app.labels.exporting import export_images
     from app.projects.founding import get_project
 
     chosen = FORMATS[_format_of(to, format_)]
     with database():
         with unit_of_work() as db:
             project_id = get_project(db, project).id
-        texts = chosen.write(export_images(project_id))
+        written = chosen.export(project_id)
         if to == "-":
-            sys.stdout.writelines(texts)
+            sys.stdout.buffer.writelines(written)
             return
         with writing(place(to)) as file:
-            file.writelines(text.encode() for text in texts)
+            file.writelines(written)
     say(f"{to} written.")
 
 
@@ -92,3 +97,117 @@ def _format_of(to: str, wanted: str) -> "ExportFormat":
         f"“{wanted}” is no format." if wanted else f"The ending of {to} says no format.",
         hint=f"Say --format: {', '.join(FORMATS)}.",
     )
+
+
+@labels_cli.command("import")
+def import_labels(
+    project: ProjectSlug,
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Labels as .jsonl, .csv or .parquet, or the .json of a Label Studio project.",
+            parser=place,
+        ),
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would change.")
+    ] = False,
+    by: Annotated[
+        str, typer.Option(metavar="EMAIL", help="Which member imports; else the one lead.")
+    ] = "",
+    contradictions: Annotated[
+        Literal["keep", "replace"],
+        typer.Option(help="What becomes of decisions that the file contradicts."),
+    ] = "keep",
+    attributes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json",
+            help="Which attribute words of the file mean: an object of words to `key/positive`,"
+            " `key/negative` or an empty text, which leaves them out.",
+            parser=place,
+        ),
+    ] = None,
+    without_unknown_images: Annotated[
+        bool, typer.Option(help="Leave out the labels of images that are not in the project.")
+    ] = False,
+    absent: Annotated[
+        Literal["leave", "reject"],
+        typer.Option(help="Label Studio: what was predicted and is not in the annotation."),
+    ] = "leave",
+    as_json: AsJson = False,
+) -> None:
+    """Store the labels of a file: new ones, and decisions on what is only proposed.
+
+    A person's decision stays where the file says otherwise. Nothing is stored where a line makes no sense,
+    or names an attribute or an image that is not known; all of them are told, with their lines.
+    """
+    from app.label_imports.importing import import_path
+    from app.label_imports.options import Options
+
+    if not file.is_file():
+        raise WrongUse(f"There is no file {file}.", hint="Check the path.")
+    options = Options(contradictions, without_unknown_images, _answers(attributes), absent)
+    with database():
+        found = import_path(
+            project,
+            file,
+            options,
+            by=by,
+            dry_run=dry_run,
+            report=_teller(),
+            tell=lambda found: say(_found(found)),
+        )
+    show(found, as_json=as_json, words=lambda: _taken(found))
+
+
+def _answers(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise WrongUse(f"{path} cannot be read as JSON: {error}.") from error
+    if not isinstance(said, dict) or not all(isinstance(each, str) for each in said.values()):
+        raise WrongUse(f"{path} is no object of texts.")
+    return said
+
+
+def _teller() -> Callable[[int], None]:
+    told = time.monotonic()
+
+    def tell(rows: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > TELL_SECONDS:
+            told = time.monotonic()
+            say(f"{rows} labels read")
+
+    return tell
+
+
+def _found(found: dict[str, Any]) -> str:
+    counts = ", ".join(
+        f"{found[name]} {words}"
+        for name, words in (
+            ("new", "new"),
+            ("decides", "decide a proposal"),
+            ("same", "same"),
+            ("contradicting", "contradict a decision"),
+        )
+    )
+    lines = [f"{found['rows']} labels: {counts}"]
+    lines += [f"line {each['line']}: it {each['reason']}" for each in found["problems"]["first"]]
+    for kind in ("unknown_attributes", "unknown_images"):
+        lines += [
+            f"line {each['line']}: {each['words']} ({each['labels']} labels): {each['reason']}"
+            for each in found[kind]["first"]
+        ]
+    return "\n".join(lines)
+
+
+def _taken(found: dict[str, Any]) -> str:
+    if "taken" not in found:
+        return "Nothing was stored."
+    taken = found["taken"]
+    return f"Stored: {taken['new']} new, {taken['decides']} decided, {taken['contradicting']} replaced."

@@ -19,6 +19,7 @@ from app.jobs.queueing import submit
 from app.labels.models import Label
 from app.projects.models import Project
 from app.settings import settings
+from app.webhooks.telling import tell
 from method.manifests import MANIFEST
 from method.saved_texts import one_line
 
@@ -158,10 +159,19 @@ def folder_of(dataset: Dataset) -> Path:
 
 
 def close_dataset(
-    dataset: Dataset, *, folder: str, manifest_sha256: str, counts: Json, num_bytes: int
+    db: Session,
+    dataset: Dataset,
+    *,
+    folder: str,
+    manifest_sha256: str,
+    counts: Json,
+    num_bytes: int,
 ) -> None:
     """The folder is complete: name it and its hash. A ready dataset is never changed again."""
     if dataset.manifest_sha256 is not None and dataset.manifest_sha256 != manifest_sha256:
         raise Conflict("This dataset is ready already and cannot change.")
     dataset.folder, dataset.manifest_sha256 = folder, manifest_sha256
     dataset.counts, dataset.bytes = counts, num_bytes
+    data = {"dataset": dataset.id, "number": dataset.number, "name": dataset.name}
+    data |= {"sha256": manifest_sha256, "images": counts.get("images")}
+    tell(db, dataset.project_id, "dataset.frozen", data, subject=str(dataset.id))

@@ -11,7 +11,6 @@ from app.labels import history, queueing, reading, saving, undoing
 from app.labels.access import Sight, get_image, get_in_force
 from app.labels.applying import apply
 from app.labels.export_formats import FORMATS, ExportFormat, in_pieces
-from app.labels.exporting import export_images
 from app.labels.schemas import (
     DoneMark,
     DoneOut,
@@ -263,7 +262,7 @@ def api_export_labels(project: LeadProject, format: ExportFormat = "jsonl") -> R
     """
     chosen = FORMATS[format]
     return StreamingResponse(
-        in_pieces(chosen.write(export_images(project.id))),
+        in_pieces(chosen.export(project.id)),
         media_type=chosen.media_type,
         headers={
             "Content-Disposition": f'attachment; filename="{project.slug}-labels{chosen.ending}"'

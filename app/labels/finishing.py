@@ -15,6 +15,7 @@ from app.labels.reading import find_contradictions_of
 from app.labels.recording import How, find_operation, record, used_otherwise
 from app.labels.showing import was_shown
 from app.projects.models import Project
+from app.webhooks.telling import tell
 
 
 def set_done(
@@ -58,7 +59,16 @@ def set_done(
             version_id=in_force.version_id if in_force else None,
         )
     put_mark(db, image, by.id if done else None)
+    if done:
+        _tell_done(db, image)
     return image
+
+
+def _tell_done(db: Session, image: Image) -> None:
+    data = {"image": image.id, "file": image.name, "sha256": image.sha256}
+    data |= {"revision": image.label_revision}
+    subject = f"{image.id} at {image.label_revision}"
+    tell(db, image.project_id, "image.done", data, subject=subject)
 
 
 def put_mark(db: Session, image: Image, person_id: int | None) -> None:
@@ -117,7 +127,7 @@ _BRING_BACK = text(
             label_revision = label_revision + 1
         WHERE done_at IS NOT NULL AND id IN (
             SELECT image_id FROM label_event
-            WHERE image_id = ANY(:images) AND agent_run_id = :agent_run_id AND kind = 'propose'
+            WHERE image_id = ANY(:images) AND agent_run_id = :agent_run_id AND kind IN ('propose', 'import')
               AND image_revision = image.label_revision AND node_id IS NOT NULL
         )
         RETURNING id, label_revision

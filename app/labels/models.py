@@ -19,7 +19,7 @@ from app.database import Created, Json, Key, Model
 # What a publication of the criteria does to labels; the event names its version and who published.
 PUBLICATION_KINDS = ("follow", "merge", "split", "redefine", "return")
 EVENT_KINDS = (
-    *("propose", "refresh"),
+    *("propose", "refresh", "import"),
     *("confirm", "reject", "add", "withdraw", "undo", "done", "reopen", "state"),
     *PUBLICATION_KINDS,
 )
@@ -76,7 +76,8 @@ class LabelEvent(Model):
     is said of its style and content, which names a trait (`app.images.models.ImageTrait`).
 
     Append-only; the current state can be rebuilt from it. An agent run or a person made it; where a
-    publication did, that person published `version_id`. `sitting` is the piece of work of one person
+    publication did, that person published `version_id`. What came from a file names its import, and who
+    decided it there, when. `sitting` is the piece of work of one person
     at one browser that the action belongs to.
     """
 
@@ -94,10 +95,11 @@ class LabelEvent(Model):
         CheckConstraint(f"kind IN ({_listed(EVENT_KINDS)})", name="kind"),
         CheckConstraint("num_nonnulls(agent_run_id, person_id) = 1", name="maker"),
         CheckConstraint(
-            "agent_run_id IS NULL OR kind IN ('propose', 'refresh', 'reopen', 'state')",
+            "agent_run_id IS NULL OR kind IN ('propose', 'refresh', 'import', 'reopen', 'state')",
             name="of_agent",
         ),
         CheckConstraint("kind <> 'refresh' OR agent_run_id IS NOT NULL", name="refresh"),
+        CheckConstraint("(kind = 'import') = (import_id IS NOT NULL)", name="import"),
         CheckConstraint(
             f"kind NOT IN ({_listed(PUBLICATION_KINDS)}) OR node_id IS NOT NULL",
             name="of_publication",
@@ -132,6 +134,7 @@ class LabelEvent(Model):
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     agent_run_id: Mapped[int | None] = mapped_column(ForeignKey("agent_run.id"))
     version_id: Mapped[int | None] = mapped_column(ForeignKey("criteria_version.id"))
+    import_id: Mapped[int | None] = mapped_column(ForeignKey("label_import.id"))
     operation_id: Mapped[UUID | None]
     sitting: Mapped[UUID | None]
     suggestion_visible: Mapped[bool] = mapped_column(server_default=text("true"))

@@ -21,8 +21,8 @@ from app.labels.models import PUBLICATION_KINDS, Label, LabelEvent
 SITTING = timedelta(hours=8)
 """How far back one sitting reaches: what is older is no slip of the hand any more."""
 
-# What a person did, but not as an action on this label: an undoing, a publication that moved labels.
-NOT_UNDOABLE = ("undo", *PUBLICATION_KINDS)
+# What a person did, but not as an action on this label: an undoing, an import, a publication that moved labels.
+NOT_UNDOABLE = ("undo", "import", *PUBLICATION_KINDS)
 
 
 @dataclass(frozen=True)

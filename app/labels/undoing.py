@@ -240,6 +240,11 @@ def _get_undoable(db: Session, image: Image, by: Person, event_id: int | None) -
         )
     if event.kind in PUBLICATION_KINDS:
         raise Conflict("This was done by a publication of the criteria and stays.")
+    if event.kind == "import":
+        raise Conflict(
+            "This came from a file and stays in the history.",
+            hint="Set the label to what it should be.",
+        )
     if event.kind == "undo":
         raise Conflict("An undoing cannot be undone.", hint="Do the action again instead.")
     return event

@@ -43,6 +43,7 @@ ALL = {
     "app/images/changes.py:find_image_changes": "history names all",
     "app/audits/results.py:iterate_verdicts": "verdicts stay; an erased image has no name left",
     "app/agents/recording.py:find_problems": "what a run said stays",
+    "app/agents/importing.py:record_taken_over": "of the images that were locked in use",
     "app/labels/exporting.py:_rows": "looked up by the images that the caller chose",
     "app/datasets/selecting.py:_find_labels": "looked up by the images that the caller chose",
     "app/datasets/selecting.py:_find_traits": "of the images that the caller chose",

@@ -680,7 +680,12 @@ def test_a_ready_dataset_never_changes(filled: Gallery) -> None:
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     with pytest.raises(Conflict, match="cannot change"):
         freezing.close_dataset(
-            dataset, folder="other", manifest_sha256="0" * 64, counts={}, num_bytes=0
+            filled.db,
+            dataset,
+            folder="other",
+            manifest_sha256="0" * 64,
+            counts={},
+            num_bytes=0,
         )
     assert dataset.folder == folder.name
 

@@ -215,6 +215,7 @@ class _Pass:
             ]
             done, labels = agent_run.images, agent_run.labels
             later = [each.number for each in recording.later_versions(agent_run)]
+            recording.tell_finished(db, agent_run)
         if done and failures.number == done:
             self.work.report(done=done, total=done, message="no image could be labelled")
         told = {"later_versions": later} if later else {}

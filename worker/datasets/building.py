@@ -337,6 +337,7 @@ def _publish(
 
 def _close(db: Session, work: Work, folder: str, manifest: dict[str, Any]) -> None:
     freezing.close_dataset(
+        db,
         db.get_one(Dataset, work.spec["dataset_id"]),
         folder=folder,
         manifest_sha256=manifest["sha256"],

@@ -57,7 +57,7 @@ def test_an_unknown_format_is_refused(
     arguments: tuple[str, ...],
 ) -> None:
     assert export(monkeypatch, gallery.project.slug, *arguments) == 2
-    assert "jsonl, csv, label-studio" in capsys.readouterr().err
+    assert "jsonl, csv, parquet, label-studio" in capsys.readouterr().err
 
 
 def test_a_file_that_was_there_stays_where_an_export_breaks_off(

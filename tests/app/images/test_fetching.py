@@ -16,10 +16,12 @@ from pydantic import TypeAdapter
 from pydantic.networks import IPvAnyNetwork
 from sqlalchemy.orm import Session
 
+from app import outgoing
 from app.images import fetching
-from app.images.fetching import NotFetched, fetch, is_allowed, parse_url, shown_url
+from app.images.fetching import fetch
 from app.images.finding import find_problems
 from app.images.sources import url_source
+from app.outgoing import NotFetched, is_allowed, parse_url, shown_url
 from app.projects.models import Project
 from app.settings import settings
 from tests.app.images import corpus
@@ -152,7 +154,7 @@ def test_the_name_is_asked_once_for_each_request(
     site: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    real = fetching.resolve
+    real = outgoing.resolve
 
     def resolve(host: str, port: int) -> str:
         asked.append(host)
@@ -163,7 +165,7 @@ def test_the_name_is_asked_once_for_each_request(
             asked.append(f"again {host}")
         return original(host, *args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(fetching, "resolve", resolve)
+    monkeypatch.setattr(outgoing, "resolve", resolve)
     original = socket.getaddrinfo
     fetch(f"{site}/a.png", limit_bytes=1_000_000)
     assert asked == ["localhost"]
@@ -298,7 +300,7 @@ def test_one_deadline_ends_whatever_a_server_does(
     servers: None, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     _allow(monkeypatch, "127.0.0.0/8")
-    monkeypatch.setattr(fetching, "HEADER_SECONDS", 0.3)
+    monkeypatch.setattr(outgoing, "HEADER_SECONDS", 0.3)
     monkeypatch.setattr(fetching, "DEADLINE_SECONDS", 0.6)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -343,7 +345,7 @@ def test_who_accepts_and_says_nothing_is_given_up(
     servers: None, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     """Over https it is the handshake that never comes."""
-    monkeypatch.setattr(fetching, "HEADER_SECONDS", 0.3)
+    monkeypatch.setattr(outgoing, "HEADER_SECONDS", 0.3)
     with speaking(monkeypatch, stays=True) as host:
         assert "did not answer within 0.3 seconds" in refusal(f"{scheme}://{host}/a.png")
     # What asyncio leaves of a handshake that is given up is closed when it is collected; it says so here.
@@ -414,7 +416,7 @@ def test_a_name_server_that_hangs_holds_up_nobody(
     servers: None, busy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Many lookups that never end: cancelling works, the deadline does, and others are fetched."""
-    monkeypatch.setattr(fetching, "HEADER_SECONDS", 1.0)
+    monkeypatch.setattr(outgoing, "HEADER_SECONDS", 1.0)
     hanging, real = threading.Event(), socket.getaddrinfo
 
     def look_up(host: str, *args: Any, **options: Any) -> object:

@@ -4,13 +4,15 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
-from app.labels import exporting
+from app.labels import export_formats, exporting
+from app.labels.export_formats import FORMATS
 from tests.app.labels.conftest import Bench
 
 TokenFor = Callable[[Person], dict[str, str]]
@@ -87,6 +89,26 @@ def test_csv_has_a_row_for_each_label_and_runs_no_formula(bench: Bench, export: 
     assert rows[1]["decided_at"] == ""
 
 
+def test_parquet_has_the_same_rows_with_types(
+    bench: Bench, export: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyarrow.parquet import read_table
+
+    bench.make.image(bench.project)
+    bench.propose(("bright", "positive"), ("dark", "negative"), value=0.25)
+    bench.save("bright", "confirmed")
+    monkeypatch.setattr(export_formats, "PAGE", 1)
+    file = tmp_path / "labels.parquet"
+    file.write_bytes(b"".join(FORMATS["parquet"].export(bench.project.id)))
+    bright, dark = read_table(file).to_pylist()
+    assert bright["path"] == ["light", "tone", "bright"]
+    assert (bright["applies"], bright["value"], bright["version"]) == (True, 0.25, 1)
+    assert bright["decided_at"] == bench.label("bright").decided_at.replace(microsecond=0)  # type: ignore[union-attr]
+    assert (dark["key"], dark["state"], dark["decided_at"]) == ("dark", "proposed", None)
+    rows = list(csv.DictReader(io.StringIO(export("csv").removeprefix("\ufeff"))))
+    assert [list(row) for row in rows] == [list(bright), list(dark)]
+
+
 def test_label_studio_gets_what_agents_said_and_what_people_confirmed(
     bench: Bench, export: Export
 ) -> None:
@@ -120,6 +142,6 @@ def test_the_page_offers_each_format(
 ) -> None:
     sign_in(browser, bench.people.lea)
     page = browser.get(f"/projects/{bench.project.slug}/labels/formats").text
-    for name in ("jsonl", "csv", "label-studio"):
+    for name in FORMATS:
         assert f"labels/export?format={name}" in page
         assert browser.get(f"/projects/{bench.project.slug}/labels/export?format={name}").text

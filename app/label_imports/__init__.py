@@ -1,0 +1,1 @@
+"""Taking labels in from files: read, shown, then stored with their history."""
