@@ -1,7 +1,9 @@
-"""Threads for jobs that may wait long for servers elsewhere, beside those that all other jobs need.
+"""Threads for jobs that may wait long for servers elsewhere, and for those that a person waits for, beside
+the threads that all other jobs need.
 
 An import that fetches from slow addresses holds its own thread and nobody else's. The picture work of
 all imports goes through one small pool, so many of them at once cost no more of the processor than one.
+Tiles take seconds, one image at a time, and are wanted now, not when a training has ended.
 """
 
 import logging
@@ -14,7 +16,7 @@ from app.jobs.models import Job
 from worker.ledger import Handler, run
 
 log = logging.getLogger("morelli.worker")
-KINDS = frozenset({"import"})
+KINDS = frozenset({"import", "tiles"})
 # More than these wait as other jobs do.
 AT_ONCE = 12
 _room = threading.BoundedSemaphore(AT_ONCE)

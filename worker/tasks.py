@@ -2,7 +2,7 @@
 
 import logging
 
-from worker import apart, importing, label_importing, pair_jobs, training_jobs
+from worker import apart, importing, label_importing, pair_jobs, tiling, training_jobs
 from worker.agents import running
 from worker.celery_app import app
 from worker.datasets import building
@@ -13,6 +13,7 @@ log = logging.getLogger("morelli.worker")
 HANDLERS: dict[str, Handler] = {
     "import": importing.run,
     "label_import": label_importing.run,
+    "tiles": tiling.run,
     "agent_run": running.run,
     "dataset": building.run,
     "pair_dataset": pair_jobs.run,

@@ -335,17 +335,15 @@ def _item(
     )
 
 
-def get_image_hash(db: Session, participant: Participant, image_id: int) -> str:
-    """SHA-256 of an image of the participant's audit. Raises NotFound for every other image."""
+def get_shown_image(db: Session, participant: Participant, image_id: int) -> Image:
+    """An image of the participant's audit. Raises NotFound for every other image."""
     shown = union(
         *(
             select(table.image_id).where(table.audit_id == participant.audit_id)
             for table in (AuditItem, PracticeItem)
         )
     )
-    found = db.scalar(
-        select(Image.sha256).where(Image.id == image_id, Image.id.in_(shown), is_there())
-    )
+    found = db.scalar(select(Image).where(Image.id == image_id, Image.id.in_(shown), is_there()))
     if found is None:
         raise NotFound(f"This audit has no image {image_id}.")
     return found

@@ -12,11 +12,17 @@ from app.audits.forms import ConsentForm, JudgementForm
 from app.audits.models import Audit
 from app.audits.practising import Practised
 from app.errors import Conflict, Stale
+from app.images.access import TileNumber
 from app.images.image_files import read_shown
+from app.images.models import Image
+from app.images.schemas import TilesOut
+from app.images.tiles import read_tile
+from app.images.tiling import ask_for_tiles
 from app.participants.access import get_participant
 from app.participants.models import Participant
 from app.participants.notices import get_notice
 from app.participants.taking_part import is_taking_part
+from app.projects.models import Project
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
@@ -243,17 +249,42 @@ def submit_finish(
     return answer.done(go_to=_seat(answer, token))
 
 
-@router.get(SEAT + "/images/{image_id}", dependencies=[Public])
-def get_audit_image(token: str, image_id: int, db: Db) -> Response:
-    """The bytes of one image of this audit, while the participant judges."""
+# The bytes under an id never change; only this participant's browser may keep them.
+KEEP_A_DAY = {"Cache-Control": "private, max-age=86400, immutable"}
+
+
+def _shown_image(token: str, image_id: int, db: Db) -> Image:
+    """An image of this audit, while the participant judges."""
     participant = get_participant(db, token)
     audit = db.get_one(Audit, participant.audit_id)
     if not _is_judging(audit, participant):
         raise Conflict("Images are shown only while you take part.")
-    sha256 = judging.get_image_hash(db, participant, image_id)
-    return Response(
-        read_shown("display", sha256),
-        media_type="image/jpeg",
-        # The bytes under an id never change; only this participant's browser may keep them.
-        headers={"Cache-Control": "private, max-age=86400, immutable"},
-    )
+    return judging.get_shown_image(db, participant, image_id)
+
+
+ShownImage = Annotated[Image, Depends(_shown_image)]
+
+
+@router.get(SEAT + "/images/{image_id}", dependencies=[Public])
+def get_audit_image(image: ShownImage) -> Response:
+    """The bytes of one image of this audit, while the participant judges."""
+    shown = read_shown("display", image.sha256)
+    return Response(shown, media_type="image/jpeg", headers=KEEP_A_DAY)
+
+
+@router.get(SEAT + "/images/{image_id}/tiles", dependencies=[Public])
+def get_audit_tiles(token: str, image: ShownImage, db: Db, answer: Answering) -> TilesOut:
+    """How the tiles of a large image of this audit lie; where they are missing, a worker cuts them."""
+    here = answer.path("get_audit_tiles", token=token, image_id=image.id)
+    project = db.get_one(Project, image.project_id)
+    return TilesOut.of(ask_for_tiles(db, project, image), f"{here}/{{level}}/{{column}}/{{row}}")
+
+
+@router.get(SEAT + "/images/{image_id}/tiles/{level}/{column}/{row}", dependencies=[Public])
+def get_audit_tile(
+    image: ShownImage, level: TileNumber, column: TileNumber, row: TileNumber
+) -> Response:
+    """One tile of an image of this audit."""
+    size = (image.width, image.height)
+    data = read_tile(image.sha256, size, level=level, column=column, row=row)
+    return Response(data, media_type="image/jpeg", headers=KEEP_A_DAY)

@@ -1,6 +1,6 @@
 """Loads images and their bytes, and takes in uploads only after the right to them is known."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Annotated
@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from app.database import LARGEST_KEY, let_go
 from app.errors import Conflict, Invalid, TooLarge
-from app.images import finding, image_files, storage, uploads
+from app.images import finding, image_files, storage, tiles, uploads
 from app.images.knowing import Wishes
 from app.images.listings import MAX_BYTES
 from app.images.models import Image
@@ -54,6 +54,7 @@ def narrowing_parts(
 NarrowingParts = Annotated[dict[str, Sequence[str]], Depends(narrowing_parts)]
 Cursor = Annotated[int | None, Query(ge=0, le=LARGEST_KEY)]
 PathKey = Annotated[int, Path(ge=1, le=LARGEST_KEY)]
+TileNumber = Annotated[int, Path(ge=0, le=1_000_000)]
 
 
 def image_of_project(project: AnnotatorProject, image_id: PathKey, db: Db) -> Image:
@@ -86,12 +87,38 @@ def picture(image: Image, kind: str, known: str | None, tag: str = "") -> Respon
     """The `thumb` or `display` of an image, or 304 where the browser has it. `tag` is the beginning of
     the hash of the file that the address was made for, or nothing.
     """
+    return _answer(
+        image,
+        kind,
+        known,
+        tag,
+        lambda: image_files.read_shown(kind, image.sha256),
+        storage.TYPES[kind],
+    )
+
+
+def tile(image: Image, place: tuple[int, int, int], known: str | None, tag: str) -> Response:
+    """The tile at a place (level, column, row), or 304 where the browser has it; `tag` as above."""
+    level, column, row = place
+    size = (image.width, image.height)
+    return _answer(
+        image,
+        f"tile-{level}-{column}-{row}",
+        known,
+        tag,
+        lambda: tiles.read_tile(image.sha256, size, level=level, column=column, row=row),
+        "image/jpeg",
+    )
+
+
+def _answer(
+    image: Image, name: str, known: str | None, tag: str, read: Callable[[], bytes], media_type: str
+) -> Response:
     kept = KEEP_A_WEEK if len(tag) >= 8 and image.sha256.startswith(tag) else ASK_AGAIN
-    headers = PICTURE_HEADERS | kept | {"ETag": f'"{kind}-{image.sha256[:32]}"'}
+    headers = PICTURE_HEADERS | kept | {"ETag": f'"{name}-{image.sha256[:32]}"'}
     if known is not None and headers["ETag"] in known:
         return Response(status_code=304, headers=headers)
-    data = image_files.read_shown(kind, image.sha256)
-    return Response(data, media_type=storage.TYPES[kind], headers=headers)
+    return Response(read(), media_type=media_type, headers=headers)
 
 
 @streams

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypeVar
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response
 
@@ -19,9 +19,11 @@ from app.images.access import (
     NarrowingParts,
     PathKey,
     ProjectImage,
+    TileNumber,
     UploadedList,
     picture,
     received_picture,
+    tile,
 )
 from app.images.changes import find_image_changes
 from app.images.correcting import correct_image
@@ -46,8 +48,10 @@ from app.images.schemas import (
     PlanOut,
     ProblemOut,
     ReplacementIn,
+    TilesOut,
 )
 from app.images.sources import Source, folder_source, url_source, with_wishes
+from app.images.tiling import ask_for_tiles
 from app.labels.access import Viewer, Viewing
 from app.projects.access import AnnotatorProject, LeadProject
 from app.settings import settings
@@ -314,6 +318,32 @@ def api_get_thumb(image: ProjectImage, known: KnownTag = None, v: FileTag = "") 
 def api_get_display(image: ProjectImage, known: KnownTag = None, v: FileTag = "") -> Response:
     """The image with a long side of at most 2048 pixels (JPEG, sRGB)."""
     return picture(image, "display", known, v)
+
+
+@router.get("/{image_id:int}/tiles")
+def api_get_tiles(
+    project: AnnotatorProject, image: ProjectImage, db: Db, request: Request
+) -> TilesOut:
+    """How the tiles of a large image lie, in which it can be seen in full.
+
+    Where they are missing, as of images from before there were tiles, a worker cuts them.
+    """
+    here = request.app.url_path_for("api_get_tiles", project=project.slug, image_id=image.id)
+    address = f"{here}/{{level}}/{{column}}/{{row}}?v={image.sha256[:12]}"
+    return TilesOut.of(ask_for_tiles(db, project, image), address)
+
+
+@router.get("/{image_id:int}/tiles/{level}/{column}/{row}", response_class=Response, responses=JPEG)
+def api_get_tile(
+    image: ProjectImage,
+    level: TileNumber,
+    column: TileNumber,
+    row: TileNumber,
+    known: KnownTag = None,
+    v: FileTag = "",
+) -> Response:
+    """One tile (JPEG, sRGB) of 512 by 512 pixels, less at the right and lower edge."""
+    return tile(image, (level, column, row), known, v)
 
 
 @router.get("/{image_id:int}/original", response_class=Response, responses=ANY)

@@ -13,7 +13,7 @@ from app.settings import settings
 from method import pictures
 from method.pictures import Decoded, ImageRefused, TooManyPixels
 
-__all__ = ["Decoded", "Derivatives", "ImageRefused", "decode", "derivatives"]
+__all__ = ["Decoded", "Derivatives", "ImageRefused", "decode", "derivatives", "encode_jpeg"]
 
 DISPLAY_SIDE = 2048
 THUMB_SIDE = 400
@@ -46,8 +46,7 @@ def derivatives(image: Image.Image) -> Derivatives:
     display = _fit(image, DISPLAY_SIDE)
     thumb = _fit(display, THUMB_SIDE)
     return Derivatives(
-        # Full colour resolution: edges of saturated paint are what experts look at.
-        display=_encode_jpeg(display),
+        display=encode_jpeg(display, optimize=True),
         thumb=_encode(thumb, "WEBP", quality=80, method=2),
     )
 
@@ -60,13 +59,17 @@ def _fit(image: Image.Image, side: int) -> Image.Image:
     return image.resize(to, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
-def _encode_jpeg(image: Image.Image) -> bytes:
+def encode_jpeg(image: Image.Image, *, optimize: bool) -> bytes:
+    """A picture as pages show it, without any metadata. To `optimize` saves an eighth and takes twice the time."""
+    # Full colour resolution: edges of saturated paint are what experts look at.
     options = {"quality": 90, "subsampling": "4:4:4"}
-    try:
-        return _encode(image, "JPEG", optimize=True, **options)
-    # The optimising encoder has room for one byte a pixel, which fine grain exceeds.
-    except OSError:
-        return _encode(image, "JPEG", **options)
+    if optimize:
+        try:
+            return _encode(image, "JPEG", optimize=True, **options)
+        # The optimising encoder has room for one byte a pixel, which fine grain exceeds.
+        except OSError:
+            pass
+    return _encode(image, "JPEG", **options)
 
 
 def _encode(image: Image.Image, form: str, **options: Any) -> bytes:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.database import Json
 from app.errors import AppError, Invalid, NotFound
-from app.images import looks, storage
+from app.images import looks, storage, tiles
 from app.images.decoding import ImageRefused, decode, derivatives
 
 log = logging.getLogger("morelli.images")
@@ -39,6 +39,9 @@ def keep(data: bytes) -> Kept:
     storage.put(storage.key_of("original", sha256), data)
     storage.put(storage.key_of("display", sha256), made.display)
     storage.put(storage.key_of("thumb", sha256), made.thumb)
+    cut = tiles.cut(decoded.image)
+    if cut is not None:
+        storage.put(storage.key_of("tiles", sha256), cut)
     return Kept(
         sha256,
         decoded.format,

@@ -10,6 +10,8 @@ from app.images.changes import Change
 from app.images.finding import LabelCounts
 from app.images.models import Image, ImageImport, ImportProblem
 from app.images.relisting import Plan
+from app.images.tiles import TILE
+from app.images.tiling import State, Tiling
 from app.jobs.models import Job
 
 SHOWN = 1000
@@ -283,3 +285,37 @@ class ImportWithProblems(ImportOut):
 
     problems: list[ProblemOut]
     next: int | None
+
+
+class LevelOut(BaseModel):
+    """One level of tiles: the width and height of the image at it, in pixels."""
+
+    level: int
+    width: int
+    height: int
+
+
+class TilesOut(BaseModel):
+    """The tiles of an image. `none`: `display` shows it in full. `making`: a worker cuts them; ask again in
+    a second. `failed`: `reason` says why. `address` holds `{level}`, `{column}` and `{row}`.
+    """
+
+    state: State
+    reason: str
+    tile_size: int
+    levels: list[LevelOut]
+    address: str
+
+    @classmethod
+    def of(cls, tiling: Tiling, address: str) -> "TilesOut":
+        levels = [
+            LevelOut(level=each.number, width=each.width, height=each.height)
+            for each in tiling.levels
+        ]
+        return cls(
+            state=tiling.state,
+            reason=tiling.reason,
+            tile_size=TILE,
+            levels=levels,
+            address=address,
+        )

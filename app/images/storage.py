@@ -20,6 +20,7 @@ KINDS = {
     "original": "originals/{}/{}",
     "display": "display/{}/{}.jpg",
     "thumb": "thumbs/{}/{}.webp",
+    "tiles": "tiles/{}/{}.tiles",
 }
 TYPES = {"display": "image/jpeg", "thumb": "image/webp"}
 FORMAT_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
@@ -27,7 +28,7 @@ ENDINGS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 
 
 def key_of(kind: str, sha256: str) -> str:
-    """Where the bytes of one kind (`original`, `display`, `thumb`) of an image lie."""
+    """Where the bytes of one kind (`original`, `display`, `thumb`, `tiles`) of an image lie."""
     if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
         raise ValueError("a key is made from a SHA-256 in lower-case hexadecimal")
     return KINDS[kind].format(sha256[:2], sha256)
@@ -124,6 +125,21 @@ def get(key: str) -> bytes:
         ) from error
     except (BaseError, OSError) as error:
         raise _unavailable("read") from error
+
+
+def get_part(key: str, start: int, length: int) -> bytes:
+    """So many of the bytes under a key, from `start` on. Raises NotFound, also where they are not all there, or
+    Unavailable.
+    """
+    try:
+        part = bytes(obstore.get_range(_store(), key, start=start, length=length))
+    except FileNotFoundError:
+        part = b""
+    except (BaseError, OSError) as error:
+        raise _unavailable("read") from error
+    if len(part) != length:
+        raise NotFound("These bytes of the image are not in the storage.")
+    return part
 
 
 def get_made(kind: str, sha256: str) -> bytes:

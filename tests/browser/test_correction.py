@@ -1,13 +1,17 @@
 """Correcting labels by hand: what is taken back, what is hidden, what a killed tab loses, how close one looks."""
 
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image as Pillow
 from playwright.sync_api import BrowserContext, Page, expect
 
 from app.web.static import imports_of
 from tests.browser.house import House
+from tests.browser.looking import REST_MS, resting, scale
 from tests.browser.test_every_page import SLUG, Api, found_project, import_paintings
 from tests.browser.watching import Window
 
@@ -30,7 +34,14 @@ LOADED = """() => {
 }"""
 # Of script and style, without what looks at the picture.
 MOST_LOADED = 150_000
-VIEWER = ("/zoom.js", "/scales.js", "/views.js", "/guides.js")
+VIEWER = (
+    "/zoom.js",
+    "/deep_zoom.js",
+    "/scales.js",
+    "/views.js",
+    "/guides.js",
+    "/openseadragon-6.1.1.min.js",
+)
 # Windows as at 150 % zoom of a small screen, as a tablet held upright, and as usual.
 WINDOWS = [(853, 480), (1280, 720), (768, 1024)]
 
@@ -181,25 +192,62 @@ def hide_suggestions(page: Page, api: Api, images: list[int]) -> None:
 
 
 def look_closer(page: Page, image_id: int) -> None:
-    """`z` never shows a picture smaller, and what is enlarged can be moved by keys."""
-    width = "document.getElementById('painting').getBoundingClientRect().width"
+    """`z` never shows a picture smaller; what is enlarged is moved by keys and by hand, and the label keeps the focus."""
+    says = page.locator("#zoom-scale")
     open_image(page, image_id)
-    expect(page.locator("#zoom-scale")).to_contain_text("fit")
-    fitted = page.locator("#painting").evaluate("(each) => each.getBoundingClientRect().height")
+    expect(says).to_contain_text("fit")
+    fitted, shown = scale(page), resting(page)
     page.keyboard.press("z")
-    assert page.locator("#painting").evaluate("(e) => e.getBoundingClientRect().height") > fitted
-    wide = page.evaluate(width)
+    expect(says).not_to_contain_text("fit")
+    closer = scale(page)
+    assert closer > fitted
     page.keyboard.press("+")
-    assert page.evaluate(width) > wide
-    left = page.locator("#stage").evaluate("(each) => each.scrollLeft")
+    expect(says).not_to_have_text(f"{closer} %")
+    assert scale(page) > closer
+    enlarged = resting(page)
     page.keyboard.press("Shift+ArrowRight")
-    assert page.locator("#stage").evaluate("(each) => each.scrollLeft") > left
-    page.mouse.move(200, 300)
+    by_keys = resting(page)
+    box = page.locator("#stage").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 300, box["y"] + 300)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 180, box["y"] + 240, steps=5)
+    page.mouse.up()
+    by_hand = resting(page)
+    assert len({shown, enlarged, by_keys, by_hand}) == 4
+    expect(here(page)).to_be_focused()
     page.mouse.wheel(0, 4000)
-    expect(page.locator("#zoom-scale")).to_contain_text("fit")
+    expect(says).to_contain_text("fit")
+    assert resting(page) == shown
     page.keyboard.press("z")
+    expect(says).not_to_contain_text("fit")
     page.keyboard.press("z")
+    expect(says).to_contain_text("fit")
+    page.mouse.click(box["x"] + 300, box["y"] + 300)
+    expect(says).not_to_contain_text("fit")
+    page.mouse.click(box["x"] + 300, box["y"] + 300)
+    expect(says).to_contain_text("fit")
+
+
+def see_in_full(page: Page, api: Api) -> None:
+    """A picture larger than the one that pages show: at 100 % each pixel of the screen is one of the image."""
+    pixels = np.zeros((1800, 3000, 3), np.uint8)
+    pixels[:, ::2] = 255
+    out = BytesIO()
+    Pillow.fromarray(pixels).save(out, "PNG")
+    files = {"name": "stripes.png", "mimeType": "image/png", "buffer": out.getvalue()}
+    api.finish(api.ask("POST", "images/imports", multipart={"files": files})["job_id"])
+    (large,) = api.ask("GET", "images?q=stripes")["items"]
+    page.goto(f"/projects/{SLUG}/images/{large['id']}")
     expect(page.locator("#zoom-scale")).to_contain_text("fit")
+    with page.expect_response(lambda each: "/tiles/12/" in each.url):
+        page.keyboard.press("z")
+    expect(page.locator("#zoom-scale")).to_have_text("100 %")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(REST_MS)
+    with Pillow.open(BytesIO(page.screenshot())) as seen:
+        middle = np.asarray(seen.convert("L"), np.int16)[seen.height // 2, 200:600]
+    assert np.abs(np.diff(middle)).min() > 200
 
 
 def fit_into_windows(window: Window, image_id: int) -> None:
@@ -210,7 +258,7 @@ def fit_into_windows(window: Window, image_id: int) -> None:
         open_image(page, image_id)
         for _ in range(5):
             page.keyboard.press("j")
-            for part in ("#painting", "li.label[data-here]", "#add-words", "#done button"):
+            for part in ("#stage", "li.label[data-here]", "#add-words", "#done button"):
                 assert page.evaluate(IN_SIGHT, part), (width, height, part)
         window.look(f"correction-{width}")
     page.set_viewport_size({"width": 1280, "height": 720})
@@ -258,6 +306,7 @@ def test_correction(house: House, open_one: Callable[[], Window]) -> None:
     decide_at_once(lead, api, images[2])
     hide_suggestions(lead.page, api, images[3:5])
     look_closer(lead.page, images[0])
+    see_in_full(lead.page, api)
     fit_into_windows(lead, images[0])
     weigh_little(lead.page, images[0])
     stay_within_a_filter(lead.page, api)

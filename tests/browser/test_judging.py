@@ -9,6 +9,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.holding import wait_until
 from tests.browser.house import House
+from tests.browser.looking import REST_MS, resting
 from tests.browser.test_every_page import (
     AXE,
     Api,
@@ -165,48 +166,52 @@ def press_while_scripts_come(page: Page, api: Api, token: str, item: int) -> Non
 
 def look_closer(page: Page, token: str) -> None:
     """The same keys as where labels are corrected, with the answers' keys at hand."""
-    height = "document.getElementById('painting').getBoundingClientRect().height"
+    says = page.locator("#zoom-scale")
     open_image(page, token)
-    expect(page.locator("#zoom-scale")).to_contain_text("fit")
-    fitted = page.evaluate(height)
+    expect(says).to_contain_text("fit")
+    fitted = resting(page)
     page.keyboard.press("z")
     page.keyboard.press("+")
-    assert page.evaluate(height) > fitted
-    left = page.locator("#stage").evaluate("(each) => each.scrollLeft")
+    expect(says).not_to_contain_text("fit")
+    enlarged = resting(page)
     page.keyboard.press("Shift+ArrowRight")
-    assert page.locator("#stage").evaluate("(each) => each.scrollLeft") > left
+    assert len({fitted, enlarged, resting(page)}) == 3
     page.keyboard.press("ArrowDown")
     expect(page.locator("form.current")).to_be_focused()
     page.keyboard.press("0")
-    expect(page.locator("#zoom-scale")).to_contain_text("fit")
-    assert page.evaluate(height) == fitted
+    expect(says).to_contain_text("fit")
+    assert resting(page) == fitted
     look_as_painters_do(page, token)
 
 
 def look_as_painters_do(page: Page, token: str) -> None:
-    """Values, masses, mirror image and lines; on the next page only the lines are left."""
-    picture = "getComputedStyle(document.getElementById('painting'))"
+    """Values, masses, mirror image and lines, fitted and enlarged; on the next page only the lines are left."""
     for key in "gqm":
         page.keyboard.press(key)
-    assert page.evaluate(f"{picture}.filter").startswith("grayscale(1) blur(")
-    assert page.evaluate(f"{picture}.transform") == "matrix(-1, 0, 0, 1, 0, 0)"
+    for part in ("#painting", ".deep"):
+        drawn = f"getComputedStyle(document.querySelector('{part}')).filter"
+        assert page.evaluate(drawn).startswith("grayscale(1) blur(")
     lines = page.get_by_title("Thirds, golden section, diagonals, none (t)")
     for words in ("Thirds", "Golden section", "Diagonals"):
         page.keyboard.press("t")
         expect(lines).to_have_text(words)
-    # As large as the picture, fitted and enlarged.
-    shown = """() => [...document.querySelectorAll("#painting, .guides")].map((each) => {
-      const { x, y, width, height } = each.getBoundingClientRect();
-      return [x, y, width, height].map(Math.round).join(" ");
-    })"""
-    for key in ("0", "z"):
-        page.keyboard.press(key)
-        assert len(set(page.evaluate(shown))) == 1
+    guides = page.locator(".guides")
+    fitted = guides.bounding_box()
+    page.keyboard.press("z")
+    expect(page.locator("#zoom-scale")).not_to_contain_text("fit")
+    page.wait_for_timeout(REST_MS)
+    enlarged = guides.bounding_box()
+    assert fitted is not None and enlarged is not None
+    assert enlarged["width"] > fitted["width"]
+    mirrored = resting(page)
+    page.keyboard.press("m")
+    assert resting(page) != mirrored
     open_image(page, token)
     expect(page.locator(".guides path.above")).to_have_attribute("d", re.compile("^M0 0L"))
-    assert page.evaluate(f"{picture}.filter") == "none"
+    drawn = "getComputedStyle(document.getElementById('painting')).filter"
+    assert page.evaluate(drawn) == "none"
     page.keyboard.press("t")
-    expect(page.locator(".guides")).to_be_hidden()
+    expect(guides).to_be_hidden()
 
 
 def meet_guidelines(page: Page) -> None:

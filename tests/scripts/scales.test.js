@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { LARGEST, bounded, fittedTo, partAt, stepAbove, stepBelow } from "../../app/static/pages/scales.js";
+import { LARGEST, bounded, fittedTo, stepAbove, stepBelow, wholeWithin } from "../../app/static/pages/scales.js";
 
 test("a picture is fitted by the side that has less room, in pixels of the screen", () => {
   assert.equal(fittedTo({ width: 800, height: 600 }, { width: 1600, height: 600 }), 0.5);
@@ -48,8 +48,11 @@ test("all steps from fitted lead up, and all steps back lead down to fitted", ()
   }
 });
 
-test("a point outside counts as on the edge", () => {
-  assert.equal(partAt(150, 100, 200), 0.25);
-  assert.equal(partAt(50, 100, 200), 0);
-  assert.equal(partAt(900, 100, 200), 1);
+test("a canvas takes whole pixels of the page and of the screen", () => {
+  assert.equal(wholeWithin(857.61), 857);
+  assert.equal(wholeWithin(857, 2), 857);
+  assert.equal(wholeWithin(857.5, 1.5), 856);
+  assert.equal(wholeWithin(857, 1.25), 856);
+  assert.equal(wholeWithin(10, 1.1), 10);
+  assert.equal(wholeWithin(857, 1.0371), 857); // no such length: as much as there is
 });

@@ -4,8 +4,7 @@
 import { onKeys } from "./keys.js";
 import { request } from "./requests.js";
 import { openQueue } from "./unsent.js";
-import { viewKeys } from "./views.js";
-import { closer, fit, pan, preparePicture, wider, zoom } from "./zoom.js";
+import { lookKeys, pan, preparePicture } from "./zoom.js";
 
 const page = document.querySelector("[data-judging]");
 const forms = [...page.querySelectorAll("form[data-item]")];
@@ -165,12 +164,7 @@ onKeys(
     ...Object.fromEntries(Object.entries(ANSWERS).map(([key, answer]) => [key, () => answerByKey(answer)])),
     Enter: turnForward,
     Backspace: () => previous && leave(previous),
-    z: () => zoom(),
-    "+": () => closer(),
-    "=": () => closer(),
-    "-": () => wider(),
-    0: fit,
-    ...viewKeys,
+    ...lookKeys,
   },
   { repeats: ["+", "-"] },
 );

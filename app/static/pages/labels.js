@@ -5,17 +5,18 @@ import { addFound, closeSearch, openSearch, prepareSearch, search } from "./labe
 import { loadAttributes } from "./labels/attributes.js";
 import { confirmRow, flipRow, rejectRow, repaint, undoLast } from "./labels/deciding.js";
 import { finishAnyway, markDone } from "./labels/finishing.js";
+import { listKeys, prepareList } from "./labels/folding.js";
 import { focusFirst, focusRow, prepareRow, step, watchList } from "./labels/focus.js";
 import { open } from "./labels/saving.js";
 import { current, find, here, rows } from "./labels/sheet.js";
 import { go, loadAhead, onSheet, toggleSuggestions } from "./labels/turning.js";
-import { viewKeys } from "./views.js";
-import { closer, fit, pan, preparePicture, wider, zoom } from "./zoom.js";
+import { lookKeys, pan, preparePicture } from "./zoom.js";
 
 const prepare = () => {
   here().classList.add("scripted");
   rows().forEach(prepareRow);
   prepareSearch();
+  prepareList();
   preparePicture();
   loadAttributes();
   window.htmx?.process(here());
@@ -47,12 +48,8 @@ onKeys(
     d: () => void markDone(),
     "[": () => void go(here().dataset.previous),
     "]": () => void go(here().dataset.next),
-    z: () => zoom(),
-    "+": () => closer(),
-    "=": () => closer(),
-    "-": () => wider(),
-    0: fit,
-    ...viewKeys,
+    ...lookKeys,
+    ...listKeys,
     s: () => void toggleSuggestions(),
     h: openHistory,
   },

@@ -17,5 +17,14 @@ export const stepBelow = (scale) => STEPS.findLast((each) => each < scale * (1 -
 export const bounded = (wanted, fitted) =>
   wanted !== null && wanted > fitted * (1 + NEAR) ? Math.min(wanted, Math.max(LARGEST, fitted)) : null;
 
-// Where between the edges of something a point lies, from 0 to 1.
-export const partAt = (point, from, length) => Math.max(0, Math.min(1, (point - from) / length));
+const MOST_LEFT_OUT = 20; // pixels of the page
+
+// The largest whole number of pixels of the page within a length that is a whole number of screen pixels too, so
+// that a canvas of that size is shown as it is drawn.
+export const wholeWithin = (length, density = 1) => {
+  const most = Math.floor(length);
+  for (let size = most; size > Math.max(0, most - MOST_LEFT_OUT); size -= 1) {
+    if (Math.abs(size * density - Math.round(size * density)) < 1e-6) return size;
+  }
+  return most;
+};

@@ -68,7 +68,7 @@ export const focusFirst = () => {
 };
 
 export const step = (by) => {
-  const all = rows();
+  const all = rows().filter((row) => row.checkVisibility()); // not what is folded away
   const at = all.indexOf(current());
   focusRow(all[Math.max(0, Math.min(all.length - 1, at + by))]);
 };
