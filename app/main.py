@@ -54,6 +54,8 @@ from app.projects import api as projects_api
 from app.projects import pages as projects_pages
 from app.proposals import api as proposals_api
 from app.proposals import pages as proposals_pages
+from app.queue import api as queue_api
+from app.queue import pages as queue_pages
 from app.runs import api as runs_api
 from app.runs import pages as runs_pages
 from app.settings import settings
@@ -111,6 +113,8 @@ ROUTERS = [
     label_imports_api.router,
     labels_pages.router,
     labels_api.router,
+    queue_pages.router,
+    queue_api.router,
     agents_pages.router,
     agents_api.router,
     audits_pages.router,

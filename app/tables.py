@@ -16,6 +16,7 @@ from app.notes import models as notes
 from app.participants import models as participants
 from app.projects import models as projects
 from app.proposals import models as proposals
+from app.queue import models as queue
 from app.runs import models as runs
 from app.versions import models as versions
 from app.webhooks import models as webhooks
@@ -37,6 +38,7 @@ __all__ = [
     "participants",
     "projects",
     "proposals",
+    "queue",
     "runs",
     "versions",
     "webhooks",

@@ -2,7 +2,15 @@
 
 import logging
 
-from worker import apart, importing, label_importing, pair_jobs, tiling, training_jobs
+from worker import (
+    apart,
+    importing,
+    label_importing,
+    pair_jobs,
+    queue_measuring,
+    tiling,
+    training_jobs,
+)
 from worker.agents import running
 from worker.celery_app import app
 from worker.datasets import building
@@ -19,6 +27,7 @@ HANDLERS: dict[str, Handler] = {
     "pair_dataset": pair_jobs.run,
     "training": training_jobs.run,
     "base_model": training_jobs.make_base_model,
+    "queue_order": queue_measuring.run,
 }
 
 

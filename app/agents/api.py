@@ -22,6 +22,7 @@ from app.agents.schemas import (
 from app.criteria import reading
 from app.database import LARGEST_KEY
 from app.labels.access import refuse_hidden
+from app.labels.models import STATES
 from app.projects.access import AnnotatorProject, LeadProject
 from app.web.dependencies import Db
 
@@ -112,9 +113,7 @@ def api_get_outcome(run_id: int, db: Db, project: AnnotatorProject) -> OutcomesO
     """What people made of a run's proposals, by attribute."""
     run = launching.get_agent_run(db, project.id, run_id)
     keys = {node.id: node.key for node in reading.nodes_by_key(db, project).values()}
-    counts: dict[tuple[int, str], dict[str, int]] = defaultdict(
-        lambda: {"proposed": 0, "confirmed": 0, "rejected": 0}
-    )
+    counts: dict[tuple[int, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(STATES, 0))
     for node_id, polarity, state, number in launching.find_outcome(db, run):
         counts[node_id, polarity][state] = number
     return OutcomesOut(

@@ -109,6 +109,7 @@ class OutcomeOut(BaseModel):
     proposed: int
     confirmed: int
     rejected: int
+    unsure: int
 
 
 class OutcomesOut(BaseModel):

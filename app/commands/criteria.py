@@ -271,5 +271,5 @@ def _show_foreseen(found: Any, labels: Any, *, dry_run: bool, as_json: bool) -> 
 
 
 def _moving_words(each: dict[str, Any]) -> str:
-    number = each["proposed"] + each["confirmed"] + each["rejected"]
+    number = each["proposed"] + each["confirmed"] + each["rejected"] + each["unsure"]
     return f"labels: {each['sentence']}: {number} on {each['images']} images."

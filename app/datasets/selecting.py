@@ -153,11 +153,11 @@ def read_examples(
         labels = _find_labels(db, project, images)
         traits = {} if applicability.is_plain else _find_traits(db, project, criteria, images)
         for image in images:
-            confirmed, proposed = labels.get(image.id, ((), ()))
+            confirmed, undecided = labels.get(image.id, ((), ()))
             known = traits.get(image.id, UNKNOWN)
             num_undecided = sum(
                 each not in places or not applicability.lacking(sides[places[each]].key, known)
-                for each in proposed
+                for each in undecided
             )
             here = sorted(places[each] for each in confirmed if each in places)
             read = applicability.sort([sides[each] for each in here], known)
@@ -207,7 +207,7 @@ def _sides_in_order(
 def _find_labels(
     db: Session, project: Project, images: Sequence[Seen]
 ) -> dict[int, tuple[Sequence[int], Sequence[int]]]:
-    """The codes of the confirmed and of the proposed labels of images, which come by id.
+    """The codes of the confirmed and of the undecided labels (proposed, unsure) of images, which come by id.
 
     A code is twice the node's id, and one more for the negative attribute: numbers in one row for each image
     come several times faster than a row for each label.
@@ -217,7 +217,7 @@ def _find_labels(
         select(
             Label.image_id,
             func.array_agg(code).filter(Label.state == "confirmed"),
-            func.array_agg(code).filter(Label.state == "proposed"),
+            func.array_agg(code).filter(Label.state.in_(("proposed", "unsure"))),
         )
         .where(
             Label.project_id == project.id, Label.image_id == func.any([each.id for each in images])

@@ -104,7 +104,7 @@ def api_list_images(
     viewer: Viewing,
     parts: NarrowingParts,
     *,
-    show: Literal["all", "undone", "new", "done", "proposed", "aside"] = "all",
+    show: Literal["all", "undone", "new", "done", "proposed", "unsure", "aside"] = "all",
     q: Annotated[str, Query(max_length=200)] = "",
     after: Cursor = None,
     limit: Limit = 60,

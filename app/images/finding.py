@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, func, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, func, literal_column, or_, select, true, tuple_
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -22,7 +22,8 @@ from app.labels.models import ImageTally, Label
 from app.projects.models import Project
 from taxonomy.folding import Query, read_query
 
-FILTERS = ("all", "undone", "new", "done", "proposed", "aside")
+FILTERS = ("all", "undone", "new", "done", "proposed", "unsure", "aside")
+OF_SUGGESTIONS = ("proposed", "unsure")
 """The largest id a table can hold; the database refuses to look for larger ones."""
 PAGE = 60
 MOST_RANKED = 2_000
@@ -68,14 +69,14 @@ class Page:
 
 def filters(*, suggestions: bool = True) -> tuple[str, ...]:
     """The filters that a person has. Who hides suggestions is not told which images have some."""
-    return FILTERS if suggestions else tuple(each for each in FILTERS if each != "proposed")
+    return FILTERS if suggestions else tuple(each for each in FILTERS if each not in OF_SUGGESTIONS)
 
 
 def check_filter(show: str, *, suggestions: bool) -> None:
     """Raise Invalid for a filter that would tell of suggestions that are hidden."""
     if show in FILTERS and show not in filters(suggestions=suggestions):
         raise Invalid(
-            "Which images have proposals is hidden with the suggestions.",
+            "Which images have proposals, or labels that somebody is unsure of, is hidden with the suggestions.",
             field="show",
             hint="Show suggestions on the page of an image first.",
         )
@@ -99,11 +100,26 @@ def filtered(
         found.append(Image.done_at.is_not(None))
     if show == "proposed":
         found.append(_is_asked())
+    if show == "unsure":
+        found.append(has_unsure(project))
     query = read_query(text)
     if query:
         # The index would first collect all images that have the words.
         found.append(is_found(query).is_(true()) if is_common else is_found(query))
     return found
+
+
+def has_unsure(project: Project, *more: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether an image of the project has labels that somebody is unsure of and that apply to it, and of which
+    `more` holds. They are few: an index of their own is asked, not each image.
+    """
+    labels = select(Label.image_id).where(
+        Label.project_id == project.id,
+        Label.state == literal_column("'unsure'"),
+        applies(Label.image_id, Label.node_id),
+        *more,
+    )
+    return Image.id.in_(labels)
 
 
 def is_rare(db: Session, project: Project, query: Query) -> bool:
@@ -209,11 +225,11 @@ def count_images(
     text: str = "",
     narrowing: Narrowing = EVERYTHING,
 ) -> Total:
-    """How many images a filter finds. Without words and narrowing the number is kept; else no more than
-    `MOST_COUNTED` are counted.
+    """How many images a filter finds. Without words and narrowing the number is kept, but that of unsure ones;
+    else no more than `MOST_COUNTED` are counted.
     """
     query = read_query(text)
-    if not query and not narrowing:
+    if not query and not narrowing and show != "unsure":
         return Total(count_kinds(db, project).of(show))
     is_common = not query or not is_rare(db, project, query)
     found = filtered(project, show, text, is_common=is_common)
@@ -271,6 +287,11 @@ class LabelCounts:
         return self.of("positive", "proposed") + self.of("negative", "proposed")
 
     @property
+    def unsure(self) -> int:
+        """Labels that somebody looked at and could not decide."""
+        return self.of("positive", "unsure") + self.of("negative", "unsure")
+
+    @property
     def confirmed(self) -> int:
         """Labels that a person has confirmed."""
         return self.of("positive", "confirmed") + self.of("negative", "confirmed")
@@ -297,7 +318,7 @@ def count_labels(
         statement = statement.where(applies(Label.image_id, Label.node_id))
     if not suggestions:
         of_others = Label.decided_by.is_distinct_from(viewer_id)
-        refused = (Label.state == "rejected") & (Label.source != "person") & of_others
+        refused = Label.state.in_(("rejected", "unsure")) & (Label.source != "person") & of_others
         statement = statement.where(Label.state != "proposed", ~refused)
     rows = db.execute(statement)
     for image_id, polarity, state, number in rows:

@@ -18,11 +18,10 @@ from app.criteria.reading import get_node
 from app.errors import Invalid
 from app.images.applicability import applies
 from app.images.models import Image
-from app.labels.models import ImageTally, Label, LabelCount
+from app.labels.models import STATES, ImageTally, Label, LabelCount
 from app.projects.models import Project
 from taxonomy.tree import POLARITIES
 
-STATES = ("proposed", "confirmed", "rejected")
 SOURCES = ("agent", "person", "criteria")
 MOST_WISHES = 3
 

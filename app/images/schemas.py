@@ -13,6 +13,7 @@ from app.images.relisting import Plan
 from app.images.tiles import TILE
 from app.images.tiling import State, Tiling
 from app.jobs.models import Job
+from app.labels.models import STATES
 
 SHOWN = 1000
 """The most changes of a list that one answer holds."""
@@ -24,6 +25,7 @@ class LabelCount(BaseModel):
     proposed: int
     confirmed: int
     rejected: int
+    unsure: int
 
 
 class ImageOut(BaseModel):
@@ -49,7 +51,6 @@ class ImageOut(BaseModel):
 
     @classmethod
     def of(cls, image: Image, counts: LabelCounts) -> "ImageOut":
-        states = ("proposed", "confirmed", "rejected")
         return cls(
             id=image.id,
             name=image.name,
@@ -68,7 +69,7 @@ class ImageOut(BaseModel):
             state_reason=image.state_reason,
             created_at=image.created_at,
             labels={
-                polarity: LabelCount(**{state: counts.of(polarity, state) for state in states})
+                polarity: LabelCount(**{state: counts.of(polarity, state) for state in STATES})
                 for polarity in ("positive", "negative")
             },
         )

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from app.csv_cells import FORMULA_STARTS
+from app.labels.models import STATES
 
-STATES = ("proposed", "confirmed", "rejected")
 SOURCES = ("agent", "person", "criteria")
 POLARITIES = ("", "positive", "negative")
 LONGEST_EVIDENCE = 600

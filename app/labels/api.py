@@ -7,7 +7,7 @@ from starlette.responses import StreamingResponse
 
 from app.accounts.access import CurrentPerson
 from app.database import LARGEST_KEY
-from app.labels import history, queueing, reading, saving, undoing
+from app.labels import history, reading, saving, undoing
 from app.labels.access import Sight, get_image, get_in_force
 from app.labels.applying import apply
 from app.labels.export_formats import FORMATS, ExportFormat, in_pieces
@@ -36,6 +36,7 @@ from app.labels.schemas import (
 from app.labels.showing import note_shown
 from app.labels.stating import state_trait
 from app.projects.access import AnnotatorProject, LeadProject
+from app.queue import handing_out
 from app.web.dependencies import Db
 from taxonomy.applicability import Kind
 from taxonomy.tree import Polarity
@@ -176,7 +177,7 @@ def api_save_label(
         hidden=not sight,
     )
     image = get_image(db, project, image_id)
-    queueing.take(db, image, person)
+    handing_out.take(db, [image.id], person)
     return show_saved(saved, reading.find_contradictions_of(db, project, image, suggestions=sight))
 
 

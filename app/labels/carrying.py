@@ -145,8 +145,8 @@ _EVENTS = (
         WHERE done_at IS NOT NULL AND id IN (
             SELECT image_id FROM changed GROUP BY image_id, polarity
             HAVING :kind IN ('split', 'redefine') OR (
-                bool_or(before IN ('confirmed', 'rejected')) AND bool_or(after = 'proposed')
-                AND NOT bool_or(after IN ('confirmed', 'rejected'))
+                bool_or(before <> 'proposed') AND bool_or(after = 'proposed')
+                AND NOT bool_or(after <> 'proposed')
             )
         )
         RETURNING id, label_revision
@@ -203,15 +203,15 @@ _MERGE_PLACES = """
 """
 
 _MERGE = (
-    # The label that goes on is the best of its image and side: confirmed before proposed before rejected,
-    # then the latest.
+    # The label that goes on is the best of its image and side: confirmed before unsure before proposed before
+    # rejected, then the latest.
     "DROP TABLE IF EXISTS pg_temp.ranked",
     """
     CREATE TEMP TABLE ranked ON COMMIT DROP AS
     SELECT l.id, l.image_id, l.node_id, l.polarity, l.state, s.next,
            row_number() OVER (
                PARTITION BY l.image_id, l.polarity
-               ORDER BY array_position(ARRAY['confirmed', 'proposed', 'rejected'], l.state::text),
+               ORDER BY array_position(ARRAY['confirmed', 'unsure', 'proposed', 'rejected'], l.state::text),
                         l.decided_at DESC NULLS LAST, l.agent_run_id DESC NULLS LAST, l.id
            ) AS place,
            bool_or(l.state = 'confirmed') OVER (PARTITION BY l.image_id, l.polarity)

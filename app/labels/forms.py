@@ -15,7 +15,7 @@ class SaveForm(Fields):
 
     key: str
     polarity: Polarity
-    state: Literal["confirmed", "rejected", "withdrawn"]
+    state: Literal["confirmed", "rejected", "unsure", "withdrawn"]
     based_on: int = Field(ge=0)
     operation_id: UUID
     suggestion_visible: bool = True

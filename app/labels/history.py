@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.accounts.models import Person
@@ -81,20 +81,23 @@ def find_history(
 
 def _tells_no_proposal(viewer_id: int | None) -> list[ColumnElement[bool]]:
     both = [LabelEvent.before, LabelEvent.after]
-    rejects = [(one == "proposed") & (other == "rejected") for one, other in (both, reversed(both))]
+    # Of what others did with a proposal only that they confirmed it looks like an addition.
+    only_proposal_explains = and_(
+        *(one.in_(("proposed", "rejected", "unsure")) for one in both), LabelEvent.kind != "add"
+    )
     is_own = LabelEvent.person_id == viewer_id
     # A publication, too, makes, moves and takes away what is only proposed.
     is_more = or_(*(func.coalesce(one, "proposed") != "proposed" for one in both))
     return [
         LabelEvent.agent_run_id.is_(None) | LabelEvent.trait_kind.is_not(None),
         is_more,
-        is_own | ~func.coalesce(or_(*rejects), False),
+        is_own | ~func.coalesce(only_proposal_explains, False),
     ]
 
 
 def _without_proposal(each: Happened) -> Happened:
     before, after = (None if state == "proposed" else state for state in (each.before, each.after))
-    is_add = each.kind == "confirm" and before is None
+    is_add = each.kind in ("confirm", "doubt") and before is None
     return replace(each, before=before, after=after, kind="add" if is_add else each.kind)
 
 

@@ -1,6 +1,6 @@
-"""Labels as they stand, every event that made them so, and who looks at which image."""
+"""Labels as they stand, every event that made them so, and who did how much."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import (
@@ -20,17 +20,22 @@ from app.database import Created, Json, Key, Model
 PUBLICATION_KINDS = ("follow", "merge", "split", "redefine", "return")
 EVENT_KINDS = (
     *("propose", "refresh", "import"),
-    *("confirm", "reject", "add", "withdraw", "undo", "done", "reopen", "state"),
+    *("confirm", "reject", "doubt", "add", "withdraw", "undo", "done", "reopen", "state"),
     *PUBLICATION_KINDS,
 )
 
 
-def _listed(kinds: tuple[str, ...]) -> str:
-    return ", ".join(f"'{each}'" for each in kinds)
+STATES = ("proposed", "confirmed", "rejected", "unsure")
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return ", ".join(f"'{each}'" for each in words)
 
 
 class Label(Model):
     """The statement "this attribute (pair + polarity) applies to this image", as it stands now.
+
+    `unsure` is what a person looked at and could not decide: it is in no list, and waits for another person.
 
     `source` says who made the statement first and does not change when a person confirms it: an agent
     run, a person, or the publication of the criteria (`version_id`) that split or merged attributes. An
@@ -42,10 +47,13 @@ class Label(Model):
     __table_args__ = (
         UniqueConstraint("image_id", "node_id", "polarity"),
         CheckConstraint("polarity IN ('positive', 'negative')", name="polarity"),
-        CheckConstraint("state IN ('proposed', 'confirmed', 'rejected')", name="state"),
+        CheckConstraint(f"state IN ({_listed(STATES)})", name="state"),
         CheckConstraint("source IN ('agent', 'person', 'criteria')", name="source"),
         CheckConstraint("(source = 'agent') = (agent_run_id IS NOT NULL)", name="agent_run"),
         CheckConstraint("char_length(evidence) BETWEEN 1 AND 600", name="evidence"),
+        Index(
+            "ix_label_unsure", "project_id", "image_id", postgresql_where=text("state = 'unsure'")
+        ),
         # Each finds its images in the order of their ids, whatever else a filter asks.
         Index(None, "node_id", "polarity", "state", "image_id"),
         Index(None, "agent_run_id", "image_id"),
@@ -87,7 +95,7 @@ class LabelEvent(Model):
         CheckConstraint(
             "after IS NULL OR (node_id IS NULL AND trait_kind IS NULL AND after = 'done')"
             " OR (trait_kind IS NOT NULL AND after IN ('present', 'absent'))"
-            " OR (node_id IS NOT NULL AND after IN ('proposed', 'confirmed', 'rejected'))",
+            f" OR (node_id IS NOT NULL AND after IN ({_listed(STATES)}))",
             name="after",
         ),
         CheckConstraint("(node_id IS NULL) = (polarity IS NULL)", name="attribute"),
@@ -179,16 +187,22 @@ class SuggestionShown(Model):
     at: Mapped[Created]
 
 
-class ImageLease(Model):
-    """An image that a person is correcting, and until when others are handed other ones."""
+class DayOfWork(Model):
+    """How much a person did in a project on one day (UTC): decisions about labels and images marked as done,
+    less what they took back. Kept in the transaction of each action.
+    """
 
-    __tablename__ = "image_lease"
-    __table_args__ = (Index(None, "person_id"),)
+    __tablename__ = "day_of_work"
+    __table_args__ = (
+        CheckConstraint("decisions >= 0 AND images >= 0", name="counts"),
+        Index(None, "project_id", "day", "person_id"),
+    )
 
-    id: Mapped[Key]
-    image_id: Mapped[int] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"), unique=True)
-    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
-    until: Mapped[datetime]
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"), primary_key=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    decisions: Mapped[int] = mapped_column(server_default=text("0"))
+    images: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class LabelCount(Model):

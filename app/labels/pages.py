@@ -17,7 +17,7 @@ from app.examples.reading import find_examples
 from app.images import finding
 from app.images.models import Image
 from app.images.traits import Trait
-from app.labels import history, queueing, reading, saving, undoing
+from app.labels import history, reading, saving, undoing
 from app.labels.access import COOKIE, Sight, get_image
 from app.labels.export_formats import FORMATS
 from app.labels.forms import DoneForm, SaveForm, TraitForm, UndoForm
@@ -26,6 +26,9 @@ from app.labels.showing import note_shown
 from app.labels.stating import state_trait
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
+from app.queue import handing_out
+from app.queue.handing_out import claim_next, claim_next_within
+from app.queue.progress import find_progress
 from app.web.answer import Answering
 from app.web.dependencies import Db
 from app.web.forms import Fields, Form, submitted
@@ -81,7 +84,7 @@ def show_labels(
     hide = not sight if suggestions is None else suggestions == "hide"
     if not hide and not ahead:
         note_shown(db, image, person)
-    queueing.take(db, image, person)
+    handing_out.take(db, [image.id], person)
     context = _context(db, project, image, person, hide=hide, q=q, within=within)
     context["session"] = _session(request)
     context["traits_open"] = traits == "open"
@@ -103,7 +106,7 @@ def save_label(
     request: Request,
     form: Annotated[Form[SaveForm], Depends(submitted(SaveForm))],
 ) -> Response:
-    """Confirm, reject, add or withdraw one attribute."""
+    """Confirm, reject, doubt, add or withdraw one attribute."""
     values = _checked(form)
     try:
         saved = saving.save(
@@ -183,7 +186,7 @@ def set_labels_done(
         operation_id=values.operation_id,
         hidden=not sight,
     )
-    following = queueing.find_next(db, project, image_id, person=person) if done else image_id
+    following = claim_next(db, project, person, after=image_id) if done else image_id
     return answer.done(
         go_to=answer.path("show_labels", project=project.slug, image_id=following or image_id)
     )
@@ -278,7 +281,6 @@ def _context(
     previous, following = finding.neighbours(
         db, project, image.id, show=within.show, text=within.words
     )
-    conditions = finding.filtered(project, within.show, within.words) if within.address else []
     return {
         "labels": labels,
         "examples": find_examples(db, project, {row.key for row in labels.rows}),
@@ -287,9 +289,9 @@ def _context(
         "image": image,
         "previous": previous,
         "following": following,
-        "next_undone": queueing.find_next(
-            db, project, image.id, person=person, within=tuple(conditions)
-        ),
+        "next_undone": _claim_following(db, project, person, image, within),
+        "busy": handing_out.who_is_at(db, image.id, person),
+        "progress": find_progress(db, project, person),
         "within": within,
         "hide": hide,
         "q": q,
@@ -299,6 +301,16 @@ def _context(
         "new_operation": uuid4,
         "my_id": person.id,
     }
+
+
+def _claim_following(
+    db: Session, project: Project, person: Person, image: Image, within: "Filter"
+) -> int | None:
+    if not within.address:
+        return claim_next(db, project, person, after=image.id)
+    return claim_next_within(
+        db, project, person, show=within.show, words=within.words, after=image.id
+    )
 
 
 def _traits(labels: ImageLabels) -> list[dict[str, Any]]:

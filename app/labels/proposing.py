@@ -24,6 +24,7 @@ from app.labels.access import hold_in_force
 from app.labels.finishing import bring_back
 from app.labels.models import Label
 from app.projects.models import Project
+from app.queue.ordering import measure
 from taxonomy.tree import POLARITIES, Polarity
 
 
@@ -139,6 +140,7 @@ def propose(
     )
     if changed:
         bring_back(db, image_ids, agent_run_id=agent_run_id, version_id=version_id)
+        measure(db, project, image_ids)
     # These statements changed rows that this session may hold.
     for held in list(db.identity_map.values()):
         if isinstance(held, (Image, Label)):

@@ -15,17 +15,19 @@ from app.criteria.searching import version_index
 from app.images import finding
 from app.images.models import Image
 from app.images.traits import Trait
-from app.labels import queueing
 from app.labels.access import InForce, find_in_force
 from app.labels.applying import Applied, apply
 from app.labels.history import find_history as find_history
-from app.labels.models import Label, LabelCount
+from app.labels.models import STATES, Label, LabelCount
 from app.projects.models import Project
 from taxonomy import contradictions as contradictory
 from taxonomy.applicability import Reads
 from taxonomy.contradictions import Contradiction
 from taxonomy.searching import FoundAttribute
 from taxonomy.tree import Criteria, Dimension, Entry, Pair, Polarity
+
+HOLD = ("proposed", "confirmed")
+"""The states of labels that say something for an attribute; who is unsure says nothing."""
 
 
 class Stated(NamedTuple):
@@ -139,8 +141,8 @@ class _Found:
 
 
 def contradictions(labels: Iterable[Stated], criteria: Criteria) -> tuple[Contradiction, ...]:
-    """The contradictions among an image's labels that are not rejected, in tree order."""
-    held = {(each.key, each.polarity) for each in labels if each.state != "rejected"}
+    """The contradictions among an image's labels that hold or may hold, in tree order."""
+    held = {(each.key, each.polarity) for each in labels if each.state in HOLD}
     return contradictory.contradictions(held, criteria)
 
 
@@ -155,7 +157,7 @@ def find_labels(
     """All labels of an image by root dimension and dimension, in tree order.
 
     Without `suggestions`, what is only proposed is left out and counted in `num_hidden`, and so
-    is what somebody other than the viewer rejected of it; what an agent says of the others is left out
+    is what somebody other than the viewer rejected of it or was unsure of; what an agent says of the others is left out
     too, so that nothing tells which of them it proposed.
     """
     in_force = find_in_force(db, project)
@@ -190,7 +192,7 @@ def find_labels(
 
 
 def _is_no_suggestion(label: Label, viewer_id: int | None) -> bool:
-    if label.state == "rejected" and label.source != "person":
+    if label.state in ("rejected", "unsure") and label.source != "person":
         return label.decided_by == viewer_id
     return label.state != "proposed"
 
@@ -310,20 +312,15 @@ def _without_agent(row: LabelRow) -> LabelRow:
 
 
 def count_by_state(db: Session, project: Project) -> dict[str, int]:
-    """How many labels of a project are proposed, confirmed and rejected, among those that apply."""
+    """How many labels of a project are in each state, among those that apply."""
     rows = db.execute(
         select(LabelCount.state, cast(func.sum(LabelCount.num), BigInteger))
         .where(LabelCount.project_id == project.id, ~LabelCount.lacking)
         .group_by(LabelCount.state)
     )
-    return {"proposed": 0, "confirmed": 0, "rejected": 0} | {row[0]: row[1] for row in rows}
+    return dict.fromkeys(STATES, 0) | {row[0]: row[1] for row in rows}
 
 
 def find_neighbours(db: Session, project: Project, image_id: int) -> tuple[int | None, int | None]:
     """The images before and after one, by id."""
     return finding.neighbours(db, project, image_id)
-
-
-def find_next_undone(db: Session, project: Project, after: int) -> int | None:
-    """The next image that waits, by id, starting over at the first; None when all are done."""
-    return queueing.find_next(db, project, after)

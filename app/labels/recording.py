@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -51,7 +51,7 @@ class Saved:
             return self
         return replace(
             self,
-            kind="add" if self.kind == "confirm" else self.kind,
+            kind="add" if self.kind in ("confirm", "doubt") else self.kind,
             before=None if self.before == "proposed" else self.before,
             state=None if self.state == "proposed" else self.state,
         )
@@ -194,7 +194,33 @@ def record(
     if event is None:
         raise used_otherwise()
     image.label_revision += 1
+    _count(db, image, event)
     return event
+
+
+DECISIONS = ("confirm", "reject", "doubt", "add", "withdraw")
+
+_COUNT = text(
+    """
+    INSERT INTO day_of_work AS d (project_id, person_id, day, decisions, images)
+    VALUES (:project, :person, (clock_timestamp() AT TIME ZONE 'UTC')::date,
+            greatest(:decisions, 0), greatest(:images, 0))
+    ON CONFLICT (project_id, person_id, day) DO UPDATE
+    SET decisions = greatest(d.decisions + :decisions, 0), images = greatest(d.images + :images, 0)
+    """
+)
+
+
+def _count(db: Session, image: Image, event: LabelEvent) -> None:
+    """Add an action to its person's day; taking one back takes it from the day."""
+    is_undo = event.kind == "undo" and event.trait_kind is None
+    decisions = -int(is_undo) if event.node_id else 0
+    decisions += event.kind in DECISIONS
+    is_unmarked = is_undo and event.node_id is None and event.before == "done"
+    images = (event.kind == "done") - int(is_unmarked)
+    if decisions or images:
+        values = {"project": image.project_id, "person": event.person_id}
+        db.execute(_COUNT, values | {"decisions": decisions, "images": images})
 
 
 def apply_event(

@@ -1,4 +1,4 @@
-"""One action on one label: confirm, reject, add or withdraw it.
+"""One action on one label: confirm, reject, doubt, add or withdraw it.
 
 Every action locks the image's row, so that actions on one image happen one after another, and writes
 the label, its event and the image's new label revision in one transaction.
@@ -34,9 +34,15 @@ from app.projects.models import Project
 
 __all__ = ["Saved", "Wanted", "save", "set_done", "take_back", "undo"]
 
-Wanted = Literal["confirmed", "rejected", "withdrawn"]
-VERBS = {"confirmed": "confirm", "rejected": "reject", "withdrawn": "withdraw"}
-DID = {None: "withdrew", "confirmed": "confirmed", "rejected": "rejected"}
+Wanted = Literal["confirmed", "rejected", "unsure", "withdrawn"]
+KINDS = {"confirmed": "confirm", "rejected": "reject", "unsure": "doubt", "withdrawn": "withdraw"}
+WISHES = KINDS | {"unsure": "be unsure of"}
+DID = {
+    None: "withdrew",
+    "confirmed": "confirmed",
+    "rejected": "rejected",
+    "unsure": "was unsure of",
+}
 
 
 def save(
@@ -54,9 +60,9 @@ def save(
     suggestion_visible: bool = True,
     hidden: bool = False,
 ) -> Saved:
-    """Confirm, reject, add or withdraw one attribute of an image.
+    """Confirm, reject, add or withdraw one attribute of an image, or say that one is unsure.
 
-    `confirmed` adds the attribute where no label stands; `withdrawn` takes back one's own addition.
+    `confirmed` and `unsure` add the attribute where no label stands; `withdrawn` takes back one's own addition.
     `based_on` is the image's label revision in which this attribute was seen. Edits of different
     attributes merge. Raises Stale, with both values, where a person changed this attribute since to
     something else; agreeing with them is recorded and no conflict, nor is a proposal, which anyone
@@ -72,8 +78,8 @@ def save(
     if earlier is not None:
         _refuse_other_use(earlier, image, by, key, polarity, state)
         return saved_as(*earlier).as_seen(hidden=hidden)
-    if state not in VERBS:
-        raise Invalid(f"A label is set to {', '.join(VERBS)}.", field="state")
+    if state not in KINDS:
+        raise Invalid(f"A label is set to {', '.join(KINDS)}.", field="state")
     if not 0 <= based_on <= image.label_revision:
         raise Invalid(
             f"The image's labels are at revision {image.label_revision}; nothing can be based on "
@@ -92,7 +98,7 @@ def save(
         db,
         image,
         How(by, operation_id, sitting, suggestion_visible or was_shown(db, image, by)),
-        kind=VERBS[state] if attribute.label else "add",
+        kind=KINDS[state] if attribute.label else "add",
         before=attribute.state,
         after=_after(attribute, state),
         version_id=in_force.version_id,
@@ -147,7 +153,7 @@ def _refuse_stale(
     did = "undid an action on" if last.kind == "undo" else DID.get(last.after, "withdrew")
     stands = None if hidden and attribute.state == "proposed" else attribute.state
     raise Stale(
-        f"{who} {did} “{attribute.name}” since you saw it; you wanted to {VERBS[wanted]} it.",
+        f"{who} {did} “{attribute.name}” since you saw it; you wanted to {WISHES[wanted]} it.",
         hint="Keep what stands, or save yours again on top of it.",
         key=attribute.node.key,
         polarity=attribute.polarity,
@@ -163,18 +169,21 @@ def _refuse_stale(
 
 
 def _refuse_impossible(attribute: Attribute, wanted: Wanted, by: Person, *, hidden: bool) -> None:
-    if wanted == "confirmed":
+    if wanted in ("confirmed", "unsure"):
         return
     is_unseen = hidden and attribute.state == "proposed"
     if attribute.label is None or is_unseen:
         raise Invalid(
             f"“{attribute.name}” is not a label of this image, so there is nothing to "
-            f"{VERBS[wanted]}.",
+            f"{WISHES[wanted]}.",
             field="state",
         )
     if wanted != "withdrawn":
         return
-    is_own = attribute.state == "confirmed" and _adder(attribute.events, hidden=hidden) == by.id
+    is_own = (
+        attribute.state in ("confirmed", "unsure")
+        and _adder(attribute.events, hidden=hidden) == by.id
+    )
     if not is_own or (_was_proposed(attribute) and not hidden):
         raise NotAllowed(
             f"Only your own addition can be withdrawn, and “{attribute.name}” is none.",

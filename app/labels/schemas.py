@@ -16,7 +16,7 @@ from taxonomy.contradictions import Contradiction
 from taxonomy.searching import FoundAttribute
 from taxonomy.tree import POLARITIES, Criteria, Entry, Pair, Polarity, Relation
 
-State = Literal["proposed", "confirmed", "rejected"]
+State = Literal["proposed", "confirmed", "rejected", "unsure"]
 EventState = State | Literal["done", "present", "absent"]
 
 
@@ -29,7 +29,7 @@ class Asked(BaseModel):
 class LabelAction(Asked):
     """One action on one attribute of an image."""
 
-    state: Literal["confirmed", "rejected", "withdrawn"]
+    state: Literal["confirmed", "rejected", "unsure", "withdrawn"]
     sitting: UUID | None = Field(
         default=None,
         description="Made by the client for one piece of work; undoing reaches no further back.",

@@ -23,6 +23,7 @@ def api_overview(db: Db, project: AnnotatorProject) -> OverviewOut:
             "proposed": counts.labels_proposed,
             "confirmed": counts.labels_confirmed,
             "rejected": counts.labels_rejected,
+            "unsure": counts.labels_unsure,
         },
         agent_runs=counts.agent_runs,
         audits=counts.audits,

@@ -27,6 +27,7 @@ class Counts:
     labels_proposed: int
     labels_confirmed: int
     labels_rejected: int
+    labels_unsure: int
     agent_runs: int
     agent_labels: int
     audits: int
@@ -92,6 +93,7 @@ def count(db: Session, project: Project) -> Counts:
         labels_proposed=states["proposed"],
         labels_confirmed=states["confirmed"],
         labels_rejected=states["rejected"],
+        labels_unsure=states["unsure"],
         agent_runs=agent_runs,
         agent_labels=agent_labels,
         audits=audits,

@@ -6,10 +6,10 @@ from starlette.responses import Response
 from app.accounts.access import CurrentPerson
 from app.jobs.models import OPEN_STATES
 from app.jobs.queueing import find_jobs
-from app.labels.queueing import claim_next
 from app.overview import counting
 from app.projects.access import AnnotatorProject
 from app.proposals.reading import count_waiting
+from app.queue.handing_out import claim_next
 from app.web.answer import Answering
 from app.web.dependencies import Db
 

@@ -15,7 +15,7 @@ from app.criteria.models import Node
 from app.criteria.reading import find_nodes, get_node
 from app.images.applicability import applies
 from app.images.inclusion import left_out
-from app.labels.models import Label, LabelCount
+from app.labels.models import STATES, Label, LabelCount
 from app.projects.models import Project
 from app.versions.tree_rows import pairs_below
 from taxonomy.tree import POLARITIES, Polarity
@@ -36,6 +36,7 @@ class LabelUsage:
     proposed: int = 0
     confirmed: int = 0
     rejected: int = 0
+    unsure: int = 0
     images: int = 0
     images_at_least: bool = False
     agent_confirmed: int = 0
@@ -135,12 +136,13 @@ def _count_labels(
     found: dict[str, LabelUsage] = {}
     for polarity, of_pairs in _kept(db, project, wanted).items():
         sums = [sum(numbers) for numbers in zip(*of_pairs, strict=True)]
-        proposed, confirmed, rejected, agent_confirmed, agent_rejected = sums
+        proposed, confirmed, rejected, unsure, agent_confirmed, agent_rejected = sums
         images, at_least = _count_images(db, wanted, polarity, of_pairs)
         found[polarity] = LabelUsage(
             proposed=proposed,
             confirmed=confirmed,
             rejected=rejected,
+            unsure=unsure,
             images=images,
             images_at_least=at_least,
             agent_confirmed=agent_confirmed,
@@ -155,12 +157,12 @@ def _count_labels(
 def _kept(
     db: Session, project: Project, wanted: ColumnElement[Sequence[int]]
 ) -> dict[str, list[tuple[int, ...]]]:
-    """Kept counts of each pair by polarity: proposed, confirmed, rejected, and of agents those that people
+    """Kept counts of each pair by polarity: proposed, confirmed, rejected, unsure, and of agents those that people
     confirmed and rejected.
     """
     is_agents = LabelCount.source == "agent"
     conditions = (
-        *(LabelCount.state == each for each in ("proposed", "confirmed", "rejected")),
+        *(LabelCount.state == each for each in STATES),
         *(is_agents & (LabelCount.state == each) for each in ("confirmed", "rejected")),
     )
     sums = [

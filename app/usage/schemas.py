@@ -46,6 +46,7 @@ class SideUsageOut(BaseModel):
     proposed: int
     confirmed: int
     rejected: int
+    unsure: int
     images: int
     images_at_least: bool
     agent_decided: int
@@ -62,6 +63,7 @@ class SideUsageOut(BaseModel):
             proposed=labels.proposed,
             confirmed=labels.confirmed,
             rejected=labels.rejected,
+            unsure=labels.unsure,
             images=labels.images,
             images_at_least=labels.images_at_least,
             agent_decided=labels.agent_decided,

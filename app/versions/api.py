@@ -89,7 +89,7 @@ def api_list_images_of_node(
     project: AnnotatorProject,
     sight: Sight,
     polarity: Polarity | None = None,
-    state: Literal["proposed", "confirmed", "rejected"] | None = None,
+    state: Literal["proposed", "confirmed", "rejected", "unsure"] | None = None,
     after: Annotated[int, Query(ge=0, le=LARGEST_KEY)] = 0,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> LabelledImagesOut:

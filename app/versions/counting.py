@@ -18,11 +18,12 @@ class LabelCounts:
     proposed: int = 0
     confirmed: int = 0
     rejected: int = 0
+    unsure: int = 0
 
     @property
     def all(self) -> int:
         """Labels in any state, rejected ones included."""
-        return self.proposed + self.confirmed + self.rejected
+        return self.proposed + self.confirmed + self.rejected + self.unsure
 
     @property
     def standing(self) -> int:
@@ -35,6 +36,7 @@ class LabelCounts:
         self.proposed += other.proposed
         self.confirmed += other.confirmed
         self.rejected += other.rejected
+        self.unsure += other.unsure
 
 
 def count_labels(
@@ -44,7 +46,7 @@ def count_labels(
     without the labels that do not apply to their images: they stay, and a publication carries them, but they
     tell nothing.
 
-    Nodes without labels are left out. `positive` and `negative` leave rejected labels out.
+    Nodes without labels are left out. `positive` and `negative` have those that are proposed or confirmed.
     """
     number = cast(func.sum(LabelCount.num), BigInteger)
     statement = (
@@ -62,6 +64,6 @@ def count_labels(
     for node_id, polarity, state, count in db.execute(statement):
         found = counts.setdefault(node_id, LabelCounts())
         setattr(found, state, getattr(found, state) + count)
-        if state != "rejected":
+        if state in ("proposed", "confirmed"):
             setattr(found, polarity, getattr(found, polarity) + count)
     return counts

@@ -10,8 +10,8 @@ from app.criteria.models import Node
 from app.errors import Invalid
 from app.images.finding import find_images
 from app.images.models import Image
-from app.images.narrowing import STATES, LabelWish, Narrowing, get_node_with_labels, prepare
-from app.labels.models import Label
+from app.images.narrowing import LabelWish, Narrowing, get_node_with_labels, prepare
+from app.labels.models import STATES, Label
 from app.projects.models import Project
 from taxonomy.tree import Polarity
 

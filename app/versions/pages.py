@@ -11,8 +11,8 @@ from app.criteria import reading
 from app.criteria.forms import FixForm, PublicationForm
 from app.database import LARGEST_KEY
 from app.errors import AppError, Conflict, Invalid, NotFound, Stale
-from app.images.narrowing import STATES
 from app.labels.access import Sight
+from app.labels.models import STATES
 from app.projects.access import AnnotatorProject, ExpertProject, may
 from app.projects.models import Project
 from app.versions import drawing

@@ -75,6 +75,7 @@ class TouchedOut(BaseModel):
     proposed: int
     confirmed: int
     rejected: int
+    unsure: int
     effect: str
 
 
@@ -124,6 +125,7 @@ class SuccessionOut(BaseModel):
     proposed: int
     confirmed: int
     rejected: int
+    unsure: int
     images: int
     disputed: int
     sentence: str
@@ -214,6 +216,7 @@ def show_touched(each: Touched) -> TouchedOut:
         proposed=each.labels.proposed,
         confirmed=each.labels.confirmed,
         rejected=each.labels.rejected,
+        unsure=each.labels.unsure,
         effect=each.effect,
     )
 
@@ -228,6 +231,7 @@ def show_succession(each: Effect) -> SuccessionOut:
             "proposed": each.labels.proposed,
             "confirmed": each.labels.confirmed,
             "rejected": each.labels.rejected,
+            "unsure": each.labels.unsure,
             "images": each.num_images,
             "disputed": each.num_disputed,
             "sentence": each.sentence,

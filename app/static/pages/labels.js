@@ -3,9 +3,10 @@
 import { onKeys } from "./keys.js";
 import { addFound, closeSearch, openSearch, prepareSearch, search } from "./labels/adding.js";
 import { loadAttributes } from "./labels/attributes.js";
-import { confirmRow, flipRow, rejectRow, repaint, undoLast } from "./labels/deciding.js";
+import { confirmRow, doubtRow, flipRow, rejectRow, repaint, undoLast } from "./labels/deciding.js";
 import { finishAnyway, markDone } from "./labels/finishing.js";
 import { listKeys, prepareList } from "./labels/folding.js";
+import { holdWhenSaved } from "./labels/holding.js";
 import { focusFirst, focusRow, prepareRow, step, watchList } from "./labels/focus.js";
 import { open } from "./labels/saving.js";
 import { current, find, here, rows } from "./labels/sheet.js";
@@ -24,6 +25,7 @@ const prepare = () => {
   watchList();
   repaint();
   loadAhead();
+  holdWhenSaved();
 };
 
 const withRow = (does) => () => void (current() && does(current()));
@@ -41,6 +43,7 @@ onKeys(
     Enter: withRow(confirmRow),
     n: withRow(rejectRow),
     x: withRow(rejectRow),
+    i: withRow(doubtRow),
     o: withRow(flipRow),
     a: openSearch,
     "/": openSearch,
@@ -116,6 +119,7 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   if (does) does();
   else if (form.elements.state.value === "confirmed") confirmRow(row);
+  else if (form.elements.state.value === "unsure") doubtRow(row);
   else rejectRow(row);
 });
 

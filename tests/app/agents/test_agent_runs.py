@@ -258,8 +258,22 @@ def test_a_run_says_what_people_made_of_it(
     headers = token_for(people.ben)
     assert api.get(f"{API}/{run.id}/outcome", headers=headers).json() == {
         "items": [
-            {"key": "warm", "polarity": "negative", "proposed": 1, "confirmed": 0, "rejected": 0},
-            {"key": "warm", "polarity": "positive", "proposed": 1, "confirmed": 2, "rejected": 1},
+            {
+                "key": "warm",
+                "polarity": "negative",
+                "proposed": 1,
+                "confirmed": 0,
+                "rejected": 0,
+                "unsure": 0,
+            },
+            {
+                "key": "warm",
+                "polarity": "positive",
+                "proposed": 1,
+                "confirmed": 2,
+                "rejected": 1,
+                "unsure": 0,
+            },
         ]
     }
     assert api.get(f"{API}/{run.id}", headers=headers).json()["problems"] == 1

@@ -440,8 +440,8 @@ def test_the_api_lists_and_gives_images(
     assert len(second["items"]) == 1 and second["next"] is None
     one = api.get(f"{API}/{image.id}", headers=token).json()
     assert one["labels"] == {
-        "positive": {"proposed": 0, "confirmed": 1, "rejected": 0},
-        "negative": {"proposed": 0, "confirmed": 0, "rejected": 1},
+        "positive": {"proposed": 0, "confirmed": 1, "rejected": 0, "unsure": 0},
+        "negative": {"proposed": 0, "confirmed": 0, "rejected": 1, "unsure": 0},
     }
     assert (one["width"], one["height"], one["is_done"]) == (40, 60, False)
     assert api.get(f"{API}/{image.id}/thumb", headers=token).headers["content-type"] == "image/webp"

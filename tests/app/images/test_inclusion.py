@@ -21,6 +21,7 @@ from app.labels import reading
 from app.labels.models import Label, LabelEvent
 from app.labels.proposing import Proposed, propose
 from app.overview import counting
+from app.queue.models import WaitingImage
 from app.versions.counting import count_labels
 from tests.factories import Make
 from tests.people import Cast, cast
@@ -89,7 +90,7 @@ class Rooms:
             "audit of the run": sampling.population(
                 db, project, min_labels=1, agent_run=self.run.id
             ).images,
-            "queue": 2 if reading.find_next_undone(db, project, first.id) else 1,
+            "queue": db.query(WaitingImage).count(),
             "beside": 2 if reading.find_neighbours(db, project, first.id)[1] else 1,
             "neighbours": 2 if finding.neighbours(db, project, first.id)[1] else 1,
         }

@@ -11,8 +11,8 @@ from app.accounts.models import Person
 from app.criteria.models import Node
 from app.errors import Conflict
 from app.images.models import Image
-from app.labels.queueing import claim_next, find_next
 from app.labels.saving import set_done, undo
+from app.queue.handing_out import claim_next
 from app.versions.publishing import publish
 from tests.app.labels.conftest import Bench
 
@@ -107,7 +107,7 @@ def test_new_proposals_open_an_image_again(bench: Bench, api: TestClient, root: 
     bench.propose(("dark", "positive"), run=later)  # a killed run starts over
     finish(bench)
     assert shown(api, root, "new") == []
-    assert find_next(bench.db, bench.project, 0) is None
+    assert claim_next(bench.db, bench.project, bench.people.ben) is None
 
 
 def test_new_pairs_in_force_list_finished_images_again(
@@ -127,22 +127,9 @@ def test_new_pairs_in_force_list_finished_images_again(
     bench.db.commit()
     # They stay done, and a dataset of finished images keeps them.
     assert shown(api, root, "new") == shown(api, root, "done") == [bench.image.id]
-    assert find_next(bench.db, bench.project, 0) == bench.image.id
+    assert claim_next(bench.db, bench.project, bench.people.ben) == bench.image.id
     finish(bench)
     assert shown(api, root, "new") == []
     assert [each.kind for each in bench.events()] == ["done", "done"]
     bench.undo()
-    assert find_next(bench.db, bench.project, 0) is None
-
-
-def test_two_people_are_handed_different_images(bench: Bench) -> None:
-    second, third = bench.make.image(bench.project), bench.make.image(bench.project)
-    ada, ben = bench.people.ada, bench.people.ben
-    first = claim_next(bench.db, bench.project, ben)
-    assert first == bench.image.id
-    assert claim_next(bench.db, bench.project, ben) == first  # their own stays theirs
-    assert claim_next(bench.db, bench.project, ada) == second.id
-    assert find_next(bench.db, bench.project, first, person=ben) == third.id
-    # Where only those remain that others are at, somebody may look over their shoulder.
-    finish(bench, third)
-    assert find_next(bench.db, bench.project, first, person=ben) == second.id
+    assert claim_next(bench.db, bench.project, bench.people.ben) is None

@@ -221,12 +221,17 @@ def test_shown_suggestions_are_counted(hung: Hung, browser: TestClient, sign_in:
     root = f"/projects/{hung.people.project.slug}"
     assert sum(FIRST) - 2 in numbers_in(ben.get(f"{root}/images").text)
     counted = ben.get(f"/api/v1{root}/images/{hung.first.id}").json()["labels"]
-    assert counted["positive"] == {"proposed": FIRST[0] - 2, "confirmed": 1, "rejected": 2}
+    assert counted["positive"] == {
+        "proposed": FIRST[0] - 2,
+        "confirmed": 1,
+        "rejected": 2,
+        "unsure": 0,
+    }
     ben.cookies.set(COOKIE, "hide")
     counted = ben.get(f"/api/v1{root}/images/{hung.first.id}").json()["labels"]
     assert counted == {
-        "positive": {"proposed": 0, "confirmed": 1, "rejected": 0},
-        "negative": {"proposed": 0, "confirmed": 0, "rejected": 0},
+        "positive": {"proposed": 0, "confirmed": 1, "rejected": 0, "unsure": 0},
+        "negative": {"proposed": 0, "confirmed": 0, "rejected": 0, "unsure": 0},
     }
 
 

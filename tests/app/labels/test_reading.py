@@ -9,9 +9,7 @@ from app.labels.reading import (
     find_history,
     find_labels,
     find_neighbours,
-    find_next_undone,
 )
-from app.labels.saving import set_done
 from taxonomy.tree import Attribute, Criteria, Dimension, Pair
 from tests.app.labels.conftest import Bench
 
@@ -141,6 +139,7 @@ def test_counts_are_of_this_project(bench: Bench) -> None:
         "proposed": 2,
         "confirmed": 1,
         "rejected": 0,
+        "unsure": 0,
     }
     assert set(count_by_state(bench.db, bench.make.project("other")).values()) == {0}
 
@@ -156,14 +155,7 @@ def test_retired_pairs_are_shown_and_do_not_count(bench: Bench) -> None:
     assert labels.named("positive") == ()
 
 
-def test_the_next_undone_image_starts_over_at_the_first(bench: Bench) -> None:
+def test_neighbours_are_those_by_id(bench: Bench) -> None:
     first, second, third = bench.image, *(bench.make.image(bench.project) for _ in range(2))
-    bench.make.image(bench.make.project("other"))
-    assert find_next_undone(bench.db, bench.project, first.id) == second.id
-    set_done(bench.db, bench.project, second.id, done=True, by=bench.people.ben)
-    assert find_next_undone(bench.db, bench.project, first.id) == third.id
-    assert find_next_undone(bench.db, bench.project, third.id) == first.id
-    set_done(bench.db, bench.project, first.id, done=True, by=bench.people.ben)
-    assert find_next_undone(bench.db, bench.project, third.id) is None
     assert find_neighbours(bench.db, bench.project, second.id) == (first.id, third.id)
     assert find_neighbours(bench.db, bench.project, first.id) == (None, second.id)

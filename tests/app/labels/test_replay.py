@@ -23,7 +23,7 @@ SAVE = st.tuples(
     st.just("save"),
     who,
     attribute,
-    st.sampled_from(("confirmed", "rejected", "withdrawn")),
+    st.sampled_from(("confirmed", "rejected", "unsure", "withdrawn")),
     st.sampled_from((0, 0, 0, 1, 3)),  # how many revisions behind this person is
 )
 PROPOSE = st.tuples(st.just("propose"), st.integers(0, 2), st.sets(attribute, min_size=2))

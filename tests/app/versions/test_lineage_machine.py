@@ -72,7 +72,7 @@ STEP = st.tuples(
     st.integers(0, 99),
     st.integers(0, 3),
 )
-States = Literal["confirmed", "rejected", "withdrawn"]
+States = Literal["confirmed", "rejected", "unsure", "withdrawn"]
 
 
 @dataclass
@@ -144,7 +144,7 @@ class Life:
         pairs = version_criteria(version).active_pairs()
         image = self.images[n % len(self.images)]
         key, polarity = pairs[m % len(pairs)].key, ("positive", "negative")[p == 3]
-        states: Sequence[States] = ("confirmed", "rejected", "withdrawn", "confirmed")
+        states: Sequence[States] = ("confirmed", "rejected", "unsure", "withdrawn", "confirmed")
         standing = self.db.scalar(
             select(Label.state)
             .join(Node)

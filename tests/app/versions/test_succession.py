@@ -29,6 +29,9 @@ MERGED = [
     (("confirmed", "rejected"), "proposed"),
     (("rejected", "rejected"), "rejected"),
     (("rejected", "proposed"), "proposed"),
+    (("unsure", "proposed"), "unsure"),
+    (("rejected", "unsure"), "unsure"),
+    (("unsure", "confirmed"), "confirmed"),
     (("proposed", "proposed"), "proposed"),
 ]
 

@@ -5,7 +5,7 @@ import { loadAttributes } from "./attributes.js";
 import { focusRow, keepInView, nextUndecided } from "./focus.js";
 import { paint, showContradictions } from "./painting.js";
 import { drop, enqueue, isRetrying, know, laterOps, onAnswers, waitingFor } from "./saving.js";
-import { clearBad, current, find, here, imageHere, isHidden, named, other, rowOf, say, stateOf } from "./sheet.js";
+import { clearBad, current, find, here, imageHere, isHidden, isOwn, named, other, rowOf, say, stateOf } from "./sheet.js";
 import { go } from "./turning.js";
 
 const conflicts = new Map(); // attribute -> both values, until one is chosen
@@ -46,8 +46,6 @@ const decide = (row, state) => {
   return act(row.dataset.key, row.dataset.polarity, state);
 };
 
-const isOwn = (row) => "own" in row.dataset && row.dataset.state === "confirmed";
-
 export const confirmRow = (row) => {
   decide(row, "confirmed");
   nextUndecided(row);
@@ -56,6 +54,11 @@ export const confirmRow = (row) => {
 export const rejectRow = (row) => {
   decide(row, isOwn(row) ? "withdrawn" : "rejected");
   if (row.isConnected) nextUndecided(row);
+};
+
+export const doubtRow = (row) => {
+  decide(row, "unsure");
+  nextUndecided(row);
 };
 
 export const flipRow = async (row) => {
@@ -184,7 +187,7 @@ const showConflict = (key, polarity) => {
   stands.querySelector("p").textContent = conflict.message;
   keepTheirs.textContent = `Keep: ${word(conflict.theirs.state)}`;
   saveMine.textContent = `Save mine: ${conflict.wanted}`;
-  saveMine.title = conflict.wanted === "confirmed" ? "y" : "n";
+  saveMine.title = { confirmed: "y", unsure: "i" }[conflict.wanted] ?? "n";
   keepTheirs.addEventListener("click", () => {
     conflicts.delete(attribute);
     stands.remove();

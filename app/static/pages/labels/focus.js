@@ -1,6 +1,6 @@
 // The label that the keys act on, and what is said about it below the list.
 
-import { current, element, find, rows, signOf } from "./sheet.js";
+import { current, element, find, rows, signOf, waits } from "./sheet.js";
 
 const quieten = (row) => {
   row.tabIndex = -1;
@@ -64,7 +64,7 @@ export const explain = (row) => {
 export const focusFirst = () => {
   const all = rows();
   const named = location.hash && all.find((row) => row.id === location.hash.slice(1));
-  focusRow(named || all.find((row) => row.dataset.state === "proposed") || all[0]);
+  focusRow(named || all.find(waits) || all[0]);
 };
 
 export const step = (by) => {
@@ -76,6 +76,6 @@ export const step = (by) => {
 export const nextUndecided = (from) => {
   const all = rows();
   const at = all.indexOf(from);
-  const open = (row) => row.dataset.state === "proposed" && row !== from;
+  const open = (row) => waits(row) && row !== from;
   focusRow(all.slice(at + 1).find(open) ?? all.find(open) ?? from);
 };

@@ -2,7 +2,7 @@
 
 import { attributeAt, known } from "./attributes.js";
 import { explain, focusRow, prepareRow } from "./focus.js";
-import { STATES, current, element, find, here, rowOf, rows, signOf } from "./sheet.js";
+import { STATES, current, element, find, here, isOwn, rowOf, rows, signOf } from "./sheet.js";
 
 export const paint = (key, polarity, state, { who = "you" } = {}) => {
   let row = rowOf(key, polarity);
@@ -20,8 +20,9 @@ export const paint = (key, polarity, state, { who = "you" } = {}) => {
   row.querySelector(".yes")?.setAttribute("aria-pressed", String(state === "confirmed"));
   const no = row.querySelector(".no");
   no?.setAttribute("aria-pressed", String(state === "rejected"));
+  row.querySelector(".unsure")?.setAttribute("aria-pressed", String(state === "unsure"));
   if (no) {
-    const verb = "own" in row.dataset && state === "confirmed" ? "Remove" : "Reject";
+    const verb = isOwn(row) ? "Remove" : "Reject";
     no.title = `${verb} (n)`;
     no.ariaLabel = `${verb} ${row.dataset.name}`;
   }
@@ -31,7 +32,10 @@ export const paint = (key, polarity, state, { who = "you" } = {}) => {
 const count = () => {
   const all = rows();
   for (const state of STATES) {
-    find(`[data-count="${state}"]`).textContent = all.filter((row) => row.dataset.state === state).length;
+    const place = find(`[data-count="${state}"]`);
+    const number = all.filter((row) => row.dataset.state === state).length;
+    place.textContent = number;
+    if (place.parentElement.matches(".if-any")) place.parentElement.hidden = !number;
   }
   for (const root of here().querySelectorAll(".root")) {
     const inside = [...root.querySelectorAll("li.label")];
@@ -76,6 +80,7 @@ const addRow = (key, polarity) => {
     form.elements.polarity.value = polarity;
   }
   row.querySelector(".yes").ariaLabel = `Confirm ${made.name}`;
+  row.querySelector(".unsure").ariaLabel = `Unsure of ${made.name}`;
   placeRow(row, made);
   prepareRow(row);
   return row;

@@ -57,7 +57,7 @@ const queue = openQueue({
   },
 });
 
-export const { know, isRetrying, open, drop } = queue;
+export const { know, isRetrying, open, drop, emptied } = queue;
 export const isWaiting = () => queue.size() > 0;
 export const laterOps = (attribute) => queue.waiting(attribute);
 export const waitingFor = (image) => queue.waiting().filter((op) => op.image === image && op.key);

@@ -1,0 +1,198 @@
+"""Which image a person corrects next. No two people are handed the same one: a lease in the database says who
+is at an image, and it is taken in the moment in which the image is found.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from sqlalchemy import ColumnElement, Select, func, or_, select, text, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from app.accounts.models import Person
+from app.images.finding import filtered, has_unsure
+from app.images.inclusion import is_there
+from app.images.models import Image
+from app.labels.models import Label, LabelEvent
+from app.projects.models import Project
+from app.queue.models import Assignment, ImageLease, QueueOrder, WaitingImage
+
+LEASE = timedelta(minutes=15)
+"""How long an image is kept for who opened it, counted from the last sign of them."""
+# Somebody else may take the very image that was found; then the next one is looked for.
+ATTEMPTS = 50
+MOST_COUNTED = 1_000
+
+Order: TypeAlias = tuple[InstrumentedAttribute[Any], ...]
+
+ORDERS: dict[str, Order] = {
+    "id": (WaitingImage.image_id,),
+    "random": (WaitingImage.chance, WaitingImage.image_id),
+    "least_certain": (WaitingImage.sureness, WaitingImage.image_id),
+    "contradictory": (WaitingImage.harmony, WaitingImage.image_id),
+    "agent_wrong": (WaitingImage.trust, WaitingImage.image_id),
+}
+
+_TAKE = text(
+    """
+    INSERT INTO image_lease AS l (image_id, person_id, until)
+    SELECT image, :person, clock_timestamp() + :lease
+    FROM unnest(CAST(:images AS bigint[])) AS image ORDER BY image
+    ON CONFLICT (image_id) DO UPDATE SET person_id = excluded.person_id, until = excluded.until
+    WHERE l.person_id = excluded.person_id OR l.until < clock_timestamp()
+    RETURNING image_id
+    """
+)
+
+
+def take(db: Session, image_ids: Sequence[int], person: Person) -> set[int]:
+    """Keep images for a person for a while, but those that somebody else is at; returns which."""
+    values = {"images": list(image_ids), "person": person.id, "lease": LEASE}
+    return set(db.scalars(_TAKE, values))
+
+
+def find_own_images(db: Session, project: Project, image_ids: Sequence[int]) -> list[int]:
+    """Those of these ids that are images of the project, in use or set aside."""
+    return list(
+        db.scalars(
+            select(Image.id).where(
+                Image.project_id == project.id, Image.id.in_(image_ids), is_there()
+            )
+        )
+    )
+
+
+def who_is_at(db: Session, image_id: int, person: Person) -> str | None:
+    """The name of somebody else who is at an image."""
+    return db.scalar(
+        select(Person.name)
+        .join(ImageLease, ImageLease.person_id == Person.id)
+        .where(ImageLease.image_id == image_id, _is_of_another(person))
+    )
+
+
+def strategy_of(db: Session, project: Project) -> str:
+    """The order in which the project's queue is handed out."""
+    found = db.scalar(select(QueueOrder.strategy).where(QueueOrder.project_id == project.id))
+    return found or "id"
+
+
+def claim_next(db: Session, project: Project, person: Person, *, after: int = 0) -> int | None:
+    """The next image that waits and nobody else is at, now kept for this person; None where there is none.
+
+    Those that were given to the person come first, in the order in which they were given, then those that
+    were given to nobody, in the order of the project's queue; each from behind `after`, and starting over.
+    """
+    own = _next_assigned(project, person)
+    order = ORDERS[strategy_of(db, project)]
+    free = _waiting(project).where(WaitingImage.assignment_id.is_(None)).order_by(*order)
+    for waiting in (
+        *_behind(db, own, (WaitingImage.assignment_id, WaitingImage.place), after),
+        *_behind(db, free, order, after),
+    ):
+        found = _claim(db, waiting.where(WaitingImage.image_id != after), person)
+        if found is not None:
+            return found
+    return None
+
+
+def claim_next_within(
+    db: Session, project: Project, person: Person, *, show: str, words: str, after: int = 0
+) -> int | None:
+    """The same within a filter of the wall, by id; within that of unsure labels what others were unsure of."""
+    if show == "unsure":
+        queue = select(Image.id).where(*filtered(project, "all", words))
+        queue = queue.where(_unsure_of_others(project, person))
+        by_id: ColumnElement[int] = Image.__table__.c.id
+    else:
+        own = select(Assignment.id).where(Assignment.person_id == person.id)
+        queue = (
+            _waiting(project)
+            .join(Image, Image.id == WaitingImage.image_id)
+            .where(
+                *filtered(project, show, words),
+                or_(WaitingImage.assignment_id.is_(None), WaitingImage.assignment_id.in_(own)),
+            )
+        )
+        by_id = WaitingImage.__table__.c.image_id
+    queue = queue.order_by(by_id)
+    for waiting in (queue.where(by_id > after), queue.where(by_id < after)):
+        found = _claim(db, waiting, person, locks=show != "unsure")
+        if found is not None:
+            return found
+    return None
+
+
+def count_waiting(db: Session, project: Project, person: Person) -> tuple[int, int]:
+    """How many images wait that were given to this person, and how many that were given to nobody; each up
+    to one more than `MOST_COUNTED`.
+    """
+    own = _next_assigned(project, person).order_by(None)
+    free = _waiting(project).where(WaitingImage.assignment_id.is_(None))
+    counts = (
+        select(func.count()).select_from(each.limit(MOST_COUNTED + 1).subquery()).scalar_subquery()
+        for each in (own, free)
+    )
+    assigned, others = db.execute(select(*counts)).one()
+    return assigned, others
+
+
+def _waiting(project: Project) -> Select[int]:
+    return select(WaitingImage.image_id).where(WaitingImage.project_id == project.id)
+
+
+def _next_assigned(project: Project, person: Person) -> Select[int]:
+    own = select(Assignment.id).where(
+        Assignment.person_id == person.id,
+        Assignment.project_id == project.id,
+        Assignment.taken_back_at.is_(None),
+    )
+    return (
+        select(WaitingImage.image_id)
+        .where(WaitingImage.assignment_id.in_(own))
+        .order_by(WaitingImage.assignment_id, WaitingImage.place)
+    )
+
+
+def _behind(db: Session, waiting: Select[int], order: Order, after: int) -> list[Select[int]]:
+    """The part of a queue behind an image, and the whole; the whole alone where the image is not in it."""
+    at: tuple[Any, ...] | None = None
+    if after:
+        found = db.execute(select(*order).where(WaitingImage.image_id == after)).one_or_none()
+        at = tuple(found) if found else None
+    # By id one knows what is behind it, also once it is done.
+    if at is None and len(order) == 1 and after:
+        at = (after,)
+    if at is None or at[0] is None:
+        return [waiting]
+    return [waiting.where(tuple_(*order) > at), waiting]
+
+
+def _claim(db: Session, waiting: Select[int], person: Person, *, locks: bool = True) -> int | None:
+    column = waiting.selected_columns[0]
+    taken = select(ImageLease.id).where(ImageLease.image_id == column, _is_of_another(person))
+    first = waiting.where(~taken.exists()).limit(1)
+    if locks:
+        # Two who ask at once pass over each other's row; where they do not, the lease decides.
+        first = first.with_for_update(skip_locked=True, of=WaitingImage)
+    for _ in range(ATTEMPTS):
+        found = db.scalar(first)
+        if found is None or take(db, [found], person):
+            return found
+    return None
+
+
+def _is_of_another(person: Person) -> ColumnElement[bool]:
+    return (ImageLease.person_id != person.id) & (ImageLease.until > func.clock_timestamp())
+
+
+def _unsure_of_others(project: Project, person: Person) -> ColumnElement[bool]:
+    """Images where somebody is unsure of a label of which this person has not been so themselves."""
+    own = select(LabelEvent.id).where(
+        LabelEvent.image_id == Label.image_id,
+        LabelEvent.node_id == Label.node_id,
+        LabelEvent.polarity == Label.polarity,
+        LabelEvent.person_id == person.id,
+        LabelEvent.after == "unsure",
+    )
+    return has_unsure(project, ~own.exists())
