@@ -1,6 +1,7 @@
 """`morelli criteria`: checking, showing and comparing trees, and taking them in and out of a project."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -218,14 +219,23 @@ def import_criteria(
 @criteria_cli.command("take-over")
 def take_edition_over(
     project: ProjectSlug,
+    theirs: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PLACE",
+            help="Of a text that both changed take the edition's, such as clear-edges/positive.name; for "
+            "several texts several times.",
+        ),
+    ] = None,
     dry_run: DryRun = False,
     names_moved: NamesMoved = None,
     as_json: AsJson = False,
 ) -> None:
     """Take the newest edition of the criteria that come with Morelli over, as recorded changes.
 
-    For a project that began with an older one. Labels follow when the criteria are published next; nodes of
-    the project's own stay in use, and texts that the edition did not change stay as they were written here.
+    For a project that began with an older one. Labels follow when the criteria are published next; nodes and
+    texts of the project's own stay. Texts that the edition changed too are named, and stay unless --theirs says
+    otherwise.
     """
     from app.criteria import importing
     from app.criteria.editions import get_newer_edition
@@ -236,15 +246,27 @@ def take_edition_over(
 
     with database(), unit_of_work() as db:
         here = get_project(db, project)
-        new = get_newer_edition(db, here).criteria
+        newer = get_newer_edition(db, here, theirs or ())
+        new = newer.criteria
         found = importing.foresee(db, here, new)
         labels = foresee_labels(db, here, found)
         if not dry_run:
             put_in_place(db, here, new, based_on=found.based_on, by=None, names_moved=names_moved)
-    _show_foreseen(found, labels, dry_run=dry_run, as_json=as_json)
+    chosen = [(each, each.place in (theirs or ())) for each in newer.both]
+    _show_foreseen(found, labels, dry_run=dry_run, as_json=as_json, both=chosen)
 
 
-def _show_foreseen(found: Any, labels: Any, *, dry_run: bool, as_json: bool) -> None:
+def _show_foreseen(
+    found: Any,
+    labels: Any,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    both: Sequence[tuple[Any, bool]] | None = None,
+) -> None:
+    """Say what an import or a takeover changes; of a takeover `both` has what the project and the edition both
+    changed, and whether it becomes the edition's.
+    """
     from dataclasses import asdict
 
     from app.versions.schemas import show_succession, show_touched
@@ -257,6 +279,20 @@ def _show_foreseen(found: Any, labels: Any, *, dry_run: bool, as_json: bool) -> 
             "problems": [asdict(each) for each in found.problems],
             "touched": [show_touched(each).model_dump() for each in labels.touched],
             "succession": moved,
+            **(
+                {}
+                if both is None
+                else {
+                    "both": [
+                        {
+                            "place": each.place,
+                            **asdict(each),
+                            "taken": "theirs" if taken else "ours",
+                        }
+                        for each, taken in both
+                    ]
+                }
+            ),
         },
         as_json=as_json,
         words=lambda: "\n".join(
@@ -264,10 +300,16 @@ def _show_foreseen(found: Any, labels: Any, *, dry_run: bool, as_json: bool) -> 
                 *(each.sentence for each in found.changes),
                 *(f"{each.severity}: {each.message} [{each.code}]" for each in found.problems),
                 *map(_moving_words, (each for each in moved if each["images"])),
+                *(_both_words(each, taken=taken) for each, taken in both or ()),
                 f"{len(found.changes)} changes{', none made' if dry_run else ' made'}.",
             ]
         ),
     )
+
+
+def _both_words(each: Any, *, taken: bool) -> str:
+    words = f"both changed {each.place}: here “{each.ours}”, in the edition “{each.theirs}”; "
+    return words + ("the edition's is taken." if taken else "yours is kept.")
 
 
 def _moving_words(each: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Criteria in and out of files: what each format holds, what an import would change, and doing it."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Query, UploadFile
@@ -7,9 +8,9 @@ from starlette.responses import RedirectResponse, Response
 
 from app.accounts.access import CurrentPerson
 from app.criteria import importing, loading, reading, uploads
-from app.criteria.editions import find_newer_edition
+from app.criteria.editions import NewerEdition, find_newer_edition
 from app.criteria.exporting import export_file
-from app.criteria.forms import ImportForm
+from app.criteria.forms import EditionForm, ImportForm
 from app.errors import AppError, Conflict, Invalid, Stale
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.projects.models import Project
@@ -17,6 +18,7 @@ from app.versions.importing import foresee_labels, import_criteria
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
+from taxonomy.editions import Both
 from taxonomy.formats.data import MAX_BYTES
 from taxonomy.formats.files import ENDINGS, FORMATS, FormatName
 from taxonomy.shipped import painting_criteria
@@ -108,15 +110,19 @@ def _preview(
     name: str,
     *,
     status: int = 200,
-    form: Form[ImportForm] | None = None,
+    form: Form[Any] | None = None,
     error: AppError | None = None,
+    both: Sequence[Both] | None = None,
 ) -> Response:
+    """What a file would change; of a newer edition `both` has what people choose of."""
     found = importing.foresee(db, project, new)
     return answer.show(
         "criteria/import_preview.html",
         status=status,
         file=name,
-        content=uploads.pack(new),
+        content=uploads.pack(new) if both is None else None,
+        both=both,
+        titles={each.key: _title(found.current, each.key) for each in both or ()},
         found=found,
         changes=found.changes[:SHOWN],
         labels=foresee_labels(db, project, found),
@@ -125,6 +131,11 @@ def _preview(
         form=form or Form[ImportForm](),
         error=error,
     )
+
+
+def _title(criteria: Criteria, key: str) -> str:
+    entry = criteria.find(key)
+    return reading.title(entry.node) if entry else criteria.name
 
 
 @router.post("/import/apply")
@@ -164,11 +175,55 @@ def submit_import(
 
 @router.get("/edition")
 def show_newer_edition(db: Db, answer: Answering, project: ExpertProject) -> Response:
-    """What taking the newest edition of the shipped criteria over would change; done as an import is."""
+    """What taking the newest edition of the shipped criteria over would change."""
     newer = find_newer_edition(db, project)
     if newer is None:  # It was taken over since the link was shown.
         return RedirectResponse(answer.path("show_criteria", project=project.slug), 303)
-    return _preview(db, answer, project, newer.criteria, f"edition {newer.newest}")
+    return _preview(db, answer, project, newer.criteria, _edition(newer), both=newer.both)
+
+
+def _edition(newer: NewerEdition) -> str:
+    return f"edition {newer.newest}"
+
+
+@router.post("/edition")
+def submit_newer_edition(
+    db: Db,
+    answer: Answering,
+    project: ExpertProject,
+    person: CurrentPerson,
+    form: Annotated[Form[EditionForm], Depends(submitted(EditionForm))],
+) -> Response:
+    """Take it over as it was shown, with the edition's words where those were chosen."""
+    if form.errors:
+        return show_newer_edition(db, answer, project)
+    values = form.values
+    shown = find_newer_edition(db, project)
+    if shown is None:
+        return RedirectResponse(answer.path("show_criteria", project=project.slug), 303)
+    try:
+        newer = find_newer_edition(db, project, values.theirs) or shown
+        import_criteria(
+            db,
+            project,
+            newer.criteria,
+            based_on=values.based_on,
+            by=person,
+            names_moved=values.names_moved,
+        )
+    except (Conflict, Invalid, Stale) as error:
+        return _preview(
+            db,
+            answer,
+            project,
+            shown.criteria,
+            _edition(shown),
+            status=error.status,
+            form=form,
+            error=error,
+            both=shown.both,
+        )
+    return RedirectResponse(answer.path("show_criteria_history", project=project.slug), 303)
 
 
 @router.post("/import/painting")

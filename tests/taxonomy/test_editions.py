@@ -3,8 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from taxonomy.checks import check, has_errors
-from taxonomy.editions import edition_of, taken_over
+from taxonomy.editions import edition_of, take_over
 from taxonomy.shipped import NEWEST, painting_criteria, painting_edition
 from taxonomy.tree import (
     Attribute,
@@ -12,6 +14,7 @@ from taxonomy.tree import (
     Dimension,
     ImageContent,
     Pair,
+    Translation,
     Words,
 )
 from tests.taxonomy.strategies import change_node
@@ -36,7 +39,7 @@ def test_trees_are_of_the_edition_that_they_began_with() -> None:
 
 
 def test_an_edition_that_nobody_changed_becomes_the_newest() -> None:
-    taken = taken_over(FIRST, 1)
+    taken = take_over(FIRST, 1).criteria
     assert taken == painting_criteria()
     assert edition_of(taken) is None
 
@@ -56,7 +59,7 @@ def test_what_people_wrote_stays() -> None:
         ),
     )
     ours = replace(ours, content=(*ours.content, ImageContent("zebra", "Zebra")), name="Ours")
-    taken = taken_over(ours, 1)
+    taken = take_over(ours, 1).criteria
     assert taken.name == "Ours"
     assert taken.pair("snow-light") == OWN
     entry = taken.entry("snow-light")
@@ -86,11 +89,45 @@ def test_what_people_wrote_stays() -> None:
     )
 
 
+def test_what_both_changed_is_asked_and_stays_where_nobody_answers() -> None:
+    pair, new = FIRST.pair("tenebrism"), painting_criteria().pair("tenebrism")
+    words = Words(translations=(Translation("fr", "Ténébrisme"), Translation("zh-Hans", "暗")))
+    side = replace(pair.positive, name="Ours", definition="As we see it.", words=words)
+    other = replace(pair.negative, definition="Ours too.")
+    ours = changed(FIRST, "tenebrism", positive=side, negative=other)
+    found = take_over(ours, 1)
+    edition = {each.language: each.name for each in new.positive.words.translations}
+    was, then = pair.negative.definition, new.negative.definition
+    assert {(each.place, each.was, each.ours, each.theirs) for each in found.both} == {
+        ("tenebrism/positive.name", pair.positive.name, "Ours", new.positive.name),
+        ("tenebrism/negative.definition", was, "Ours too.", then),
+        ("tenebrism/positive.translations.zh-Hans.name", "", "暗", edition["zh-Hans"]),
+    }
+    kept = found.criteria.pair("tenebrism")
+    assert (kept.positive.name, kept.positive.definition) == ("Ours", "As we see it.")
+    names = {each.language: each.name for each in kept.positive.words.translations}
+    assert names == {"fr": "Ténébrisme", "zh-Hans": "暗"}
+    assert kept.negative == replace(new.negative, definition="Ours too.")
+    chosen = take_over(ours, 1, ["tenebrism/positive.name"]).criteria.pair("tenebrism")
+    assert (chosen.positive.name, chosen.negative) == (new.positive.name, kept.negative)
+    with pytest.raises(ValueError, match=r"“clear-edges/positive\.name” is no text"):
+        take_over(ours, 1, ["clear-edges/positive.name"])
+
+
+def test_lists_of_names_hold_what_either_added() -> None:
+    """Of what both added under one id the project's name stays."""
+    first = painting_criteria().content[0]
+    taken = take_over(replace(FIRST, content=(first._replace(name="Here"),)), 1)
+    assert [each.name for each in taken.criteria.content if each.id == first.id] == ["Here"]
+    assert len(taken.criteria.content) == len(painting_criteria().content)
+    assert [each.place for each in taken.both] == [f"/content.{first.id}.name"]
+
+
 def test_what_the_project_replaced_stays_replaced() -> None:
     """A merge of its own is not undone, and what the edition merges into it follows."""
     ours = change_node(FIRST, "lost-and-found-edges", lambda _: None)
     ours = replace(ours, successors={"lost-and-found-edges": ("clear-edges",)})
-    taken = taken_over(ours, 1)
+    taken = take_over(ours, 1).criteria
     assert taken.find("lost-and-found-edges") is None
     assert taken.resolve("passage") == ("clear-edges",)
     assert taken.resolve("lost-and-found-edges") == ("clear-edges",)
@@ -98,4 +135,4 @@ def test_what_the_project_replaced_stays_replaced() -> None:
 
 def test_what_people_retired_stays_retired() -> None:
     ours = changed(FIRST, "clear-edges", retired=True)
-    assert taken_over(ours, 1).entry("clear-edges").retired
+    assert take_over(ours, 1).criteria.entry("clear-edges").retired

@@ -10,8 +10,10 @@ import pytest
 from sqlalchemy.orm import Session
 
 from app import cli
+from app.criteria.editing import rename
 from app.criteria.loading import load_criteria
 from app.criteria.reading import working_criteria
+from app.criteria.undoing import undo
 from taxonomy.formats.csv import write_csv
 from taxonomy.formats.xlsx import read_xlsx, write_xlsx
 from taxonomy.shipped import painting_criteria, painting_edition
@@ -84,6 +86,13 @@ def test_the_newest_edition_is_taken_over(
 ) -> None:
     people = cast(make)
     load_criteria(db, people.project, painting_edition(1), by=people.lea)
+    rename(db, people.project, "tenebrism", based_on=1, by=people.lea, positive="Dark")
+    db.commit()
+    assert morelli("take-over", "paintings", "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "both changed tenebrism/positive.name: here “Dark”" in said
+    assert "yours is kept." in said
+    undo(db, people.project, 2, by=people.lea)
     db.commit()
     assert morelli("take-over", "paintings", "--dry-run", "--json") == 0
     told = json.loads(capsys.readouterr().out)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from html import unescape
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -11,11 +12,11 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
-from app.criteria.editing import add_pair
+from app.criteria.editing import add_pair, describe
 from app.criteria.importing import foresee
 from app.criteria.loading import load_criteria
 from app.criteria.models import Node
-from app.criteria.reading import current_version, version_criteria
+from app.criteria.reading import current_version, version_criteria, working_criteria
 from app.criteria.retiring import restore
 from app.images.models import Image
 from app.labels.models import Label
@@ -149,16 +150,53 @@ def test_the_page_says_that_a_newer_edition_is_there_and_takes_it_over(
     assert f'href="{here}/nodes/passage/images"' in row
     assert '<td class="num">2</td> <td class="num">2</td>'.replace("> <", "><") in row
     assert "“Visible brushwork / Licked surface” was split into" in page
-    fields = dict(
-        re.findall(r'<input type="hidden" name="(content|based_on|file)" value="([^"]*)"', page)
-    )
-    answer = browser.post(f"{here}/import/apply", data={k: unescape(v) for k, v in fields.items()})
+    fields = dict(re.findall(r'<input type="hidden" name="(based_on)" value="([^"]*)"', page))
+    answer = browser.post(f"{here}/edition", data=fields)
     assert answer.status_code == 303
     assert "A newer edition" not in browser.get(here).text
     assert browser.get(f"{here}/edition").headers["location"] == here
     publish(db, people.project, by=people.lea)
     db.commit()
     assert said(db, images[0]) == {("lost-and-found-edges", "positive"): "confirmed"}
+
+
+def test_of_what_both_changed_people_choose(
+    db: Session,
+    people: Cast,
+    browser: TestClient,
+    sign_in: SignIn,
+    api: TestClient,
+    token_for: Tokens,
+) -> None:
+    """The page shows both and keeps the project's words where nothing is ticked; programs say the same."""
+    key = "value-governed-edges"
+    dark, edges = (
+        [painting_edition(each).pair(name) for each in (1, 2)] for name in ("tenebrism", key)
+    )
+    by = people.ada
+    describe(db, people.project, "tenebrism", based_on=1, by=by, negative="As we <see> it.")
+    describe(db, people.project, key, based_on=1, by=by, positive="Ours.")
+    db.commit()
+    here = f"/projects/{people.project.slug}/criteria"
+    page = unescape(sign_in(browser, people.lea).get(f"{here}/edition").text)
+    for text in ("As we <see> it.", *(each.negative.definition for each in dark)):
+        assert text in page
+    api.headers.update(token_for(people.lea))
+    found = api.get(f"/api/v1{here}/edition").json()
+    places = {"tenebrism/negative.definition", f"{key}/positive.definition"}
+    assert {each["place"] for each in found["both"]} == places
+    based_on = found["foreseen"]["based_on"]
+    wrong = api.post(f"/api/v1{here}/edition", json={"based_on": based_on, "theirs": ["x/name"]})
+    assert (wrong.status_code, wrong.json()["error"]["field"]) == (422, "theirs")
+    chosen = {"theirs": f"{key}/positive.definition"}
+    stale = browser.post(f"{here}/edition", data={"based_on": 1} | chosen)
+    assert stale.status_code == 412
+    assert f'value="{key}/positive.definition" checked' in stale.text
+    assert browser.post(f"{here}/edition", data={"based_on": based_on} | chosen).status_code == 303
+    db.expire_all()
+    now = working_criteria(db, people.project)
+    assert now.pair("tenebrism").negative.definition == "As we <see> it."
+    assert now.pair(key).positive.definition == edges[1].positive.definition
 
 
 def test_programs_take_it_over_and_own_nodes_stay_in_use(
@@ -187,7 +225,7 @@ def test_programs_take_it_over_and_own_nodes_stay_in_use(
     assert api.post(f"{here}/edition", json=body | {"based_on": 1}).status_code == 412
     assert api.post(f"{here}/edition", json=body).status_code == 201
     assert api.post(f"{here}/versions", json={}).status_code == 201
-    none = {"edition": None, "newest": None, "foreseen": None}
+    none: dict[str, Any] = {"edition": None, "newest": None, "foreseen": None, "both": []}
     assert api.get(f"{here}/edition").json() == none
     assert api.post(f"{here}/edition", json=body).status_code == 409
     db.expire_all()
