@@ -1,8 +1,10 @@
 """What a publication does to the labels of attributes that were merged, split, redefined or given back.
 
-Each verb is a handful of statements over all images at once, in the transaction of the publication. How
-a label stood before is kept whole (`label_before`), every place that changes gets its event, and each
-image's label revision rises by one. Polarities stay.
+Each verb is a handful of statements over all images at once, in the transaction of the publication. Each
+image where something changes gets one event that tells of every place, with the labels whole as they stood
+before, and its label revision rises by one. Polarities stay.
+
+A hundred thousand labels at once: whatever is written for each costs, a foreign key's look-up most.
 """
 
 import json
@@ -14,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.images.models import Image
-from app.labels.models import Label
+from app.labels.models import Carrying, Label
 
 MAX_EVIDENCE = 600
 # Everything a label says, without its id.
@@ -88,6 +90,9 @@ def return_labels(
         "stayed": list(stayed),
         "standing": list(standing),
     }
+    db.flush()
+    db.execute(text("DROP TABLE IF EXISTS pg_temp.given"))
+    _execute(db, step, _GIVEN, values | {"change_id": step.change_id})
     changed = _begin(db, step, _RETURN_PLACES, values)
     for statement in _RETURN:
         _execute(db, step, statement, values)
@@ -99,57 +104,53 @@ def return_labels(
 
 _STOOD = (
     "ANALYZE place",
+    # In the order of their ids, as every writer of labels does.
     """
     SELECT count(*) FROM (
-        SELECT id FROM image WHERE id IN (SELECT image_id FROM place) ORDER BY id FOR UPDATE
+        SELECT id FROM image WHERE id IN (SELECT image_id FROM place) ORDER BY id FOR NO KEY UPDATE
     ) AS held
     """,
     # Every place that may change, with what stood there and the revision that the image is given.
     """
     CREATE TEMP TABLE stood ON COMMIT DROP AS
-    SELECT p.image_id, p.node_id, p.polarity, l.id, l.state, l.revision, i.label_revision + 1 AS next
+    SELECT p.image_id, p.node_id, p.polarity, l.id, l.state, l.revision, i.label_revision + 1 AS next,
+           CASE WHEN l.id IS NOT NULL THEN row_to_json(l) END AS label
     FROM place AS p JOIN image AS i ON i.id = p.image_id
     LEFT JOIN label AS l USING (image_id, node_id, polarity)
     """,
     "ANALYZE stood",
-    """
-    INSERT INTO label_before (change_id, version_id, image_id, node_id, polarity, revision, label)
-    SELECT :change_id, :version_id, s.image_id, s.node_id, s.polarity, s.next, to_jsonb(l)
-    FROM stood AS s JOIN label AS l ON l.id = s.id
-    """,
 )
 
 _EVENTS = (
     """
     CREATE TEMP TABLE changed ON COMMIT DROP AS
-    SELECT s.image_id, s.node_id, s.polarity, s.state AS before, l.state AS after, s.next
+    SELECT s.image_id, min(s.next) AS next,
+           jsonb_agg(jsonb_build_array(s.node_id, s.polarity, s.state, l.state)) AS places,
+           json_agg(s.label) FILTER (WHERE s.id IS NOT NULL) AS stood
     FROM stood AS s LEFT JOIN label AS l USING (image_id, node_id, polarity)
     WHERE (s.state, s.revision) IS DISTINCT FROM (l.state, l.revision)
+    GROUP BY s.image_id
     """,
     """
-    INSERT INTO label_event (
-        image_id, node_id, polarity, kind, before, after, image_revision, person_id, version_id
-    )
-    SELECT image_id, node_id, polarity, :kind, before, after, next, :person_id, :version_id
-    FROM changed ORDER BY image_id, node_id, polarity
+    INSERT INTO label_event (image_id, kind, places, stood, image_revision, carrying_id)
+    SELECT image_id, :kind, places, stood, next, :carrying_id FROM changed ORDER BY image_id
     """,
     """
-    UPDATE image SET label_revision = label_revision + 1
-    WHERE id IN (SELECT image_id FROM changed)
+    UPDATE image SET label_revision = label_revision + 1 FROM changed WHERE image.id = changed.image_id
     """,
     # What was decided and is not any more has to be looked at, and so has what is new.
     """
     WITH opened AS (
         UPDATE image SET done_at = NULL, done_by = NULL, came_back_at = clock_timestamp(),
             label_revision = label_revision + 1
-        WHERE done_at IS NOT NULL AND id IN (
-            SELECT image_id FROM changed GROUP BY image_id, polarity
-            HAVING :kind IN ('split', 'redefine') OR (
-                bool_or(before <> 'proposed') AND bool_or(after = 'proposed')
-                AND NOT bool_or(after <> 'proposed')
-            )
-        )
-        RETURNING id, label_revision
+        FROM changed
+        WHERE image.id = changed.image_id AND done_at IS NOT NULL
+            AND (:kind IN ('split', 'redefine') OR EXISTS (
+                SELECT FROM jsonb_array_elements(changed.places) AS place GROUP BY place ->> 1
+                HAVING bool_or(place ->> 2 <> 'proposed') AND bool_or(place ->> 3 = 'proposed')
+                    AND NOT bool_or(place ->> 3 <> 'proposed')
+            ))
+        RETURNING image.id, image.label_revision
     )
     INSERT INTO label_event (image_id, kind, before, image_revision, person_id, version_id)
     SELECT id, 'reopen', 'done', label_revision, :person_id, :version_id FROM opened
@@ -159,7 +160,6 @@ _EVENTS = (
 
 def _execute(db: Session, step: Step, statement: str, values: Mapping[str, object]) -> None:
     known = {
-        "change_id": step.change_id,
         "version_id": step.version_id,
         "person_id": step.by.id,
         "names": json.dumps(
@@ -188,8 +188,13 @@ def _begin(db: Session, step: Step, places: str, values: Mapping[str, object]) -
 
 
 def _end(db: Session, step: Step, kind: str) -> None:
+    made = Carrying(
+        change_id=step.change_id, version_id=step.version_id, person_id=step.by.id, kind=kind
+    )
+    db.add(made)
+    db.flush()
     for statement in _EVENTS:
-        _execute(db, step, statement, {"kind": kind})
+        _execute(db, step, statement, {"kind": kind, "carrying_id": made.id})
     for held in list(db.identity_map.values()):
         if isinstance(held, (Image, Label)):
             db.expire(held)
@@ -272,15 +277,19 @@ _REVIEW = (
 # Giving back ---------------------------------------------------------------------------------
 
 # How labels of these nodes stood before the publication that is taken back.
-_GIVEN = """b.change_id = :change_id AND b.version_id = :given_in
-        AND b.node_id = ANY(CAST(:came_back AS bigint[]) || CAST(:stayed AS bigint[]))"""
+_GIVEN = """
+    CREATE TEMP TABLE given ON COMMIT DROP AS
+    SELECT e.image_id, e.image_revision AS revision, place.node_id, place.polarity, label
+    FROM carrying AS c JOIN label_event AS e ON e.carrying_id = c.id
+    CROSS JOIN LATERAL json_array_elements(e.stood) AS label
+    CROSS JOIN LATERAL json_to_record(label) AS place(node_id bigint, polarity text)
+    WHERE c.change_id = :change_id AND c.version_id = :given_in
+        AND place.node_id = ANY(CAST(:came_back AS bigint[]) || CAST(:stayed AS bigint[]))
+"""
 
-_RETURN_PLACES = f"""
-    SELECT b.image_id, b.node_id, b.polarity FROM label_before AS b
-    WHERE {_GIVEN}
-    UNION SELECT b.image_id, n, b.polarity
-    FROM label_before AS b, unnest(CAST(:stayed AS bigint[])) AS n
-    WHERE {_GIVEN}
+_RETURN_PLACES = """
+    SELECT image_id, node_id, polarity FROM given
+    UNION SELECT image_id, n, polarity FROM given, unnest(CAST(:stayed AS bigint[])) AS n
     UNION SELECT image_id, node_id, polarity FROM label WHERE node_id = ANY(:gone)
     UNION SELECT image_id, n, polarity FROM label, unnest(CAST(:came_back AS bigint[])) AS n
     WHERE node_id = ANY(:gone)
@@ -289,26 +298,27 @@ _RETURN_PLACES = f"""
 _RETURN = (
     # Labels where something happened since are told from those that are as the publication left them. What
     # this publication gave back already, as the last of several changes, is as it was; unless it asks.
-    "DROP TABLE IF EXISTS pg_temp.given",
-    f"""
-    CREATE TEMP TABLE given ON COMMIT DROP AS
-    SELECT b.image_id, max(b.revision) AS revision FROM label_before AS b
-    WHERE {_GIVEN} GROUP BY b.image_id
-    """,
-    "ANALYZE given",
     "DROP TABLE IF EXISTS pg_temp.since",
     """
     CREATE TEMP TABLE since ON COMMIT DROP AS
     SELECT l.id, l.project_id, l.image_id, l.node_id, l.polarity, l.state
-    FROM stood AS s JOIN label AS l ON l.id = s.id LEFT JOIN given AS g ON g.image_id = l.image_id
+    FROM stood AS s JOIN label AS l ON l.id = s.id
+    LEFT JOIN (SELECT image_id, max(revision) AS revision FROM given GROUP BY image_id) AS g
+        ON g.image_id = l.image_id
     WHERE l.node_id = ANY(CAST(:gone AS bigint[]) || CAST(:stayed AS bigint[])) AND (
         g.revision IS NULL
         OR l.source = 'criteria' AND l.version_id = :version_id
         OR EXISTS (
-            SELECT FROM label_event AS e WHERE e.image_id = l.image_id AND e.node_id = l.node_id
-                AND e.polarity = l.polarity AND e.image_revision > g.revision AND e.kind <> 'return'
-                AND (e.kind NOT IN ('merge', 'split', 'redefine')
-                     OR e.after IS NOT NULL AND e.version_id = ANY(:standing))
+            SELECT FROM label_event AS e WHERE e.image_id = l.image_id AND e.image_revision > g.revision
+                AND e.kind <> 'return' AND (
+                    e.node_id = l.node_id AND e.polarity = l.polarity
+                    OR e.carrying_id IN (SELECT id FROM carrying WHERE version_id = ANY(:standing))
+                        AND EXISTS (
+                            SELECT FROM jsonb_array_elements(e.places) AS place
+                            WHERE place -> 0 = to_jsonb(l.node_id) AND place ->> 1 = l.polarity
+                                AND place ->> 3 IS NOT NULL
+                        )
+                )
         )
     )
     """,
@@ -321,9 +331,10 @@ _RETURN = (
     f"""
     INSERT INTO label ({_COLUMNS})
     SELECT {", ".join(f"r.{each}" for each in _COLUMNS.split(", "))}
-    FROM label_before AS b JOIN stood AS s USING (image_id, node_id, polarity)
-    CROSS JOIN jsonb_populate_record(NULL::label, b.label || jsonb_build_object('revision', s.next)) AS r
-    WHERE {_GIVEN}
+    FROM given AS g JOIN stood AS s USING (image_id, node_id, polarity)
+    CROSS JOIN LATERAL jsonb_populate_record(
+        NULL::label, CAST(g.label AS jsonb) || jsonb_build_object('revision', s.next)
+    ) AS r
     ON CONFLICT (image_id, node_id, polarity) DO NOTHING
     """,
     # What came back decided, while what it had become was decided otherwise since.

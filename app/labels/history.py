@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, Subquery, and_, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.accounts.models import Person
@@ -13,6 +13,7 @@ from app.images.models import Image
 from app.labels.access import find_in_force
 from app.labels.models import LabelEvent
 from app.labels.recording import trait_of
+from app.labels.unfolding import Happening, happenings
 from app.projects.models import Project
 from taxonomy.tree import Criteria, Pair, Polarity
 
@@ -55,41 +56,46 @@ def find_history(
     Without `suggestions` neither an agent's events are in it nor those of others that only a proposal
     explains, and a proposal counts as no label.
     """
-    undoing = aliased(LabelEvent)
-    statement = (
-        select(LabelEvent, Node, Person.name, undoing.id)
-        .outerjoin(Node, Node.id == LabelEvent.node_id)
-        .outerjoin(Person, Person.id == LabelEvent.person_id)
-        # Without the image an undoing would be looked for among those of all images.
-        .outerjoin(undoing, (undoing.undoes_id == LabelEvent.id) & (undoing.image_id == image.id))
-        .where(LabelEvent.image_id == image.id)
-        .order_by(LabelEvent.id.desc())
-        .limit(limit + 1)
-    )
-    if before is not None:
-        statement = statement.where(LabelEvent.id < before)
+    told, undoing = happenings(), aliased(LabelEvent)
+    wanted = [told.c.image_id == image.id]
     if not suggestions:
-        statement = statement.where(*_tells_no_proposal(viewer_id))
-    rows = db.execute(statement).all()
+        wanted += _tells_no_proposal(told, viewer_id)
+    # A page holds whole events, however many labels each tells of.
+    page = select(told.c.id).distinct().where(*wanted).order_by(told.c.id.desc()).limit(limit + 1)
+    if before is not None:
+        page = page.where(told.c.id < before)
+    ids = db.scalars(page).all()
+    rows = db.execute(
+        select(told, Node, Person.name, undoing.id)
+        .outerjoin(Node, Node.id == told.c.node_id)
+        .outerjoin(Person, Person.id == told.c.person_id)
+        # Without the image an undoing would be looked for among those of all images.
+        .outerjoin(undoing, (undoing.undoes_id == told.c.id) & (undoing.image_id == image.id))
+        .where(*wanted, told.c.id.in_(ids[:limit]))
+        .order_by(told.c.id.desc(), told.c.node_id.desc(), told.c.polarity.desc())
+    ).all()
     in_force = find_in_force(db, project)
     criteria = in_force.criteria if in_force else None
-    happened = [_happened(*row, criteria=criteria) for row in rows[:limit]]
+    happened = [
+        _happened(Happening(*event), node, who, undone_by, criteria=criteria)
+        for *event, node, who, undone_by in rows
+    ]
     if not suggestions:
         happened = [_without_proposal(each) for each in happened]
-    return happened, happened[-1].event_id if len(rows) > limit else None
+    return happened, ids[limit - 1] if len(ids) > limit else None
 
 
-def _tells_no_proposal(viewer_id: int | None) -> list[ColumnElement[bool]]:
-    both = [LabelEvent.before, LabelEvent.after]
+def _tells_no_proposal(told: Subquery, viewer_id: int | None) -> list[ColumnElement[bool]]:
+    both = [told.c.before, told.c.after]
     # Of what others did with a proposal only that they confirmed it looks like an addition.
     only_proposal_explains = and_(
-        *(one.in_(("proposed", "rejected", "unsure")) for one in both), LabelEvent.kind != "add"
+        *(one.in_(("proposed", "rejected", "unsure")) for one in both), told.c.kind != "add"
     )
-    is_own = LabelEvent.person_id == viewer_id
+    is_own = told.c.person_id == viewer_id
     # A publication, too, makes, moves and takes away what is only proposed.
     is_more = or_(*(func.coalesce(one, "proposed") != "proposed" for one in both))
     return [
-        LabelEvent.agent_run_id.is_(None) | LabelEvent.trait_kind.is_not(None),
+        told.c.agent_run_id.is_(None) | told.c.trait_kind.is_not(None),
         is_more,
         is_own | ~func.coalesce(only_proposal_explains, False),
     ]
@@ -102,7 +108,7 @@ def _without_proposal(each: Happened) -> Happened:
 
 
 def _happened(
-    event: LabelEvent,
+    event: Happening,
     node: Node | None,
     who: str | None,
     undone_by: int | None,

@@ -1,9 +1,11 @@
 """Labels as they stand, every event that made them so, and who did how much."""
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     CheckConstraint,
     Computed,
@@ -12,12 +14,15 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Created, Json, Key, Model
+from app.database import Created, Key, Model
 
+# What a publication does to all labels of an image at once (`Carrying`); one event tells of them.
+CARRYING_KINDS = ("merge", "split", "redefine", "return")
 # What a publication of the criteria does to labels; the event names its version and who published.
-PUBLICATION_KINDS = ("follow", "merge", "split", "redefine", "return")
+PUBLICATION_KINDS = ("follow", *CARRYING_KINDS)
 EVENT_KINDS = (
     *("propose", "refresh", "import"),
     *("confirm", "reject", "doubt", "add", "withdraw", "undo", "done", "reopen", "state"),
@@ -79,13 +84,36 @@ class Label(Model):
     decided_at: Mapped[datetime | None]
 
 
+class Carrying(Model):
+    """A change of the criteria that the publication of `version_id` carried out on labels, or took back (`return`).
+
+    What it did on each image its events say. It says once for all of them what would be looked up for each.
+    """
+
+    __tablename__ = "carrying"
+    __table_args__ = (
+        CheckConstraint(f"kind IN ({_listed(CARRYING_KINDS)})", name="kind"),
+        Index(None, "change_id", "version_id"),
+    )
+
+    id: Mapped[Key]
+    change_id: Mapped[int] = mapped_column(ForeignKey("node_change.id"))
+    version_id: Mapped[int] = mapped_column(ForeignKey("criteria_version.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    kind: Mapped[str]
+
+
 class LabelEvent(Model):
     """One thing that happened to one label, to an image's mark as done, which names no attribute, or to what
     is said of its style and content, which names a trait (`app.images.models.ImageTrait`).
 
-    Append-only; the current state can be rebuilt from it. An agent run or a person made it; where a
-    publication did, that person published `version_id`. What came from a file names its import, and who
-    decided it there, when. `sitting` is the piece of work of one person
+    Append-only; the current state can be rebuilt from it. An agent run or a person made it; where labels
+    followed a name (`follow`), that person published `version_id`. What came from a file names its import, and who
+    decided it there, when. Of all labels of an image that a publication carried over one event tells, and
+    `carrying_id` says which publication that was: `places` lists node, polarity, before and after of each
+    (`app.labels.unfolding` reads them one by one), and `stood` the labels of these places as they were, each
+    the whole row, so that they can be set back exactly. It is the only thing that is ever taken out again: with an
+    image that is erased. `sitting` is the piece of work of one person
     at one browser that the action belongs to.
     """
 
@@ -100,18 +128,22 @@ class LabelEvent(Model):
         ),
         CheckConstraint("(node_id IS NULL) = (polarity IS NULL)", name="attribute"),
         CheckConstraint("node_id IS NULL OR version_id IS NOT NULL", name="version"),
+        CheckConstraint(
+            f"(kind IN ({_listed(CARRYING_KINDS)})) = (carrying_id IS NOT NULL)"
+            " AND (carrying_id IS NULL) = (places IS NULL) AND (carrying_id IS NULL OR"
+            " num_nonnulls(node_id, before, after, version_id) = 0)"
+            " AND (stood IS NULL OR carrying_id IS NOT NULL)",
+            name="carried",
+        ),
         CheckConstraint(f"kind IN ({_listed(EVENT_KINDS)})", name="kind"),
-        CheckConstraint("num_nonnulls(agent_run_id, person_id) = 1", name="maker"),
+        CheckConstraint("num_nonnulls(agent_run_id, person_id, carrying_id) = 1", name="maker"),
         CheckConstraint(
             "agent_run_id IS NULL OR kind IN ('propose', 'refresh', 'import', 'reopen', 'state')",
             name="of_agent",
         ),
         CheckConstraint("kind <> 'refresh' OR agent_run_id IS NOT NULL", name="refresh"),
         CheckConstraint("(kind = 'import') = (import_id IS NOT NULL)", name="import"),
-        CheckConstraint(
-            f"kind NOT IN ({_listed(PUBLICATION_KINDS)}) OR node_id IS NOT NULL",
-            name="of_publication",
-        ),
+        CheckConstraint("kind <> 'follow' OR node_id IS NOT NULL", name="of_publication"),
         CheckConstraint(
             "(trait_kind IS NULL) = (trait_value IS NULL)"
             " AND (trait_kind IS NULL OR (node_id IS NULL AND kind IN ('state', 'undo')))"
@@ -120,6 +152,7 @@ class LabelEvent(Model):
         ),
         CheckConstraint("trait_kind IN ('style', 'content')", name="trait_kind"),
         Index(None, "image_id", "id"),
+        Index(None, "carrying_id", postgresql_where=text("carrying_id IS NOT NULL")),
         Index(None, "person_id", "sitting", "id", postgresql_where=text("sitting IS NOT NULL")),
         Index(
             "uq_label_event_operation_id",
@@ -138,6 +171,8 @@ class LabelEvent(Model):
     kind: Mapped[str]
     before: Mapped[str | None]
     after: Mapped[str | None]
+    places: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
+    stood: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
     image_revision: Mapped[int]
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     agent_run_id: Mapped[int | None] = mapped_column(ForeignKey("agent_run.id"))
@@ -147,32 +182,8 @@ class LabelEvent(Model):
     sitting: Mapped[UUID | None]
     suggestion_visible: Mapped[bool] = mapped_column(server_default=text("true"))
     undoes_id: Mapped[int | None] = mapped_column(ForeignKey("label_event.id"))
+    carrying_id: Mapped[int | None] = mapped_column(ForeignKey("carrying.id"))
     at: Mapped[Created]
-
-
-class LabelBefore(Model):
-    """A label as it stood when a publication merged, split, redefined or gave back its attribute.
-
-    `label` is the whole row; `revision` is the label revision that the publication gave the image. With
-    it the labels can be set back exactly where nothing happened to them since.
-    """
-
-    __tablename__ = "label_before"
-    __table_args__ = (
-        CheckConstraint("polarity IN ('positive', 'negative')", name="polarity"),
-        CheckConstraint("jsonb_typeof(label) = 'object'", name="label"),
-        Index(None, "change_id", "version_id"),
-        Index(None, "image_id"),
-    )
-
-    id: Mapped[Key]
-    change_id: Mapped[int] = mapped_column(ForeignKey("node_change.id"))
-    version_id: Mapped[int] = mapped_column(ForeignKey("criteria_version.id"))
-    image_id: Mapped[int] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"))
-    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"))
-    polarity: Mapped[str]
-    revision: Mapped[int]
-    label: Mapped[Json]
 
 
 class SuggestionShown(Model):

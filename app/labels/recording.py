@@ -6,6 +6,7 @@ Whoever calls these has locked the image's row, so that actions on one image hap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -17,6 +18,9 @@ from app.criteria.models import Node
 from app.errors import Conflict
 from app.images.models import Image
 from app.labels.models import PUBLICATION_KINDS, Label, LabelEvent
+from app.labels.unfolding import Happening, happened_to
+
+Told = TypeVar("Told", bound=LabelEvent | Happening)
 
 SITTING = timedelta(hours=8)
 """How far back one sitting reaches: what is older is no slip of the hand any more."""
@@ -66,7 +70,7 @@ class Attribute:
     polarity: str
     name: str
     label: Label | None
-    events: Sequence[LabelEvent]
+    events: Sequence[Happening]
 
     @property
     def state(self) -> str | None:
@@ -81,15 +85,7 @@ def load_attribute(db: Session, image: Image, node: Node, polarity: str, name: s
         .where(Label.image_id == image.id, Label.node_id == node.id, Label.polarity == polarity)
         .execution_options(populate_existing=True)
     )
-    events = db.scalars(
-        select(LabelEvent)
-        .where(
-            LabelEvent.image_id == image.id,
-            LabelEvent.node_id == node.id,
-            LabelEvent.polarity == polarity,
-        )
-        .order_by(LabelEvent.id)
-    ).all()
+    events = happened_to(db, image, node_id=node.id, polarity=polarity)
     return Attribute(image, node, polarity, name, label, events)
 
 
@@ -101,18 +97,19 @@ def load_marks(db: Session, image: Image) -> Sequence[LabelEvent]:
             LabelEvent.image_id == image.id,
             LabelEvent.node_id.is_(None),
             LabelEvent.trait_kind.is_(None),
+            LabelEvent.carrying_id.is_(None),
         )
         .order_by(LabelEvent.id)
     ).all()
 
 
-def not_undone(events: Sequence[LabelEvent]) -> list[LabelEvent]:
+def not_undone(events: Sequence[Told]) -> list[Told]:
     """The events that still count, without undoings and what they undid."""
     undone = {each.undoes_id for each in events}
     return [each for each in events if each.kind != "undo" and each.id not in undone]
 
 
-def refuse_covered(effective: Sequence[LabelEvent], wanted: LabelEvent) -> None:
+def refuse_covered(effective: Sequence[LabelEvent | Happening], wanted: LabelEvent) -> None:
     """Raise Conflict where an action is not the last one that counts any more."""
     if not effective or effective[-1].id != wanted.id:
         raise Conflict(
@@ -224,7 +221,10 @@ def _count(db: Session, image: Image, event: LabelEvent) -> None:
 
 
 def apply_event(
-    db: Session, attribute: Attribute, event: LabelEvent, effective: Sequence[LabelEvent]
+    db: Session,
+    attribute: Attribute,
+    event: LabelEvent,
+    effective: Sequence[LabelEvent | Happening],
 ) -> None:
     """Bring the label to the state after `event`; `effective` are the events that lead there."""
     label = attribute.label
@@ -271,7 +271,7 @@ def saved_as(event: LabelEvent, key: str | None) -> Saved:
     )
 
 
-def trait_of(event: LabelEvent) -> tuple[str, str] | None:
+def trait_of(event: LabelEvent | Happening) -> tuple[str, str] | None:
     """The style or content that an event is about, None for one of a label or a mark."""
     if event.trait_kind is None or event.trait_value is None:
         return None

@@ -30,6 +30,7 @@ from app.labels.recording import (
 )
 from app.labels.showing import note_shown, was_shown
 from app.labels.undoing import take_back, undo
+from app.labels.unfolding import Happening
 from app.projects.models import Project
 
 __all__ = ["Saved", "Wanted", "save", "set_done", "take_back", "undo"]
@@ -191,7 +192,7 @@ def _refuse_impossible(attribute: Attribute, wanted: Wanted, by: Person, *, hidd
         )
 
 
-def _adder(events: Sequence[LabelEvent], *, hidden: bool) -> int | None:
+def _adder(events: Sequence[Happening], *, hidden: bool) -> int | None:
     """Who made a label of what was none; unseen proposals are none where they are hidden."""
     nothing = (None, "proposed") if hidden else (None,)
     effective = not_undone(events)

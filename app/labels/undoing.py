@@ -32,6 +32,7 @@ from app.labels.recording import (
 )
 from app.labels.showing import was_shown
 from app.labels.stating import undo_statement
+from app.labels.unfolding import happenings
 from app.projects.models import Project
 
 
@@ -171,25 +172,25 @@ def _recent() -> ColumnElement[bool]:
 def _find_newest(
     db: Session, project: Project, by: Person, sitting: UUID | None
 ) -> tuple[int, int]:
-    later, undoing = aliased(LabelEvent), aliased(LabelEvent)
+    later, undoing = happenings("later"), aliased(LabelEvent)
     # What somebody changed since is passed over, it is not this person's to take back; but for what they
     # have taken back themselves.
     is_covered = (
-        select(later.id)
+        select(later.c.id)
         .outerjoin(
-            undoing, (undoing.undoes_id == later.id) & (undoing.image_id == LabelEvent.image_id)
+            undoing, (undoing.undoes_id == later.c.id) & (undoing.image_id == LabelEvent.image_id)
         )
         .where(
-            later.image_id == LabelEvent.image_id,
-            later.node_id.is_not_distinct_from(LabelEvent.node_id),
-            later.polarity.is_not_distinct_from(LabelEvent.polarity),
-            later.trait_kind.is_not_distinct_from(LabelEvent.trait_kind),
-            later.trait_value.is_not_distinct_from(LabelEvent.trait_value),
+            later.c.image_id == LabelEvent.image_id,
+            later.c.node_id.is_not_distinct_from(LabelEvent.node_id),
+            later.c.polarity.is_not_distinct_from(LabelEvent.polarity),
+            later.c.trait_kind.is_not_distinct_from(LabelEvent.trait_kind),
+            later.c.trait_value.is_not_distinct_from(LabelEvent.trait_value),
             # What an agent sees of style and content stands beside what people say.
-            later.trait_kind.is_(None) | later.agent_run_id.is_(None),
-            later.id > LabelEvent.id,
-            later.person_id.is_distinct_from(by.id),
-            later.kind != "undo",
+            later.c.trait_kind.is_(None) | later.c.agent_run_id.is_(None),
+            later.c.id > LabelEvent.id,
+            later.c.person_id.is_distinct_from(by.id),
+            later.c.kind != "undo",
             undoing.id.is_(None),
         )
         .exists()
@@ -234,12 +235,12 @@ def _get_undoable(db: Session, image: Image, by: Person, event_id: int | None) -
         )
     if event is None:
         raise NotFound(f"There is no action {event_id} on this image.")
+    if event.kind in PUBLICATION_KINDS:
+        raise Conflict("This was done by a publication of the criteria and stays.")
     if event.person_id != by.id:
         raise NotAllowed(
             "This action is someone else's.", hint="Set the label to what it should be instead."
         )
-    if event.kind in PUBLICATION_KINDS:
-        raise Conflict("This was done by a publication of the criteria and stays.")
     if event.kind == "import":
         raise Conflict(
             "This came from a file and stays in the history.",

@@ -1,5 +1,6 @@
 """Random histories of two people and an agent: the events alone rebuild the labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +14,7 @@ from app.agents.models import AgentRun
 from app.errors import AppError, Stale
 from app.labels.models import Label, LabelEvent
 from app.labels.saving import Saved
+from app.labels.unfolding import Happening
 from tests.app.labels.conftest import Bench
 
 KEYS = ("bright", "circle")
@@ -71,7 +73,9 @@ def step(bench: Bench, story: Story, runs: list[AgentRun], each: tuple[Any, ...]
         story.acknowledged[operation] = (values, saved)
 
 
-def replayed(events: list[LabelEvent]) -> dict[tuple[int | None, str | None], tuple[str, int]]:
+def replayed(
+    events: Sequence[LabelEvent | Happening],
+) -> dict[tuple[int | None, str | None], tuple[str, int]]:
     """State and revision of each label, from the events alone."""
     standing: dict[tuple[int | None, str | None], tuple[str, int]] = {}
     for event in events:

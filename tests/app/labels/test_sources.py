@@ -4,19 +4,40 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
+from app.criteria.models import NodeChange
 from app.errors import Conflict, NotAllowed
-from app.labels.models import Label, LabelEvent
+from app.labels.models import Carrying, Label, LabelEvent
 from app.labels.reading import find_labels
 from app.labels.showing import was_shown
 from app.labels.undoing import undo
 from tests.app.labels.conftest import Bench
 
 SignIn = Callable[[TestClient, Person], TestClient]
+
+
+NO_ATTRIBUTE = dict.fromkeys(("node_id", "polarity", "after", "version_id"))
+
+
+def carrying(bench: Bench) -> Carrying:
+    """That a publication split something."""
+    number = bench.db.scalar(select(func.count()).select_from(NodeChange)) or 0
+    change = NodeChange(project_id=bench.project.id, revision=number + 1, kind="split", after={})
+    bench.db.add(change)
+    bench.db.flush()
+    made = Carrying(
+        change_id=change.id,
+        version_id=bench.version.id,
+        person_id=bench.people.ada.id,
+        kind="split",
+    )
+    bench.db.add(made)
+    bench.db.flush()
+    return made
 
 
 def split(bench: Bench, *keys: str, source: str = "criteria") -> None:
@@ -34,16 +55,13 @@ def split(bench: Bench, *keys: str, source: str = "criteria") -> None:
                 evidence="“Light” was split.", **named,
             )
         )  # fmt: skip
-        kind = "split" if source == "criteria" else "propose"
-        bench.db.add(
-            LabelEvent(
-                kind=kind,
-                after="proposed",
-                image_revision=1,
-                person_id=bench.people.ada.id,
-                **named,
-            )
-        )
+        told: dict[str, Any] = named | {"kind": "propose", "after": "proposed"}
+        who: dict[str, Any] = {"person_id": bench.people.ada.id}
+        if source == "criteria":
+            who = {"carrying_id": carrying(bench).id}
+            told = {"kind": "split", "image_id": bench.image.id}
+            told["places"] = [[named["node_id"], "positive", None, "proposed"]]
+        bench.db.add(LabelEvent(image_revision=1, **told, **who))
     bench.image.label_revision = 1
     bench.db.commit()
 
@@ -144,16 +162,20 @@ def test_the_database_refuses_labels_that_nobody_made(bench: Bench, change: str)
     "values",
     [
         {"kind": "guess"},
-        {"kind": "split", "person_id": None},
-        {"kind": "split", "agent": True},
+        {"kind": "follow", "person_id": None},
+        {"kind": "follow", "agent": True},
         {"kind": "refresh"},
-        {"kind": "merge", "node_id": None, "polarity": None, "after": None},
+        {"kind": "merge", **NO_ATTRIBUTE},
+        {"kind": "merge", "places": [], "carried": True, "person_id": None},
+        {"kind": "merge", "places": [], "carried": True, **NO_ATTRIBUTE},
+        {"kind": "confirm", "places": [], "carried": True, **NO_ATTRIBUTE, "person_id": None},
     ],
 )
 def test_the_database_refuses_events_that_nobody_caused(
     bench: Bench, values: dict[str, Any]
 ) -> None:
-    by_run = {"agent_run_id": bench.run.id} if values.pop("agent", False) else {}
+    by = {"agent_run_id": bench.run.id} if values.pop("agent", False) else {}
+    by |= {"carrying_id": carrying(bench).id} if values.pop("carried", False) else {}
     whole = {
         "image_id": bench.image.id,
         "node_id": bench.nodes["bright"].id,
@@ -163,6 +185,6 @@ def test_the_database_refuses_events_that_nobody_caused(
         "image_revision": 1,
         "person_id": bench.people.ada.id,
     }
-    bench.db.add(LabelEvent(**(whole | values | by_run)))
+    bench.db.add(LabelEvent(**(whole | values | by)))
     with pytest.raises(IntegrityError):
         bench.db.flush()

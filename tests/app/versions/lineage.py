@@ -16,6 +16,7 @@ from app.criteria.reading import (
 from app.images.models import Image
 from app.labels.models import Label, LabelEvent
 from app.labels.saving import save
+from app.labels.unfolding import happened_to
 from app.versions.publishing import publish
 from taxonomy.tree import Attribute
 from tests.app.labels.test_replay import replayed
@@ -143,12 +144,7 @@ class House:
                 select(Label, Node.key).join(Node).where(Label.image_id == image.id)
             ).all()
             assert all(tree.find(key) for _, key in labels)
-            events = self.db.scalars(
-                select(LabelEvent)
-                .where(LabelEvent.image_id == image.id, LabelEvent.node_id.is_not(None))
-                .order_by(LabelEvent.id)
-            ).all()
-            assert replayed(list(events)) == {
+            assert replayed(happened_to(self.db, image)) == {
                 (each.node_id, each.polarity): (each.state, each.revision) for each, _ in labels
             }
 

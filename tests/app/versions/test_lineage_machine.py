@@ -23,8 +23,9 @@ from app.criteria.retiring import restore, retire
 from app.criteria.undoing import undo
 from app.errors import AppError
 from app.images.models import Image
-from app.labels.models import Label, LabelBefore, LabelEvent
+from app.labels.models import Carrying, Label
 from app.labels.saving import save
+from app.labels.unfolding import happened_to
 from app.projects.models import Membership, Project
 from app.versions.publishing import publish
 from taxonomy.formats.json import read_json, sha256, write_json
@@ -233,7 +234,7 @@ class Life:
             assert sha256(read_json(version.content)) == version.sha256
 
     def num_kept(self) -> int:
-        return self.db.scalar(select(func.count()).select_from(LabelBefore)) or 0
+        return self.db.scalar(select(func.count()).select_from(Carrying)) or 0
 
     def check_labels(self, before: dict[tuple[int, str, str], str], kept: int) -> None:
         was, tree = (version_criteria(each) for each in self.versions()[-2:])
@@ -251,13 +252,8 @@ class Life:
             elif not any(each in after for each in stands):
                 assert self.num_kept() > kept
         for image in self.images:
-            events = self.db.scalars(
-                select(LabelEvent)
-                .where(LabelEvent.image_id == image.id, LabelEvent.node_id.is_not(None))
-                .order_by(LabelEvent.id)
-            ).all()
             standing = self.db.scalars(select(Label).where(Label.image_id == image.id))
-            assert replayed(list(events)) == {
+            assert replayed(happened_to(self.db, image)) == {
                 (each.node_id, each.polarity): (each.state, each.revision) for each in standing
             }
 

@@ -14,7 +14,7 @@ from app.criteria.reading import (
 from app.criteria.retiring import retire
 from app.criteria.undoing import undo
 from app.errors import Conflict
-from app.labels.models import Label, LabelBefore
+from app.labels.models import Carrying, Label
 from app.versions.editing import revise
 from app.versions.publishing import preview
 from taxonomy.tree import Attribute
@@ -247,7 +247,7 @@ def test_what_was_undone_before_it_was_published_touches_nothing(house: House) -
     with pytest.raises(Conflict, match="Nothing changed"):
         house.publish()
     house.check()
-    assert len(house.db.scalars(select(LabelBefore)).all()) == 1
+    assert len(house.db.scalars(select(Carrying)).all()) == 1
 
 
 def test_the_preview_counts_and_asks_nothing_twice(house: House) -> None:
