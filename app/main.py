@@ -25,6 +25,7 @@ from app.audits import pages as audits_pages
 from app.criteria import api as criteria_api
 from app.criteria import file_pages as criteria_file_pages
 from app.criteria import lineage_pages as criteria_lineage_pages
+from app.criteria import merging_pages as criteria_merging_pages
 from app.criteria import pages as criteria_pages
 from app.criteria import placing_pages as criteria_placing_pages
 from app.criteria import saying_pages as criteria_saying_pages
@@ -102,6 +103,7 @@ ROUTERS = [
     criteria_file_pages.router,
     criteria_pages.router,
     criteria_lineage_pages.router,
+    criteria_merging_pages.router,
     criteria_placing_pages.router,
     criteria_saying_pages.router,
     criteria_api.router,

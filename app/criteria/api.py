@@ -211,7 +211,14 @@ def api_merge_nodes(
     else:
         new = NewDimension(into.name, into.definition, into.exclusive)
     node = merging.merge(
-        db, project, body.keys, into=new, based_on=body.based_on, by=person, said=body.details
+        db,
+        project,
+        body.keys,
+        into=new,
+        based_on=body.based_on,
+        by=person,
+        said=body.details,
+        texts=body.texts(),
     )
     return _out(db, node)
 

@@ -71,18 +71,6 @@ def open_working(db: Session, project: Project) -> Working:
     return Working(criteria, nodes, {node.key: node for node in nodes.values()})
 
 
-def open_all(db: Session, project: Project) -> Working:
-    """The same with every node one's own, for changes that may concern any of them."""
-    criteria = lock_criteria(db, project)
-    nodes = db.scalars(
-        select(Node)
-        .where(Node.project_id == project.id)
-        .order_by(Node.id)
-        .execution_options(populate_existing=True)
-    ).all()
-    return Working(criteria, {node.id: node for node in nodes}, {node.key: node for node in nodes})
-
-
 def _open_one(db: Session, project: Project, key: str) -> tuple[Criteria, Node]:
     """Lock the working criteria and read one node, for an edit that concerns no other. Raises NotFound."""
     criteria = lock_criteria(db, project)
@@ -124,10 +112,7 @@ def rename(
     criteria, node = _open_one(db, project, key)
     texts = _fitting(node, given)
     _refuse_stale(db, node, based_on, texts)
-    tidy = {
-        field: _tidy_name(text, field, attribute=node.kind == "pair")
-        for field, text in texts.items()
-    }
+    tidy = tidied(node, texts)
     if _may_be_taken(db, node, tidy):
         refuse_taken_names(open_working(db, project), node, tidy)
     return _write(db, criteria, node, "renamed", tidy, by)
@@ -153,8 +138,7 @@ def describe(
     criteria, node = _open_one(db, project, key)
     texts = _fitting(node, given)
     _refuse_stale(db, node, based_on, texts)
-    tidy = {field: _tidy_definition(text, field) for field, text in texts.items()}
-    return _write(db, criteria, node, "described", tidy, by)
+    return _write(db, criteria, node, "described", tidied(node, texts), by)
 
 
 def revise(
@@ -297,7 +281,17 @@ def open_parent(db: Session, working: Working, key: str | None) -> Node | None:
     return parent
 
 
-def _fitting(node: Node, given: dict[str, str | None]) -> dict[str, str]:
+def tidied(node: Node, texts: Mapping[str, str | None]) -> dict[str, str]:
+    """Names and definitions of a node, by column, as they are kept. Raises Invalid."""
+    return {
+        field: _tidy_name(text, field, attribute=node.kind == "pair")
+        if field in NAMES
+        else _tidy_definition(text, field)
+        for field, text in _fitting(node, texts).items()
+    }
+
+
+def _fitting(node: Node, given: Mapping[str, str | None]) -> dict[str, str]:
     texts = {field: text for field, text in given.items() if text is not None}
     wrong = [field for field in texts if (field in TEXTS[:2]) != (node.kind == "dimension")]
     if wrong:

@@ -70,6 +70,16 @@ class ImportForm(Fields):
     names_moved: Literal["keep", "follow"] | None = None
 
 
+class EditionForm(Fields):
+    """Taking the newest edition over: the working revision that was shown, and the places of those texts that
+    both changed which are to be the edition's. `yours` and what is chosen at each place say nothing.
+    """
+
+    based_on: int
+    theirs: list[str] = []
+    names_moved: Literal["keep", "follow"] | None = None
+
+
 class FixForm(Fields):
     """A fault to put right, and the working revision whose checks told of it."""
 
@@ -99,35 +109,41 @@ class MoveForm(Fields):
 
 
 class NewPairsForm(Fields):
-    """The pairs that take the place of one: texts and relations by their order; one left empty is none."""
+    """The pairs that take the place of one: texts and relations by their order; one left empty is none.
+
+    Other names have a line each, other languages a line such as `zh-Hans: name | definition`.
+    """
 
     based_on: int
     relation: list[str] = []
     positive_name: list[str] = []
     positive_definition: list[str] = []
+    positive_prompt: list[str] = []
+    positive_alternatives: list[str] = []
+    positive_translations: list[str] = []
     negative_name: list[str] = []
     negative_definition: list[str] = []
-    positive_alternatives: list[str] = []
+    negative_prompt: list[str] = []
     negative_alternatives: list[str] = []
+    negative_translations: list[str] = []
 
 
-class MergeForm(Fields):
+class MergeForm(NodeTexts):
     """Merging nodes: those chosen as `key:revision`, and what they become.
 
-    `into` is the key of one of them, or empty for a new one, which the other fields describe; the other
-    names, one on a line, are those of the one that stays.
+    `into` is the key of one of them, or empty for a new one. The other fields say what it is called and what
+    it says; those that did not come stay as they are.
     """
 
     seen: list[str]
     into: str = ""
-    alternatives: str | None = None
-    positive_alternatives: str | None = None
-    negative_alternatives: str | None = None
     relation: str = "opposed"
-    positive_name: str = ""
-    positive_definition: str = ""
-    negative_name: str = ""
-    negative_definition: str = ""
-    name: str = ""
-    definition: str = ""
     exclusive: bool = False
+    alternatives: str | None = None
+    translations: str | None = None
+    positive_prompt: str | None = None
+    positive_alternatives: str | None = None
+    positive_translations: str | None = None
+    negative_prompt: str | None = None
+    negative_alternatives: str | None = None
+    negative_translations: str | None = None

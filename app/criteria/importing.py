@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.columns import columns_of, kind_of
-from app.criteria.editing import Working, open_all
+from app.criteria.editing import Working, open_working
 from app.criteria.loading import REFUSED, refusal
 from app.criteria.models import Criteria, Node
 from app.criteria.reading import build_tree, get_criteria, working_criteria
@@ -80,7 +80,7 @@ def import_criteria(
     where there is nothing to change.
     """
     with db.begin_nested():
-        working = open_all(db, project)
+        working = open_working(db, project)
         if working.criteria.revision != based_on:
             raise Stale(
                 "Someone changed the criteria after this import was shown.",
@@ -96,7 +96,7 @@ def import_criteria(
             raise Conflict("The criteria say all that the file says; there is nothing to import.")
         _record_settings(db, working.criteria, foreseen.criteria, by)
         parts = _put(db, working, foreseen.criteria)
-        parts += _replace(working, current, foreseen.criteria)
+        parts += _replace(db, working, current, foreseen.criteria)
         if parts:
             _record(db, working, kind, parts, by)
     return {part.node.key for part in parts if part.node is not None}
@@ -148,6 +148,11 @@ def _record(
 def _put(db: Session, working: Working, criteria: tree.Criteria) -> list[Part]:
     """Make every row say what the tree says; what was changed, those above before those below."""
     positions = dict(_positions(working, criteria))
+    says = {
+        entry.node.key: {"position": positions[entry.node.key], **columns_of(entry.node)}
+        for entry in criteria.walk()
+    }
+    _own_changed(db, working, criteria, says)
     parts = []
     level = 1
     for entry in sorted(criteria.walk(), key=lambda entry: entry.level):
@@ -156,11 +161,7 @@ def _put(db: Session, working: Working, criteria: tree.Criteria) -> list[Part]:
             db.flush()
             level = entry.level
         parent = working.by_key[entry.parent.key] if entry.parent else None
-        wanted = {
-            "parent_id": parent.id if parent else None,
-            "position": positions[entry.node.key],
-            **columns_of(entry.node),
-        }
+        wanted = {"parent_id": parent.id if parent else None, **says[entry.node.key]}
         node = working.by_key.get(entry.node.key)
         if node is None:
             parts.append(Part(_new(db, working, entry.node, wanted)))
@@ -172,6 +173,25 @@ def _put(db: Session, working: Working, criteria: tree.Criteria) -> list[Part]:
         for each in parts
         if each.node is not None
     ]
+
+
+def _own_changed(
+    db: Session, working: Working, criteria: tree.Criteria, says: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Of thousands of nodes a file changes a few: those alone are read to be changed."""
+    changed = []
+    for entry in criteria.walk():
+        node = working.by_key.get(entry.node.key)
+        if node is None:
+            continue
+        parent = working.by_key.get(entry.parent.key) if entry.parent else None
+        is_there = node.parent_id == (parent.id if parent else None) and bool(parent) == bool(
+            entry.parent
+        )
+        said = says[node.key].items()
+        if not is_there or any(getattr(node, name) != value for name, value in said):
+            changed.append(node)
+    working.own(db, changed)
 
 
 def _new(db: Session, working: Working, node: tree.Node, wanted: Mapping[str, Any]) -> Node:
@@ -219,11 +239,12 @@ def _families(criteria: tree.Criteria) -> Iterator[tuple[str | None, Sequence[tr
 # Nodes that others take the place of ------------------------------------------------------------
 
 
-def _replace(working: Working, old: tree.Criteria, new: tree.Criteria) -> list[Part]:
+def _replace(db: Session, working: Working, old: tree.Criteria, new: tree.Criteria) -> list[Part]:
     """Take out what the file names successors of."""
     parts = []
-    for kind, was, keys in replacements(old, new):
-        node = working.by_key[was.key]
+    found = list(replacements(old, new))
+    gone = working.own(db, [working.by_key[was.key] for _, was, _ in found])
+    for node, (kind, _, keys) in zip(gone, found, strict=True):
         to = [working.by_key[each].id for each in keys]
         node.removed = True
         node.revision += 1

@@ -12,13 +12,16 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.editing import (
+    NAMES,
     Working,
     add_node,
     new_dimension,
     new_pair,
     next_position,
-    open_all,
     open_node,
+    open_working,
+    refuse_taken_names,
+    tidied,
 )
 from app.criteria.models import Node
 from app.criteria.reading import dimension_of, pair_of, title
@@ -69,15 +72,17 @@ def merge(
     based_on: Mapping[str, int],
     by: Person,
     said: Mapping[str, Any] | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> Node:
     """Merge pairs into one, or dimensions, whose children move; into one that is there or a new one.
 
     The one that stays takes over what the others say, with their names, so that search finds it by them;
-    `said` goes over that, named as in a file. `based_on` has the revision of each node that the person saw. Raises NotFound, Invalid, Conflict
+    `said` goes over that, named as in a file, and `texts` are other names and definitions of it, by column,
+    which may be those of the others. `based_on` has the revision of each node that the person saw. Raises NotFound, Invalid, Conflict
     where they do not fit together, and Stale where someone changed one of them since.
     """
     with db.begin_nested():
-        working = open_all(db, project)
+        working = open_working(db, project)
         named = [*keys, into] if isinstance(into, str) else keys
         nodes = [open_node(db, working, key) for key in dict.fromkeys(named)]
         _refuse_unlike(working, nodes)
@@ -92,15 +97,16 @@ def merge(
         else:
             _leave(nodes)
             old, target = nodes, _add(db, working, into, nodes[0])
-        refuse_turned(old, target)
-        moved = _move_children(working, old, target)
         is_new = not isinstance(into, str)
-        before = target.details or {}
+        before = content(target)
+        _rewrite(working, target, texts or {})
+        refuse_turned(old, target)
+        moved = _move_children(db, working, old, target)
         given = said or (into.said if isinstance(into, NewPair) else {})
         put_details(working, target, said_of(_merged(target, old, is_new=is_new)), given)
         parts = [
             *(_left(node, "merge", [target]) for node in old),
-            Part(target, None, content(target)) if is_new else _detailed(target, before),
+            Part(target, None, content(target)) if is_new else _rewritten(target, before),
             *moved,
         ]
         _record(db, working, "merged", parts, by)
@@ -139,7 +145,7 @@ def _replace(
     by: Person,
 ) -> list[Node]:
     with db.begin_nested():
-        working = open_all(db, project)
+        working = open_working(db, project)
         node = open_node(db, working, key)
         if node.kind != "pair":
             raise Invalid(
@@ -278,18 +284,29 @@ def details_together(nodes: Sequence[Node]) -> Json:
     return said | dict(sides)
 
 
-def _detailed(target: Node, before: Json) -> Part:
-    if target.details == before:
-        return Part(target, {}, {})
-    target.revision += 1
-    return Part(target, {"details": before}, {"details": target.details})
+def _rewrite(working: Working, target: Node, texts: Mapping[str, str]) -> None:
+    """Give the one that stays other names and definitions."""
+    if not texts:
+        return
+    tidy = tidied(target, texts)
+    if names := {field: text for field, text in tidy.items() if field in NAMES}:
+        refuse_taken_names(working, target, names)
+    for column, text in tidy.items():
+        setattr(target, column, text)
 
 
-def _move_children(working: Working, old: Sequence[Node], target: Node) -> list[Part]:
+def _rewritten(target: Node, before: Json) -> Part:
+    after = {field: value for field, value in content(target).items() if value != before[field]}
+    target.revision += bool(after)
+    return Part(target, {field: before[field] for field in after}, after)
+
+
+def _move_children(db: Session, working: Working, old: Sequence[Node], target: Node) -> list[Part]:
     gone = [node.id for node in old]
-    children = [
-        each for each in working.by_id.values() if each.parent_id in gone and not each.removed
-    ]
+    children = working.own(
+        db,
+        [each for each in working.by_id.values() if each.parent_id in gone and not each.removed],
+    )
     parts = []
     for child in sorted(
         children, key=lambda each: (gone.index(each.parent_id or 0), each.position, each.id)

@@ -72,6 +72,7 @@ def _panel(
         "form": form or Form(),
         "is_stale": is_stale,
         "adding": adding,
+        "gone": None,
     }
 
 
@@ -142,7 +143,7 @@ def _tree(db: Db, project: Project, snapshot: Snapshot, opened: set[int]) -> dic
         "fit": snapshot.once(("fit", len(tokenizer.merges)), lambda: fit(tree, tokenizer)),
         "last": last,
         "num_unpublished": row.revision - (last.working_revision if last else 0),
-        "edition": edition_of(tree),
+        "edition": snapshot.once("edition", lambda: edition_of(tree)),
     }
 
 
@@ -154,6 +155,9 @@ def show_criteria(
     try:
         return show_panel(db, answer, project, node)
     except NotFound as error:
+        # Who has the tree before them is told there; it may have left while they looked at it.
+        if answer.wants_fragment:
+            return show_panel(db, answer, project, more={"gone": error})
         # Links to what was merged or redefined lead to what took its place.
         keys = error.details.get("successors")
         if isinstance(keys, list) and len(keys) == 1:

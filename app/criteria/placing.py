@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Person
 from app.criteria.editing import Working, folded, open_node, open_working
 from app.criteria.models import Node
-from app.criteria.reading import find_nodes, get_criteria, get_node, title
+from app.criteria.reading import get_criteria, get_node, title
 from app.criteria.recording import record
 from app.criteria.searching import search_nodes
+from app.criteria.snapshots import Snapshot, read_snapshot
 from app.criteria.staleness import refuse_stale
 from app.criteria.wholeness import height, refuse_broken
 from app.database import Json
@@ -125,10 +126,9 @@ def find_places(
     which then comes first. With a text those alone whose own words it finds; `possible` leaves out those
     that something stands against. Raises NotFound.
     """
-    node = get_node(db, project, key)
-    nodes = find_nodes(db, project)
-    room = _room(db, project, nodes, node)
-    found = list(_dimensions(nodes))
+    snapshot = read_snapshot(db, project)
+    room = _room(db, project, snapshot, _find(db, project, snapshot, key))
+    found = list(_dimensions(snapshot.nodes))
     if text.strip():
         wanted = {each.key for each in search_nodes(db, project, text)}
         found = [each for each in found if each.key in wanted]
@@ -142,15 +142,28 @@ def find_places(
 
 def get_place(db: Session, project: Project, key: str, parent: str | None) -> Place:
     """One place for a node, below `parent` or at the top, with what stands against it. Raises NotFound."""
-    node = get_node(db, project, key)
-    above = get_node(db, project, parent) if parent is not None else None
-    return _room(db, project, find_nodes(db, project), node).place(above)
+    snapshot = read_snapshot(db, project)
+    above = _find(db, project, snapshot, parent) if parent is not None else None
+    return _room(db, project, snapshot, _find(db, project, snapshot, key)).place(above)
 
 
-def _room(db: Session, project: Project, nodes: Iterable[Node], node: Node) -> "_Room":
-    by_id = {each.id: each for each in nodes}
-    by_key = {each.key: each for each in by_id.values()}
-    return _Room(Working(get_criteria(db, project), by_id, by_key), node)
+def find_neighbours(db: Session, project: Project, key: str, parent: str | None) -> list[Node]:
+    """What a node would stand among below `parent` or at the top, itself included where it is there already.
+    Rows to be read only. Raises NotFound.
+    """
+    snapshot = read_snapshot(db, project)
+    node = _find(db, project, snapshot, key)
+    above = _find(db, project, snapshot, parent).id if parent is not None else None
+    return [each for each in snapshot.nodes if each.parent_id == above and each.kind == node.kind]
+
+
+def _find(db: Session, project: Project, snapshot: Snapshot, key: str) -> Node:
+    return snapshot.find(key) or get_node(db, project, key)
+
+
+def _room(db: Session, project: Project, snapshot: Snapshot, node: Node) -> "_Room":
+    by_key = snapshot.once("by_key", lambda: {each.key: each for each in snapshot.nodes})
+    return _Room(Working(get_criteria(db, project), snapshot.by_id, by_key), node)
 
 
 def _dimensions(nodes: Iterable[Node]) -> Iterator[Node]:
@@ -180,7 +193,7 @@ class _Room:
             for each in working.by_id.values()
             if node.kind == "dimension"
             and each.kind == "dimension"
-            and each is not node
+            and each.id != node.id
             and folded(each.name or "") == folded(node.name or "")
             and working.is_live(each)
         }

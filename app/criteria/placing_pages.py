@@ -8,9 +8,8 @@ from starlette.responses import Response
 from app.accounts.access import CurrentPerson
 from app.criteria import reading
 from app.criteria.forms import MoveForm
-from app.criteria.models import Node
 from app.criteria.pages import attempt, show_panel
-from app.criteria.placing import find_places, get_place, move
+from app.criteria.placing import find_neighbours, find_places, get_place, move
 from app.projects.access import ExpertProject
 from app.projects.models import Project
 from app.web.answer import Answer, Answering
@@ -52,13 +51,12 @@ def _show_chosen(
     form: Form[MoveForm] | None = None,
     status: int = 200,
 ) -> Response:
-    node = reading.get_node(db, project, key)
     place = get_place(db, project, key, parent)
-    neighbours = _children(db, project, node, parent)
+    neighbours = find_neighbours(db, project, key, parent)
     context: dict[str, Any] = {
         "place": place,
-        "neighbours": [(each.key, reading.title(each)) for each in neighbours if each is not node],
-        "follower": _follower(neighbours, node),
+        "neighbours": [(each.key, reading.title(each)) for each in neighbours if each.key != key],
+        "follower": _follower([each.key for each in neighbours], key),
     }
     return show_panel(
         db,
@@ -73,21 +71,11 @@ def _show_chosen(
     )
 
 
-def _children(db: Db, project: Project, node: Node, parent: str | None) -> list[Node]:
-    """What the node would stand among, itself included where it is there already."""
-    above = reading.get_node(db, project, parent).id if parent is not None else None
-    return [
-        each
-        for each in reading.find_nodes(db, project)
-        if each.parent_id == above and each.kind == node.kind
-    ]
-
-
-def _follower(neighbours: list[Node], node: Node) -> str:
+def _follower(neighbours: list[str], key: str) -> str:
     """The key of what stands after the node now, or an empty text where it is last or elsewhere."""
-    if node not in neighbours[:-1]:
+    if key not in neighbours[:-1]:
         return ""
-    return neighbours[neighbours.index(node) + 1].key
+    return neighbours[neighbours.index(key) + 1]
 
 
 @router.post("/nodes/{key}/move")

@@ -14,6 +14,9 @@ from taxonomy.tree import POLARITIES, Relation
 
 WORDS = ("translations", "alternatives", "exact_match", "close_match", "scope_note", "source")
 SIDE = ("prompt", *WORDS, "excludes")
+# What is written anew where one node takes the place of others.
+TAKEN = ("alternatives", "translations")
+TAKEN_SIDE = ("prompt", *TAKEN)
 _LINES = ("alternatives", "exact_match", "close_match", "excludes")
 
 
@@ -63,6 +66,29 @@ def said_in(values: Mapping[str, Any], node: Node) -> Json:
         side["styles"] = {style: reads for style, _, reads in chosen if reads}
         said[polarity] = side
     return said
+
+
+def taken_fields(details: Json, kind: str) -> dict[str, str]:
+    """What stands in the fields of a merge or a split for what is said."""
+    if kind == "dimension":
+        return {name: _written(name, details.get(name)) for name in TAKEN}
+    return {
+        f"{polarity}_{name}": _written(name, details.get(polarity, {}).get(name))
+        for polarity in POLARITIES
+        for name in TAKEN_SIDE
+    }
+
+
+def taken_in(values: Mapping[str, str | None], kind: str) -> Json:
+    """What such fields say; those that did not come say nothing. Raises Invalid as `said_in` does."""
+    if kind == "dimension":
+        return _given(values, "", TAKEN)
+    return {polarity: _given(values, f"{polarity}_", TAKEN_SIDE) for polarity in POLARITIES}
+
+
+def _given(values: Mapping[str, str | None], prefix: str, names: tuple[str, ...]) -> Json:
+    given = ((name, values.get(prefix + name)) for name in names)
+    return {name: _read(name, prefix + name, text) for name, text in given if text is not None}
 
 
 def _written(name: str, value: Any) -> str:

@@ -27,26 +27,13 @@ class SideIn(_In):
     definition: str | None = None
 
 
-class NodePatch(_In):
-    """New texts of a node, and what else it says. `based_on` is the revision of the node that they were
-    written for. `details` names fields as a criteria file does (`translations`, `alternatives`, `needs`,
-    …; of a pair those of its sides below `positive` and `negative`); what is null is taken out, what is
-    not named stays. `names_moved` says what becomes of labels where a name goes to another attribute.
-    """
+class TextsIn(_In):
+    """New names and definitions of a node; those that are not given stay."""
 
-    based_on: int
     name: str | None = None
     definition: str | None = None
     positive: SideIn | None = None
     negative: SideIn | None = None
-    details: dict[str, Any] = Field(default_factory=dict)
-    relation: Relation | None = None
-    exclusive: bool | None = None
-    names_moved: NamesMoved | None = None
-
-    def says_more(self) -> bool:
-        """Whether anything beside names and definitions is given."""
-        return bool(self.details) or self.relation is not None or self.exclusive is not None
 
     def texts(self) -> dict[str, str]:
         """What is given, by column."""
@@ -56,6 +43,24 @@ class NodePatch(_In):
                 given[f"{polarity}_name"] = side.name
                 given[f"{polarity}_definition"] = side.definition
         return {field: text for field, text in given.items() if text is not None}
+
+
+class NodePatch(TextsIn):
+    """New texts of a node, and what else it says. `based_on` is the revision of the node that they were
+    written for. `details` names fields as a criteria file does (`translations`, `alternatives`, `needs`,
+    …; of a pair those of its sides below `positive` and `negative`); what is null is taken out, what is
+    not named stays. `names_moved` says what becomes of labels where a name goes to another attribute.
+    """
+
+    based_on: int
+    details: dict[str, Any] = Field(default_factory=dict)
+    relation: Relation | None = None
+    exclusive: bool | None = None
+    names_moved: NamesMoved | None = None
+
+    def says_more(self) -> bool:
+        """Whether anything beside names and definitions is given."""
+        return bool(self.details) or self.relation is not None or self.exclusive is not None
 
     @model_validator(mode="after")
     def _holds_something(self) -> "NodePatch":
@@ -115,9 +120,9 @@ class NewDimensionIn(_In):
     exclusive: bool = False
 
 
-class MergeIn(_In):
+class MergeIn(TextsIn):
     """Nodes to merge, all pairs or all dimensions. `based_on` has the revision of each that was seen;
-    `into` is the key of one that stays, or what a new one says.
+    `into` is the key of one that stays, whose names and definitions may be given anew, or what a new one says.
     """
 
     keys: Annotated[list[str], Field(max_length=50)]

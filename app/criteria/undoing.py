@@ -6,7 +6,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.criteria.editing import NAMES, Working, open_all, refuse_taken_names, stale, words
+from app.criteria.editing import NAMES, Working, open_working, refuse_taken_names, stale, words
 from app.criteria.models import Criteria, CriteriaVersion, Node, NodeChange, NodeSuccession
 from app.criteria.reading import title, version_criteria
 from app.criteria.recording import TEXTS, Part, content, record_parts
@@ -38,12 +38,12 @@ def undo(
     was published: the next publication takes its labels back too.
     """
     with db.begin_nested():
-        working = open_all(db, project)
+        working = open_working(db, project)
         changes = _open_changes(db, project, revision)
         root = _root(db, changes[0])
         if root.kind == "settings":
             return _undo_settings(db, working.criteria, changes[0], by)
-        nodes = [working.by_id[change.node_id or 0] for change in changes]
+        nodes = _own(db, working, changes)
         _refuse_replaced_since(working, changes)
         took = {new_id for change in changes for new_id in _successors(change.after)}
         parts = [
@@ -81,6 +81,16 @@ def _open_changes(db: Session, project: Project, revision: int) -> Sequence[Node
     if done is not None:
         raise Conflict(f"Change {revision} was undone already, by change {done}.")
     return changes
+
+
+def _own(db: Session, working: Working, changes: Sequence[NodeChange]) -> Sequence[Node]:
+    """The node of each change, and with them those whose places it changed, to be changed back."""
+    nodes = [working.by_id[change.node_id or 0] for change in changes]
+    moved = {
+        int(each) for change in changes for each in (change.before or {}).get("positions") or ()
+    }
+    working.own(db, [*nodes, *(working.by_id[each] for each in moved)])
+    return [working.by_id[node.id] for node in nodes]
 
 
 def _root(db: Session, change: NodeChange) -> NodeChange:

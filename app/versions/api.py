@@ -9,19 +9,22 @@ from sqlalchemy.orm import Session
 from app.accounts.access import CurrentPerson
 from app.accounts.models import Person
 from app.criteria import importing, reading, uploads
-from app.criteria.editions import find_newer_edition, get_newer_edition
+from app.criteria.editions import NewerEdition, find_newer_edition, get_newer_edition
 from app.criteria.models import CriteriaVersion
 from app.criteria.schemas import FileIn
 from app.database import LARGEST_KEY
 from app.labels.access import Sight
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.projects.models import Project
+from app.versions.comparing import Which, compare_versions
 from app.versions.importing import foresee_labels, import_criteria
 from app.versions.labelled_images import find_labelled_images
 from app.versions.moving import Moved
 from app.versions.publishing import preview, publish
 from app.versions.schemas import (
+    ChangedByBothOut,
     ChangedOut,
+    ComparisonOut,
     DimensionMovedOut,
     EditionIn,
     EditionOut,
@@ -182,6 +185,17 @@ def api_take_back_version(
     return VersionOut.model_validate(_version(version, person.name))
 
 
+@router.get("/compare", response_model=ComparisonOut)
+def api_compare_criteria(
+    db: Db,
+    project: AnnotatorProject,
+    old: Annotated[int, Query(ge=1, le=LARGEST_KEY)],
+    new: Which = "working",
+) -> ComparisonOut:
+    """What differs between two published versions, node by node, or up to the working criteria."""
+    return ComparisonOut.model_validate(compare_versions(db, project, old, new))
+
+
 @router.get("/versions/{number}", response_model=VersionContentOut)
 def api_get_criteria_version(number: int, db: Db, project: AnnotatorProject) -> VersionContentOut:
     """A published version with its whole tree."""
@@ -216,14 +230,24 @@ def _foreseen(db: Db, project: Project, found: importing.Foreseen) -> ForeseenOu
 
 
 @router.get("/edition", response_model=EditionOut)
-def api_get_edition(db: Db, project: ExpertProject) -> EditionOut:
+def api_get_edition(
+    db: Db,
+    project: ExpertProject,
+    theirs: Annotated[list[str], Query(max_length=5000)] = [],  # noqa: B006
+) -> EditionOut:
     """Whether a newer edition of the shipped criteria is there, and what taking it over would change."""
-    newer = find_newer_edition(db, project)
+    newer = find_newer_edition(db, project, theirs)
     if newer is None:
         return EditionOut(edition=None, newest=None, foreseen=None)
-    found = importing.foresee(db, project, newer.criteria)
+    return _edition(db, project, newer)
+
+
+def _edition(db: Db, project: Project, newer: NewerEdition) -> EditionOut:
     return EditionOut(
-        edition=newer.number, newest=newer.newest, foreseen=_foreseen(db, project, found)
+        edition=newer.number,
+        newest=newer.newest,
+        foreseen=_foreseen(db, project, importing.foresee(db, project, newer.criteria)),
+        both=[ChangedByBothOut.model_validate(each) for each in newer.both],
     )
 
 
@@ -233,10 +257,11 @@ def api_take_edition_over(
 ) -> EditionOut:
     """Take the newest edition of the shipped criteria over, as recorded changes; labels follow at publication.
 
-    409 where there is none; else as of an import. Answers with what was changed.
+    Of what both changed the project's words are kept, but for those that `theirs` names. 409 where there is no
+    newer edition; else as of an import. Answers with what was changed.
     """
-    newer = get_newer_edition(db, project)
-    foreseen = _foreseen(db, project, importing.foresee(db, project, newer.criteria))
+    newer = get_newer_edition(db, project, body.theirs)
+    done = _edition(db, project, newer)
     import_criteria(
         db,
         project,
@@ -245,4 +270,4 @@ def api_take_edition_over(
         by=person,
         names_moved=body.names_moved,
     )
-    return EditionOut(edition=newer.number, newest=newer.newest, foreseen=foreseen)
+    return done

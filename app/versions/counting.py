@@ -1,12 +1,30 @@
 """How many labels the nodes of the criteria have."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import ARRAY, BigInteger, any_, cast, func, literal, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Text,
+    any_,
+    case,
+    cast,
+    column,
+    func,
+    literal,
+    select,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from app.labels.models import LabelCount
+from app.images.applicability import applies
+from app.images.inclusion import left_out
+from app.images.styles import styled_images
+from app.labels.models import Label, LabelCount
+from app.projects.models import Project
+from taxonomy.tree import POLARITIES, Criteria
 
 
 @dataclass(slots=True)
@@ -66,4 +84,60 @@ def count_labels(
         setattr(found, state, getattr(found, state) + count)
         if state in ("proposed", "confirmed"):
             setattr(found, polarity, getattr(found, polarity) + count)
+    return counts
+
+
+def count_as_read(
+    db: Session, project: Project, criteria: Criteria, ids: Mapping[str, int]
+) -> dict[int, LabelCounts]:
+    """The labels of the pairs with these ids, by key, that apply to their images, as they read there
+    (`taxonomy.applicability`): what a style makes a merit is positive, what it makes description is neither.
+    """
+    counts = count_labels(db, project.id, ids.values(), applying=True)
+    readings = [
+        {"node_id": ids[pair.key], "polarity": polarity, "style": style, "reads": reads}
+        for pair in criteria.pairs()
+        for polarity in POLARITIES
+        for style, reads in pair.attribute(polarity).styles
+    ]
+    if not readings:
+        return counts
+    reading = (
+        func.jsonb_to_recordset(literal(json.dumps(readings)).cast(JSONB))
+        .table_valued(
+            column("node_id", BigInteger),
+            column("polarity", Text),
+            column("style", Text),
+            column("reads", Text),
+        )
+        .render_derived(name="reading", with_types=True)
+    )
+    styled = styled_images(db, project, criteria)
+    # Of several styles of an image the kindest one counts.
+    each = (
+        select(
+            Label.node_id,
+            Label.polarity,
+            case((func.bool_or(reading.c.reads == "positive"), "positive"), else_="neutral").label(
+                "reads"
+            ),
+        )
+        .join(
+            reading, (reading.c.node_id == Label.node_id) & (reading.c.polarity == Label.polarity)
+        )
+        .join(styled, (styled.c.image_id == Label.image_id) & (styled.c.style == reading.c.style))
+        .where(
+            Label.state != "rejected",
+            Label.image_id.not_in(left_out()),
+            applies(Label.image_id, Label.node_id),
+        )
+        .group_by(Label.id)
+        .subquery()
+    )
+    otherwise = select(each, func.count()).group_by(*each.c)
+    for node_id, polarity, reads, number in db.execute(otherwise):
+        found = counts.setdefault(node_id, LabelCounts())
+        setattr(found, polarity, getattr(found, polarity) - number)
+        if reads == "positive":
+            found.positive += number
     return counts

@@ -1,5 +1,6 @@
 """Publishing the criteria: the preview, the versions, and one version to read."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -9,14 +10,16 @@ from app.accounts.access import CurrentPerson
 from app.audits.by_attribute import count_verdicts
 from app.criteria import reading
 from app.criteria.forms import FixForm, PublicationForm
+from app.criteria.models import Node
+from app.criteria.snapshots import read_snapshot
 from app.database import LARGEST_KEY
 from app.errors import AppError, Conflict, Invalid, NotFound, Stale
 from app.labels.access import Sight
 from app.labels.models import STATES
 from app.projects.access import AnnotatorProject, ExpertProject, may
 from app.projects.models import Project
-from app.versions import drawing
-from app.versions.counting import count_labels
+from app.versions import comparing, drawing
+from app.versions.counting import count_as_read, count_labels
 from app.versions.fixing import put_right
 from app.versions.labelled_images import find_labelled_images
 from app.versions.publishing import preview, publish
@@ -26,7 +29,7 @@ from app.web.dependencies import Db
 from app.web.forms import Form, submitted
 from taxonomy.fixing import LABELS, can_fix
 from taxonomy.sunburst import sunburst
-from taxonomy.tree import Polarity, counts
+from taxonomy.tree import Criteria, Polarity, counts
 
 router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=False)
 PAGE = 50
@@ -173,6 +176,32 @@ def show_criteria_versions(
     )
 
 
+@router.get("/compare")
+def show_criteria_comparison(
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    old: Annotated[int | None, Query(ge=1, le=LARGEST_KEY)] = None,
+    new: comparing.Which = "working",
+    after: str = "",
+) -> Response:
+    """Two versions side by side; without numbers the latest version and the working criteria."""
+    versions = [each for each, _ in reading.find_versions(db, project, limit=PAGE)]
+    if old is None and versions:
+        old = versions[0].number
+    compared = comparing.compare_versions(db, project, old, new) if old else None
+    nodes = comparing.nodes_after(compared, after) if compared else ()
+    return answer.show(
+        "versions/compare.html",
+        versions=[each.number for each in versions],
+        old=old,
+        new=new,
+        compared=compared,
+        nodes=nodes[:PAGE],
+        next=nodes[PAGE - 1].key if len(nodes) > PAGE else None,
+    )
+
+
 @router.get("/versions/{number}")
 def show_criteria_version(
     number: int, db: Db, answer: Answering, project: AnnotatorProject
@@ -215,8 +244,9 @@ def submit_take_back(
 def _picture(
     db: Db, project: Project, coloured_by: drawing.ColouredBy, at: str | None
 ) -> dict[str, Any]:
-    nodes = reading.find_nodes(db, project)
-    criteria = reading.build_tree(reading.get_criteria(db, project), nodes)
+    snapshot = read_snapshot(db, project)
+    nodes = snapshot.nodes
+    criteria = snapshot.tree(reading.get_criteria(db, project))
     if at is not None and reading.get_node(db, project, at).kind != "dimension":
         raise NotFound(
             f"“{at}” is no dimension.", hint="Only what has something below it is drawn."
@@ -225,11 +255,7 @@ def _picture(
     if coloured_by == "accuracy":
         coloured = drawing.by_accuracy(criteria, count_verdicts(db, project))
     else:
-        keys = {node.id: node.key for node in nodes if node.kind == "pair"}
-        labels = count_labels(db, project.id, keys, applying=True)
-        found = {keys[node]: each for node, each in labels.items()}
-        colour = drawing.by_usage if coloured_by == "usage" else drawing.by_negatives
-        coloured = colour(criteria, found)
+        coloured = _coloured_by_labels(db, project, coloured_by, criteria, nodes)
     path = criteria.entry(below.key).path if below else ()
     return {
         "criteria": criteria,
@@ -239,6 +265,22 @@ def _picture(
         "at": below,
         "above": [criteria.dimension(key) for key in path[:-1]],
     }
+
+
+def _coloured_by_labels(
+    db: Db,
+    project: Project,
+    coloured_by: drawing.ColouredBy,
+    criteria: Criteria,
+    nodes: Sequence[Node],
+) -> drawing.Coloured:
+    ids = {node.key: node.id for node in nodes if node.kind == "pair"}
+    keys = {node_id: key for key, node_id in ids.items()}
+    if coloured_by == "usage":
+        found = count_labels(db, project.id, keys, applying=True)
+        return drawing.by_usage(criteria, {keys[each]: of for each, of in found.items()})
+    found = count_as_read(db, project, criteria, ids)
+    return drawing.by_negatives(criteria, {keys[each]: of for each, of in found.items()})
 
 
 @router.get("/picture")

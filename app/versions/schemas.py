@@ -159,6 +159,41 @@ class PreviewOut(BaseModel):
     succession: list[SuccessionOut]
 
 
+class PieceOut(_Out):
+    """Some words of a text; `changed` where the other version has others there."""
+
+    text: str
+    changed: bool
+
+
+class ComparedFieldOut(_Out):
+    """One field that differs, as it was and as it is."""
+
+    name: str
+    before: list[PieceOut]
+    after: list[PieceOut]
+
+
+class ComparedNodeOut(_Out):
+    """A node that differs; titles and paths are null where it is not there, and its key "" for the criteria."""
+
+    key: str
+    kinds: list[str]
+    sentences: list[str]
+    title_before: str | None
+    title_after: str | None
+    path_before: list[str] | None
+    path_after: list[str] | None
+    fields: list[ComparedFieldOut]
+
+
+class ComparisonOut(_Out):
+    """The nodes that differ, and how many changes there are of each kind."""
+
+    nodes: list[ComparedNodeOut]
+    numbers: dict[str, int]
+
+
 class ForeseenChangeOut(_Out):
     """A change that an import would make at a node ("" for the criteria themselves)."""
 
@@ -189,22 +224,41 @@ class ForeseenOut(_Out):
     succession: list[SuccessionOut]
 
 
+class ChangedByBothOut(_Out):
+    """A text that the project and a newer edition both changed: what it was, and what each made of it.
+
+    `key` is the node's ("" for the criteria themselves), `part` names the text; `place` is both together.
+    """
+
+    place: str
+    key: str
+    part: str
+    was: str
+    ours: str
+    theirs: str
+
+
 class EditionOut(_Out):
     """A newer edition of the shipped criteria: what taking it over would change. All is null where the criteria
-    are of none, or of the newest.
+    are of none, or of the newest. Of the texts in `both` the project's words are kept where nobody says
+    otherwise.
     """
 
     edition: int | None
     newest: int | None
     foreseen: ForeseenOut | None
+    both: list[ChangedByBothOut] = []
 
 
 class EditionIn(BaseModel):
-    """Taking the newest edition over. `based_on` is the working revision that was shown."""
+    """Taking the newest edition over. `based_on` is the working revision that was shown; `theirs` are the places
+    of those texts of `both` that are to be the edition's.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     based_on: int
+    theirs: list[str] = Field(default=[], max_length=5000)
     names_moved: Literal["keep", "follow"] | None = None
 
 

@@ -94,6 +94,9 @@ def path_to(node: Node, nodes: Iterable[Node]) -> list[Node]:
 
 
 def pairs_below(node: Node, nodes: Iterable[Node]) -> set[int]:
+    """The ids of the pairs at or below a node."""
+    if node.kind == "pair":
+        return {node.id}
     below: dict[int | None, list[Node]] = defaultdict(list)
     for each in nodes:
         below[each.parent_id].append(each)

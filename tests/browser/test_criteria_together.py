@@ -116,7 +116,7 @@ def test_changes_go_on_arriving_where_the_line_one_is_on_has_left_the_tree(
     lead, ada = enter(house, open_one)
     lead.line("cafe").click()
     lead.page.wait_for_url("**?node=cafe")
-    # What comes into the panel later has come; of a node that has left the tree it would not.
+    # What comes into the panel later has come.
     expect(lead.page.get_by_text("Confirmed labels")).to_be_visible()
     new = [
         {
@@ -129,8 +129,13 @@ def test_changes_go_on_arriving_where_the_line_one_is_on_has_left_the_tree(
     ada.send("POST", "/criteria/nodes/cafe/split", based_on=1, into=new)
     expect(lead.line("gas-lamps")).to_be_visible()
     expect(lead.line("cafe")).to_have_count(0)
+    # Nobody goes on reading what is not there any more.
+    panel = lead.page.locator("#panel")
+    expect(panel).to_contain_text("it was split into gas-lamps and oil-lamps")
     ada.edit("light", name="Lighting")
     expect(lead.line("light")).to_have_text("Lighting")
+    panel.get_by_role("link", name="oil-lamps").click()
+    expect(panel.get_by_role("heading", name="Oil lamps", exact=False).first).to_be_visible()
 
 
 def test_who_edits_the_same_text_is_shown_the_others_change_and_loses_nothing(

@@ -329,3 +329,34 @@ def test_two_experts_change_the_tree_and_publish(
     first.page.goto(f"{HERE}/versions")
     expect(first.page.get_by_role("row")).to_have_count(2)
     assert not (found := first.barriers + second.barriers), "\n".join(found)
+
+
+def test_a_finger_that_rests_on_a_line_moves_it_and_one_that_does_not_scrolls(
+    house: House, open_one: Callable[[], Window]
+) -> None:
+    lead, _ = enter(house, open_one)
+    hand = Mouse(lead)
+    hand.show("cafe")
+    devtools = lead.page.context.new_cdp_session(lead.page)
+
+    def touch(kind: str, key: str | None = None, dy: float = 0) -> None:
+        points = []
+        if key is not None:
+            box = hand.line(key).bounding_box()
+            assert box
+            points = [{"x": box["x"] + 20, "y": box["y"] + box["height"] / 2 + dy}]
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    words = lead.page.locator(".drop-words")
+    touch("touchStart", "cafe")
+    touch("touchMove", "cafe", 30)
+    lead.page.wait_for_timeout(700)
+    expect(words).to_have_count(0)
+    touch("touchEnd")
+    touch("touchStart", "cafe")
+    expect(words).to_be_visible()
+    touch("touchMove", "weights")
+    expect(hand.line("heavy")).to_be_visible()
+    hand.window.look("finger")
+    touch("touchEnd")
+    hand.has_moved("2 of 2 in “Weight”")

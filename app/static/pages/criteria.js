@@ -421,13 +421,12 @@ const hands = {
     if (current && had) reveal(current);
     if (current) setCurrent(current, { focus: had });
   },
-  // The panel shows the node as it stands now, but never over a form.
+  // The panel shows the node as it stands now, or what became of it, but never over a form.
   changed: (keys) => {
-    const link = tree.querySelector("a.names[aria-current]");
     const panel = document.getElementById("panel");
-    if (link && keys.has(link.dataset.key) && !panel.querySelector("form [data-cancel]") && !isUnsaved(panel)) {
-      load(`${tree.dataset.base}?node=${link.dataset.key}`, "#panel");
-    }
+    const { key, revision } = panel.dataset;
+    if (!key || panel.querySelector("form [data-cancel]") || isUnsaved(panel)) return;
+    if (keys.has(key) || lineWith(tree, key)?.dataset.revision !== revision) load(`${tree.dataset.base}?node=${key}`, "#panel");
   },
 };
 

@@ -1,11 +1,13 @@
-// Dragging lines of the criteria tree with the mouse: what is below the pointer, where the line would land and
-// whether it may, said beside the pointer. Letting go moves it as the keys do; Escape leaves all as it is.
+// Dragging lines of the criteria tree with the mouse, or with a finger that rests on a line first: what is below the
+// pointer, where the line would land and whether it may, said beside it. Letting go moves it as the keys do; Escape
+// leaves all as it is.
 
 import { aboveOf, branchOf, itemOf, keyOf, kindOf, listOf, neighboursOf, titleOf } from "./criteria_lines.js";
 import { landing, pull } from "./criteria_places.js";
 import { request } from "./requests.js";
 
 const FAR_ENOUGH = 6; // pixels; less is a click
+const HOLDS_AFTER = 450; // milliseconds that a finger rests; one that moves before scrolls
 const OPENS_AFTER = 600; // milliseconds over a closed dimension
 const ROOM = [380, 70]; // pixels that the words beside the pointer may take
 const PAGE = 1000;
@@ -96,7 +98,8 @@ const makeSigns = (tree) => {
         marked.classList.add(problem ? "drop-refused" : "drop-into");
       }
     },
-    follow,
+    // Above a finger, which covers what is below it.
+    follow: (x, y, text, isTouch) => follow(x, isTouch ? y - ROOM[1] - 16 : y, text),
     clear: () => {
       unmark();
       words.remove();
@@ -110,6 +113,7 @@ export const makeDragging = (tree, hands) => {
   let held = null; // the link that is pressed, and where
   let drag = null; // what is dragged, once it is far enough
   let opening = 0;
+  let holding = 0;
 
   const problemOf = (target) => drag.problems?.get(keyOf(target.parent) ?? "") ?? null;
 
@@ -139,7 +143,7 @@ export const makeDragging = (tree, hands) => {
     const problem = target && problemOf(target);
     drag.target = target && !problem && !isWhereItWas(drag.item, target) ? target : null;
     signs.show(target, problem);
-    signs.follow(drag.x, drag.y, wordsFor(target, problem));
+    signs.follow(drag.x, drag.y, wordsFor(target, problem), drag.isTouch);
     openSoon(target);
   };
 
@@ -152,11 +156,11 @@ export const makeDragging = (tree, hands) => {
     requestAnimationFrame(roll);
   };
 
-  const begin = (event) => {
-    const { link } = held;
+  const begin = () => {
+    const { link, pointerId, isTouch, x, y } = held;
     const item = itemOf(link);
-    drag = { link, item, x: event.clientX, y: event.clientY, problems: null, target: null, over: null };
-    tree.setPointerCapture(event.pointerId);
+    drag = { link, item, x, y, isTouch, problems: null, target: null, over: null };
+    tree.setPointerCapture(pointerId);
     tree.classList.add("is-dragging");
     item.classList.add("is-dragged");
     getSelection().removeAllRanges();
@@ -170,6 +174,7 @@ export const makeDragging = (tree, hands) => {
 
   const end = () => {
     clearTimeout(opening);
+    clearTimeout(holding);
     held = null;
     if (!drag) return null;
     const was = drag;
@@ -187,17 +192,31 @@ export const makeDragging = (tree, hands) => {
 
   tree.addEventListener("pointerdown", (event) => {
     const link = event.target.closest("a.names");
-    const isPlain = event.button === 0 && event.pointerType !== "touch" && !event.ctrlKey && !event.metaKey && !event.shiftKey;
+    const isPlain = event.button === 0 && event.isPrimary && !event.ctrlKey && !event.metaKey && !event.shiftKey;
     if (!link || !isPlain) return;
-    held = { link, x: event.clientX, y: event.clientY };
+    const isTouch = event.pointerType === "touch";
+    held = { link, pointerId: event.pointerId, isTouch, x: event.clientX, y: event.clientY };
+    if (isTouch) {
+      holding = setTimeout(() => {
+        begin();
+        look();
+      }, HOLDS_AFTER);
+    }
   });
+  // While a line is dragged, the finger scrolls nothing and asks for no menu of the link.
+  tree.addEventListener("touchmove", (event) => drag && event.preventDefault(), { passive: false });
+  tree.addEventListener("contextmenu", (event) => held?.isTouch && event.preventDefault());
   tree.addEventListener("dragstart", (event) => {
     if (event.target.closest?.("a.names")) event.preventDefault();
   });
   addEventListener("pointermove", (event) => {
     if (!held) return;
     if (!drag && Math.hypot(event.clientX - held.x, event.clientY - held.y) < FAR_ENOUGH) return;
-    if (!drag) begin(event);
+    if (!drag && held.isTouch) {
+      end();
+      return;
+    }
+    if (!drag) begin();
     drag.x = event.clientX;
     drag.y = event.clientY;
     look();

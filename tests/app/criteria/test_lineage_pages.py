@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from app.accounts.models import Person
 from app.criteria.editing import add_pair, rename
 from app.criteria.reading import working_criteria
+from app.criteria.saying import say
 from app.versions.publishing import publish
 from taxonomy.tree import Attribute
 from tests.app.criteria.trees import SMALL
@@ -248,6 +249,102 @@ def test_annotators_change_nothing(
     assert f"nodes/glow/{verb}" not in browser.get(f"{HERE}?node=glow").text
 
 
+def test_a_merge_says_anew_what_stays(
+    browser: TestClient,
+    htmx: TestClient,
+    sign_in: SignIn,
+    db: Session,
+    people: Cast,
+    api: TestClient,
+    token_for: Tokens,
+) -> None:
+    """Names, definitions, prompt wording and languages, begun with what each of those that may stay says; one
+    change, undone as a whole.
+    """
+    said = {
+        "positive": {"prompt": "soft glow", "translations": {"de": {"name": "Schimmer"}}},
+    }
+    say(db, people.project, "glow", based_on=1, by=people.lea, said=said)
+    db.commit()
+    was = working_criteria(db, people.project)
+    sign_in(browser, people.ada)
+    address = f"{HERE}/nodes/glow/merge?with=clear-edges"
+    page = browser.get(f"{address}&into=glow").text
+    for each in ('value="Glow"', 'value="soft glow"', ">de: Schimmer</textarea>"):
+        assert each in page
+    assert 'value="soft glow"' not in browser.get(f"{address}&into=clear-edges").text
+    assert 'value="Glow"' in browser.get(f"{address}&into=").text
+    found = sign_in(htmx, people.ada).get(f"{HERE}/nodes/glow/mergeable?with=blurred").text
+    assert '<option value="clear-edges">' in found
+    assert "clear-source" not in found
+    form = {
+        "seen": ["glow:2", "clear-edges:1"],
+        "into": "glow",
+        "positive_name": "Clear edges",
+        "positive_definition": "Both at once.",
+        "positive_prompt": "crisp glow",
+        "positive_alternatives": "Glow",
+        "positive_translations": "de: Schimmer | Beides.\nfr: Lueur",
+        "negative_name": "Clear edges",
+    }
+    refused = browser.post(f"{HERE}/nodes/glow/merge", data=form)
+    assert (refused.status_code, "need different names" in refused.text) == (422, True)
+    assert 'value="crisp glow"' in refused.text
+    odd = browser.post(
+        f"{HERE}/nodes/glow/merge", data=form | {"positive_translations": "no language"}
+    )
+    assert (odd.status_code, "is no line such as" in odd.text) == (422, True)
+    made = browser.post(f"{HERE}/nodes/glow/merge", data=form | {"negative_name": "Dullness"})
+    assert made.headers["location"] == f"{HERE}?node=glow"
+    pair = working_criteria(db, people.project).pair("glow")
+    side = pair.positive
+    assert (side.name, side.definition, side.prompt) == (
+        "Clear edges",
+        "Both at once.",
+        "crisp glow",
+    )
+    assert side.words.alternatives == ("Glow",)
+    assert [tuple(each) for each in side.words.translations] == [
+        ("de", "Schimmer", "Beides."),
+        ("fr", "Lueur", ""),
+    ]
+    assert pair.negative.name == "Dullness"
+    assert browser.post(f"{HERE}/changes/3/undo").status_code == 303
+    assert working_criteria(db, people.project) == was
+    body = {"keys": ["glow"], "into": "clear-edges", "based_on": {"glow": 4, "clear-edges": 3}}
+    body["positive"] = {"name": "Glow"}
+    merged = api.post(f"{API}/merge", json=body, headers=token_for(people.ada))
+    assert (merged.status_code, merged.json()["positive"]["name"]) == (201, "Glow")
+
+
+def test_the_parts_of_a_split_begin_with_what_the_whole_says(
+    browser: TestClient, sign_in: SignIn, db: Session, people: Cast
+) -> None:
+    said = {"positive": {"prompt": "soft glow", "translations": {"de": {"name": "Schimmer"}}}}
+    say(db, people.project, "glow", based_on=1, by=people.lea, said=said)
+    db.commit()
+    whole = working_criteria(db, people.project).pair("glow")
+    sign_in(browser, people.ada)
+    page = browser.get(f"{HERE}/nodes/glow/split").text
+    assert page.count(f">{whole.positive.definition}</textarea>") == 6
+    assert (page.count('value="soft glow"'), page.count(">de: Schimmer</textarea>")) == (6, 6)
+    kept = {"positive_definition": whole.positive.definition, "negative_definition": ""}
+    rows = [
+        kept
+        | {"positive_name": "Warm glow", "negative_name": "Cold", "positive_prompt": "warm glow"},
+        kept | {"positive_name": "Dim glow", "negative_name": "Dark", "positive_prompt": ""},
+        kept | {"positive_name": "", "negative_name": "", "positive_prompt": "soft glow"},
+    ]
+    form = {name: [row[name] for row in rows] for name in rows[0]} | {"relation": ["flaw"] * 3}
+    made = browser.post(f"{HERE}/nodes/glow/split", data=form | {"based_on": 2})
+    assert made.headers["location"] == f"{HERE}?node=warm-glow"
+    now = working_criteria(db, people.project)
+    assert now.resolve("glow") == ("warm-glow", "dim-glow")
+    sides = [now.pair(each).positive for each in ("warm-glow", "dim-glow")]
+    assert [each.prompt for each in sides] == ["warm glow", ""]
+    assert {each.definition for each in sides} == {whole.positive.definition}
+
+
 def test_other_names_are_seen_and_changed_before_a_merge_or_a_split(
     browser: TestClient,
     sign_in: SignIn,
@@ -258,7 +355,7 @@ def test_other_names_are_seen_and_changed_before_a_merge_or_a_split(
 ) -> None:
     sign_in(browser, people.ada)
     page = browser.get(f"{HERE}/nodes/glow/merge?with=clear-edges&with=").text
-    assert "Glow\nClear edges</textarea>" in page
+    assert "Clear edges\nGlow</textarea>" in page
     form = {
         "seen": ["glow:1", "clear-edges:1"],
         "into": "clear-edges",

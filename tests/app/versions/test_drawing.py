@@ -8,7 +8,10 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
+from app.criteria.merging import merge
 from app.criteria.reading import get_node
+from app.criteria.saying import list_traits, say
+from app.images.models import ImageTrait
 from app.labels.models import Label
 from app.versions import drawing
 from app.versions.counting import LabelCounts
@@ -114,10 +117,69 @@ def test_what_is_not_there_is_drawn_whole_or_not_found(
 
 
 def test_what_left_the_tree_is_not_drawn(
-    db: Session, make: Make, people: Cast, browser: TestClient, sign_in: SignIn
+    db: Session, people: Cast, browser: TestClient, sign_in: SignIn
 ) -> None:
-    gone = get_node(db, people.project, SMALL.pairs()[0].key)
-    gone.removed = True
+    seen = {"glow": 1, "clear-edges": 1}
+    merge(db, people.project, list(seen), into="clear-edges", based_on=seen, by=people.ada)
     db.commit()
     sign_in(browser, people.ben)
-    assert f"<title>{gone.positive_name} (positive)" not in browser.get(f"{HERE}/picture").text
+    page = browser.get(f"{HERE}/picture").text
+    assert "<title>Clear edges (positive)" in page
+    assert "<title>Glow (positive)" not in page
+
+
+def test_what_a_style_makes_description_or_a_merit_is_no_negative(
+    db: Session, make: Make, people: Cast, browser: TestClient, sign_in: SignIn
+) -> None:
+    """Whether metadata says it, a person or an agent; what a person denies counts as it stands."""
+    by = people.ada
+    styles = {"haze": {"name": "Haze", "alternatives": ["Fog"]}, "noir": {"name": "Noir"}}
+    list_traits(db, people.project, based_on=1, by=by, content={}, styles=styles)
+    reads = {"haze": "neutral", "noir": "positive"}
+    said = {"negative": {"styles": reads}}
+    node = say(db, people.project, "clear-edges", based_on=1, by=by, said=said)
+    version = publish(db, people.project, by=by)
+    run = make.agent_run(people.project, version)
+    stated: list[list[tuple[str, str, bool]]] = [
+        [],
+        [("haze", "person", True)],
+        [("haze", "agent", True)],
+        [("haze", "person", False)],
+        [("noir", "agent", True), ("haze", "person", True)],
+    ]
+    for number, each in enumerate(stated):
+        image = make.image(people.project)
+        image.details = {"style": "Dusk; fog"} if number in (0, 3) else {}
+        for value, source, present in each:
+            who = {"person_id": by.id} if source == "person" else {"agent_run_id": run.id}
+            db.add(
+                ImageTrait(
+                    image_id=image.id,
+                    kind="style",
+                    value=value,
+                    source=source,
+                    present=present,
+                    **who,
+                )
+            )
+        for polarity in ("positive", "negative"):
+            db.add(
+                Label(
+                    project_id=people.project.id,
+                    image_id=image.id,
+                    node_id=node.id,
+                    polarity=polarity,
+                    state="confirmed",
+                    source="person",
+                    version_id=version.id,
+                    revision=1,
+                )
+            )
+    db.commit()
+    sign_in(browser, people.ben)
+    page = browser.get(f"{HERE}/picture?coloured_by=negatives").text
+    # Three of the five read neutral, one as a merit, and one as its side says.
+    assert "<title>Blurred edges (negative): 1 of 7 labels are negative</title>" in page
+    assert (
+        "<title>Blurred edges (negative): 5 labels</title>" in browser.get(f"{HERE}/picture").text
+    )
