@@ -38,7 +38,7 @@ def export(client: httpx2.Client, format: str, to: Path) -> Path:
 def empty() -> None:
     """Take all labels away, as if the images had just been imported."""
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("TRUNCATE label, label_event, label_before"))
+        connection.execute(text("TRUNCATE label, label_event"))
         connection.execute(text("UPDATE image SET label_revision = 0"))
         connection.execute(text("VACUUM ANALYZE image"))
 
