@@ -121,7 +121,8 @@ def test_what_publications_told_label_by_label_is_told_by_image(old: Engine) -> 
     places = "a positive confirmed -, b positive rejected -, c positive - confirmed"
     none = [None] * 6
     with old.begin() as connection:
-        ids = dict(connection.execute(text("SELECT key, id FROM node")).all())
+        rows = connection.execute(text("SELECT key, id FROM node"))
+        ids: dict[str, int] = {row.key: row.id for row in rows}
         kept = [{"node_id": ids[key], "state": key} for key in ("a", "b")]
         # Of the second image, as of one that was erased, nothing was kept.
         for name, stood in (("1.png", kept), ("2.png", None)):

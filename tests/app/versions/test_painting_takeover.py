@@ -187,7 +187,7 @@ def test_of_what_both_changed_people_choose(
     assert {each["place"] for each in found["both"]} == places
     based_on = found["foreseen"]["based_on"]
     wrong = api.post(f"/api/v1{here}/edition", json={"based_on": based_on, "theirs": ["x/name"]})
-    assert (wrong.status_code, wrong.json()["error"]["field"]) == (422, "theirs")
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "theirs")
     chosen = {"theirs": f"{key}/positive.definition"}
     stale = browser.post(f"{here}/edition", data={"based_on": 1} | chosen)
     assert stale.status_code == 412
