@@ -22,7 +22,7 @@ BY_ID = {
     "app/images/finding.py:count_labels": "of images that the caller chose",
     "app/labels/undoing.py:_get_undoable": "the history of one image",
     "app/labels/reading.py:_find": "the labels of one image",
-    "app/labels/history.py:find_history": "the history of one image",
+    "app/labels/unfolding.py:happenings": "asked by image, for its history",
     "app/labels/reading.py:find_contradictions_of": "the labels of one image",
     "app/audits/judging.py:get_image_to_judge": "samples stay as they were drawn",
 }
