@@ -30,8 +30,8 @@ def root(people: Cast) -> str:
     [
         ("/criteria/proposals?stat=accepted", "stat", "'state'"),
         ("/criteria/proposals?State=accepted", "State", "'state'"),
-        ("/images?page=2", "page", "after, limit, q, show"),
-        ("/images?limit=5&=1", "", "after, limit, q, show"),
+        ("/images?page=2", "page", "polarity, q, run, show"),
+        ("/images?limit=5&=1", "", "polarity, q, run, show"),
         ("/overview?q=", "q", "none"),
         ("/datasets/survey?only-done=false", "only-done", "'only_done'"),
     ],
