@@ -16,7 +16,7 @@ from app.images.inclusion import in_use
 from app.images.models import Image
 from app.jobs.models import Job
 from app.jobs.queueing import submit
-from app.labels.models import LabelCount
+from app.labels.models import AgentRunCount
 from app.projects.models import Project
 from app.settings import settings
 from method.agents import AGENTS, AgentFacts
@@ -126,12 +126,12 @@ def find_outcome(db: Session, run: AgentRun) -> Sequence[tuple[int, str, str, in
     """What became of a run's labels: (node id, polarity, state, count)."""
     return db.execute(
         select(
-            LabelCount.node_id,
-            LabelCount.polarity,
-            LabelCount.state,
-            cast(func.sum(LabelCount.num), BigInteger),
+            AgentRunCount.node_id,
+            AgentRunCount.polarity,
+            AgentRunCount.state,
+            cast(func.sum(AgentRunCount.num), BigInteger),
         )
-        .where(LabelCount.project_id == run.project_id, LabelCount.agent_run_id == run.id)
-        .group_by(LabelCount.node_id, LabelCount.polarity, LabelCount.state)
-        .having(func.sum(LabelCount.num) > 0)
+        .where(AgentRunCount.agent_run_id == run.id)
+        .group_by(AgentRunCount.node_id, AgentRunCount.polarity, AgentRunCount.state)
+        .having(func.sum(AgentRunCount.num) > 0)
     ).all()

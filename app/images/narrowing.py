@@ -18,7 +18,7 @@ from app.criteria.reading import get_node
 from app.errors import Invalid
 from app.images.applicability import applies
 from app.images.models import Image
-from app.labels.models import STATES, ImageTally, Label, LabelCount
+from app.labels.models import STATES, AgentRunCount, ImageTally, Label, LabelCount
 from app.projects.models import Project
 from taxonomy.tree import POLARITIES
 
@@ -196,19 +196,20 @@ def _pairs_at(db: Session, project: Project, key: str) -> tuple[int, ...]:
 
 
 def _count(db: Session, project: Project, wish: LabelWish, node_ids: tuple[int, ...] | None) -> int:
-    kept = select(cast(func.coalesce(func.sum(LabelCount.num), 0), BigInteger)).where(
-        LabelCount.project_id == project.id, ~LabelCount.lacking
-    )
+    counts: type[AgentRunCount | LabelCount]
+    if wish.run is not None:
+        counts, whose = AgentRunCount, AgentRunCount.agent_run_id == wish.run
+    else:
+        counts, whose = LabelCount, (LabelCount.project_id == project.id) & ~LabelCount.lacking
+    kept = select(cast(func.coalesce(func.sum(counts.num), 0), BigInteger)).where(whose)
     if node_ids is not None:
-        kept = kept.where(LabelCount.node_id == any_(literal(list(node_ids), ARRAY(BigInteger))))
-    for column, value in (
-        (LabelCount.polarity, wish.polarity),
-        (LabelCount.state, wish.state),
-        (LabelCount.source, wish.source),
-        (LabelCount.agent_run_id, wish.run),
-    ):
-        if value:
-            kept = kept.where(column == value)
+        kept = kept.where(counts.node_id == any_(literal(list(node_ids), ARRAY(BigInteger))))
+    if wish.polarity:
+        kept = kept.where(counts.polarity == wish.polarity)
+    if wish.state:
+        kept = kept.where(counts.state == wish.state)
+    if wish.source and wish.run is None:
+        kept = kept.where(LabelCount.source == wish.source)
     return db.scalar(kept) or 0
 
 

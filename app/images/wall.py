@@ -28,7 +28,7 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """The labels of one wish's attribute or branch by side and state, whatever else is asked."""
+    """The labels of one wish's attribute or branch by side and state, from where it asks and whatever else."""
 
     wish: LabelWish
     title: str
@@ -100,8 +100,6 @@ def _numbers(
     )
     if wish.source:
         kept = kept.where(LabelCount.source == wish.source)
-    if wish.run is not None:
-        kept = kept.where(LabelCount.agent_run_id == wish.run)
     if not suggestions:
         kept = kept.where(LabelCount.state == "confirmed")
     return {(polarity, state): count for polarity, state, count in db.execute(kept)}

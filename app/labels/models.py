@@ -233,8 +233,23 @@ class LabelCount(Model):
     polarity: Mapped[str]
     state: Mapped[str]
     source: Mapped[str]
-    agent_run_id: Mapped[int | None] = mapped_column(BigInteger)
     lacking: Mapped[bool]
+    num: Mapped[int] = mapped_column(BigInteger)
+
+
+class AgentRunCount(Model):
+    """How many labels of images in use name an agent run: the sum of `num` over the rows of a kind. Kept by the
+    same triggers; apart from `LabelCount`, whose rows would else be as many times more as there are runs.
+    """
+
+    __tablename__ = "agent_run_count"
+    __table_args__ = (Index(None, "agent_run_id"),)
+
+    id: Mapped[Key]
+    agent_run_id: Mapped[int] = mapped_column(BigInteger)
+    node_id: Mapped[int] = mapped_column(BigInteger)
+    polarity: Mapped[str]
+    state: Mapped[str]
     num: Mapped[int] = mapped_column(BigInteger)
 
 

@@ -13,16 +13,25 @@ _DOES_NOT_APPLY = """
     SELECT DISTINCT t.image_id, n.node_id FROM image_trait AS t JOIN pair_need AS n ON n.content = t.value
     WHERE t.kind = 'content' AND NOT t.present
 """
-_GROUP = "project_id, node_id, polarity, state, source, agent_run_id, lacking"
+_GROUP = "project_id, node_id, polarity, state, source, lacking"
+_OF_RUN = "agent_run_id, node_id, polarity, state"
 _LABELS = f"""
     SELECT {_GROUP}, sum(num) AS num FROM (
-        SELECT l.project_id, l.node_id, l.polarity, l.state, l.source, l.agent_run_id,
+        SELECT l.project_id, l.node_id, l.polarity, l.state, l.source,
                n.node_id IS NOT NULL AS lacking, count(*) AS num
         FROM label AS l JOIN image AS i ON i.id = l.image_id AND i.state = 'used'
         LEFT JOIN ({_DOES_NOT_APPLY}) AS n ON n.image_id = l.image_id AND n.node_id = l.node_id
-        GROUP BY 1, 2, 3, 4, 5, 6, 7
+        GROUP BY 1, 2, 3, 4, 5, 6
         UNION ALL SELECT {_GROUP}, -num FROM label_count
-    ) AS both_sides GROUP BY {_GROUP} HAVING sum(num) <> 0
+    ) AS both_sides GROUP BY {_GROUP} HAVING sum(num) <> 0 ORDER BY project_id, node_id
+"""
+_RUNS = f"""
+    SELECT {_OF_RUN}, sum(num) AS num FROM (
+        SELECT l.agent_run_id, l.node_id, l.polarity, l.state, count(*) AS num
+        FROM label AS l JOIN image AS i ON i.id = l.image_id AND i.state = 'used'
+        WHERE l.agent_run_id IS NOT NULL GROUP BY 1, 2, 3, 4
+        UNION ALL SELECT {_OF_RUN}, -num FROM agent_run_count
+    ) AS both_sides GROUP BY {_OF_RUN} HAVING sum(num) <> 0 ORDER BY agent_run_id, node_id
 """
 _TALLIES = f"""
     SELECT image_id, project_id, sum(proposed) AS proposed, sum(of_agents) AS of_agents FROM (
@@ -51,6 +60,7 @@ _IMAGES = f"""
 """
 _MEND = {
     "labels": f"INSERT INTO label_count ({_GROUP}, num) {_LABELS}",
+    "agent runs' labels": f"INSERT INTO agent_run_count ({_OF_RUN}, num) {_RUNS}",
     "images' labels": f"""
         INSERT INTO image_tally AS t (image_id, project_id, proposed, of_agents) {_TALLIES}
         ON CONFLICT (image_id) DO UPDATE
@@ -59,7 +69,12 @@ _MEND = {
     # Last: the images with proposals are counted by the tallies.
     "images": f"INSERT INTO image_count (project_id, {', '.join(_KINDS)}) {_IMAGES}",
 }
-_CHECK = {"labels": _LABELS, "images' labels": _TALLIES, "images": _IMAGES}
+_CHECK = {
+    "labels": _LABELS,
+    "agent runs' labels": _RUNS,
+    "images' labels": _TALLIES,
+    "images": _IMAGES,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ FOLDED_EVERY = 1000
 """Appended rows between two foldings."""
 
 # What labels are counted by.
-GROUP = "project_id, node_id, polarity, state, source, agent_run_id, lacking"
+GROUP = "project_id, node_id, polarity, state, source, lacking"
+OF_RUN = "agent_run_id, node_id, polarity, state"
 
 # Pairs that do not apply to an image, because it lacks what they need.
 DOES_NOT_APPLY = """
@@ -45,9 +46,9 @@ def downgrade() -> None:
     for name in ("label", "image_trait", "pair_need"):
         for each in ("insert", "update", "delete"):
             op.execute(f"DROP FUNCTION count_{name}_{each}()")
-    for name in ("count_image_rows()", "count_image_row()", "count_image_tally()", "fold_label_count(bigint)", "fold_image_count(bigint)"):
+    for name in ("count_image_rows()", "count_image_row()", "count_image_tally()", "fold_label_count(bigint)", "fold_agent_run_count(bigint)", "fold_image_count(bigint)"):
         op.execute(f"DROP FUNCTION {name}")
-    for table in ("image_tally", "label_count", "image_count"):
+    for table in ("image_tally", "label_count", "agent_run_count", "image_count"):
         op.drop_table(table)
     op.create_index(op.f("ix_label_project_id_state"), "label", ["project_id", "state"])
     op.create_index(op.f("ix_label_node_id_polarity_state"), "label", ["node_id", "polarity", "state"])
@@ -66,12 +67,21 @@ def _tables() -> None:
     sa.Column("polarity", sa.String(), nullable=False),
     sa.Column("state", sa.String(), nullable=False),
     sa.Column("source", sa.String(), nullable=False),
-    sa.Column("agent_run_id", sa.BigInteger(), nullable=True),
     sa.Column("lacking", sa.Boolean(), nullable=False),
     sa.Column("num", sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint("id", name=op.f("pk_label_count")),
     )
     op.create_index(op.f("ix_label_count_project_id_node_id"), "label_count", ["project_id", "node_id"])
+    op.create_table("agent_run_count",
+    sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+    sa.Column("agent_run_id", sa.BigInteger(), nullable=False),
+    sa.Column("node_id", sa.BigInteger(), nullable=False),
+    sa.Column("polarity", sa.String(), nullable=False),
+    sa.Column("state", sa.String(), nullable=False),
+    sa.Column("num", sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint("id", name=op.f("pk_agent_run_count")),
+    )
+    op.create_index(op.f("ix_agent_run_count_agent_run_id"), "agent_run_count", ["agent_run_id"])
     op.create_table("image_count",
     sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
     sa.Column("project_id", sa.BigInteger(), nullable=False),
@@ -93,10 +103,16 @@ def _tables() -> None:
 def _fill() -> None:
     op.execute(f"""
         INSERT INTO label_count ({GROUP}, num)
-        SELECT l.project_id, l.node_id, l.polarity, l.state, l.source, l.agent_run_id, n.node_id IS NOT NULL, count(*)
+        SELECT l.project_id, l.node_id, l.polarity, l.state, l.source, n.node_id IS NOT NULL, count(*)
         FROM label AS l JOIN image AS i ON i.id = l.image_id AND i.state = 'used'
         LEFT JOIN ({DOES_NOT_APPLY}) AS n ON n.image_id = l.image_id AND n.node_id = l.node_id
-        GROUP BY 1, 2, 3, 4, 5, 6, 7
+        GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2
+    """)
+    op.execute(f"""
+        INSERT INTO agent_run_count ({OF_RUN}, num)
+        SELECT l.agent_run_id, l.node_id, l.polarity, l.state, count(*)
+        FROM label AS l JOIN image AS i ON i.id = l.image_id AND i.state = 'used'
+        WHERE l.agent_run_id IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY 1, 2
     """)
     op.execute(f"""
         INSERT INTO image_tally (image_id, project_id, proposed, of_agents)
@@ -144,35 +160,49 @@ KEEP = f"""
         INSERT INTO label_count ({GROUP}, num)
         SELECT {GROUP}, sum(num) FROM said WHERE in_use GROUP BY {GROUP} HAVING sum(num) <> 0
         RETURNING id, project_id
+    ), appended_to_runs AS (
+        INSERT INTO agent_run_count ({OF_RUN}, num)
+        SELECT {OF_RUN}, sum(num) FROM said WHERE in_use AND agent_run_id IS NOT NULL
+        GROUP BY {OF_RUN} HAVING sum(num) <> 0
+        RETURNING id, agent_run_id
     )
-    SELECT max(project_id) INTO due FROM appended WHERE id % {FOLDED_EVERY} = 0;
+    SELECT (SELECT max(project_id) FROM appended WHERE id % {FOLDED_EVERY} = 0),
+           (SELECT max(agent_run_id) FROM appended_to_runs WHERE id % {FOLDED_EVERY} = 0)
+    INTO due, due_run;
     IF due IS NOT NULL THEN
         PERFORM fold_label_count(due);
+    END IF;
+    IF due_run IS NOT NULL THEN
+        PERFORM fold_agent_run_count(due_run);
     END IF;
     RETURN NULL;
 """
 
 
 def _of_labels() -> None:
-    # One at a time folds a project's rows; others go on appending meanwhile.
-    op.execute(f"""
-        CREATE FUNCTION fold_label_count(folded bigint) RETURNS void LANGUAGE plpgsql AS $$
-        BEGIN
-            IF pg_try_advisory_xact_lock(hashtextextended('label_count', folded)) THEN
-                WITH several AS (
-                    SELECT {GROUP}, array_agg(id) AS ids, sum(num) AS num FROM label_count
-                    WHERE project_id = folded GROUP BY {GROUP} HAVING count(*) > 1
-                ), gone AS (
-                    DELETE FROM label_count WHERE id IN (SELECT unnest(ids) FROM several)
-                )
-                INSERT INTO label_count ({GROUP}, num) SELECT {GROUP}, num FROM several WHERE num <> 0;
-            END IF;
-        END $$
-    """)
+    # One at a time folds the rows of a project or run; others go on appending meanwhile.
+    for table, whose, group in (
+        ("label_count", "project_id", GROUP),
+        ("agent_run_count", "agent_run_id", OF_RUN),
+    ):
+        op.execute(f"""
+            CREATE FUNCTION fold_{table}(folded bigint) RETURNS void LANGUAGE plpgsql AS $$
+            BEGIN
+                IF pg_try_advisory_xact_lock(hashtextextended('{table}', folded)) THEN
+                    WITH several AS (
+                        SELECT {group}, array_agg(id) AS ids, sum(num) AS num FROM {table}
+                        WHERE {whose} = folded GROUP BY {group} HAVING count(*) > 1
+                    ), gone AS (
+                        DELETE FROM {table} WHERE id IN (SELECT unnest(ids) FROM several)
+                    )
+                    INSERT INTO {table} ({group}, num) SELECT {group}, num FROM several WHERE num <> 0 ORDER BY node_id;
+                END IF;
+            END $$
+        """)
     for kind, (tables, rows) in CHANGED.items():
         op.execute(f"""
             CREATE FUNCTION count_label_{kind}() RETURNS trigger LANGUAGE plpgsql AS $$
-            DECLARE due bigint;
+            DECLARE due bigint; due_run bigint;
             BEGIN
                 WITH said AS MATERIALIZED (
                     SELECT c.*, i.state = 'used' AS in_use, EXISTS (
@@ -251,7 +281,7 @@ def _of_what_applies() -> None:
             went = columns.format(rows="taken") if "went" in tables else none
             op.execute(f"""
                 CREATE FUNCTION count_{table}_{kind}() RETURNS trigger LANGUAGE plpgsql AS $$
-                DECLARE due bigint;
+                DECLARE due bigint; due_run bigint;
                 BEGIN
                     {SHIFT.format(came=came, went=went, **shift)} {KEEP}
                 END $$
@@ -328,10 +358,13 @@ def _of_images() -> None:
             END IF;
             IF is_now <> was THEN
                 INSERT INTO label_count ({GROUP}, num)
-                SELECT l.project_id, l.node_id, l.polarity, l.state, l.source, l.agent_run_id, n.node_id IS NOT NULL,
+                SELECT l.project_id, l.node_id, l.polarity, l.state, l.source, n.node_id IS NOT NULL,
                        (is_now - was) * count(*)
                 FROM label AS l LEFT JOIN ({DOES_NOT_APPLY} AND t.image_id = NEW.id) AS n ON n.node_id = l.node_id
-                WHERE l.image_id = NEW.id GROUP BY 1, 2, 3, 4, 5, 6, 7;
+                WHERE l.image_id = NEW.id GROUP BY 1, 2, 3, 4, 5, 6;
+                INSERT INTO agent_run_count ({OF_RUN}, num)
+                SELECT {OF_RUN}, (is_now - was) * count(*) FROM label
+                WHERE image_id = NEW.id AND agent_run_id IS NOT NULL GROUP BY {OF_RUN};
             END IF;
             RETURN NULL;
         END $$
