@@ -22,9 +22,10 @@ class ImageCounts:
     asked: int
     aside: int
 
-    def of(self, show: str) -> int:
-        """How many images a filter of the wall finds (`app.images.finding.FILTERS`)."""
-        return int(getattr(self, {"all": "used", "proposed": "asked"}.get(show, show)))
+    def of(self, show: str) -> int | None:
+        """How many images a filter of the wall finds (`app.images.finding.FILTERS`); None where that is not kept."""
+        name = {"all": "used", "proposed": "asked"}.get(show, show)
+        return int(getattr(self, name)) if name in self.__slots__ else None
 
 
 _COLUMNS = (

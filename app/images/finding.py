@@ -4,7 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
-from sqlalchemy import ColumnElement, func, literal_column, or_, select, true, tuple_
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    any_,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -12,9 +24,9 @@ from app.database import LARGEST_KEY
 from app.errors import Invalid, NotFound
 from app.images.applicability import applies
 from app.images.counting import count_kinds
-from app.images.inclusion import in_use
+from app.images.inclusion import in_use, is_there
 from app.images.models import Image, ImageImport, ImportProblem
-from app.images.narrowing import EVERYTHING, Narrowing, narrowed, prepare
+from app.images.narrowing import EVERYTHING, LabelWish, Narrowing, among, narrowed, prepare
 from app.images.searching import is_found, place_of
 from app.images.walking import Walk
 from app.jobs.models import Job
@@ -26,6 +38,7 @@ FILTERS = ("all", "undone", "new", "done", "proposed", "unsure", "aside")
 OF_SUGGESTIONS = ("proposed", "unsure")
 """The largest id a table can hold; the database refuses to look for larger ones."""
 PAGE = 60
+_IDS = ARRAY(BigInteger)
 MOST_RANKED = 2_000
 """Images that are put in the order of how well they fit some words."""
 MOST_COUNTED = 1_000
@@ -122,15 +135,13 @@ def has_unsure(project: Project, *more: ColumnElement[bool]) -> ColumnElement[bo
     return Image.id.in_(labels)
 
 
-def is_rare(db: Session, project: Project, query: Query) -> bool:
-    """Whether so few images are found by these words that they can be put in the order of how well they fit."""
-    some = (
-        select(Image.id)
-        .where(Image.project_id == project.id, in_use(), is_found(query))
-        .limit(MOST_RANKED + 1)
-        .subquery()
-    )
-    return (db.scalar(select(func.count()).select_from(some)) or 0) <= MOST_RANKED
+def find_rare(db: Session, project: Project, query: Query) -> list[int] | None:
+    """The images in use or set aside that are found by these words; None where they are too many to be put in
+    the order of how well they fit.
+    """
+    some = select(Image.id).where(Image.project_id == project.id, is_there(), is_found(query))
+    ids = list(db.scalars(some.limit(MOST_RANKED + 1)))
+    return ids if len(ids) <= MOST_RANKED else None
 
 
 def _is_asked() -> ColumnElement[bool]:
@@ -159,17 +170,20 @@ def find_images(
     backwards = before is not None and after is None
     cursor = before if backwards else after
     query = read_query(text)
-    is_ranked = bool(query) and is_rare(db, project, query)
+    ranked = find_rare(db, project, query) if query else None
+    found = filtered(project, show, text, is_common=True)
+    if show == "proposed" and ranked is None:
+        narrowing = narrowing.asking(LabelWish(state="proposed"))
     # One more than asked for tells whether the walk goes on.
-    if narrowing and not is_ranked:
-        found = filtered(project, show, text, is_common=True)
+    if narrowing and ranked is None:
         walk = Walk(db, project, prepare(db, project, narrowing), found)
         rows = walk.find(Image, cursor, limit + 1, backwards=backwards)
     else:
-        found = filtered(project, show, text, is_common=not is_ranked)
+        if ranked is not None:
+            found = [*filtered(project, show, ""), Image.id == any_(literal(ranked, _IDS))]
         if narrowing:
-            found += narrowed(project, prepare(db, project, narrowing), 0, LARGEST_KEY)
-        order = _order(db, query if is_ranked else None, cursor)
+            found += narrowed(project, prepare(db, project, narrowing), among(ranked or ()))
+        order = _order(db, query if ranked is not None else None, cursor)
         statement = select(Image).where(*found).limit(limit + 1)
         if backwards:
             by = [column.desc() for column in order.columns]
@@ -229,10 +243,13 @@ def count_images(
     else no more than `MOST_COUNTED` are counted.
     """
     query = read_query(text)
-    if not query and not narrowing and show != "unsure":
-        return Total(count_kinds(db, project).of(show))
-    is_common = not query or not is_rare(db, project, query)
-    found = filtered(project, show, text, is_common=is_common)
+    kept = count_kinds(db, project).of(show)
+    if kept is not None and not query and not narrowing:
+        return Total(kept)
+    ranked = find_rare(db, project, query) if query else None
+    found = filtered(project, show, text, is_common=True)
+    if ranked is not None:
+        found = [*filtered(project, show, ""), Image.id == any_(literal(ranked, _IDS))]
     if narrowing:
         walk = Walk(db, project, prepare(db, project, narrowing), found)
         number = len(walk.find(Image.id, None, MOST_COUNTED + 1))

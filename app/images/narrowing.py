@@ -5,7 +5,7 @@ All that one wish asks is asked of one label; several wishes may be met by sever
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -58,6 +58,10 @@ class Narrowing:
 
     def __bool__(self) -> bool:
         return bool(self.labels or self.since or self.until)
+
+    def asking(self, wish: LabelWish) -> "Narrowing":
+        """The same, with one more wish."""
+        return replace(self, labels=(*self.labels, wish))
 
     @property
     def query(self) -> str:
@@ -213,13 +217,25 @@ def _count(db: Session, project: Project, wish: LabelWish, node_ids: tuple[int, 
     return db.scalar(kept) or 0
 
 
-def narrowed(
-    project: Project, prepared: Prepared, low: int, high: int
-) -> list[ColumnElement[bool]]:
-    """What holds of the images with ids above `low` and up to `high` that a narrowing finds."""
-    found: list[ColumnElement[bool]] = [Image.id > low, Image.id <= high]
+Stretch = Callable[[Any], list[ColumnElement[bool]]]
+"""What holds of a column of image ids that a statement looks at."""
+
+
+def between(low: int, high: int) -> Stretch:
+    """The ids above `low` and up to `high`."""
+    return lambda column: [column > low, column <= high]
+
+
+def among(ids: Sequence[int]) -> Stretch:
+    """These ids."""
+    return lambda column: [column == any_(literal(list(ids), ARRAY(BigInteger)))]
+
+
+def narrowed(project: Project, prepared: Prepared, stretch: Stretch) -> list[ColumnElement[bool]]:
+    """What holds of the images of a stretch that a narrowing finds."""
+    found = stretch(Image.id)
     for wish, node_ids in zip(prepared.narrowing.labels, prepared.node_ids, strict=True):
-        asked = _labels(project, wish, node_ids).where(Label.image_id > low, Label.image_id <= high)
+        asked = _labels(project, wish, node_ids).where(*stretch(Label.image_id))
         found.append(Image.id.in_(asked))
     if prepared.narrowing.since:
         found.append(Image.created_at >= _midnight(prepared.narrowing.since))

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.images.counting import count_kinds
 from app.images.models import Image
-from app.images.narrowing import Prepared, find_start, narrowed
+from app.images.narrowing import Prepared, between, find_start, narrowed
 from app.projects.models import Project
 
 SHORTEST, LONGEST = 1_000, 250_000
@@ -46,7 +46,7 @@ class Walk:
             low, high = (at - 1 - length, at - 1) if backwards else (at, at + length)
             statement = (
                 select(wanted)
-                .where(*self.conditions, *narrowed(self.project, self.prepared, low, high))
+                .where(*self.conditions, *narrowed(self.project, self.prepared, between(low, high)))
                 .order_by(Image.id.desc() if backwards else Image.id)
                 .limit(limit - len(found))
             )
@@ -67,4 +67,4 @@ class Walk:
         """About as many ids as hold what is wanted, if it lay evenly."""
         images = max(1, count_kinds(self.db, self.project).used)
         share = prod(min(1.0, number / images) for number in self.prepared.numbers)
-        return round(min(max(2 * limit / max(share, 1e-6), SHORTEST), LONGEST))
+        return round(min(max(1.2 * limit / max(share, 1e-6), SHORTEST), LONGEST))

@@ -15,7 +15,9 @@ from app.database import LARGEST_KEY
 from app.errors import Invalid, Stale
 from app.examples.reading import find_examples
 from app.images import finding
+from app.images.access import NarrowingParts
 from app.images.models import Image
+from app.images.narrowing import EVERYTHING, Narrowing, read_narrowing
 from app.images.traits import Trait
 from app.labels import history, reading, saving, undoing
 from app.labels.access import COOKIE, Sight, get_image
@@ -40,24 +42,33 @@ Suggestions = Literal["show", "hide"]
 
 @dataclass(frozen=True)
 class Filter:
-    """The images that one came from: the wall's filter and its words."""
+    """The images that one came from: the wall's filter, its words, and the labels it asks for."""
 
     show: str
     words: str
+    narrowing: Narrowing
 
     @property
     def address(self) -> str:
         """The same as the end of an address; empty for all images."""
-        if self.show == "all" and not self.words:
+        if self.show == "all" and not self.words and not self.narrowing:
             return ""
-        return "?" + urlencode({"show": self.show, "words": self.words})
+        parts = [urlencode({"show": self.show, "words": self.words}), self.narrowing.query]
+        return "?" + "&".join(each for each in parts if each)
 
 
 def came_from(
-    sight: Sight, show: str = "all", words: Annotated[str, Query(max_length=200)] = ""
+    sight: Sight,
+    parts: NarrowingParts,
+    show: str = "all",
+    words: Annotated[str, Query(max_length=200)] = "",
 ) -> Filter:
     """The filter in whose order one goes on; what is no filter of this person means all images."""
-    return Filter(show if show in finding.filters(suggestions=sight) else "all", words)
+    try:
+        narrowing = read_narrowing(parts, suggestions=sight)
+    except Invalid:
+        narrowing = EVERYTHING
+    return Filter(show if show in finding.filters(suggestions=sight) else "all", words, narrowing)
 
 
 Within = Annotated[Filter, Depends(came_from)]
@@ -279,7 +290,12 @@ def _context(
 ) -> dict[str, Any]:
     labels = reading.find_labels(db, project, image, suggestions=not hide, viewer_id=person.id)
     previous, following = finding.neighbours(
-        db, project, image.id, show=within.show, text=within.words
+        db,
+        project,
+        image.id,
+        show=within.show,
+        text=within.words,
+        narrowing=within.narrowing,
     )
     return {
         "labels": labels,
@@ -309,7 +325,13 @@ def _claim_following(
     if not within.address:
         return claim_next(db, project, person, after=image.id)
     return claim_next_within(
-        db, project, person, show=within.show, words=within.words, after=image.id
+        db,
+        project,
+        person,
+        show=within.show,
+        words=within.words,
+        narrowing=within.narrowing,
+        after=image.id,
     )
 
 

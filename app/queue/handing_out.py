@@ -13,6 +13,8 @@ from app.accounts.models import Person
 from app.images.finding import filtered, has_unsure
 from app.images.inclusion import is_there
 from app.images.models import Image
+from app.images.narrowing import EVERYTHING, Narrowing, prepare
+from app.images.walking import Walk
 from app.labels.models import Label, LabelEvent
 from app.projects.models import Project
 from app.queue.models import Assignment, ImageLease, QueueOrder, WaitingImage
@@ -97,9 +99,18 @@ def claim_next(db: Session, project: Project, person: Person, *, after: int = 0)
 
 
 def claim_next_within(
-    db: Session, project: Project, person: Person, *, show: str, words: str, after: int = 0
+    db: Session,
+    project: Project,
+    person: Person,
+    *,
+    show: str,
+    words: str,
+    narrowing: Narrowing = EVERYTHING,
+    after: int = 0,
 ) -> int | None:
     """The same within a filter of the wall, by id; within that of unsure labels what others were unsure of."""
+    if narrowing and show != "unsure":
+        return _claim_narrowed(db, project, person, show, words, narrowing, after)
     if show == "unsure":
         queue = select(Image.id).where(*filtered(project, "all", words))
         queue = queue.where(_unsure_of_others(project, person))
@@ -118,6 +129,34 @@ def claim_next_within(
     queue = queue.order_by(by_id)
     for waiting in (queue.where(by_id > after), queue.where(by_id < after)):
         found = _claim(db, waiting, person, locks=show != "unsure")
+        if found is not None:
+            return found
+    return None
+
+
+def _claim_narrowed(
+    db: Session,
+    project: Project,
+    person: Person,
+    show: str,
+    words: str,
+    narrowing: Narrowing,
+    after: int,
+) -> int | None:
+    own = select(Assignment.id).where(Assignment.person_id == person.id)
+    waits = select(WaitingImage.image_id).where(
+        WaitingImage.image_id == Image.id,
+        or_(WaitingImage.assignment_id.is_(None), WaitingImage.assignment_id.in_(own)),
+    )
+    conditions = [*filtered(project, show, words, is_common=True), waits.exists()]
+    walk = Walk(db, project, prepare(db, project, narrowing), conditions)
+    for start in (after, None):
+        # More than one: others may be at the first ones.
+        ids = walk.find(Image.id, start, ATTEMPTS)
+        queue = _waiting(project).where(
+            WaitingImage.image_id.in_(ids), WaitingImage.image_id != after
+        )
+        found = _claim(db, queue.order_by(WaitingImage.image_id), person)
         if found is not None:
             return found
     return None

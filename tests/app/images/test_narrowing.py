@@ -272,3 +272,16 @@ def test_the_api_narrows_as_the_wall_does(
     expected = collection.looked_through(Narrowing((LabelWish("light", run=run.id),)))
     assert [each["id"] for each in found.json()["items"]] == expected
     assert collection.db.scalar(select(Image.id)) is not None
+
+
+def test_next_and_previous_stay_within_what_one_came_from(
+    browser: TestClient, sign_in: SignIn, collection: Collection
+) -> None:
+    client = sign_in(browser, collection.people.ben)
+    narrowing = Narrowing((LabelWish("edge", "negative"),))
+    expected = collection.looked_through(narrowing)
+    root = f"/projects/{collection.project.slug}/images"
+    page = client.get(f"{root}/{expected[1]}?show=all&words=&{narrowing.query}").text
+    for beside in (expected[0], expected[2]):
+        assert f"{root}/{beside}?show=all&amp;words=&amp;key=edge&amp;polarity=negative" in page
+    assert f'data-undone="{root}/{expected[2]}?' in page
