@@ -20,8 +20,10 @@ from app.accounts.access import is_signed_in, signed_in
 from app.agents import api as agents_api
 from app.agents import pages as agents_pages
 from app.audits import api as audits_api
+from app.audits import doubt_pages as audits_doubt_pages
 from app.audits import judging_pages as audits_judging_pages
 from app.audits import pages as audits_pages
+from app.audits import result_pages as audits_result_pages
 from app.criteria import api as criteria_api
 from app.criteria import file_pages as criteria_file_pages
 from app.criteria import lineage_pages as criteria_lineage_pages
@@ -119,8 +121,10 @@ ROUTERS = [
     queue_api.router,
     agents_pages.router,
     agents_api.router,
+    audits_doubt_pages.router,
     audits_pages.router,
     audits_judging_pages.router,
+    audits_result_pages.router,
     audits_api.router,
     datasets_pages.router,
     datasets_api.router,

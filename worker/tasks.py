@@ -4,6 +4,7 @@ import logging
 
 from worker import (
     apart,
+    demo_audit,
     importing,
     label_importing,
     pair_jobs,
@@ -28,6 +29,7 @@ HANDLERS: dict[str, Handler] = {
     "training": training_jobs.run,
     "base_model": training_jobs.make_base_model,
     "queue_order": queue_measuring.run,
+    "demo_audit": demo_audit.run,
 }
 
 

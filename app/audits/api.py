@@ -1,20 +1,24 @@
 """Audits as JSON: for the project's people, and for participants through their link's token."""
 
 import secrets
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson, Public
+from app.agreement import Agreement
 from app.audits import inviting, judging, practising, sampling
 from app.audits import results as outcome
 from app.audits.access import get_audit, instrument
 from app.audits.models import Audit
 from app.audits.notice import DEFAULT_NOTICE
+from app.audits.probing import find_missed
 from app.audits.results import ResultRow
+from app.audits.sampling import Design
 from app.audits.schemas import (
+    DESIGNED,
+    AgreementOut,
     AuditIn,
     AuditListItem,
     AuditOut,
@@ -27,6 +31,7 @@ from app.audits.schemas import (
     JudgementOut,
     LinkOut,
     LinksOut,
+    MissedOut,
     NoticeIn,
     ParticipantOut,
     ParticipantsOut,
@@ -66,6 +71,13 @@ def _audit(db: Db, audit: Audit) -> AuditOut:
             "decoys": facts.decoys,
             "min_labels": audit.min_labels,
             "decoy_percent": audit.decoy_percent,
+            "check_percent": audit.check_percent,
+            "probe_percent": audit.probe_percent,
+            "strata": audit.strata,
+            "judges": audit.judges,
+            "images_each": audit.images_each,
+            "population": audit.population,
+            "is_simulated": audit.is_simulated,
             "agent_run": audit.agent_run_id,
             "criteria_version": facts.version_number,
             "notice": notice.text,
@@ -112,11 +124,10 @@ def api_create_audit(
         db,
         project,
         name=body.name,
-        seed=secrets.randbelow(1_000_000) if body.seed is None else body.seed,
-        sample_size=body.sample_size,
-        min_labels=body.min_labels,
-        decoy_percent=body.decoy_percent,
-        agent_run=body.agent_run,
+        design=Design(
+            seed=secrets.randbelow(1_000_000) if body.seed is None else body.seed,
+            **body.model_dump(include=DESIGNED),
+        ),
         notice=DEFAULT_NOTICE if body.notice is None else body.notice,
         by=person,
     )
@@ -129,7 +140,7 @@ def api_count_audit_population(
 ) -> PopulationOut:
     """How many images have at least so many labels of the agent run (of any, without one)."""
     found = sampling.population(db, project, min_labels=min_labels, agent_run=agent_run)
-    return PopulationOut(images=found.images, is_more=found.is_more)
+    return PopulationOut(images=found.images, is_about=found.is_about)
 
 
 @router.get(ROOM + "/{audit_id}")
@@ -156,47 +167,66 @@ def api_rewrite_notice(
     return _audit(db, audit)
 
 
-def _scores(rows: Sequence[ResultRow]) -> list[ScoreOut]:
-    return [_score(row) for row in rows]
+def _agreement(found: Agreement) -> AgreementOut:
+    return AgreementOut(value=found.value, interval_95=found.interval)
 
 
 def _score(row: ResultRow) -> ScoreOut:
     score = row.score
-    return ScoreOut(
-        key=row.key,
-        name=row.name,
-        sampled_items=row.sampled,
-        items=score.items,
-        images=score.images,
-        judgements=score.judgements,
-        appears=score.appears,
-        does_not_appear=score.does_not_appear,
-        cannot_tell=score.cannot_tell,
-        cannot_tell_share=score.cannot_tell_share,
-        accuracy=score.accuracy,
-        interval_95=score.interval,
-        majority_accuracy=score.majority_accuracy,
-        majority_items=score.majority_items,
-        ties=score.ties,
-        agreement=score.agreement,
-        decoys_decided=score.decoys_decided,
-        decoys_appear=score.decoys_appear,
-        yes_to_decoys=score.yes_to_decoys,
-        corrected_accuracy=score.corrected,
-        corrected_interval_95=score.corrected_interval,
+    return ScoreOut.model_validate(
+        {
+            "level": row.level,
+            "key": row.key,
+            "polarity": row.polarity,
+            "name": row.name,
+            "above": list(row.above),
+            "sampled_items": row.sampled,
+            "items": score.items,
+            "images": score.images,
+            "participants": score.participants,
+            "judgements": score.judgements,
+            "appears": score.appears,
+            "does_not_appear": score.does_not_appear,
+            "cannot_tell": score.cannot_tell,
+            "cannot_tell_share": score.cannot_tell_share,
+            "accuracy": score.accuracy,
+            "interval_95": score.interval,
+            "majority_accuracy": score.majority_accuracy,
+            "majority_interval_95": score.majority_interval,
+            "majority_items": score.majority_items,
+            "ties": score.ties,
+            "participant_mean": score.participant_mean,
+            "participant_range": score.participant_range,
+            "agreement": score.agreement,
+            "krippendorff_alpha": _agreement(score.alpha),
+            "fleiss_kappa": _agreement(score.kappa),
+            "gwet_ac1": _agreement(score.ac1),
+            "decoys_decided": score.decoys_decided,
+            "decoys_appear": score.decoys_appear,
+            "yes_to_decoys": score.yes_to_decoys,
+            "yes_to_decoys_interval_95": score.decoys_interval,
+            "corrected_accuracy": score.corrected,
+            "corrected_interval_95": score.corrected_interval,
+            "median_seconds": score.seconds,
+        }
     )
 
 
 @router.get(ROOM + "/{audit_id}/results")
 def api_get_audit_results(audit_id: int, db: Db, project: AnnotatorProject) -> ResultsOut:
-    """Accuracy by root dimension, by polarity, and overall, as it stands now."""
+    """Accuracy overall, by polarity, dimension, sub-dimension and attribute, as it stands now."""
     audit = get_audit(db, project, audit_id)
-    found = outcome.results(db, audit)
+    rows: dict[str, list[ScoreOut]] = {}
+    for row in outcome.all_rows(db, audit):
+        rows.setdefault(row.level, []).append(_score(row))
     return ResultsOut(
         participants=PeopleOut.model_validate(outcome.get_facts(db, audit).people),
-        dimensions=_scores(found.dimensions),
-        polarities=_scores(found.polarities),
-        overall=_score(found.overall),
+        dimensions=rows.get("dimension", []),
+        polarities=rows["polarity"],
+        overall=rows["overall"][0],
+        sub_dimensions=rows.get("sub_dimension", []),
+        attributes=rows.get("attribute", []),
+        missed=[MissedOut.model_validate(each) for each in find_missed(db, audit)],
     )
 
 
@@ -239,14 +269,16 @@ def api_revoke_participant(audit_id: int, number: int, db: Db, project: LeadProj
 # For participants ----------------------------------------------------------------------------
 
 
-def _progress(audit: Audit, progress: Progress) -> ProgressOut:
-    return ProgressOut(answered=progress.answered, items=progress.items, images=audit.sample_size)
+def _progress(db: Db, participant: Participant, progress: Progress) -> ProgressOut:
+    audit = db.get_one(Audit, participant.audit_id)
+    images = judging.count_images(db, audit, participant)
+    return ProgressOut(answered=progress.answered, items=progress.items, images=images)
 
 
 def _seat(db: Db, participant: Participant) -> SeatOut:
     audit = db.get_one(Audit, participant.audit_id)
     state = participant_state(participant)
-    if audit.state == "closed" and state not in ("finished", "withdrawn"):
+    if audit.state == "closed" and state not in ("finished", "withdrawn", "revoked"):
         state = "closed"
     notice = get_notice(db, instrument(audit))
     return SeatOut.model_validate(
@@ -256,7 +288,7 @@ def _seat(db: Db, participant: Participant) -> SeatOut:
             "state": state,
             "notice": notice.text,
             "notice_number": notice.number,
-            "progress": _progress(audit, judging.get_progress(db, participant)),
+            "progress": _progress(db, participant, judging.get_progress(db, participant)),
             "next_image": judging.next_image(db, participant),
         }
     )
@@ -264,8 +296,10 @@ def _seat(db: Db, participant: Participant) -> SeatOut:
 
 @router.get(SEAT, dependencies=[Public])
 def api_get_seat(token: str, db: Db) -> SeatOut:
-    """What a participant's link leads to: the notice and how far they are."""
-    return _seat(db, get_participant(db, token))
+    """What a participant's link leads to: the notice and how far they are. A link that was revoked takes no
+    answer any more, and still withdraws.
+    """
+    return _seat(db, get_participant(db, token, even_revoked=True))
 
 
 @router.post(SEAT + "/consent", dependencies=[Public])
@@ -281,8 +315,10 @@ def api_consent(token: str, db: Db, body: ConsentIn | None = None) -> SeatOut:
 
 @router.post(SEAT + "/withdraw", dependencies=[Public])
 def api_withdraw(token: str, db: Db) -> SeatOut:
-    """Delete all answers of the participant, who takes no part any more. This cannot be undone."""
-    participant = get_participant(db, token)
+    """Delete all answers of the participant, who takes no part any more. This cannot be undone. A link that was
+    revoked does so, too.
+    """
+    participant = get_participant(db, token, even_revoked=True)
     judging.withdraw(db, participant)
     return _seat(db, participant)
 
@@ -325,7 +361,7 @@ def api_judge(token: str, item_id: int, body: JudgementIn, db: Db) -> JudgementO
         item_id=judged.item_id,
         answer=judged.answer,
         revision=judged.revision,
-        progress=_progress(db.get_one(Audit, participant.audit_id), judged.progress),
+        progress=_progress(db, participant, judged.progress),
     )
 
 

@@ -1,12 +1,9 @@
 """What audits say of each attribute, over all of a project's audits."""
 
-from collections.abc import Iterable
-
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, any_, func, literal, select
+from sqlalchemy import func, select, true
 from sqlalchemy.orm import Session
 
 from app.audits.models import Audit, AuditItem, Judgement
-from app.audits.scoring import Tally
 from app.criteria.models import Node
 from app.participants.models import Participant
 from app.participants.progress import counted
@@ -16,10 +13,13 @@ from taxonomy.tree import Side
 AttributeVerdicts = dict[Side, tuple[int, int]]
 
 
-def count_verdicts(db: Session, project: Project) -> AttributeVerdicts:
+def count_verdicts(
+    db: Session, project: Project, *, closed_only: bool = False
+) -> AttributeVerdicts:
     """By attribute: how many judgements say that it appears, and how many decide at all; one query.
 
     Decoys do not count, and "cannot tell" is no verdict. Attributes that nobody has decided about are left out.
+    With `closed_only` so are audits that still take answers.
     """
     yes = func.count().filter(Judgement.answer == "appears")
     rows = db.execute(
@@ -31,8 +31,10 @@ def count_verdicts(db: Session, project: Project) -> AttributeVerdicts:
         .where(
             Audit.project_id == project.id,
             AuditItem.kind == "label",
+            ~Audit.is_simulated,
             counted(),
             Judgement.answer != "cannot_tell",
+            true() if not closed_only else Audit.state == "closed",
         )
         .group_by(Node.key, AuditItem.polarity)
     )
@@ -40,36 +42,3 @@ def count_verdicts(db: Session, project: Project) -> AttributeVerdicts:
         Side(key, "positive" if polarity == "positive" else "negative"): (appears, decided)
         for key, polarity, appears, decided in rows
     }
-
-
-def find_tallies_of(db: Session, project: Project, node_ids: Iterable[int]) -> list[Tally]:
-    """Every label of these attribute pairs that participants of closed audits judged, with the answers
-    counted; one query. Decoys are left out, and so are audits that still take answers.
-    """
-    wanted = literal(sorted(node_ids), ARRAY(BigInteger))
-
-    def number(answer: str) -> ColumnElement[int]:
-        return func.count().filter(Judgement.answer == answer)
-
-    rows = db.execute(
-        select(
-            AuditItem.image_id,
-            AuditItem.root_key,
-            AuditItem.polarity,
-            number("appears"),
-            number("does_not_appear"),
-            number("cannot_tell"),
-        )
-        .join(Audit, Audit.id == AuditItem.audit_id)
-        .join(Judgement, Judgement.item_id == AuditItem.id)
-        .join(Participant, Participant.id == Judgement.participant_id)
-        .where(
-            AuditItem.node_id == any_(wanted),
-            AuditItem.kind == "label",
-            Audit.project_id == project.id,
-            Audit.state == "closed",
-            counted(),
-        )
-        .group_by(AuditItem.id)
-    )
-    return [Tally(*row) for row in rows]

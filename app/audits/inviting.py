@@ -8,8 +8,9 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.audits.access import instrument
-from app.audits.models import Audit, Judgement
+from app.audits.models import Audit, AuditItem, AuditShare, Judgement
 from app.errors import Conflict
+from app.images.inclusion import erased
 from app.participants import inviting, notices, progress
 from app.participants.models import ConsentNotice
 from app.participants.progress import Given, ParticipantRow
@@ -51,17 +52,45 @@ def rewrite_notice(
 def find_participants(
     db: Session, audit: Audit, *, after: int = 0, limit: int = 100
 ) -> Sequence[ParticipantRow]:
-    """An audit's participants by number, with how many items each has answered."""
+    """An audit's participants by number, with how many items each has answered and which checks they passed."""
     found = progress.find_participants(db, instrument(audit), after=after, limit=limit)
-    given = {
-        participant_id: Given(answered, last)
-        for participant_id, answered, last in db.execute(
-            select(Judgement.participant_id, func.count(), func.max(Judgement.at))
-            .where(Judgement.participant_id.in_([each.id for each in found]))
-            .group_by(Judgement.participant_id)
+    ids = [each.id for each in found]
+    asked = _count_asked(db, audit, ids)
+    is_check = AuditItem.kind == "check"
+    given = {each: Given(asked=asked[each]) for each in ids}
+    for participant_id, answered, last, checks, passed in db.execute(
+        select(
+            Judgement.participant_id,
+            func.count(),
+            func.max(Judgement.at),
+            func.count().filter(is_check),
+            func.count().filter(is_check, Judgement.answer == AuditItem.expected),
         )
-    }
+        .join(AuditItem, AuditItem.id == Judgement.item_id)
+        .where(Judgement.participant_id.in_(ids))
+        .group_by(Judgement.participant_id)
+    ):
+        given[participant_id] = Given(answered, last, asked[participant_id], checks, passed)
     return progress.describe(found, given)
+
+
+def _count_asked(db: Session, audit: Audit, participant_ids: Sequence[int]) -> dict[int, int]:
+    """How many items each participant is asked; none before they agreed, where images are shared out."""
+    of_image = AuditItem.image_id.not_in(erased())
+    if audit.images_each is None:
+        number = db.scalar(select(func.count()).where(AuditItem.audit_id == audit.id, of_image))
+        return dict.fromkeys(participant_ids, number or 0)
+    rows = db.execute(
+        select(AuditShare.participant_id, func.count())
+        .join(
+            AuditItem,
+            (AuditItem.audit_id == AuditShare.audit_id)
+            & (AuditItem.image_position == AuditShare.image_position),
+        )
+        .where(AuditShare.participant_id.in_(participant_ids), of_image)
+        .group_by(AuditShare.participant_id)
+    )
+    return dict.fromkeys(participant_ids, 0) | dict(rows.all())
 
 
 def close_audit(db: Session, audit: Audit) -> None:

@@ -21,8 +21,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.audits.access import as_polarity, get_audit_criteria, hold, instrument
-from app.audits.models import Audit, AuditItem, Judgement, PracticeItem
+from app.audits.models import (
+    Audit,
+    AuditItem,
+    AuditProbe,
+    AuditShare,
+    Judgement,
+    PracticeItem,
+)
 from app.audits.ordering import image_order, place_in
+from app.audits.sharing import give_share, images_for, is_asked
 from app.criteria.models import Node
 from app.errors import Invalid, NotFound, Stale
 from app.images.inclusion import erased, is_there
@@ -44,6 +52,7 @@ class Item:
     """One question: does this attribute appear? Polarity is not part of it, so it cannot sway.
 
     `image_position` is the image's place in the participant's order, `root` is the name of the root dimension, `answer` and `revision` are the participant's own.
+    `key` and `polarity` find the attribute's examples and are shown nowhere; an attention check has none.
     """
 
     id: int
@@ -54,6 +63,8 @@ class Item:
     definition: str
     answer: str | None
     revision: int
+    key: str | None = None
+    polarity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +95,7 @@ def consent(db: Session, participant: Participant, *, read: int | None = None) -
     """
     audit = hold(db, participant, alone=True)
     taking_part.consent(db, participant, instrument(audit), read=read)
+    give_share(db, audit, participant)
 
 
 def judge(
@@ -103,11 +115,9 @@ def judge(
     """
     if answer not in ANSWERS:
         raise Invalid(f"An answer is one of {', '.join(ANSWERS)}.", field="answer")
-    hold(db, participant)
+    audit = hold(db, participant)
     taking_part.refuse_unless_taking_part(participant)
-    known = select(AuditItem.id).where(
-        AuditItem.id == item_id, AuditItem.audit_id == participant.audit_id
-    )
+    known = select(AuditItem.id).where(AuditItem.id == item_id, is_asked(audit, participant))
     if db.scalar(known) is None:
         raise NotFound(f"This audit has no item {item_id}.")
     revision = _store(db, participant, item_id, answer, based_on)
@@ -168,13 +178,15 @@ def finish(db: Session, participant: Participant) -> None:
 
 
 def withdraw(db: Session, participant: Participant) -> None:
-    """Delete all answers of the participant, who takes no part any more; also in a closed audit.
+    """Delete all answers of the participant, who takes no part any more; also in a closed audit, and where
+    their link was revoked.
 
     Doing so twice changes nothing.
     """
     # Not even what is being answered in this moment outlives it: answering holds the participant too.
-    access.hold(db, participant, alone=True)
-    db.execute(delete(Judgement).where(Judgement.participant_id == participant.id))
+    access.hold(db, participant, alone=True, even_revoked=True)
+    for table in (Judgement, AuditProbe, AuditShare):
+        db.execute(delete(table).where(table.participant_id == participant.id))
     taking_part.withdraw(db, participant)
 
 
@@ -190,7 +202,10 @@ def get_progress(db: Session, participant: Participant) -> Progress:
             Judgement,
             (Judgement.item_id == AuditItem.id) & (Judgement.participant_id == participant.id),
         )
-        .where(AuditItem.audit_id == participant.audit_id, AuditItem.image_id.not_in(erased()))
+        .where(
+            is_asked(db.get_one(Audit, participant.audit_id), participant),
+            AuditItem.image_id.not_in(erased()),
+        )
     ).one()
     return Progress(answered=answered, items=items)
 
@@ -200,7 +215,7 @@ def next_item(db: Session, participant: Participant) -> tuple[int, int] | None:
     place = _place(db, participant)
     row = db.execute(
         select(place, AuditItem.id)
-        .where(_unanswered(participant))
+        .where(_unanswered(db, participant))
         .order_by(place, AuditItem.id)
         .limit(1)
     ).one_or_none()
@@ -208,14 +223,15 @@ def next_item(db: Session, participant: Participant) -> tuple[int, int] | None:
 
 
 def _place(db: Session, participant: Participant) -> ColumnElement[int]:
-    return place_in(image_order(db.get_one(Audit, participant.audit_id), participant))
+    audit = db.get_one(Audit, participant.audit_id)
+    return place_in(image_order(db, audit, participant))
 
 
-def _unanswered(participant: Participant) -> ColumnElement[bool]:
+def _unanswered(db: Session, participant: Participant) -> ColumnElement[bool]:
     """Whether an item of the statement is one that the participant is still asked."""
     answered = select(Judgement.item_id).where(Judgement.participant_id == participant.id)
     return and_(
-        AuditItem.audit_id == participant.audit_id,
+        is_asked(db.get_one(Audit, participant.audit_id), participant),
         AuditItem.id.not_in(answered),
         AuditItem.image_id.not_in(erased()),
     )
@@ -234,7 +250,7 @@ def find_unfinished_images(
     place = _place(db, participant).label("place")
     rows = db.execute(
         select(place, func.count())
-        .where(_unanswered(participant))
+        .where(_unanswered(db, participant))
         .group_by(place)
         .order_by(place)
         .limit(limit)
@@ -248,7 +264,7 @@ def get_image_to_judge(
     """The image at this place with its items in tree order. Raises NotFound beyond the sample."""
     rows = db.execute(
         select(AuditItem, Node.key, Judgement.answer, Judgement.revision, Image)
-        .join(Node, Node.id == AuditItem.node_id)
+        .outerjoin(Node, Node.id == AuditItem.node_id)
         .join(Image, Image.id == AuditItem.image_id)
         .outerjoin(
             Judgement,
@@ -256,12 +272,12 @@ def get_image_to_judge(
         )
         .where(
             AuditItem.audit_id == audit.id,
-            AuditItem.image_position == _position(audit, participant, place),
+            AuditItem.image_position == position_at(db, audit, participant, place),
         )
         .order_by(AuditItem.id)
     ).all()
     if not rows:
-        raise NotFound(f"This audit has no image {place}.")
+        raise NotFound(f"There is no image {place} for you in this audit.")
     tree = get_audit_criteria(db, audit).tree
     image = rows[0][4]
     return ImageToJudge(
@@ -276,26 +292,32 @@ def get_image_to_judge(
     )
 
 
-def _position(audit: Audit, participant: Participant, place: int) -> int | None:
-    order = image_order(audit, participant)
+def position_at(db: Session, audit: Audit, participant: Participant, place: int) -> int | None:
+    """Where in the sample the image at a place of the participant's order is; None beyond its ends."""
+    order = image_order(db, audit, participant)
     return order[place - 1] if 1 <= place <= len(order) else None
+
+
+def count_images(db: Session, audit: Audit, participant: Participant) -> int:
+    """How many images the participant is asked about, or will be once they agree."""
+    return len(image_order(db, audit, participant)) or images_for(audit)
 
 
 def find_items(
     db: Session, participant: Participant, audit: Audit, *, after: int = 0, limit: int = 100
 ) -> list[Item]:
     """The participant's items in their order, a page at a time, from behind the item `after`."""
-    order = image_order(audit, participant)
+    order = image_order(db, audit, participant)
     place = place_in(order)
     rows = db.execute(
         select(AuditItem, place, Node.key, Judgement.answer, Judgement.revision)
-        .join(Node, Node.id == AuditItem.node_id)
+        .outerjoin(Node, Node.id == AuditItem.node_id)
         .outerjoin(
             Judgement,
             (Judgement.item_id == AuditItem.id) & (Judgement.participant_id == participant.id),
         )
         .where(
-            AuditItem.audit_id == audit.id,
+            is_asked(audit, participant),
             true() if not after else tuple_(place, AuditItem.id) > _key(db, audit, order, after),
         )
         .order_by(place, AuditItem.id)
@@ -312,36 +334,52 @@ def _key(db: Session, audit: Audit, order: tuple[int, ...], item_id: int) -> Any
             AuditItem.audit_id == audit.id, AuditItem.id == item_id
         )
     )
-    if position is None:
+    if position not in order:
         raise NotFound(f"This audit has no item {item_id}.")
     return tuple_(literal(order.index(position) + 1), literal(item_id))
 
 
 def _item(
-    tree: Criteria, item: AuditItem, place: int, key: str, answer: str | None, revision: int | None
+    tree: Criteria,
+    item: AuditItem,
+    place: int,
+    key: str | None,
+    answer: str | None,
+    revision: int | None,
 ) -> Item:
-    entry = tree.entry(key)
-    assert isinstance(entry.node, Pair)
-    side = entry.node.attribute(as_polarity(item.polarity))
+    root, name, definition = _words(tree, item, key)
     return Item(
         id=item.id,
         image_id=item.image_id,
         image_position=place,
-        root=entry.root.name,
-        name=side.name,
-        definition=side.definition,
+        root=root,
+        name=name,
+        definition=definition,
         answer=answer,
         revision=revision or 0,
+        key=key,
+        polarity=item.polarity,
     )
 
 
+def _words(tree: Criteria, item: AuditItem, key: str | None) -> tuple[str, str, str]:
+    """The root dimension, name and definition of what is asked; an attention check says itself what to answer."""
+    if key is None:
+        wanted = ANSWERS[str(item.expected)]
+        said = f"This question is about no attribute. Please answer “{wanted}”, whatever you see."
+        return "", "Are you reading this?", said
+    entry = tree.entry(key)
+    assert isinstance(entry.node, Pair)
+    side = entry.node.attribute(as_polarity(str(item.polarity)))
+    return entry.root.name, side.name, side.definition
+
+
 def get_shown_image(db: Session, participant: Participant, image_id: int) -> Image:
-    """An image of the participant's audit. Raises NotFound for every other image."""
+    """An image that the participant is asked about or practises on. Raises NotFound for every other image."""
+    audit = db.get_one(Audit, participant.audit_id)
     shown = union(
-        *(
-            select(table.image_id).where(table.audit_id == participant.audit_id)
-            for table in (AuditItem, PracticeItem)
-        )
+        select(AuditItem.image_id).where(is_asked(audit, participant)),
+        select(PracticeItem.image_id).where(PracticeItem.audit_id == audit.id),
     )
     found = db.scalar(select(Image).where(Image.id == image_id, Image.id.in_(shown), is_there()))
     if found is None:
@@ -355,7 +393,7 @@ def get_image_id(db: Session, participant: Participant, audit: Audit, place: int
         select(AuditItem.image_id)
         .where(
             AuditItem.audit_id == audit.id,
-            AuditItem.image_position == _position(audit, participant, place),
+            AuditItem.image_position == position_at(db, audit, participant, place),
         )
         .limit(1)
     )

@@ -1,17 +1,19 @@
 """Pages of those who take part in an audit: no account, the token of their link in each address."""
 
+from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import RedirectResponse, Response
 
 from app.accounts.access import Public
-from app.audits import judging, practising
+from app.audits import judging, practising, probing
 from app.audits.access import instrument
-from app.audits.forms import ConsentForm, JudgementForm
+from app.audits.forms import AgainForm, ConsentForm, JudgementForm, MissingForm
 from app.audits.models import Audit
 from app.audits.practising import Practised
-from app.errors import Conflict, Stale
+from app.audits.showing_examples import find_examples_for, get_example_hash
+from app.errors import Conflict, Invalid, Stale
 from app.images.access import TileNumber
 from app.images.image_files import read_shown
 from app.images.models import Image
@@ -46,13 +48,13 @@ def _practice_path(answer: Answer, token: str, position: int) -> str:
 
 def _is_judging(audit: Audit, participant: Participant) -> bool:
     """Whether the participant may look and answer now; else their link's first page says why not."""
-    return audit.state == "open" and is_taking_part(participant)
+    return audit.state == "open" and participant.revoked_at is None and is_taking_part(participant)
 
 
 @router.get(SEAT, dependencies=[Public])
 def show_seat(token: str, db: Db, answer: Answering) -> Response:
-    """Where a participant's link leads: the notice, the next image, or thanks."""
-    participant = get_participant(db, token)
+    """Where a participant's link leads: the notice, the next image, thanks, or why it takes nothing any more."""
+    participant = get_participant(db, token, even_revoked=True)
     audit = db.get_one(Audit, participant.audit_id)
     if _is_judging(audit, participant):
         practice = practising.find_practice_positions(db, audit)
@@ -83,6 +85,7 @@ def _show_seat(
         participant=participant,
         notice=get_notice(db, instrument(audit)),
         progress=judging.get_progress(db, participant),
+        images=judging.count_images(db, audit, participant),
         practice=len(practising.find_practice_positions(db, audit)),
         problem=problem,
     )
@@ -113,7 +116,7 @@ def submit_consent(
 @router.get(SEAT + "/withdraw", dependencies=[Public])
 def show_withdrawal(token: str, db: Db, answer: Answering) -> Response:
     """What withdrawing does, before it is done."""
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, even_revoked=True)
     if participant.withdrawn_at is not None:
         return RedirectResponse(_seat(answer, token), 303)
     return answer.show(
@@ -128,7 +131,7 @@ def show_withdrawal(token: str, db: Db, answer: Answering) -> Response:
 @router.post(SEAT + "/withdraw", dependencies=[Public])
 def submit_withdrawal(token: str, db: Db, answer: Answering) -> Response:
     """Delete one's answers and take no part any more."""
-    judging.withdraw(db, get_participant(db, token))
+    judging.withdraw(db, get_participant(db, token, even_revoked=True))
     return answer.done(go_to=_seat(answer, token))
 
 
@@ -163,12 +166,14 @@ def _show_practice(
     if not _is_judging(audit, participant):
         return RedirectResponse(_seat(answer, token), 303)
     positions = practising.find_practice_positions(db, audit)
+    image = practising.get_image_to_practise(db, audit, position)
     return answer.show(
         "audits/practice.html",
         token=token,
         audit=audit,
         participant=participant,
-        image=practising.get_image_to_practise(db, audit, position),
+        image=image,
+        examples=find_examples_for(db, audit, image.items),
         number=positions.index(position) + 1,
         positions=positions,
         first=judging.next_image(db, participant) or 1,
@@ -180,20 +185,91 @@ def _show_practice(
 @router.get(SEAT + "/look/{position}", dependencies=[Public])
 def show_image_to_judge(token: str, position: int, db: Db, answer: Answering) -> Response:
     """One image with its questions."""
+    return _show_image(db, answer, token, position)
+
+
+def _show_image(
+    db: Db, answer: Answer, token: str, place: int, *, problem: str = "", status: int = 200
+) -> Response:
     participant = get_participant(db, token)
     audit = db.get_one(Audit, participant.audit_id)
     if not _is_judging(audit, participant):
         return RedirectResponse(_seat(answer, token), 303)
-    progress = judging.get_progress(db, participant)
+    image = judging.get_image_to_judge(db, participant, audit, place)
+    position = judging.position_at(db, audit, participant, place)
+    is_probed = position is not None and probing.is_probed(audit, position)
     return answer.show(
         "audits/judge.html",
+        status=status,
         token=token,
         audit=audit,
         participant=participant,
-        progress=progress,
-        image=judging.get_image_to_judge(db, participant, audit, position),
-        ahead=judging.get_image_id(db, participant, audit, position + 1),
+        progress=judging.get_progress(db, participant),
+        images=judging.count_images(db, audit, participant),
+        image=image,
+        examples=find_examples_for(db, audit, image.items),
+        ahead=judging.get_image_id(db, participant, audit, place + 1),
         answers=judging.ANSWERS,
+        probe=probing.get_probe(db, audit, participant, position or 0) if is_probed else None,
+        attribute_names=probing.find_names(db, audit) if is_probed else [],
+        missing_problem=problem,
+    )
+
+
+def _missing(
+    db: Db, answer: Answer, token: str, place: int, act: Callable[[Participant, int], None]
+) -> Response:
+    """Do something about what is missing at an image, and show that part of its page again."""
+    participant = get_participant(db, token)
+    audit = db.get_one(Audit, participant.audit_id)
+    try:
+        act(participant, judging.position_at(db, audit, participant, place) or 0)
+    except Invalid as wrong:
+        problem = f"{wrong.message} {wrong.hint or ''}".strip()
+        return _show_image(db, answer, token, place, problem=problem, status=wrong.status)
+    path = answer.path("show_image_to_judge", token=token, position=place)
+    return answer.done(go_to=f"{path}#missing")
+
+
+@router.post(SEAT + "/look/{position}/missing", dependencies=[Public])
+def submit_missing(
+    token: str,
+    position: int,
+    db: Db,
+    answer: Answering,
+    form: Annotated[Form[MissingForm], Depends(submitted(MissingForm))],
+) -> Response:
+    """Name an attribute that one sees and was not asked for."""
+    called = "" if form.errors else form.values.attribute
+    return _missing(
+        db, answer, token, position, lambda who, at: probing.name_missing(db, who, at, called)
+    )
+
+
+@router.post(SEAT + "/look/{position}/nothing-missing", dependencies=[Public])
+def submit_nothing_missing(token: str, position: int, db: Db, answer: Answering) -> Response:
+    """Say that nothing is missing at an image."""
+    return _missing(db, answer, token, position, lambda who, at: probing.name_nothing(db, who, at))
+
+
+@router.post(SEAT + "/look/{position}/not-missing", dependencies=[Public])
+def submit_not_missing(
+    token: str,
+    position: int,
+    db: Db,
+    answer: Answering,
+    form: Annotated[Form[AgainForm], Depends(submitted(AgainForm))],
+) -> Response:
+    """Take back an attribute that one had named."""
+    if form.errors:
+        raise Conflict("What to take back did not arrive whole.", hint="Go back and try again.")
+    side = form.values
+    return _missing(
+        db,
+        answer,
+        token,
+        position,
+        lambda who, at: probing.take_back(db, who, at, side.key, side.polarity),
     )
 
 
@@ -229,6 +305,7 @@ def show_judging_end(token: str, db: Db, answer: Answering) -> Response:
         participant=participant,
         progress=judging.get_progress(db, participant),
         unfinished=judging.find_unfinished_images(db, participant),
+        images=judging.count_images(db, audit, participant),
     )
 
 
@@ -288,3 +365,19 @@ def get_audit_tile(
     size = (image.width, image.height)
     data = read_tile(image.sha256, size, level=level, column=column, row=row)
     return Response(data, media_type="image/jpeg", headers=KEEP_A_DAY)
+
+
+@router.get(SEAT + "/examples/{image_id}", dependencies=[Public])
+def get_audit_example(
+    token: str,
+    image_id: int,
+    db: Db,
+    v: Annotated[str, Query(max_length=64)] = "",  # noqa: ARG001
+) -> Response:
+    """The bytes of an image that shows what an attribute means, while the participant judges."""
+    participant = get_participant(db, token)
+    audit = db.get_one(Audit, participant.audit_id)
+    if not _is_judging(audit, participant):
+        raise Conflict("Images are shown only while you take part.")
+    shown = read_shown("display", get_example_hash(db, audit, image_id))
+    return Response(shown, media_type="image/jpeg", headers=KEEP_A_DAY)

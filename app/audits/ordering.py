@@ -10,22 +10,24 @@ import hashlib
 from functools import lru_cache
 
 from sqlalchemy import ARRAY, ColumnElement, Integer, func, literal
+from sqlalchemy.orm import Session
 
 from app.audits.models import Audit, AuditItem
+from app.audits.sharing import positions_of
 from app.participants.models import Participant
 
 
-def image_order(audit: Audit, participant: Participant) -> tuple[int, ...]:
-    """The positions of the sample in the participant's order."""
-    return _shuffled(audit.seed, participant.number, audit.sample_size)
+def image_order(db: Session, audit: Audit, participant: Participant) -> tuple[int, ...]:
+    """The positions of the participant's images in the participant's order."""
+    return _shuffled(audit.seed, participant.number, positions_of(db, audit, participant))
 
 
 @lru_cache
-def _shuffled(seed: int, number: int, count: int) -> tuple[int, ...]:
+def _shuffled(seed: int, number: int, positions: tuple[int, ...]) -> tuple[int, ...]:
     def chance(position: int) -> bytes:
         return hashlib.sha256(f"{seed}:participant {number}:{position}".encode()).digest()
 
-    return tuple(sorted(range(1, count + 1), key=chance))
+    return tuple(sorted(positions, key=chance))
 
 
 def place_in(order: tuple[int, ...]) -> ColumnElement[int]:

@@ -1,20 +1,26 @@
-"""Pages of audits for the project's people; `judging_pages` has those of participants."""
+"""Pages of audits for the project's people; `judging_pages` has those of participants, `result_pages` the details of results."""
 
 import secrets
+from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
 from app.audits import inviting, sampling
 from app.audits import results as outcome
 from app.audits.access import get_audit, instrument
-from app.audits.exporting import write_verdicts
-from app.audits.forms import AuditForm, LinksForm, NoticeForm
+from app.audits.comparing import find_comparable
+from app.audits.drawing import Population
+from app.audits.expecting import expect
+from app.audits.forms import AuditForm, LinksForm, NoticeForm, PlanForm
 from app.audits.models import Audit
 from app.audits.notice import DEFAULT_NOTICE
+from app.audits.plotting import axis_of
 from app.audits.practising import find_practice_positions
+from app.audits.probing import find_missed
+from app.audits.sharing import people_for
 from app.errors import AppError
 from app.participants.inviting import MOST
 from app.participants.notices import find_notices, get_notice
@@ -32,6 +38,10 @@ ROOM = "/projects/{project}/audits"
 SUGGESTED_IMAGES = 100
 SUGGESTED_LABELS = 10
 SUGGESTED_DECOYS = 20
+SUGGESTED_CHECKS = 10
+SUGGESTED_PEOPLE = 10
+SUGGESTED_WIDTH = 3
+SUGGESTED_ACCURACY = 85
 
 
 @router.get(ROOM)
@@ -55,22 +65,16 @@ def _show_form(
         **_suggest_size(db, project),
         "seed": secrets.randbelow(1_000_000),
         "decoy_percent": SUGGESTED_DECOYS,
+        "check_percent": SUGGESTED_CHECKS,
         "notice": DEFAULT_NOTICE,
     }
-    typed: dict[str, object] = suggested | form.typed
     return answer.show(
         "audits/new.html",
         status=status,
         form=form,
         suggested=suggested,
         runs=sampling.find_audited_runs(db, project),
-        population=_population(
-            db,
-            project,
-            str(typed.get("min_labels", "")),
-            str(typed.get("agent_run", "")),
-            str(typed.get("sample_size", "")),
-        ),
+        population=_population(db, project, suggested | form.typed),
     )
 
 
@@ -81,8 +85,7 @@ def _suggest_size(db: Db, project: Project) -> dict[str, object]:
     least, there = SUGGESTED_LABELS, 0
     while least and not there:
         try:
-            found = sampling.population(db, project, min_labels=least, agent_run=None)
-            there = found.images
+            there = sampling.population(db, project, min_labels=least, agent_run=None).images
         except AppError:
             return {"min_labels": SUGGESTED_LABELS, "sample_size": SUGGESTED_IMAGES}
         least = least if there else least // 2
@@ -92,28 +95,64 @@ def _suggest_size(db: Db, project: Project) -> dict[str, object]:
     }
 
 
-def _population(
-    db: Db, project: Project, min_labels: str, agent_run: str, sample_size: str
-) -> dict[str, object]:
-    """How many images there are to draw from, or what is wrong with the numbers asked for."""
-    shown: dict[str, object] = {
-        "count": None,
-        "is_more": False,
-        "problem": None,
-        "wanted": _whole(sample_size),
-    }
-    least, run = _whole(min_labels), _whole(agent_run)
-    if least is None or (agent_run and run is None):
+def _population(db: Db, project: Project, typed: Mapping[str, object]) -> dict[str, object]:
+    """How many images there are to draw from and how wide the interval would be, or what is wrong with the numbers."""
+    wanted = _whole(typed.get("sample_size"))
+    shown: dict[str, object] = {"found": None, "problem": None, "wanted": wanted, "plan": None}
+    least, run = _whole(typed.get("min_labels")), _whole(typed.get("agent_run"))
+    if least is None or (typed.get("agent_run") and run is None):
         return shown | {"problem": "Give the least number of labels as a whole number."}
     try:
         found = sampling.population(db, project, min_labels=least, agent_run=run)
     except AppError as error:
         return shown | {"problem": f"{error.message} {error.hint or ''}".strip()}
-    return shown | {"count": found.images, "is_more": found.is_more}
+    return shown | {"found": found, "plan": _plan(db, project, found, wanted, typed)}
 
 
-def _whole(text: str) -> int | None:
+def _plan(
+    db: Db, project: Project, found: Population, wanted: int | None, typed: Mapping[str, object]
+) -> dict[str, object] | None:
+    """How wide the interval would be with so many images, and how many it takes for the wanted width."""
+    people = _whole(typed.get("people", SUGGESTED_PEOPLE))
+    width, accuracy = (
+        _percent(typed.get(name, usual))
+        for name, usual in (("half_width", SUGGESTED_WIDTH), ("accuracy", SUGGESTED_ACCURACY))
+    )
+    if not (found.labels_each and wanted and people and width and accuracy and accuracy < 1):
+        return None
+    judges, each = _whole(typed.get("judges")), _whole(typed.get("images_each"))
+    if judges and each:
+        people = max(1, -(-wanted * judges // each))
+    design = expect(
+        db,
+        project,
+        accuracy=accuracy,
+        labels=found.labels_each,
+        people=people,
+        judges=min(judges or people, people),
+    )
+    return {
+        "people": people,
+        "labels": found.labels_each,
+        "half_width": design.half_width(wanted),
+        "design_effect": design.design_effect(wanted),
+        "wanted_width": width,
+        "images": design.images_for(width),
+        "questions": round(found.labels_each * (each or wanted)),
+    }
+
+
+def _percent(typed: object) -> float | None:
+    try:
+        number = float(str(typed))
+    except ValueError:
+        return None
+    return number / 100 if 0 < number < 100 else None
+
+
+def _whole(typed: object) -> int | None:
     """The number that is typed; beyond what columns hold it is as large as any of them."""
+    text = str(typed)
     return min(int(text), INTEGER) if text.isdecimal() and len(text) <= DIGITS else None
 
 
@@ -128,14 +167,13 @@ def show_audit_population(
     db: Db,
     answer: Answering,
     project: LeadProject,
-    min_labels: str = "",
-    agent_run: str = "",
-    sample_size: str = "",
+    typed: Annotated[PlanForm, Query()],
 ) -> Response:
-    """How many images a sample could be drawn from, while the form is being filled in."""
+    """How many images a sample could be drawn from, and how wide the interval would be, while the form is being
+    filled in.
+    """
     return answer.show(
-        "audits/_population.html",
-        population=_population(db, project, min_labels, agent_run, sample_size),
+        "audits/_population.html", population=_population(db, project, typed.model_dump())
     )
 
 
@@ -155,11 +193,7 @@ def submit_audit(
                 db,
                 project,
                 name=values.name,
-                seed=values.seed,
-                sample_size=values.sample_size,
-                min_labels=values.min_labels,
-                decoy_percent=values.decoy_percent,
-                agent_run=values.agent_run,
+                design=values.design,
                 notice=values.notice,
                 by=person,
             )
@@ -180,16 +214,22 @@ def _show_audit(
     form: Form[LinksForm] | None = None,
     links: list[tuple[int, str]] | None = None,
 ) -> Response:
+    results = outcome.results(db, audit)
+    rows = [*results.dimensions, *results.polarities, results.overall]
     return answer.show(
         "audits/audit.html",
         fragment="audits/_live.html",
         status=status,
         audit=audit,
         facts=outcome.get_facts(db, audit),
-        results=outcome.results(db, audit),
+        results=results,
+        axis=axis_of(row.score for row in rows),
         participants=inviting.find_participants(db, audit, limit=MOST),
         notice=get_notice(db, instrument(audit)),
         practice=len(find_practice_positions(db, audit)),
+        people_needed=people_for(audit),
+        missed=find_missed(db, audit),
+        comparable=[] if answer.wants_fragment else find_comparable(db, audit),
         form=form or Form(),
         links=links or [],
     )
@@ -277,16 +317,3 @@ def close_audit(audit_id: int, db: Db, answer: Answering, project: LeadProject) 
     audit = get_audit(db, project, audit_id)
     inviting.close_audit(db, audit)
     return answer.done(go_to=_audit_path(answer, project, audit))
-
-
-@router.get(ROOM + "/{audit_id}/verdicts.csv")
-def export_verdicts(audit_id: int, db: Db, project: LeadProject) -> Response:
-    """Every verdict as CSV; participants are numbers."""
-    audit = get_audit(db, project, audit_id)
-    return Response(
-        write_verdicts(outcome.iterate_verdicts(db, audit)),
-        media_type="text/csv; charset=utf-8",
-        headers={
-            "Content-Disposition": f'attachment; filename="{project.slug}-audit-{audit.id}.csv"'
-        },
-    )

@@ -173,6 +173,8 @@ def _item(tree: Criteria, item: PracticeItem, key: str) -> Item:
         definition=side.definition,
         answer=None,
         revision=0,
+        key=key,
+        polarity=item.polarity,
     )
 
 

@@ -1,35 +1,42 @@
-"""What an audit found: the table of results, every verdict, and the list of a project's audits.
+"""What an audit found: its table of results, what each branch of the criteria adds, and the list of a project's audits.
 
 Participants whose link was revoked are left out of every figure; how many is said beside it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
+import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.agents.models import AgentRun
-from app.audits.access import as_polarity, get_audit_criteria, instrument
+from app.audits.access import get_audit_criteria, instrument
+from app.audits.gathering import Gathered, Mask, gather_answers
 from app.audits.models import Audit, AuditItem, Judgement
-from app.audits.scoring import Score, Tally, score
-from app.criteria.models import CriteriaVersion, Node
-from app.images.models import Image
+from app.audits.scoring import Score, score
+from app.criteria.models import CriteriaVersion
+from app.errors import NotFound
 from app.participants.models import Participant
-from app.participants.progress import People, count_people, counted, participant_state
+from app.participants.progress import People, count_people, counted
 from app.projects.models import Project
-from taxonomy.tree import POLARITIES, Pair
+from taxonomy.tree import POLARITIES, Criteria, Pair, Polarity
 
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """One row of the table. `key` is a root dimension's key or a polarity, `sampled` its labels."""
+    """One row of the results: `level` is what it is about (`overall`, `polarity`, `dimension`, `sub_dimension`,
+    `attribute`), `key` the node or the polarity, `sampled` its labels in the sample. `above` names the dimensions
+    that it stands in, from the root down.
+    """
 
+    level: str
     key: str
     name: str
     sampled: int
     score: Score
+    polarity: Polarity | None = None
+    above: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +49,24 @@ class Results:
 
 
 @dataclass(frozen=True, slots=True)
+class Branch:
+    """What an audit found at one node: the node itself, the dimensions right below it, the attributes below it that the
+    sample has a label of, and the dimensions above as (key, name).
+    """
+
+    row: ResultRow
+    dimensions: tuple[ResultRow, ...]
+    attributes: tuple[ResultRow, ...]
+    above: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AuditFacts:
     """What the figures of an audit rest on; `items` are the labels."""
 
     items: int
     decoys: int
+    checks: int
     images: int
     version_number: int
     version_sha256: str
@@ -56,7 +76,7 @@ class AuditFacts:
 
     @property
     def questions(self) -> int:
-        """What each participant is asked."""
+        """Labels and decoys."""
         return self.items + self.decoys
 
 
@@ -71,88 +91,120 @@ class AuditSummary:
     accuracy: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One participant's answer about one item, as it is exported."""
-
-    participant: int
-    participant_state: str
-    image_position: int
-    image_name: str
-    image_sha256: str
-    dimension: str
-    key: str
-    polarity: str
-    attribute: str
-    answer: str
-    revision: int
-    at: datetime
-    kind: str
-
-
 def results(db: Session, audit: Audit) -> Results:
     """The audit's results as they stand now."""
-    tree = get_audit_criteria(db, audit).tree
-    tallies = find_tallies(db, audit)
+    return results_of(get_audit_criteria(db, audit).tree, gather_answers(db, audit))
 
-    def row(key: str, name: str, of: Sequence[Tally]) -> ResultRow:
-        sampled = sum(each.kind == "label" for each in of)
-        return ResultRow(key, name, sampled, score(of, seed=audit.seed))
 
+def results_of(tree: Criteria, found: Gathered) -> Results:
+    """The results of answers under a criteria version."""
     # A dimension that the sample has no label of is a row that says so, not a gap to be noticed.
     in_use = {tree.root_of(pair.key).key for pair in tree.active_pairs()}
-    in_use |= {each.root_key for each in tallies}
+    in_use |= {tree.root_of(key).key for key in np.unique(found.keys)}
     return Results(
         dimensions=tuple(
-            row(root.key, root.name, [each for each in tallies if each.root_key == root.key])
-            for root in tree.dimensions
-            if root.key in in_use
+            _dimension_row(tree, found, root.key) for root in tree.dimensions if root.key in in_use
         ),
         polarities=tuple(
-            row(polarity, polarity, [each for each in tallies if each.polarity == polarity])
+            _row("polarity", polarity, polarity, found, found.polarities == polarity, polarity)
             for polarity in POLARITIES
         ),
-        overall=row("overall", "Overall", tallies),
+        overall=_row("overall", "overall", "Overall", found, np.ones(len(found.ids), dtype=bool)),
     )
 
 
-def find_tallies(db: Session, audit: Audit) -> list[Tally]:
-    """Every item of the audit with its answers counted, zeros included."""
-    counts = (
-        select(
-            Judgement.item_id,
-            *(
-                func.count().filter(Judgement.answer == answer).label(answer)
-                for answer in ("appears", "does_not_appear", "cannot_tell")
-            ),
-        )
-        .join(Participant, Participant.id == Judgement.participant_id)
-        .where(Participant.audit_id == audit.id, counted())
-        .group_by(Judgement.item_id)
-        .subquery()
+def all_rows(db: Session, audit: Audit) -> list[ResultRow]:
+    """Every row there is: overall, by polarity, then each dimension that is in use with its attributes, in tree order."""
+    tree = get_audit_criteria(db, audit).tree
+    found = gather_answers(db, audit)
+    top = results_of(tree, found)
+    rows = [top.overall, *top.polarities]
+    known = {row.key for row in top.dimensions}
+    for entry in tree.walk():
+        if entry.root.key not in known:
+            continue
+        if isinstance(entry.node, Pair):
+            rows += _attribute_rows(tree, found, (entry.node,))
+        elif entry.level == 1 or _below(tree, found, entry.node.key).any():
+            rows.append(_dimension_row(tree, found, entry.node.key))
+    return rows
+
+
+def get_branch(db: Session, audit: Audit, key: str) -> Branch:
+    """What the audit found at a node of its criteria version. Raises NotFound for a key that it lacks."""
+    tree = get_audit_criteria(db, audit).tree
+    entry = tree.find(key)
+    if entry is None:
+        raise NotFound(f"The criteria of this audit have no node “{key}”.")
+    found = gather_answers(db, audit)
+    above = tuple((each, tree.dimension(each).name) for each in entry.path[:-1])
+    if isinstance(entry.node, Pair):
+        mask = found.keys == key
+        name = f"{entry.node.positive.name} / {entry.node.negative.name}"
+        row = _row("attribute", key, name, found, mask)
+        return Branch(row, (), tuple(_attribute_rows(tree, found, (entry.node,))), above)
+    there = set(np.unique(found.keys[_below(tree, found, key)]))
+    pairs = [each for each in tree.pairs() if each.key in there]
+    return Branch(
+        _dimension_row(tree, found, key),
+        tuple(
+            _dimension_row(tree, found, each.key)
+            for each in entry.node.dimensions
+            if _below(tree, found, each.key).any()
+        ),
+        tuple(_attribute_rows(tree, found, pairs)),
+        above,
     )
-    rows = db.execute(
-        select(
-            AuditItem.image_id,
-            AuditItem.root_key,
-            AuditItem.polarity,
-            func.coalesce(counts.c.appears, 0),
-            func.coalesce(counts.c.does_not_appear, 0),
-            func.coalesce(counts.c.cannot_tell, 0),
-            AuditItem.kind,
-        )
-        .outerjoin(counts, counts.c.item_id == AuditItem.id)
-        .where(AuditItem.audit_id == audit.id)
-    )
-    return [Tally(*row) for row in rows]
+
+
+def _dimension_row(tree: Criteria, found: Gathered, key: str) -> ResultRow:
+    entry = tree.entry(key)
+    level = "dimension" if entry.level == 1 else "sub_dimension"
+    above = tuple(tree.dimension(each).name for each in entry.path[:-1])
+    name = tree.dimension(key).name
+    return _row(level, key, name, found, _below(tree, found, key), above=above)
+
+
+def _attribute_rows(tree: Criteria, found: Gathered, pairs: Iterable[Pair]) -> list[ResultRow]:
+    """The sides of pairs that the sample has a label or a decoy of."""
+    rows = []
+    for pair in pairs:
+        here = found.keys == pair.key
+        above = tuple(tree.dimension(each).name for each in tree.path_of(pair.key)[:-1])
+        for polarity in POLARITIES:
+            mask = here & (found.polarities == polarity)
+            if mask.any():
+                name = pair.attribute(polarity).name
+                rows.append(_row("attribute", pair.key, name, found, mask, polarity, above))
+    return rows
+
+
+def _below(tree: Criteria, found: Gathered, key: str) -> Mask:
+    """The questions about attributes below a dimension."""
+    keys = [each for each in np.unique(found.keys) if key in tree.path_of(each)]
+    return np.isin(found.keys, keys)
+
+
+def _row(
+    level: str,
+    key: str,
+    name: str,
+    found: Gathered,
+    mask: Mask,
+    polarity: Polarity | None = None,
+    above: tuple[str, ...] = (),
+) -> ResultRow:
+    answers, sampled = found.about(mask)
+    return ResultRow(level, key, name, sampled, score(answers), polarity, above)
 
 
 def get_facts(db: Session, audit: Audit) -> AuditFacts:
     of, version = instrument(audit), get_audit_criteria(db, audit)
-    items, decoys = db.execute(
+    items, decoys, checks = db.execute(
         select(
             func.count().filter(AuditItem.kind == "label"),
             func.count().filter(AuditItem.kind == "decoy"),
+            func.count().filter(AuditItem.kind == "check"),
         ).where(AuditItem.audit_id == audit.id)
     ).one()
     agent = db.execute(
@@ -161,6 +213,7 @@ def get_facts(db: Session, audit: Audit) -> AuditFacts:
     return AuditFacts(
         items=items,
         decoys=decoys,
+        checks=checks,
         images=audit.sample_size,
         version_number=version.number,
         version_sha256=version.sha256,
@@ -218,51 +271,3 @@ def _accuracies(db: Session, audit_ids: Sequence[int]) -> dict[int, float]:
         .group_by(Participant.audit_id)
     )
     return {audit_id: hits / total for audit_id, hits, total in rows}
-
-
-def iterate_verdicts(db: Session, audit: Audit) -> Iterator[Verdict]:
-    """Every verdict of the audit by participant and item, those of revoked participants included."""
-    tree = get_audit_criteria(db, audit).tree
-    people = {
-        each.id: (each.number, participant_state(each))
-        for each in db.scalars(select(Participant).where(Participant.audit_id == audit.id))
-    }
-    # Columns, not objects: an audit of a hundred images has tens of thousands of verdicts.
-    rows = db.execute(
-        select(
-            Judgement.participant_id,
-            AuditItem.image_position,
-            AuditItem.polarity,
-            Image.name,
-            Image.sha256,
-            Node.key,
-            Judgement.answer,
-            Judgement.revision,
-            Judgement.at,
-            AuditItem.kind,
-        )
-        .join(AuditItem, AuditItem.id == Judgement.item_id)
-        .join(Node, Node.id == AuditItem.node_id)
-        .join(Image, Image.id == AuditItem.image_id)
-        .where(Judgement.participant_id.in_(people))
-        .order_by(Judgement.participant_id, AuditItem.id)
-    )
-    for participant_id, position, polarity, name, sha256, key, answer, revision, at, kind in rows:
-        number, state = people[participant_id]
-        entry = tree.entry(key)
-        assert isinstance(entry.node, Pair)
-        yield Verdict(
-            number,
-            state,
-            position,
-            name,
-            sha256,
-            entry.root.name,
-            key,
-            polarity,
-            entry.node.attribute(as_polarity(polarity)).name,
-            answer,
-            revision,
-            at,
-            kind,
-        )

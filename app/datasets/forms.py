@@ -1,6 +1,6 @@
 """Forms of datasets."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from app.datasets.pairing import NEAREST
 from app.datasets.selecting import DEFAULT_SALT, Choice, Rule
@@ -15,10 +15,18 @@ class ChoiceForm(Fields):
     salt: str = Field(default=DEFAULT_SALT, min_length=1, max_length=80)
     with_unfinished: bool = False
     contradictions: Rule = "keep"
+    least_accuracy: float | None = Field(default=None, ge=0, le=100)
+
+    @field_validator("least_accuracy", mode="before")
+    @classmethod
+    def _none_where_empty(cls, value: object) -> object:
+        return None if value == "" else value
 
     @property
     def choice(self) -> Choice:
-        return Choice(self.salt, not self.with_unfinished, self.contradictions)
+        """The options; the accuracy is typed in percent."""
+        least = None if self.least_accuracy is None else self.least_accuracy / 100
+        return Choice(self.salt, not self.with_unfinished, self.contradictions, least)
 
 
 class SurveyForm(ChoiceForm):

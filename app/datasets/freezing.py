@@ -1,12 +1,14 @@
 """Freezing confirmed labels into a dataset: asking for it, reading the snapshot, closing it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
+from app.audits.doubting import find_under
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import current_version, version_criteria
 from app.database import Json
@@ -28,7 +30,17 @@ DEFAULT = Choice()
 
 def survey_dataset(db: Session, project: Project, choice: Choice) -> Survey:
     """What freezing now would give. Raises Invalid where nothing is published or an option is none."""
+    check_choice(choice)
+    choice = _with_attributes(db, project, choice)
     return survey(db, project, choice, version_criteria(_published(db, project)))
+
+
+def _with_attributes(db: Session, project: Project, choice: Choice) -> Choice:
+    """The same with the attributes named that are under the least accuracy now."""
+    if choice.least_accuracy is None:
+        return choice
+    under = find_under(db, project, choice.least_accuracy)
+    return replace(choice, without=tuple(sorted(each.side for each in under)))
 
 
 def _published(db: Session, project: Project) -> CriteriaVersion:
@@ -57,6 +69,7 @@ def freeze_dataset(
     """
     name = checked_name(name)
     check_choice(choice)
+    choice = _with_attributes(db, project, choice)
     version = _published(db, project)
     confirmed = select(Label.id).where(
         Label.project_id == project.id,

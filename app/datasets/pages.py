@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import RedirectResponse, Response
 
 from app.accounts.access import CurrentPerson
+from app.audits.vouching import find_vouching
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import current_version
 from app.datasets import erasures, freezing, pair_reading, pairing, selecting
@@ -325,4 +326,5 @@ def show_dataset(dataset_id: int, db: Db, answer: Answering, project: AnnotatorP
         folder=freezing.folder_of(dataset) if dataset.folder else None,
         erased=erasures.erased_in(db, dataset),
         splits=list(selecting.FRACTIONS),
+        vouching=find_vouching(db, project, dataset.version_id),
     )

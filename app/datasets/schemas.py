@@ -17,17 +17,19 @@ class ChoiceIn(BaseModel):
 
     `only_done` takes finished images: those marked as done, or, in a project where nobody has marked one
     yet, those without an undecided label. `contradictions` says what becomes of labels that cannot all
-    hold: `keep`, `leave_out_labels` or `leave_out_images`; they are counted in any case.
+    hold: `keep`, `leave_out_labels` or `leave_out_images`; they are counted in any case. `least_accuracy`, in
+    [0, 1], leaves out the attributes whose accuracy in closed audits is under it.
     """
 
     salt: str = Field(default=DEFAULT_SALT, min_length=1, max_length=80)
     only_done: bool = True
     contradictions: Rule = "keep"
+    least_accuracy: float | None = Field(default=None, ge=0, le=1)
 
     @property
     def choice(self) -> Choice:
         """The options of the dataset."""
-        return Choice(self.salt, self.only_done, self.contradictions)
+        return Choice(self.salt, self.only_done, self.contradictions, self.least_accuracy)
 
 
 class DatasetIn(ChoiceIn):

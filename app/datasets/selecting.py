@@ -44,19 +44,28 @@ RULES: dict[Rule, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How a dataset is chosen: the options that a lead has."""
+    """How a dataset is chosen: the options that a lead has. Attributes whose accuracy in closed audits is under
+    `least_accuracy` are left out; `without` are those that this meant when the dataset was asked for.
+    """
 
     salt: str = DEFAULT_SALT
     only_done: bool = True
     contradictions: Rule = "keep"
+    least_accuracy: float | None = None
+    without: tuple[Side, ...] = ()
 
     def as_options(self) -> Json:
         """As they stand in the dataset's row."""
+        rule = {
+            "least_accuracy": self.least_accuracy,
+            "without": [f"{each.key}/{each.polarity}" for each in self.without],
+        }
         return {
             "salt": self.salt,
             "fractions": FRACTIONS,
             "only_done": self.only_done,
             "contradictions": self.contradictions,
+            **({} if self.least_accuracy is None else rule),
         }
 
     @classmethod
@@ -66,7 +75,14 @@ class Choice:
             salt=options.get("salt", DEFAULT_SALT),
             only_done=bool(options.get("only_done", False)),
             contradictions=options.get("contradictions", "keep"),
+            least_accuracy=options.get("least_accuracy"),
+            without=tuple(_side(each) for each in options.get("without", ())),
         )
+
+
+def _side(text: str) -> Side:
+    key, _, polarity = text.rpartition("/")
+    return Side(key, "positive" if polarity == "positive" else "negative")
 
 
 class Seen(NamedTuple):
@@ -107,6 +123,7 @@ class Tally:
     contradictions: Counter[str] = field(default_factory=Counter)
     contradicting_images: int = 0
     dropped_labels: int = 0
+    under_the_bar: int = 0
 
 
 def check_choice(choice: Choice) -> None:
@@ -115,6 +132,8 @@ def check_choice(choice: Choice) -> None:
         raise Invalid("The salt has 1 to 80 printable characters.", field="salt")
     if choice.contradictions not in RULES:
         raise Invalid(f"The rule is one of {', '.join(RULES)}.", field="contradictions")
+    if choice.least_accuracy is not None and not 0 <= choice.least_accuracy <= 1:
+        raise Invalid("An accuracy is from 0 to 1.", field="least_accuracy")
 
 
 def split_of(salt: str, image_sha256: str) -> str:
@@ -230,8 +249,9 @@ def _find_labels(
 def choose(
     examples: Iterable[Example], choice: Choice, criteria: Criteria, tally: Tally
 ) -> Iterator[Example]:
-    """The images that go in, with the rule for contradictions applied; what does not is counted."""
+    """The images that go in, with the rules for attributes and contradictions applied; what does not is counted."""
     for example in examples:
+        example = _without_attributes(example, choice.without, tally)
         if not (example.positive or example.negative):
             tally.left_out["without_label"] += 1
             continue
@@ -250,6 +270,18 @@ def choose(
                     tally.left_out["contradicting"] += 1
                     continue
         yield example
+
+
+def _without_attributes(example: Example, without: tuple[Side, ...], tally: Tally) -> Example:
+    left = [each for each in without if each in example.positive or each in example.negative]
+    if not left:
+        return example
+    tally.under_the_bar += len(left)
+    return replace(
+        example,
+        positive=tuple(each for each in example.positive if each not in left),
+        negative=tuple(each for each in example.negative if each not in left),
+    )
 
 
 def _without_contradictions(example: Example, criteria: Criteria, tally: Tally) -> Example:
@@ -287,6 +319,7 @@ def count(chosen: Sequence[Example], pictures: dict[int, str], salt: str, tally:
         "contradicting_images": tally.contradicting_images,
         "contradictions_by_kind": dict(sorted(tally.contradictions.items())),
         "labels_left_out": tally.dropped_labels,
+        "labels_under_the_bar": tally.under_the_bar,
         "images_left_out": dict(sorted(tally.left_out.items())),
     }
 

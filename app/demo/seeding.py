@@ -63,7 +63,8 @@ def seed(report: Report, edition: int = NEWEST) -> bool:
             db, project, note=f"The tree that Morelli ships, edition {edition}.", by=None
         )
         hang_paintings(db, project, range(PAINTINGS), report)
-        launch_agent_run(db, project, agent=DEFAULT_AGENT, by=None)
+        run = launch_agent_run(db, project, agent=DEFAULT_AGENT, by=None)
+        submit(db, project=project, kind="demo_audit", spec={"agent_run_id": run.id}, by=None)
         submit(
             db,
             project=project,

@@ -74,12 +74,12 @@ def count(db: Session, project: Project) -> Counts:
         select(
             select(func.count())
             .select_from(Audit)
-            .where(Audit.project_id == here)
+            .where(Audit.project_id == here, ~Audit.is_simulated)
             .scalar_subquery(),
             select(func.count())
             .select_from(Judgement)
             .join(Audit, Audit.id == Judgement.audit_id)
-            .where(Audit.project_id == here)
+            .where(Audit.project_id == here, ~Audit.is_simulated)
             .scalar_subquery(),
             select(func.count())
             .select_from(Dataset)

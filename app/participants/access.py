@@ -8,14 +8,14 @@ from app.errors import NotFound
 from app.participants.models import Participant
 
 
-def get_participant(db: Session, token: str) -> Participant:
-    """Who came in through this link. Raises NotFound, with the same words, for unknown and revoked."""
-    participant = db.scalar(
-        select(Participant).where(
-            Participant.token_hash == token_hash(token), Participant.revoked_at.is_(None)
-        )
-    )
-    if participant is None:
+def get_participant(db: Session, token: str, *, even_revoked: bool = False) -> Participant:
+    """Who came in through this link. Raises NotFound, with the same words, for unknown and revoked.
+
+    `even_revoked` is for what stays a participant's right when their link was revoked: to read that, and to
+    withdraw what they answered before.
+    """
+    participant = db.scalar(select(Participant).where(Participant.token_hash == token_hash(token)))
+    if participant is None or (participant.revoked_at is not None and not even_revoked):
         raise NotFound(
             "This link does not lead to an audit, or it was withdrawn.",
             hint="Check that the whole link was copied, or ask whoever sent it for a new one.",
@@ -23,12 +23,14 @@ def get_participant(db: Session, token: str) -> Participant:
     return participant
 
 
-def hold(db: Session, participant: Participant, *, alone: bool = False) -> None:
+def hold(
+    db: Session, participant: Participant, *, alone: bool = False, even_revoked: bool = False
+) -> None:
     """Lock a participant against being revoked, finished or withdrawn meanwhile.
 
     `alone` also makes their own requests wait for one another. Raises NotFound where the link was
-    revoked in this moment.
+    revoked in this moment, unless `even_revoked`.
     """
     db.refresh(participant, with_for_update=True if alone else {"read": True})
-    if participant.revoked_at is not None:
+    if participant.revoked_at is not None and not even_revoked:
         raise NotFound("This link was withdrawn.")

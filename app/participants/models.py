@@ -14,6 +14,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     LargeBinary,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -42,11 +43,14 @@ class ConsentNotice(Model):
 
 
 class Participant(Model):
-    """Someone who takes part, known by number only; comes in through a link."""
+    """Someone who takes part; comes in through a link. The number is on the link and known to whoever sent it, so
+    results name a participant by the code, which nothing leads to from the number.
+    """
 
     __tablename__ = "participant"
     __table_args__ = (
         UniqueConstraint("audit_id", "number"),
+        UniqueConstraint("audit_id", "code"),
         UniqueConstraint("audit_id", "id"),
         ForeignKeyConstraint(
             ["audit_id", "notice_id"], ["consent_notice.audit_id", "consent_notice.id"]
@@ -58,6 +62,9 @@ class Participant(Model):
     id: Mapped[Key]
     audit_id: Mapped[int] = mapped_column(ForeignKey("audit.id"))
     number: Mapped[int]
+    code: Mapped[str] = mapped_column(
+        server_default=text("upper(substr(replace(gen_random_uuid()::text, '-', ''), 1, 10))")
+    )
     token_hash: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     notice_id: Mapped[int | None] = mapped_column(BigInteger)
     consented_at: Mapped[datetime | None]

@@ -26,10 +26,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """How many answers a participant has given, and when the last; counted by the room that keeps them."""
+    """How many answers a participant has given, of how many, and when the last; and how many attention checks were
+    answered and passed. Counted by the room that keeps them.
+    """
 
     answered: int = 0
     last_answer_at: datetime | None = None
+    asked: int = 0
+    checks: int = 0
+    checks_passed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,9 @@ class ParticipantRow:
     number: int
     state: str
     answered: int
+    asked: int
+    checks: int
+    checks_passed: int
     consented_at: datetime | None
     finished_at: datetime | None
     last_answer_at: datetime | None
@@ -59,11 +67,12 @@ class People:
 
 
 def participant_state(participant: Participant) -> str:
-    """`revoked`, `withdrawn`, `finished`, `judging` (has agreed to take part) or `invited`."""
-    if participant.revoked_at is not None:
-        return "revoked"
+    """`withdrawn`, `revoked`, `finished`, `judging` (has agreed to take part) or `invited`."""
+    # Who withdraws after their link was revoked has deleted what revoking only left out.
     if participant.withdrawn_at is not None:
         return "withdrawn"
+    if participant.revoked_at is not None:
+        return "revoked"
     if participant.finished_at is not None:
         return "finished"
     return "judging" if participant.consented_at is not None else "invited"
@@ -98,6 +107,9 @@ def _row(participant: Participant, given: Given) -> ParticipantRow:
         number=participant.number,
         state=participant_state(participant),
         answered=given.answered,
+        asked=given.asked,
+        checks=given.checks,
+        checks_passed=given.checks_passed,
         consented_at=participant.consented_at,
         finished_at=participant.finished_at,
         last_answer_at=given.last_answer_at,

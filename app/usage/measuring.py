@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, any_, cast, func, literal, select
 from sqlalchemy.orm import Session, aliased
 
-from app.audits.by_attribute import find_tallies_of
-from app.audits.scoring import Score, Tally, in_percent, score
+from app.audits.gathering import gather_answers_about
+from app.audits.scoring import Answers, Score, in_percent, score
 from app.criteria.models import Node
 from app.criteria.reading import find_nodes, get_node
 from app.images.applicability import applies
@@ -61,17 +61,19 @@ class LabelUsage:
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """What participants of closed audits said about the agents' labels of one side. `judged_twice` counts
-    the labels that two or more of them decided about.
-    """
+    """What participants of closed audits said about the agents' labels of one side."""
 
     score: Score
-    judged_twice: int
+
+    @property
+    def judged_twice(self) -> int:
+        """The labels that two or more of them decided about."""
+        return self.score.kappa.items
 
     @property
     def answers(self) -> int:
         """Answers that decide: appears, or does not."""
-        return self.score.appears + self.score.does_not_appear
+        return self.score.decided
 
     @property
     def disagreement(self) -> float | None:
@@ -114,13 +116,10 @@ def measure_usage(db: Session, project: Project, key: str) -> Usage:
     node = get_node(db, project, key)
     below = {node.id} if node.kind == "pair" else pairs_below(node, find_nodes(db, project))
     labels = _count_labels(db, project, below)
-    tallies = find_tallies_of(db, project, below)
+    answers = gather_answers_about(db, project, below)
 
     def side(polarity: Polarity) -> SideUsage:
-        of_side = [each for each in tallies if each.polarity == polarity]
-        # The draws follow from the node, so that the same answers give the same interval each time.
-        audited = _audited(of_side, seed=node.id)
-        return SideUsage(polarity, labels.get(polarity, LabelUsage()), audited)
+        return SideUsage(polarity, labels.get(polarity, LabelUsage()), _audited(answers[polarity]))
 
     positive, negative = (side(polarity) for polarity in POLARITIES)
     return Usage(node, len(below), positive, negative)
@@ -231,8 +230,6 @@ def _count_flipped(db: Session, wanted: ColumnElement[Sequence[int]], polarity: 
     return flipped or 0
 
 
-def _audited(tallies: list[Tally], *, seed: int) -> Audited | None:
-    decided = [each.appears + each.does_not_appear for each in tallies]
-    if not sum(decided):
-        return None
-    return Audited(score(tallies, seed=seed), sum(each > 1 for each in decided))
+def _audited(answers: Answers) -> Audited | None:
+    found = score(answers)
+    return Audited(found) if found.decided else None

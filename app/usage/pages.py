@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from app.audits.doubting import LEAST_ANSWERS, get_bar
 from app.criteria.reading import title
 from app.projects.access import AnnotatorProject
 from app.usage.measuring import measure_usage
@@ -17,5 +18,10 @@ def show_usage(key: str, db: Db, answer: Answering, project: AnnotatorProject) -
     """Labels, what people made of the agent's, and what audits say, of both sides."""
     usage = measure_usage(db, project, key)
     return answer.show(
-        "usage/usage.html", fragment="usage/_usage.html", usage=usage, title=title(usage.node)
+        "usage/usage.html",
+        fragment="usage/_usage.html",
+        usage=usage,
+        title=title(usage.node),
+        bar=get_bar(project),
+        least=LEAST_ANSWERS,
     )

@@ -28,7 +28,8 @@ BY_ID = {
 }
 # Those that have to see all.
 ALL = {
-    "app/audits/sampling.py:_draw": "draws from _annotated, which leaves them out",
+    "app/audits/doubting.py:ask_refuted_again": "ask_again leaves out what is not in use",
+    "app/audits/doubting.py:ask_attribute_again": "ask_again leaves out what is not in use",
     "app/audits/sampling.py:_questions": "labels of the images that were drawn",
     "app/versions/moving.py:_with_labels": "labels of images set aside move with their names",
     "app/versions/moving_dimensions.py:find_moved_dimensions": "labels of images set aside stand below as well",
@@ -41,7 +42,7 @@ ALL = {
     "app/images/finding.py:count_images": "by filtered",
     "app/images/pictures.py:_read": "else setting one aside would move others to another split",
     "app/images/changes.py:find_image_changes": "history names all",
-    "app/audits/results.py:iterate_verdicts": "verdicts stay; an erased image has no name left",
+    "app/audits/verdicts.py:iterate_verdicts": "verdicts stay; an erased image has no name left",
     "app/agents/recording.py:find_problems": "what a run said stays",
     "app/agents/importing.py:record_taken_over": "of the images that were locked in use",
     "app/labels/exporting.py:_rows": "looked up by the images that the caller chose",

@@ -38,6 +38,9 @@ NO_PAGES = {
     "show_node_row",
     "show_branches",
     "export_criteria",
+    "export_audit_results",
+    "export_audit_table",
+    "get_audit_example",
     "save_criteria_picture",
     "show_thumb",
     "show_display",
@@ -238,9 +241,8 @@ def furnish(api: Api) -> dict[str, Any]:
             "options": options,
         },
     )
-    audit = api.ask(
-        "POST", "audits", data={"name": "Spring audit", "sample_size": 2, "min_labels": 2}
-    )
+    asked = {"name": "Spring audit", "sample_size": 2, "min_labels": 2, "probe_percent": 100}
+    audit, later = (api.ask("POST", "audits", data=asked | {"seed": 5}) for _ in range(2))
     links = api.ask("POST", f"audits/{audit['id']}/participants", data={"count": 2})
     seat, unread = (each["link"].rsplit("/", 1)[1] for each in links["items"])
     api.ask("POST", f"/api/v1/audit/{seat}/consent")
@@ -273,6 +275,7 @@ def furnish(api: Api) -> dict[str, Any]:
         "dataset_id": dataset["id"],
         "pair_dataset_id": pairs["id"],
         "audit_id": audit["id"],
+        "other_id": later["id"],
         "proposal_id": proposal["id"],
         "discussion_id": discussion["id"],
         "key": "clear-edges",

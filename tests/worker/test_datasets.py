@@ -146,6 +146,7 @@ def test_the_folder_is_what_the_contract_says(filled: Gallery) -> None:
         "contradicting_images": 0,
         "contradictions_by_kind": {},
         "labels_left_out": 0,
+        "labels_under_the_bar": 0,
         "images_left_out": {},
     }
     assert sum(dataset.counts[split] for split in SPLITS) == 6

@@ -84,14 +84,15 @@ class Studio:
         """A committed audit, by default of every image."""
         asked: dict[str, Any] = {
             "name": "First look",
-            "seed": 1,
-            "sample_size": len(self.images),
-            "min_labels": 1,
-            "agent_run": None,
             "notice": "Please read this.",
             "by": self.cast.lea,
-        } | values
-        audit = sampling.create_audit(self.db, self.cast.project, **asked)
+        }
+        design: dict[str, Any] = {"seed": 1, "sample_size": len(self.images)}
+        for name, value in values.items():
+            (asked if name in asked else design)[name] = value
+        audit = sampling.create_audit(
+            self.db, self.cast.project, design=sampling.Design(**design), **asked
+        )
         self.db.commit()
         return audit
 

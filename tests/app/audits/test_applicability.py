@@ -32,7 +32,7 @@ def asked(db: Session, studio: Studio, image: Image, kind: str) -> set[int]:
         select(AuditItem.node_id).where(AuditItem.image_id == image.id, AuditItem.kind == kind)
     )
     ids = [node.id for node in studio.pairs]
-    return {ids.index(each) for each in rows}
+    return {ids.index(each) for each in rows if each is not None}
 
 
 def test_labels_and_decoys_apply(db: Session, studio: Studio) -> None:

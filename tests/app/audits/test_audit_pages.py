@@ -144,7 +144,8 @@ def test_closing_and_revoking(
     sign_in(browser, studio.cast.lea)
     here = f"{ROOM}/{audit.id}"
     assert browser.post(f"{here}/participants/1/revoke").status_code == 303
-    assert browser.get(f"/audit/{token}").status_code == 404
+    assert "This link takes no answers any more" in browser.get(f"/audit/{token}").text
+    assert browser.get(f"/audit/{token}/look/1").status_code == 404
     assert browser.post(f"{here}/close").status_code == 303
     page = browser.get(f"/audit/{kept}")
     assert "This audit is closed" in page.text
@@ -190,8 +191,8 @@ def test_every_verdict_as_csv(
     assert [
         (row["participant"], row["polarity"], row["attribute"], row["answer"]) for row in rows
     ] == [
-        ("1", "positive", "Fine thing 0", "does_not_appear"),
-        ("1", "negative", "Poor thing 2", "does_not_appear"),
+        (participant.code, "positive", "Fine thing 0", "does_not_appear"),
+        (participant.code, "negative", "Poor thing 2", "does_not_appear"),
     ]
     assert rows[0]["image_name"] == "'=cmd|' /C calc'!A0.png"
     for private in ("Lea", "example.org", "0.987"):
@@ -356,7 +357,8 @@ def test_the_whole_way_as_json(
         (1, "finished", 4)
     ]
     assert api.delete(f"{here}/participants/1", headers=lead).status_code == 204
-    assert api.get(seat).status_code == 404
+    assert api.get(seat).json()["state"] == "revoked"
+    assert api.get(f"{seat}/items").status_code == 404
     assert api.post(f"{here}/close", headers=lead).json()["state"] == "closed"
 
 
@@ -403,7 +405,7 @@ def test_json_says_what_is_wrong(
         answer = api.post(API, headers=lead, json=body)
         assert (answer.status_code, answer.json()["field"]) == (422, field)
     found = api.get(f"{API}/population?min_labels=2", headers=lead).json()
-    assert found == {"images": 2, "is_more": False}
+    assert found == {"images": 2, "is_about": False}
     assert api.get("/api/v1/audit/unknown").status_code == 404
 
 

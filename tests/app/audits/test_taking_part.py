@@ -241,6 +241,32 @@ def test_nothing_tells_who_a_participant_is(
 
 # What is kept of a participant: a new column that tells more has to be thought about here.
 PARTICIPANT_COLUMNS = {
-    *("id", "audit_id", "number", "token_hash", "notice_id"),
+    *("id", "audit_id", "number", "code", "token_hash", "notice_id"),
     *("consented_at", "finished_at", "withdrawn_at", "revoked_at", "created_at"),
 }
+
+
+def test_who_was_revoked_can_still_withdraw(
+    browser: TestClient, api: TestClient, db: Session, studio: Studio, audit: Audit
+) -> None:
+    [(participant, token), (other, again)] = studio.seats(audit, 2)
+    for each in (participant, other):
+        for item in judging.find_items(db, each, audit):
+            judging.judge(db, each, item.id, "appears")
+        inviting.revoke_participant(db, audit, each.number)
+    db.commit()
+    page = browser.get(f"/audit/{token}")
+    assert "Your 2 answers are left out of every result, but they are still stored." in page.text
+    assert f"/audit/{token}/withdraw" in page.text
+    assert "delete my answers" in browser.get(f"/audit/{token}/withdraw").text
+    # Everything else stays shut.
+    assert browser.post(f"/audit/{token}/items/1", data={"answer": "appears"}).status_code == 404
+    assert browser.get(f"/audit/{token}/images/1").status_code == 404
+    assert browser.post(f"/audit/{token}/withdraw").status_code == 303
+    assert "You have withdrawn" in browser.get(f"/audit/{token}").text
+    assert api.get(f"/api/v1/audit/{again}").json()["state"] == "revoked"
+    assert api.post(f"/api/v1/audit/{again}/withdraw").json()["state"] == "withdrawn"
+    assert db.scalar(select(func.count()).select_from(Judgement)) == 0
+    db.rollback()
+    states = [each.state for each in inviting.find_participants(db, audit)]
+    assert states == ["withdrawn", "withdrawn"]
