@@ -1,74 +1,23 @@
 """Changing the working criteria: one recorded change for each edit, never over another one unseen."""
 
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.models import Criteria, Node, NodeChange
-from app.criteria.reading import get_node, title
+from app.criteria.reading import NAMES, folded, get_node, names_of, title
 from app.criteria.recording import TEXTS, content, lock_criteria, record
-from app.criteria.snapshots import read_removed, read_snapshot
+from app.criteria.working import Standing, Working, open_working
 from app.database import Json
 from app.errors import Conflict, Invalid, NotFound, Stale
 from app.projects.models import Project
 from method.saved_texts import several_lines
 from taxonomy.formats.reading import MAX_TEXT_LENGTH
-from taxonomy.names import control_character, new_key, squeeze, tidy_name
+from taxonomy.names import control_character, new_key, tidy_name
 from taxonomy.tree import RELATIONS, Attribute
-
-NAMES = ("name", "positive_name", "negative_name")
-
-
-@dataclass(slots=True)
-class Working:
-    """The working criteria under lock: what an edit sees and nobody else can change meanwhile.
-
-    Of thousands of nodes an edit changes a few, so the nodes may be rows that are only read; those to be changed
-    are made one's `own` first.
-    """
-
-    criteria: Criteria
-    by_id: dict[int, Node]
-    by_key: dict[str, Node]
-
-    def own(self, db: Session, nodes: Iterable[Node]) -> list[Node]:
-        """These nodes as objects that may be changed; from then on they stand among the others."""
-        ids = [node.id for node in nodes]
-        rows = {each for each in ids if not isinstance(self.by_id[each], Node)}
-        if rows:
-            found = select(Node).where(Node.id.in_(rows)).execution_options(populate_existing=True)
-            for node in db.scalars(found):
-                self.by_id[node.id] = self.by_key[node.key] = node
-        return [self.by_id[each] for each in ids]
-
-    def above(self, node: Node | None) -> list[Node]:
-        """The node and what stands above it, from the root dimension down."""
-        path: list[Node] = []
-        while node is not None:
-            path.append(node)
-            node = self.by_id[node.parent_id] if node.parent_id is not None else None
-        return path[::-1]
-
-    def is_live(self, node: Node) -> bool:
-        """Whether neither the node nor anything above it is removed or retired."""
-        return not any(each.removed or each.retired for each in self.above(node))
-
-    def place(self, node: Node) -> str:
-        """Where a node stands, for people."""
-        return " › ".join(title(each) for each in self.above(node))
-
-
-def open_working(db: Session, project: Project) -> Working:
-    """Lock the working criteria and read them as they are now, to change a few of the nodes (`Working.own`)."""
-    criteria = lock_criteria(db, project)
-    nodes = read_snapshot(db, project).by_id | read_removed(db, project)
-    return Working(criteria, nodes, {node.key: node for node in nodes.values()})
 
 
 def _open_one(db: Session, project: Project, key: str) -> tuple[Criteria, Node]:
@@ -109,13 +58,13 @@ def rename(
     Names that stay the same are no change.
     """
     given = {"name": name, "positive_name": positive, "negative_name": negative}
-    criteria, node = _open_one(db, project, key)
+    working = open_working(db, project)
+    node = open_node(db, working, key)
     texts = _fitting(node, given)
     _refuse_stale(db, node, based_on, texts)
     tidy = tidied(node, texts)
-    if _may_be_taken(db, node, tidy):
-        refuse_taken_names(open_working(db, project), node, tidy)
-    return _write(db, criteria, node, "renamed", tidy, by)
+    refuse_taken_names(working, node, tidy)
+    return _write(db, working.criteria, node, "renamed", tidy, by)
 
 
 def describe(
@@ -336,18 +285,8 @@ def _refuse_depth(working: Working, parent: Node | None, *, needed: int) -> None
 def next_position(working: Working, parent: Node | None, kind: str) -> int:
     """The place after the last child of this kind."""
     parent_id = parent.id if parent else None
-    taken = [
-        node.position
-        for node in working.by_id.values()
-        if node.parent_id == parent_id and node.kind == kind
-    ]
+    taken = [node.position for node in working.below(parent_id) if node.kind == kind]
     return max(taken, default=-1) + 1
-
-
-@lru_cache(maxsize=50_000)
-def folded(name: str) -> str:
-    """A name as it is compared: two that differ in case or space alone are one."""
-    return squeeze(name).casefold()
 
 
 def refuse_taken_names(
@@ -370,36 +309,20 @@ def refuse_taken_names(
         for field, name in names.items()
         if new or folded(name) != folded(getattr(node, field))
     }
-    for other in working.by_id.values():
-        if other.id == node.id or other.kind != node.kind:
-            continue
-        if node.kind == "dimension" and other.parent_id != node.parent_id:
-            continue
-        for side in fields:
-            field = wanted.get(folded(getattr(other, side)))
-            if field is not None and working.is_live(other):
+    standing = Standing(working)
+    for name, field in wanted.items():
+        for other in standing.bearing(name):
+            if other.id == node.id or other.kind != node.kind:
+                continue
+            if node.kind == "dimension" and other.parent_id != node.parent_id:
+                continue
+            if working.is_live(other):
                 raise Conflict(
                     f"The name “{names[field]}” is taken: {working.place(other)}.",
                     field=field,
                     hint="Choose another name.",
                     taken_by=other.key,
                 )
-
-
-def _may_be_taken(db: Session, node: Node, names: dict[str, str]) -> bool:
-    """Whether a name could be one that another node bears, or the pair's other side: only then all nodes
-    are worth to be read, which may be thousands.
-    """
-    wanted = {folded(name) for name in names.values()}
-    if len(wanted) < len(names):
-        return True
-    fields = (Node.name, Node.positive_name, Node.negative_name)
-    rows = db.execute(select(*fields).where(Node.project_id == node.project_id, ~Node.removed))
-    others = Counter(folded(name) for row in rows for name in row if name)
-    others.subtract(folded(name) for name in names_of(node).values())
-    own = set(names_of(node)) - set(names)
-    kept = {folded(getattr(node, field)) for field in own}
-    return any(others[each] > 0 or each in kept for each in wanted)
 
 
 def _write(
@@ -417,12 +340,6 @@ def _write(
     return node
 
 
-def names_of(node: Node) -> dict[str, str]:
-    """The name of a dimension, or both of a pair, by column."""
-    fields = NAMES[:1] if node.kind == "dimension" else NAMES[1:]
-    return {field: getattr(node, field) or "" for field in fields}
-
-
 def add_node(db: Session, working: Working, node: Node) -> None:
     """Give a new node its key and put it into the tree, unrecorded. Raises Conflict for a taken name."""
     names = names_of(node)
@@ -430,7 +347,7 @@ def add_node(db: Session, working: Working, node: Node) -> None:
     node.key = new_key(next(iter(names.values())), working.by_key)
     db.add(node)
     db.flush()
-    working.by_id[node.id] = working.by_key[node.key] = node
+    working.add(node)
 
 
 # Stale edits ---------------------------------------------------------------------------------

@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.columns import columns_of, kind_of
-from app.criteria.editing import Working, open_working
 from app.criteria.loading import REFUSED, refusal
 from app.criteria.models import Criteria, Node
 from app.criteria.reading import build_tree, get_criteria, working_criteria
 from app.criteria.recording import Part, content, record, record_parts
 from app.criteria.successions import find_successors, set_successors
+from app.criteria.working import Working, open_working
 from app.errors import Conflict, Stale
 from app.projects.models import Project
 from taxonomy import tree

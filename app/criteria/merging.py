@@ -12,24 +12,22 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.editing import (
-    NAMES,
-    Working,
     add_node,
     new_dimension,
     new_pair,
     next_position,
     open_node,
-    open_working,
     refuse_taken_names,
     tidied,
 )
 from app.criteria.models import Node
-from app.criteria.reading import dimension_of, pair_of, title
+from app.criteria.reading import NAMES, dimension_of, pair_of, title
 from app.criteria.recording import Part, content, record_parts
 from app.criteria.saying import put_details
 from app.criteria.staleness import refuse_stale
 from app.criteria.successions import set_successors
 from app.criteria.wholeness import refuse_broken
+from app.criteria.working import Working, open_working
 from app.database import Json
 from app.errors import Conflict, Invalid
 from app.projects.models import Project
@@ -305,7 +303,7 @@ def _move_children(db: Session, working: Working, old: Sequence[Node], target: N
     gone = [node.id for node in old]
     children = working.own(
         db,
-        [each for each in working.by_id.values() if each.parent_id in gone and not each.removed],
+        [each for above in gone for each in working.below(above) if not each.removed],
     )
     parts = []
     for child in sorted(

@@ -179,7 +179,11 @@ def show_branches(
         return RedirectResponse(answer.path("show_criteria", project=project.slug), 303)
     snapshot = read_snapshot(db, project)
     branches = build_branches(snapshot.nodes, count_labels(db, project.id, snapshot.by_id))
-    asked = snapshot.by_id if key is None else {snapshot.ids.get(each, 0) for each in key}
+    asked = (
+        snapshot.by_id
+        if key is None
+        else {node.id for each in key if (node := snapshot.find(each))}
+    )
     lists = branches_at(branches, asked)
     marks = _marks(db, project)
     return answer.show("criteria/_branches.html", lists=lists, node=None, **marks)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.criteria.editing import Working, folded, open_node, open_working
+from app.criteria.editing import open_node
 from app.criteria.models import Node
 from app.criteria.reading import get_criteria, get_node, title
 from app.criteria.recording import record
@@ -15,6 +15,7 @@ from app.criteria.searching import search_nodes
 from app.criteria.snapshots import Snapshot, read_snapshot
 from app.criteria.staleness import refuse_stale
 from app.criteria.wholeness import height, refuse_broken
+from app.criteria.working import Standing, Working, open_working
 from app.database import Json
 from app.errors import AppError, Conflict, Invalid
 from app.projects.models import Project
@@ -86,9 +87,7 @@ def _state(node: Node, changed: list[Node]) -> Json:
 def _neighbours(working: Working, node: Node, parent_id: int | None) -> list[Node]:
     # Those that left keep their place among the others, for the day they come back.
     found = [
-        each
-        for each in working.by_id.values()
-        if each.parent_id == parent_id and each.kind == node.kind and each is not node
+        each for each in working.below(parent_id) if each.kind == node.kind and each.id != node.id
     ]
     return sorted(found, key=lambda each: (each.position, each.id))
 
@@ -162,8 +161,8 @@ def _find(db: Session, project: Project, snapshot: Snapshot, key: str) -> Node:
 
 
 def _room(db: Session, project: Project, snapshot: Snapshot, node: Node) -> "_Room":
-    by_key = snapshot.once("by_key", lambda: {each.key: each for each in snapshot.nodes})
-    return _Room(Working(get_criteria(db, project), snapshot.by_id, by_key), node)
+    criteria = get_criteria(db, project)
+    return _Room(Working(criteria, snapshot, snapshot.by_id, snapshot.by_key), node)
 
 
 def _dimensions(nodes: Iterable[Node]) -> Iterator[Node]:
@@ -190,11 +189,9 @@ class _Room:
         self._levels = height(working, node)
         self._namesakes = {
             each.parent_id: each
-            for each in working.by_id.values()
-            if node.kind == "dimension"
-            and each.kind == "dimension"
+            for each in Standing(working).bearing(node.name or "")
+            if node.kind == each.kind == "dimension"
             and each.id != node.id
-            and folded(each.name or "") == folded(node.name or "")
             and working.is_live(each)
         }
 

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy import Select, select
@@ -16,7 +17,9 @@ from app.projects.models import Project
 from taxonomy import tree
 from taxonomy.formats.details import criteria_saying, dimension_saying, pair_saying
 from taxonomy.formats.json import read_json
+from taxonomy.names import squeeze
 
+NAMES = ("name", "positive_name", "negative_name")
 MAX_PARSED = 32
 _parsed: dict[str, tree.Criteria] = {}
 
@@ -133,6 +136,18 @@ def title(node: Node | tree.Node) -> str:
     else:
         names = (node.positive_name or "", node.negative_name or "")
     return " / ".join(filter(None, names)) or node.key
+
+
+@lru_cache(maxsize=50_000)
+def folded(name: str) -> str:
+    """A name as it is compared: two that differ in case or space alone are one."""
+    return squeeze(name).casefold()
+
+
+def names_of(node: Node) -> dict[str, str]:
+    """The name of a dimension, or both of a pair, by column."""
+    fields = NAMES[:1] if node.kind == "dimension" else NAMES[1:]
+    return {field: getattr(node, field) or "" for field in fields}
 
 
 # Published versions --------------------------------------------------------------------------

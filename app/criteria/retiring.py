@@ -3,12 +3,13 @@
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.criteria.editing import open_node, open_working
+from app.criteria.editing import open_node
 from app.criteria.models import Node
 from app.criteria.reading import title
 from app.criteria.recording import record
 from app.criteria.staleness import refuse_stale
 from app.criteria.wholeness import refuse_broken
+from app.criteria.working import open_working
 from app.errors import Conflict
 from app.projects.models import Project
 

@@ -7,11 +7,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.criteria.editing import Working, open_node, open_working
+from app.criteria.editing import open_node
 from app.criteria.models import Node, NodeChange
 from app.criteria.reading import dimension_of, pair_of, title
 from app.criteria.recording import record
 from app.criteria.staleness import refuse_stale
+from app.criteria.working import Working, open_working
 from app.database import Json
 from app.errors import Conflict, Invalid, Stale
 from app.projects.models import Project

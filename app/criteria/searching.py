@@ -40,7 +40,12 @@ def search_attributes(
     found = _index(db, project, snapshot).attributes(text, limit=limit)
     return [
         FoundAttribute(
-            snapshot.ids[each.key], each.key, each.polarity, each.name, each.definition, each.path
+            snapshot.by_key[each.key].id,
+            each.key,
+            each.polarity,
+            each.name,
+            each.definition,
+            each.path,
         )
         for each in found
     ]

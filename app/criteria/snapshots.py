@@ -8,15 +8,16 @@ rolled back is told from the one that stands.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from app.criteria.models import Criteria, Node, NodeChange
-from app.criteria.reading import build_tree
+from app.criteria.reading import build_tree, folded, names_of
 from app.projects.models import Project
 from taxonomy import tree
 
@@ -31,27 +32,28 @@ Made = TypeVar("Made")
 class Snapshot:
     """Every node in the working criteria after the change `change_id`, retired ones included, to be read only.
 
-    The nodes are rows with the columns of a `Node`, children in their order. A row that did not change from
-    one state to the next is the same object in both.
+    The nodes are rows with the columns of a `Node`. A row that did not change from one state to the next is
+    the same object in both. `below` has the ids of what stands right below a node or at the top, `bearing`
+    those of the nodes that bear a name (`folded`), both in no order.
     """
 
     change_id: int | None
     by_id: dict[int, Node]
+    by_key: dict[str, Node]
+    below: dict[int | None, tuple[int, ...]]
+    bearing: dict[str, tuple[int, ...]]
     _once: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @property
     def nodes(self) -> Sequence[Node]:
         """Every node, children in their order."""
-        return self.once("nodes", lambda: tuple(self.by_id.values()))
-
-    @property
-    def ids(self) -> dict[str, int]:
-        """The nodes' ids by their keys."""
-        return self.once("ids", lambda: {node.key: node.id for node in self.nodes})
+        return self.once(
+            "nodes", lambda: tuple(sorted(self.by_id.values(), key=attrgetter("position", "id")))
+        )
 
     def find(self, key: str) -> Node | None:
         """The node with this key, None where the tree has none."""
-        return self.by_id.get(self.ids.get(key, 0))
+        return self.by_key.get(key)
 
     def tree(self, criteria: Criteria) -> tree.Criteria:
         """The nodes as a tree, without successors; `criteria` is the row of this state."""
@@ -62,6 +64,42 @@ class Snapshot:
         if name not in self._once:
             self._once[name] = make()
         return cast(Made, self._once[name])
+
+    def renewed(self, change_id: int | None, fresh: Mapping[int, Node | None]) -> "Snapshot":
+        """The state after that change, where these nodes stand so (None: no longer) and all others as before."""
+        new = Snapshot(
+            change_id, dict(self.by_id), dict(self.by_key), dict(self.below), dict(self.bearing)
+        )
+        for node_id, node in fresh.items():
+            new._put(node_id, node)
+        return new
+
+    def _put(self, node_id: int, node: Node | None) -> None:
+        was = self.by_id.get(node_id)
+        # A row that says what it said stays the same object.
+        if was == node:
+            return
+        if was is not None:
+            del self.by_id[node_id], self.by_key[was.key]
+            _drop(self.below, was.parent_id, node_id)
+            for name in {folded(each) for each in names_of(was).values()}:
+                _drop(self.bearing, name, node_id)
+        if node is not None:
+            self.by_id[node_id] = self.by_key[node.key] = node
+            self.below[node.parent_id] = (*self.below.get(node.parent_id, ()), node_id)
+            for name in {folded(each) for each in names_of(node).values()}:
+                self.bearing[name] = (*self.bearing.get(name, ()), node_id)
+
+
+Place = TypeVar("Place", bound=Hashable)
+
+
+def _drop(ids: dict[Place, tuple[int, ...]], where: Place, node_id: int) -> None:
+    left = tuple(each for each in ids[where] if each != node_id)
+    if left:
+        ids[where] = left
+    else:
+        del ids[where]
 
 
 class Kept(Generic[Made]):
@@ -98,10 +136,11 @@ def read_snapshot(db: Session, project: Project) -> Snapshot:
         return kept
     changed = _changed_since(db, project, kept) if kept is not None else None
     if kept is None or changed is None:
-        by_id = _read(db, Node.project_id == project.id, ~Node.removed)
+        nodes = _read(db, Node.project_id == project.id, ~Node.removed)
+        found = Snapshot(None, {}, {}, {}, {}).renewed(change_id, nodes)
     else:
-        by_id = _renewed(db, kept.by_id, changed)
-    found = Snapshot(change_id, by_id)
+        nodes = _read(db, Node.id.in_(changed), ~Node.removed)
+        found = kept.renewed(change_id, {each: nodes.get(each) for each in changed})
     # Criteria that nobody recorded a change of cannot be known again.
     if change_id is not None:
         _kept.put(project.id, found)
@@ -126,7 +165,7 @@ def _last_change(db: Session, project: Project) -> int | None:
 
 
 def _read(db: Session, *which: ColumnElement[bool]) -> dict[int, Node]:
-    rows = db.execute(select(*_COLUMNS).where(*which).order_by(Node.position, Node.id)).all()
+    rows = db.execute(select(*_COLUMNS).where(*which)).all()
     return {row.id: cast(Node, row) for row in rows}
 
 
@@ -153,19 +192,3 @@ def _changed_since(db: Session, project: Project, kept: Snapshot) -> set[int] | 
         for side in (each.before, each.after):
             touched |= {int(node_id) for node_id in (side or {}).get("positions") or ()}
     return touched
-
-
-def _renewed(db: Session, known: dict[int, Node], changed: set[int]) -> dict[int, Node]:
-    """The nodes with those that changed read anew. A row that says what it said stays the same object."""
-    fresh = _read(db, Node.id.in_(changed), ~Node.removed)
-    renewed = {node_id: node for node_id, node in known.items() if node_id not in changed}
-    for node_id, node in fresh.items():
-        renewed[node_id] = known[node_id] if known.get(node_id) == node else node
-    if all(_place(known.get(node_id)) == _place(node) for node_id, node in fresh.items()):
-        # Nothing moved: everything keeps its place among the others.
-        return {node_id: renewed[node_id] for node_id in known if node_id in renewed}
-    return dict(sorted(renewed.items(), key=lambda item: (item[1].position, item[0])))
-
-
-def _place(node: Node | None) -> int | None:
-    return None if node is None else node.position

@@ -3,8 +3,9 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.criteria.editing import Working, stale
+from app.criteria.editing import stale
 from app.criteria.models import Node, NodeChange
+from app.criteria.working import Working
 from app.database import Json
 
 

@@ -6,12 +6,13 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.criteria.editing import NAMES, Working, open_working, refuse_taken_names, stale, words
+from app.criteria.editing import refuse_taken_names, stale, words
 from app.criteria.models import Criteria, CriteriaVersion, Node, NodeChange, NodeSuccession
-from app.criteria.reading import title, version_criteria
+from app.criteria.reading import NAMES, title, version_criteria
 from app.criteria.recording import TEXTS, Part, content, record_parts
 from app.criteria.successions import set_successors
 from app.criteria.wholeness import refuse_broken
+from app.criteria.working import Working, open_working
 from app.database import Json
 from app.errors import Conflict, NotFound
 from app.labels.models import Label

@@ -79,7 +79,7 @@ def find_moved(
     found = _moved_since(db, project, now, concerning)
     if not found:
         return []
-    ids = snapshot.ids
+    ids = {key: node.id for key, node in snapshot.by_key.items()}
     # What becomes of the labels of an attribute that others took the place of, is said by that change.
     replaced = find_successors(db, project)
     found = {way: each for way, each in found.items() if each.source.key not in replaced}

@@ -68,7 +68,7 @@ def test_what_did_not_change_is_not_read_again(db: Session, people: Cast) -> Non
     describe(db, people.project, "light", based_on=1, by=people.ada, definition="Another.")
     after = check_kept(db, people.project)
     assert [key for key, node in after.by_id.items() if before.by_id[key] is not node] == [
-        after.ids["light"]
+        after.by_key["light"].id
     ]
 
 
