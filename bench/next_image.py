@@ -21,10 +21,12 @@ from app.database import unit_of_work
 from app.demo.seeding import SLUG
 from app.images.importing import import_path
 from app.images.models import Image
-from app.jobs.models import OPEN_STATES, Job
+from app.jobs.models import Job
 from bench import machine
 from bench.demo_house import House, cookies_of, demo_house
 from tests.browser.install_chromium import find_chromium
+from worker import ledger
+from worker.tasks import HANDLERS
 
 # Notes when each picture was painted (element timing), and when each key was pressed: milliseconds of one clock.
 WATCH = """
@@ -65,13 +67,11 @@ BLANKS = """() => {
 }"""
 
 
-def finish_jobs() -> None:
-    """Wait until the worker has done what the first start gave it."""
-    while True:
-        with unit_of_work() as db:
-            if not db.scalar(select(func.count(Job.id)).where(Job.state.in_(OPEN_STATES))):
-                return
-        time.sleep(1)
+def propose_labels() -> None:
+    """Do the agent run that the first start asks for, in this process."""
+    with unit_of_work() as db:
+        job = db.scalars(select(Job.id).where(Job.kind == "agent_run")).one()
+    ledger.run(job, HANDLERS)
 
 
 def write_large(path: Path, megapixels: int) -> tuple[int, int]:
@@ -210,7 +210,7 @@ def measure_tiles(house: House, cookie: str) -> None:
 
 
 def main() -> None:
-    """Start, wait for the worker, measure, print."""
+    """Start, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--paintings", type=Path, help="a folder of pictures to import besides")
     parser.add_argument("--images", type=int, default=30)
@@ -223,11 +223,11 @@ def main() -> None:
     if found is None:
         raise SystemExit("Chromium is not there.")
     print(machine.describe(), f"load {os.getloadavg()[0]:.1f}")
-    with demo_house(with_worker=True) as house:
+    with demo_house() as house:
         (cookie,) = cookies_of(1)
-        finish_jobs()
         if asked.paintings:
             import_path(SLUG, str(asked.paintings))
+        propose_labels()
         name, _, value = cookie.partition("=")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(
