@@ -9,6 +9,8 @@ from app.accounts import signing_in, tokens
 from app.accounts.access import CurrentPerson
 from app.accounts.models import Person
 from app.accounts.schemas import (
+    KeysIn,
+    KeysOut,
     NewTokenOut,
     PersonOut,
     SessionOut,
@@ -18,6 +20,7 @@ from app.accounts.schemas import (
     Tokens,
 )
 from app.web.dependencies import Db
+from app.web.keys import agreed, keys_of, read_keys
 
 router = APIRouter(prefix="/api/v1", tags=["account"])
 
@@ -67,3 +70,17 @@ def api_end_session(session_id: int, db: Db, person: CurrentPerson) -> Response:
     """Sign out of one browser."""
     signing_in.sign_out(db, person, session_id)
     return Response(status_code=204)
+
+
+@router.get("/me/keys")
+def api_get_keys(person: CurrentPerson) -> KeysOut:
+    """The keys of each command of the pages where images are labelled."""
+    return KeysOut.of(keys_of(person.keys))
+
+
+@router.put("/me/keys")
+def api_change_keys(body: KeysIn, person: CurrentPerson) -> KeysOut:
+    """Change keys. Commands that are not named have the keys again that they have for everyone."""
+    wanted = {name: read_keys(" ".join(own), field=name) for name, own in body.keys.items()}
+    person.keys = agreed(wanted)
+    return KeysOut.of(keys_of(person.keys))

@@ -1,8 +1,9 @@
 """Forms of accounts."""
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from app.web.forms import Fields
+from app.web.keys import COMMANDS
 
 
 class SignInForm(Fields):
@@ -31,6 +32,14 @@ class ThemeForm(Fields):
     """Light, dark, or as the system says."""
 
     theme: str = Field(pattern="^(system|light|dark)$")
+
+
+KeysForm: type[Fields] = create_model(
+    "KeysForm",
+    __base__=Fields,
+    **{each.name: (str, Field(default="", max_length=40)) for each in COMMANDS},  # type: ignore[call-overload]
+)
+"""The keys of each command, as they are typed."""
 
 
 class TokenForm(Fields):

@@ -5,14 +5,17 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Created, Key, Model
+from app.database import Created, Json, Key, Model
 
 
 class Person(Model):
+    """Someone who signs in. `keys` holds the commands whose keys they have changed (`app.web.keys`)."""
+
     __tablename__ = "person"
     __table_args__ = (
         CheckConstraint("email = lower(email) AND position('@' in email) > 1", name="email"),
         CheckConstraint("length(name) BETWEEN 1 AND 120", name="name"),
+        CheckConstraint("jsonb_typeof(keys) = 'object'", name="keys"),
     )
 
     id: Mapped[Key]
@@ -21,6 +24,7 @@ class Person(Model):
     password_hash: Mapped[str | None]
     is_operator: Mapped[bool] = mapped_column(server_default=text("false"))
     theme: Mapped[str] = mapped_column(server_default="system")
+    keys: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     disabled_at: Mapped[datetime | None]
     created_at: Mapped[Created]
 

@@ -15,11 +15,12 @@ from app.accounts.access import (
     set_cookie,
 )
 from app.accounts.browsers import name_browser
-from app.accounts.forms import PasswordForm, ProfileForm, SignInForm, ThemeForm, TokenForm
+from app.accounts.forms import KeysForm, PasswordForm, ProfileForm, SignInForm, ThemeForm, TokenForm
 from app.accounts.models import Person
+from app.web import keys
 from app.web.answer import Answering
 from app.web.dependencies import Db, client_address
-from app.web.forms import Form, submitted
+from app.web.forms import Fields, Form, submitted
 
 router = APIRouter(include_in_schema=False)
 SESSIONS = 50
@@ -181,6 +182,53 @@ def submit_theme(
         return _account(request, db, answer, person, status=422, theme=form)
     person.theme = form.values.theme
     return RedirectResponse(answer.path("show_account") + "?saved=theme", 303)
+
+
+def _keys_page(
+    answer: Answering, person: Person, form: Form[Fields], *, saved: bool = False
+) -> Response:
+    return answer.show(
+        "accounts/keys.html",
+        status=422 if form.errors else 200,
+        commands=keys.COMMANDS,
+        named=keys.NAMED,
+        keys=keys.keys_of(person.keys),
+        form=form,
+        saved=saved,
+    )
+
+
+@router.get("/account/keys")
+def show_keys(answer: Answering, person: CurrentPerson, saved: str = "") -> Response:
+    """Which key does what, to be changed."""
+    return _keys_page(answer, person, Form(), saved=bool(saved))
+
+
+@router.post("/account/keys")
+def submit_keys(
+    answer: Answering,
+    person: CurrentPerson,
+    form: Annotated[Form[Fields], Depends(submitted(KeysForm))],
+) -> Response:
+    """Change keys: all that is typed, or nothing."""
+    wanted: dict[str, keys.Keys] = {}
+    if not form.errors:
+        for name, typed in form.values.model_dump().items():
+            with form.attempt():
+                wanted[name] = keys.read_keys(typed, field=name)
+    if not form.errors:
+        with form.attempt():
+            person.keys = keys.agreed(wanted)
+    if form.errors:
+        return _keys_page(answer, person, form)
+    return RedirectResponse(answer.path("show_keys") + "?saved=1", 303)
+
+
+@router.post("/account/keys/reset")
+def reset_keys(answer: Answering, person: CurrentPerson) -> Response:
+    """All keys as they are for everyone."""
+    person.keys = {}
+    return RedirectResponse(answer.path("show_keys") + "?saved=1", 303)
 
 
 @router.post("/account/sessions/{session_id}/end")

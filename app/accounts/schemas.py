@@ -1,5 +1,6 @@
 """JSON shapes of accounts."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
@@ -65,3 +66,21 @@ class Sessions(BaseModel):
 
     items: list[SessionOut]
     next: int | None
+
+
+class KeysIn(BaseModel):
+    """Keys for some commands: a character each, or Enter, Space, Backspace, Delete, Insert, F2, F4, F8, F9."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keys: dict[str, list[str]]
+
+
+class KeysOut(BaseModel):
+    """The keys of each command."""
+
+    keys: dict[str, list[str]]
+
+    @classmethod
+    def of(cls, keys: Mapping[str, Sequence[str]]) -> "KeysOut":
+        return cls(keys={name: list(own) for name, own in keys.items()})

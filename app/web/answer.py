@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from app.database import Model
 from app.folders import folder
+from app.web.keys import keys_of, meanings_of
 from app.web.static import imports_of, static_url
 
 
@@ -81,7 +82,9 @@ def environment() -> Environment:
     )
     filters: list[Callable[..., str]] = [number, size, duration, ago, moment, percent]
     made.filters.update({each.__name__: each for each in filters})
-    made.globals.update(static=static_url, imports_of=imports_of)
+    made.globals.update(
+        static=static_url, imports_of=imports_of, keys_of=keys_of, meanings_of=meanings_of
+    )
     return made
 
 

@@ -250,6 +250,34 @@ def see_in_full(page: Page, api: Api) -> None:
     assert np.abs(np.diff(middle)).min() > 200
 
 
+def press_keys_of_ones_own(page: Page, image_id: int) -> None:
+    """What was `y` is `n` now, and the other way round: on the keys, in the help and on the buttons."""
+    page.goto("/account/keys")
+    page.get_by_label("Confirm the label").fill("n F2")
+    page.get_by_role("button", name="Save keys").click()
+    expect(page.get_by_text("“n” is the key of “Reject the label” already")).to_be_visible()
+    page.get_by_label("Reject the label").fill("y")
+    page.get_by_role("button", name="Save keys").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    open_image(page, image_id)
+    confirmed, rejected, left = page.locator("li.label[data-state=proposed]").all()[:3]
+    row = confirmed.get_attribute("id"), rejected.get_attribute("id"), left.get_attribute("id")
+    expect(page.locator(f"#{row[0]} button.yes")).to_have_attribute("title", "Confirm (n)")
+    expect(page.locator(f"#{row[0]} button.no")).to_have_attribute("title", "Reject (y)")
+    page.keyboard.press("x")  # has no meaning now
+    page.keyboard.press("n")
+    page.keyboard.press("y")
+    page.keyboard.press("F2")
+    for each, state in zip(row, ("confirmed", "rejected", "confirmed"), strict=True):
+        expect(page.locator(f"#{each}")).to_have_attribute("data-state", state)
+    expect_saved(page)
+    page.keyboard.press("?")
+    expect(page.locator("#keys tr").first).to_contain_text("n F2")
+    page.get_by_role("link", name="Change keys").click()
+    page.get_by_role("button", name="All as they were").click()
+    expect(page.get_by_label("Confirm the label")).to_have_value("y Enter")
+
+
 def fit_into_windows(window: Window, image_id: int) -> None:
     """The picture, the label in focus, the box that adds and Done are in sight, whatever is in focus."""
     page = window.page
@@ -307,6 +335,7 @@ def test_correction(house: House, open_one: Callable[[], Window]) -> None:
     hide_suggestions(lead.page, api, images[3:5])
     look_closer(lead.page, images[0])
     see_in_full(lead.page, api)
+    press_keys_of_ones_own(lead.page, images[5])
     fit_into_windows(lead, images[0])
     weigh_little(lead.page, images[0])
     stay_within_a_filter(lead.page, api)

@@ -30,14 +30,33 @@ const isOfTarget = (key, target) => {
 // Single keys can be switched off (WCAG 2.1.4), for people whose software types for them.
 let singleKeys = isOn(KEEP);
 
-const takes = (listener, key, target) => {
+// Keys that this person has changed here: what is pressed -> the key that pages know its command by, "" for none.
+const dialog = document.getElementById("keys");
+const meanings = JSON.parse(dialog?.dataset.meanings ?? "{}");
+const known = (pressed) => (Object.hasOwn(meanings, pressed) ? meanings[pressed] : pressed);
+
+// Titles end with the key of what they name, in brackets: "Confirm (y)".
+export const sayKeys = (within = document) => {
+  const given = Object.entries(meanings);
+  if (!given.length) return;
+  for (const each of within.querySelectorAll("[title$=')']")) {
+    if (each.dataset.said === each.title) continue;
+    each.title = each.title.replace(/\((\S+)\)$/, (said, key) => {
+      const own = given.find(([, meant]) => meant === key)?.[0];
+      return own ? `(${own === " " ? "Space" : own})` : said;
+    });
+    each.dataset.said = each.title;
+  }
+};
+
+const takes = (listener, key, pressed, target) => {
   if (!Object.hasOwn(listener.does, key)) return false;
   if (listener.within && !target.closest(listener.within)) return false;
   if (listener.except && target.closest(listener.except)) return false;
   if (listener.field) return true;
   if (document.querySelector("dialog[open]") && !listener.overDialogs) return false;
-  if (isText(target) || (isOfTarget(key, target) && !listener.takesEnter)) return false;
-  return singleKeys || key.length > 1 || key === "?";
+  if (isText(target) || (isOfTarget(pressed, target) && !listener.takesEnter)) return false;
+  return singleKeys || pressed.length > 1 || pressed === "?";
 };
 
 const repeats = (listener, key) => MOVES.has(key) || listener.repeats?.includes(key);
@@ -45,9 +64,10 @@ const repeats = (listener, key) => MOVES.has(key) || listener.repeats?.includes(
 const hear = (event) => {
   const target = event.composedPath()[0] ?? event.target;
   if (event.defaultPrevented || isComposing(event, endedAt) || isHeld(event) || !(target instanceof Element)) return;
-  for (const key of meant(event)) {
+  for (const pressed of meant(event)) {
     for (const listener of listeners) {
-      if (!takes(listener, key, target)) continue;
+      const key = listener.field ? pressed : known(pressed);
+      if (!takes(listener, key, pressed, target)) continue;
       if (event.repeat && !repeats(listener, key)) return;
       if (listener.does[key](event, target) === false) continue;
       event.preventDefault();
@@ -74,6 +94,8 @@ document.addEventListener("DOMContentLoaded", () => {
 document.addEventListener("compositionend", (event) => {
   endedAt = event.timeStamp;
 }, true);
+
+sayKeys();
 
 const choice = document.getElementById("keys-on");
 if (choice) {

@@ -1,6 +1,6 @@
 // The labelling page: what the hands do. Every action is painted at once and put into one queue.
 
-import { onKeys } from "./keys.js";
+import { onKeys, sayKeys } from "./keys.js";
 import { addFound, closeSearch, openSearch, prepareSearch, search } from "./labels/adding.js";
 import { loadAttributes } from "./labels/attributes.js";
 import { confirmRow, doubtRow, flipRow, rejectRow, repaint, undoLast } from "./labels/deciding.js";
@@ -18,6 +18,7 @@ const prepare = () => {
   rows().forEach(prepareRow);
   prepareSearch();
   prepareList();
+  sayKeys(here());
   preparePicture();
   loadAttributes();
   window.htmx?.process(here());

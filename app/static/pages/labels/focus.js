@@ -1,5 +1,6 @@
 // The label that the keys act on, and what is said about it below the list.
 
+import { sayKeys } from "../keys.js";
 import { current, element, find, rows, signOf, waits } from "./sheet.js";
 
 const quieten = (row) => {
@@ -56,6 +57,7 @@ export const explain = (row) => {
   }
   const why = [...row.querySelectorAll(".why p, .why .shows")].map((each) => each.cloneNode(true));
   place.replaceChildren(head, ...why);
+  sayKeys(place);
   place.scrollTop = 0;
   return undefined;
 };

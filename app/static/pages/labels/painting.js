@@ -1,5 +1,6 @@
 // Rows of labels: how they look in each state, where a new one stands, what contradicts.
 
+import { sayKeys } from "../keys.js";
 import { attributeAt, known } from "./attributes.js";
 import { explain, focusRow, prepareRow } from "./focus.js";
 import { STATES, current, element, find, here, isOwn, rowOf, rows, signOf } from "./sheet.js";
@@ -25,6 +26,7 @@ export const paint = (key, polarity, state, { who = "you" } = {}) => {
     const verb = isOwn(row) ? "Remove" : "Reject";
     no.title = `${verb} (n)`;
     no.ariaLabel = `${verb} ${row.dataset.name}`;
+    sayKeys(row);
   }
   return count();
 };
