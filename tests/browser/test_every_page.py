@@ -47,6 +47,8 @@ NO_PAGES = {
     "show_audit_population",
     "export_verdicts",
     "get_audit_image",
+    "get_audit_tiles",
+    "get_audit_tile",
     "stream_run",
     "show_run_sample",
     "show_pair_picture",
