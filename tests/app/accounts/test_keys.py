@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from app.accounts.models import Person
 from app.web.keys import COMMANDS, DEFAULTS
+from app.web.static import STATIC
 from tests.app.images.test_image_pages import kept_image
 from tests.factories import Make
 from tests.people import Cast, cast
@@ -36,6 +37,14 @@ def typed(**changed: str) -> dict[str, str]:
 def test_no_two_commands_begin_with_one_key() -> None:
     keys = [key for each in COMMANDS for key in each.keys]
     assert len(keys) == len(set(keys))
+
+
+def test_every_key_of_the_labelling_page_can_be_changed() -> None:
+    script = (STATIC / "pages/labels.js").read_text(encoding="utf-8")
+    given = script.split("onKeys(\n  {\n", 1)[1].split("...lookKeys", 1)[0]
+    keys = set(re.findall(r'^    "?([^\s":]+)"?: ', given, re.MULTILINE))
+    assert {"y", "Enter", "/", "["} <= keys
+    assert keys <= {key for each in COMMANDS for key in each.keys}
 
 
 def test_changed_keys_stand_on_the_page_and_in_its_help(
