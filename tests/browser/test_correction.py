@@ -250,8 +250,10 @@ def see_in_full(page: Page, api: Api) -> None:
     assert np.abs(np.diff(middle)).min() > 200
 
 
-def press_keys_of_ones_own(page: Page, image_id: int) -> None:
+def press_keys_of_ones_own(window: Window, image_id: int) -> None:
     """What was `y` is `n` now, and the other way round: on the keys, in the help and on the buttons."""
+    page = window.page
+    window.expect_status("^422 POST .*/account/keys")
     page.goto("/account/keys")
     page.get_by_label("Confirm the label").fill("n F2")
     page.get_by_role("button", name="Save keys").click()
@@ -335,7 +337,7 @@ def test_correction(house: House, open_one: Callable[[], Window]) -> None:
     hide_suggestions(lead.page, api, images[3:5])
     look_closer(lead.page, images[0])
     see_in_full(lead.page, api)
-    press_keys_of_ones_own(lead.page, images[5])
+    press_keys_of_ones_own(lead, images[5])
     fit_into_windows(lead, images[0])
     weigh_little(lead.page, images[0])
     stay_within_a_filter(lead.page, api)

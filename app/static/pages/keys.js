@@ -32,12 +32,12 @@ let singleKeys = isOn(KEEP);
 
 // Keys that this person has changed here: what is pressed -> the key that pages know its command by, "" for none.
 const dialog = document.getElementById("keys");
-const meanings = JSON.parse(dialog?.dataset.meanings ?? "{}");
-const known = (pressed) => (Object.hasOwn(meanings, pressed) ? meanings[pressed] : pressed);
+const meanings = new Map(JSON.parse(dialog?.dataset.meanings ?? "[]"));
+const known = (pressed) => meanings.get(pressed) ?? pressed;
 
 // Titles end with the key of what they name, in brackets: "Confirm (y)".
 export const sayKeys = (within = document) => {
-  const given = Object.entries(meanings);
+  const given = [...meanings];
   if (!given.length) return;
   for (const each of within.querySelectorAll("[title$=')']")) {
     if (each.dataset.said === each.title) continue;

@@ -60,7 +60,7 @@ def test_changed_keys_stand_on_the_page_and_in_its_help(
     shown = page.get(labels).text
     found = re.search("data-meanings='([^']*)'", shown)
     assert found is not None
-    meanings = json.loads(found[1])
+    meanings = dict(json.loads(found[1]))
     assert meanings == {"n": "y", "F2": "y", "Enter": "", "y": "n", " ": "n", "x": ""}
     assert "<kbd>n</kbd> <kbd>F2</kbd>" in shown
     assert page.post("/account/keys/reset").status_code == 303
