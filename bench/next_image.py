@@ -43,8 +43,13 @@ localStorage.setItem("morelli-ask-undecided", "off");
 LOADED = """() => performance.getEntriesByType("resource")
   .filter(({ name }) => /\\.(js|css)$/.test(new URL(name).pathname))
   .map(({ name, decodedBodySize, transferSize }) => [name, decodedBodySize, transferSize])"""
-VIEWER = ("zoom.js", "scales.js", "views.js", "guides.js", "openseadragon-6.1.1.min.js")
+VIEWER = ("zoom.css", "zoom.js", "scales.js", "views.js", "guides.js", "openseadragon-6.1.1.min.js")
 # While the picture is enlarged: how often some of it was not painted at all, and when it was painted sharp.
+# What the page's policy lets wait: playwright's own waiting evaluates text.
+PAINTED = """(more) => new Promise((done) => {
+  const look = () => (window.painted.length > more ? done() : setTimeout(look, 5));
+  look();
+})"""
 BLANKS = """() => {
   const watch = (window.watch = { frames: 0, blank: 0, began: performance.now(), tiles: 0, last: 0 });
   new PerformanceObserver((list) => {
@@ -116,7 +121,7 @@ def leaf(page: Page, address: str, images: int, pause: float) -> tuple[list[floa
         )
         page.keyboard.press("d")
         shown = page.evaluate("() => window.sheet")
-        page.wait_for_function(f"painted.length > {before[1]}")
+        page.evaluate(PAINTED, before[1])
         at = page.evaluate(f"pressed[{before[0]}]")
         pictures.append(page.evaluate(f"painted[{before[1]}][1]") - at)
         sheets.append(shown - at)
@@ -167,7 +172,7 @@ def measure_large(context: BrowserContext, house: House, megapixels: int) -> Non
         page.goto(
             f"http://127.0.0.1:{house.port}/projects/{SLUG}/images/{number}", wait_until="load"
         )
-        page.wait_for_function("painted.length > 0")
+        page.evaluate(PAINTED, 0)
         opened.append(page.evaluate("painted[0][1]"))
     row("opened: from the address to the picture painted", opened)
     page.wait_for_timeout(1500)

@@ -36,6 +36,7 @@ LOADED = """() => {
 MOST_LOADED = 150_000
 VIEWER = (
     "/zoom.js",
+    "/zoom.css",
     "/deep_zoom.js",
     "/scales.js",
     "/views.js",
