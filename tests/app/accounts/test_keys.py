@@ -100,7 +100,13 @@ def test_programs_change_keys_too(
     ben = token_for(people.ben)
     assert api.get(API, headers=ben).json()["keys"] == {k: list(v) for k, v in DEFAULTS.items()}
     assert api.put(API, json={"keys": {"undo": ["B"]}}, headers=ben).json()["keys"]["undo"] == ["b"]
-    for wrong in ({"undo": ["y"]}, {"undo": []}, {"dance": ["b"]}, {"undo": ["b", "?"]}):
+    refusable: list[dict[str, list[str]]] = [
+        {"undo": ["y"]},
+        {"undo": []},
+        {"dance": ["b"]},
+        {"undo": ["b", "?"]},
+    ]
+    for wrong in refusable:
         refused = api.put(API, json={"keys": wrong}, headers=ben)
         assert refused.status_code == 422, wrong
     db.refresh(people.ben)
