@@ -44,3 +44,23 @@ def processor_seconds(pid: int) -> float:
         return 0.0
     fields = stat.read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def processor_seconds_below(pid: int) -> float:
+    """What all descendants of a process have computed so far: its servers, and their processes."""
+    parents: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        parents.setdefault(parent, []).append(int(stat.parent.name))
+    total, waiting = 0.0, [*parents.get(pid, ())]
+    while waiting:
+        each = waiting.pop()
+        waiting += parents.get(each, ())
+        try:
+            total += processor_seconds(each)
+        except OSError:
+            continue
+    return total
