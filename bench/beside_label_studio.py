@@ -165,14 +165,13 @@ def label_studio(command: Path, folder: Path) -> Iterator[httpx2.Client]:
             start, stdout=log, stderr=log, env=os.environ | quiet, start_new_session=True
         )
         try:
-            client = httpx2.Client(
+            with httpx2.Client(
                 base_url=f"http://127.0.0.1:{port}",
                 headers={"Authorization": f"Token {TOKEN}"},
                 timeout=1800,
-            )
-            wait_until(lambda: client.get("/health").status_code == 200, process)
-            allow_tokens(data / "label_studio.sqlite3")
-            with client:
+            ) as client:
+                wait_until(lambda: client.get("/health").status_code == 200, process)
+                allow_tokens(data / "label_studio.sqlite3")
                 yield client
         finally:
             process.terminate()
