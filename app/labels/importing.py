@@ -1,7 +1,7 @@
 """Labels from a file, thousands at a time: what they would change, and storing them with their history.
 
 Each label is one of four kinds. It is `new`; it says the `same` as what stands (a proposal says nothing
-against a decision); it `decides` what is only proposed; or it is `contradicting` a decision, which stays
+against a decision); it `decides` what is only proposed, or what somebody was unsure of; or it is `contradicting` a decision, which stays
 unless whoever imports wishes otherwise.
 """
 
@@ -81,7 +81,7 @@ _JUDGED = """
     SELECT i.*, l.id AS label_id, l.state AS stands,
            CASE WHEN l.id IS NULL THEN 'new'
                 WHEN l.state = i.state OR i.state = 'proposed' THEN 'same'
-                WHEN l.state = 'proposed' THEN 'decides'
+                WHEN l.state IN ('proposed', 'unsure') THEN 'decides'
                 ELSE 'contradicting' END AS effect
     FROM incoming AS i LEFT JOIN label AS l USING (image_id, node_id, polarity)
 """

@@ -105,6 +105,20 @@ def test_a_person_s_word_stays_unless_it_is_wished_otherwise(
     assert copy.label("bright").decided_by == copy.lea.id
 
 
+def test_who_was_unsure_is_no_decision(bench: Bench, copy: Copy, lines: Lines) -> None:
+    row = {"sha256": copy.image.sha256, "key": "bright", "polarity": "positive"}
+    for state, effect in (
+        ("unsure", "new"),
+        ("proposed", "same"),
+        ("rejected", "decides"),
+        ("unsure", "contradicting"),
+    ):
+        agent = {"agent": "eye"} if state == "proposed" else {}
+        found = copy.take(lines({**row, "state": state, **agent}))
+        assert found[effect] == 1
+    assert copy.label("bright").state == "rejected"
+
+
 def test_one_line_without_sense_keeps_the_whole_file_out(copy: Copy, lines: Lines) -> None:
     good = {
         "sha256": copy.image.sha256,
