@@ -59,6 +59,8 @@ from app.proposals import api as proposals_api
 from app.proposals import pages as proposals_pages
 from app.queue import api as queue_api
 from app.queue import pages as queue_pages
+from app.readings import api as readings_api
+from app.readings import pages as readings_pages
 from app.runs import api as runs_api
 from app.runs import pages as runs_pages
 from app.settings import settings
@@ -126,6 +128,8 @@ ROUTERS = [
     audits_judging_pages.router,
     audits_result_pages.router,
     audits_api.router,
+    readings_pages.router,
+    readings_api.router,
     datasets_pages.router,
     datasets_api.router,
     erasing_pages.router,

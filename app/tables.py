@@ -17,6 +17,7 @@ from app.participants import models as participants
 from app.projects import models as projects
 from app.proposals import models as proposals
 from app.queue import models as queue
+from app.readings import models as readings
 from app.runs import models as runs
 from app.versions import models as versions
 from app.webhooks import models as webhooks
@@ -39,6 +40,7 @@ __all__ = [
     "projects",
     "proposals",
     "queue",
+    "readings",
     "runs",
     "versions",
     "webhooks",

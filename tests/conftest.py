@@ -45,6 +45,8 @@ APPEND_ONLY = {
     "audit_item",
     "consent_notice",
     "practice_item",
+    "read_question",
+    "read_answer",
 }
 COUNTED = {"label", "image", "image_trait", "pair_need", "image_tally"}
 

@@ -1,8 +1,6 @@
 """The labelling page: one image, its labels, one key for each decision."""
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
-from urllib.parse import urlencode
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -17,13 +15,14 @@ from app.examples.reading import find_examples
 from app.images import finding
 from app.images.access import NarrowingParts
 from app.images.models import Image
-from app.images.narrowing import EVERYTHING, Narrowing, read_narrowing
+from app.images.narrowing import EVERYTHING, read_narrowing
 from app.images.traits import Trait
 from app.labels import history, reading, saving, undoing
 from app.labels.access import COOKIE, Sight, get_image
 from app.labels.export_formats import FORMATS
 from app.labels.forms import DoneForm, SaveForm, TraitForm, UndoForm
 from app.labels.reading import ImageLabels
+from app.labels.sheet import Filter, Sheet
 from app.labels.showing import note_shown
 from app.labels.stating import state_trait
 from app.projects.access import AnnotatorProject, LeadProject
@@ -31,30 +30,13 @@ from app.projects.models import Project
 from app.queue import handing_out
 from app.queue.handing_out import claim_next, claim_next_within
 from app.queue.progress import find_progress
-from app.web.answer import Answering
+from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Fields, Form, submitted
 
 router = APIRouter(include_in_schema=False)
 
 Suggestions = Literal["show", "hide"]
-
-
-@dataclass(frozen=True)
-class Filter:
-    """The images that one came from: the wall's filter, its words, and the labels it asks for."""
-
-    show: str
-    words: str
-    narrowing: Narrowing
-
-    @property
-    def address(self) -> str:
-        """The same as the end of an address; empty for all images."""
-        if self.show == "all" and not self.words and not self.narrowing:
-            return ""
-        parts = [urlencode({"show": self.show, "words": self.words}), self.narrowing.query]
-        return "?" + "&".join(each for each in parts if each)
 
 
 def came_from(
@@ -96,7 +78,7 @@ def show_labels(
     if not hide and not ahead:
         note_shown(db, image, person)
     handing_out.take(db, [image.id], person)
-    context = _context(db, project, image, person, hide=hide, q=q, within=within)
+    context = _context(db, answer, project, image, person, hide=hide, q=q, within=within)
     context["session"] = _session(request)
     context["traits_open"] = traits == "open"
     response = answer.show("labels/page.html", fragment="labels/_labelling.html", **context)
@@ -137,6 +119,7 @@ def save_label(
         image = get_image(db, project, image_id)
         context = _context(
             db,
+            answer,
             project,
             image,
             person,
@@ -276,14 +259,46 @@ def _checked(form: Form[T]) -> T:
     return form.values
 
 
+def _page_of(answer: Answer, project: Project, image_id: int | None, within: Filter) -> str:
+    if image_id is None:
+        return ""
+    return answer.path("show_labels", project=project.slug, image_id=image_id) + within.address
+
+
+def _sheet(answer: Answer, project: Project, image: Image, within: Filter, *, hide: bool) -> Sheet:
+    def at(name: str) -> str:
+        return answer.path(name, project=project.slug, image_id=image.id)
+
+    here = at("show_labels")
+    rest = f"{within.address}&" if within.address else "?"
+    images = answer.path("show_images", project=project.slug)
+    return Sheet(
+        id=str(image.id),
+        here=here,
+        back=images + within.address.replace("words=", "q="),
+        back_to="Images",
+        save=at("save_label"),
+        done=at("set_labels_done"),
+        undo=at("undo_label"),
+        api=at("api_get_labels"),
+        takeback=answer.path("api_take_back_last", project=project.slug),
+        mark=at("api_set_done"),
+        shown=at("api_note_shown"),
+        hold=answer.path("api_hold_images", project=project.slug),
+        history=at("show_label_history"),
+        suggestions=f"{here}{rest}suggestions={'show' if hide else 'hide'}",
+    )
+
+
 def _context(
     db: Session,
+    answer: Answer,
     project: Project,
     image: Image,
     person: Person,
     *,
     hide: bool,
-    within: "Filter",
+    within: Filter,
     q: str = "",
     stale: Stale | None = None,
     wanted: str = "",
@@ -297,7 +312,11 @@ def _context(
         text=within.words,
         narrowing=within.narrowing,
     )
+    following_undone = _claim_following(db, project, person, image, within)
     return {
+        "sheet": _sheet(answer, project, image, within, hide=hide),
+        "is_done": image.done_at is not None and image.came_back_at is None,
+        "is_marked": image.done_at is not None,
         "labels": labels,
         "examples": find_examples(db, project, {row.key for row in labels.rows}),
         "traits": _traits(labels),
@@ -305,7 +324,7 @@ def _context(
         "image": image,
         "previous": previous,
         "following": following,
-        "next_undone": _claim_following(db, project, person, image, within),
+        "next_undone": _page_of(answer, project, following_undone, within),
         "busy": handing_out.who_is_at(db, image.id, person),
         "progress": find_progress(db, project, person),
         "within": within,
@@ -320,7 +339,7 @@ def _context(
 
 
 def _claim_following(
-    db: Session, project: Project, person: Person, image: Image, within: "Filter"
+    db: Session, project: Project, person: Person, image: Image, within: Filter
 ) -> int | None:
     if not within.address:
         return claim_next(db, project, person, after=image.id)

@@ -41,7 +41,8 @@ class Stated(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class LabelRow:
     """One label of an image with the words that explain it. `reads` is its polarity, or what the image's
-    style makes of it; `lacking` names content for want of which it does not apply.
+    style makes of it; `lacking` names content for want of which it does not apply. `answers` is what several
+    readings say, where somebody is to settle that they differ.
     """
 
     key: str
@@ -67,6 +68,7 @@ class LabelRow:
     contradictions: tuple[str, ...] = ()
     reads: Reads = "positive"
     lacking: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,7 @@ class _Found:
     version_number: int
     agent: str | None
     entry: Entry | None = field(default=None)
+    answers: tuple[str, ...] = ()
 
 
 def contradictions(labels: Iterable[Stated], criteria: Criteria) -> tuple[Contradiction, ...]:
@@ -189,6 +192,46 @@ def find_labels(
         not_applicable=tuple(row for root in folded for row in root.rows),
         known=here.known,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An attribute that is asked about on the labelling page, with the answer so far; `is_own` says that who is
+    asked brought it up, and may take it away again.
+    """
+
+    node: Node
+    polarity: Polarity
+    state: str
+    is_own: bool = False
+    answers: tuple[str, ...] = ()
+
+
+def lay_out(
+    db: Session, project: Project, image: Image, questions: Iterable[Question], person: Person
+) -> ImageLabels:
+    """A sheet like that of an image's labels, of what a person is asked about it. What has left the criteria in
+    force is not asked any more, nor does anything tell who or what proposed it.
+    """
+    in_force = find_in_force(db, project)
+    if in_force is None:
+        return ImageLabels(image, 0, None, (), ())
+    here = apply(db, project, in_force.criteria, image)
+    found = []
+    for each in questions:
+        label = Label(
+            polarity=each.polarity,
+            state=each.state,
+            source="person",
+            revision=0,
+            decided_by=person.id if each.is_own else None,
+        )
+        who = "you" if each.state != "proposed" else None
+        entry = in_force.criteria.find(each.node.key)
+        found.append(
+            _Found(label, each.node, who, in_force.number, None, entry, answers=each.answers)
+        )
+    return ImageLabels(image, 0, in_force, _grouped(found, here, (), suggestions=True), ())
 
 
 def _is_no_suggestion(label: Label, viewer_id: int | None) -> bool:
@@ -295,6 +338,7 @@ def _row(found: _Found, here: Applied, messages: Sequence[str]) -> LabelRow:
         contradictions=tuple(messages),
         reads=here.reads(entry.node.key, polarity),
         lacking=here.lacking(entry.node.key),
+        answers=found.answers,
     )
 
 

@@ -89,3 +89,20 @@ def test_what_an_older_release_cannot_hold_is_not_lost_going_back(
         run(connection, written)
     with pytest.raises(Exception, match=said):
         go(filled, BEFORE, down=True)
+
+
+READING = """
+    INSERT INTO second_reading (project_id, show, words, percent, seed, decoy_percent, version_id, num_images, asked_by)
+        SELECT p.id, 'done', '', 10, 0, 0, v.id, 1, person.id FROM project AS p, criteria_version AS v, person
+"""
+
+
+def test_second_readings_come_to_what_is_there_and_are_not_lost_going_back(filled: Engine) -> None:
+    go(filled, "head")
+    go(filled, "0038", down=True)
+    go(filled, "head")
+    with filled.begin() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM label")) == 1
+        run(connection, READING)
+    with pytest.raises(Exception, match="second readings"):
+        go(filled, "0038", down=True)

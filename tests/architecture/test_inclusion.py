@@ -49,6 +49,8 @@ ALL = {
     "app/datasets/selecting.py:_find_labels": "looked up by the images that the caller chose",
     "app/datasets/selecting.py:_find_traits": "of the images that the caller chose",
     "worker/datasets/building.py:_find_details": "of the images that the caller chose",
+    "app/readings/asking.py:_draw": "by filtered",
+    "app/readings/asking.py:_put_questions": "of the images that were drawn",
     "app/images/finding.py:has_unsure": "narrows images that the caller chose",
     "app/queue/handing_out.py:_unsure_of_others": "narrows images that the caller chose",
     "app/queue/ordering.py:_sums": "of images that wait, which are in use",

@@ -33,7 +33,7 @@ const withRow = (does) => () => void (current() && does(current()));
 
 const openHistory = () => {
   const story = find("#history");
-  story.open = !story.open;
+  if (story) story.open = !story.open;
 };
 
 onKeys(

@@ -118,7 +118,7 @@ const goBack = async (image, url, key, polarity) => {
   if (key) focusRow(rowOf(key, polarity) ?? current());
 };
 
-const pageOf = (image) => here().dataset.url.replace(/\/\d+(?=\?|$)/, `/${image}`);
+const pageOf = (image) => here().dataset.url.replace(/\/[^/?]+(?=\?|$)/, `/${image}`);
 
 const tookBack = async (op, body) => {
   const image = String(body.image_id);

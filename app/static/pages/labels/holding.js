@@ -1,11 +1,8 @@
-// Signs that somebody is at an image, so that it stays theirs: when it comes into view, and as long as their hands
-// move. The answer tells who else is there, and how far one is.
+// Signs that somebody is at an image, so that it stays theirs; the answer tells who else is, and how far one is.
 
 import { request } from "../requests.js";
 import { emptied } from "./saving.js";
 import { find, here, imageHere, imageOf } from "./sheet.js";
-
-const SPACING = 60_000;
 
 let heldAt = 0;
 
@@ -13,14 +10,10 @@ const hold = async () => {
   heldAt = Date.now();
   const image = imageHere();
   const { hold: address, undone } = here().dataset;
+  if (!address) return;
   const images = [image, ...(undone ? [imageOf(undone)] : [])].map(Number);
-  let answer;
-  try {
-    answer = await (await request(address, { method: "POST", json: { images } })).json();
-  } catch {
-    return; // the next sign says it again
-  }
-  if (image !== imageHere()) return;
+  const answer = await request(address, { method: "POST", json: { images } }).then((told) => told.json(), () => null);
+  if (!answer || image !== imageHere()) return; // the next sign says it again
   find("#busy").hidden = !answer.busy;
   find("#busy b").textContent = answer.busy ?? "";
   find("#progress").textContent = answer.words;
@@ -29,8 +22,6 @@ const hold = async () => {
 // What was just done is counted by then.
 export const holdWhenSaved = () => emptied().then(hold);
 
-for (const sign of ["focusin", "pointermove", "pointerdown", "wheel"]) {
-  document.addEventListener(sign, () => {
-    if (Date.now() - heldAt > SPACING) hold();
-  }, { passive: true });
+for (const sign of ["focusin", "pointermove", "wheel"]) {
+  document.addEventListener(sign, () => void (Date.now() - heldAt > 60_000 && hold()), { passive: true });
 }

@@ -16,7 +16,7 @@ export const paint = (key, polarity, state, { who = "you" } = {}) => {
   row.dataset.state = state;
   const chip = row.querySelector(".chip");
   chip.className = `chip chip-${state}`;
-  chip.textContent = state;
+  chip.textContent = state === "proposed" ? here().dataset.open : state;
   if (who !== null) row.querySelector(".who").textContent = state === "proposed" ? "" : who;
   row.querySelector(".yes")?.setAttribute("aria-pressed", String(state === "confirmed"));
   const no = row.querySelector(".no");

@@ -91,8 +91,10 @@ export const loadAhead = () => {
 };
 
 export const toggleSuggestions = () => {
+  const link = find("#suggestions");
+  if (!link) return undefined;
   pages.clear(); // loaded ahead with the other answer
-  return go(find("#suggestions").getAttribute("href"), { push: false });
+  return go(link.getAttribute("href"), { push: false });
 };
 
 addEventListener("popstate", () => go(location.pathname + location.search, { push: false }));
