@@ -79,18 +79,19 @@ def _asks(query: Query, weights: str) -> str:
     return " & ".join(tokens)
 
 
-def _holds(text: str) -> ColumnElement[bool]:
-    return Image.search.op("@@")(cast(literal(text), TSQUERY))
+def _holds(text: str, words: ColumnElement[str] | None = None) -> ColumnElement[bool]:
+    column: ColumnElement[str] = Image.__table__.c.search if words is None else words
+    return column.op("@@")(cast(literal(text), TSQUERY))
 
 
 def _start(query: Query) -> str:
     return f"{_quoted(query.name_start)}:*A"
 
 
-def is_found(query: Query) -> ColumnElement[bool]:
-    """Whether an image is found by a query that is not empty."""
+def is_found(query: Query, words: ColumnElement[str] | None = None) -> ColumnElement[bool]:
+    """Whether an image is found by a query that is not empty; `words` are its own where they are another column."""
     everywhere = _asks(query, "")
-    return _holds(f"({everywhere}) | {_start(query)}" if query.whole else everywhere)
+    return _holds(f"({everywhere}) | {_start(query)}" if query.whole else everywhere, words)
 
 
 def place_of(query: Query) -> ColumnElement[int]:

@@ -150,7 +150,7 @@ def test_what_rooms_tell_is_what_is_kept(bench: Bench) -> None:
     other = bench.make.image(bench.project)
     node = bench.nodes["circle"].id
     assert count_by_state(bench.db, bench.project) == {
-        "proposed": 1, "confirmed": 1, "rejected": 0
+        "proposed": 1, "confirmed": 1, "rejected": 0, "unsure": 0
     }  # fmt: skip
     assert count_labels(bench.db, bench.project.id, [node])[node].confirmed == 1
     assert sorted(each[1:] for each in find_outcome(bench.db, bench.run)) == [
