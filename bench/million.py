@@ -2,9 +2,9 @@
 
     python -m bench.million FOLDER [--images 1000000] [--runs 40] [--only TEXT]
 
-The installation is made below FOLDER the first time (docs say how long that takes) and used again after that, migrated
-to the code at hand. Prints the median and the 95th percentile of each row over HTTP, one request at a time,
-and what misses its bar; exit code 1 where something does.
+The installation is made below FOLDER the first time (one that broke off is to be deleted) and used again after that, migrated
+to the code at hand. Prints the median and the 95th percentile of each row over HTTP, one request at a time, what
+web server and database computed for it, and what misses its bar; exit code 1 where something does.
 """
 
 import argparse
