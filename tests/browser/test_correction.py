@@ -313,7 +313,7 @@ def stay_within_a_filter(page: Page, api: Api) -> None:
     word = found[0]["prompt"].split()[-1]
     ids = [each["id"] for each in api.ask("GET", f"images?q={word}")["items"]]
     page.goto(f"/projects/{SLUG}/images?q={word}")
-    page.locator("#wall a").first.click()
+    page.locator("#wall .wall a").first.click()
     expect(here(page)).to_be_focused()
     seen = [int(page.url.split("?")[0].rsplit("/", 1)[1])]
     while page.locator("#labelling[data-next]").count():
