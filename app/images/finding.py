@@ -55,7 +55,9 @@ def get_image(db: Session, project: Project, image_id: int, *, lock: bool = Fals
         raise NotFound(f"There is no image {image_id} in this project.")
     query = select(Image).where(Image.id == image_id, Image.project_id == project.id)
     if lock:
-        query = query.with_for_update().execution_options(populate_existing=True)
+        # Not the key: who takes a lease on the image holds its place in the queue, and waiting for one another
+        # they would never end.
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
     image = db.scalar(query)
     if image is None:
         raise NotFound(f"There is no image {image_id} in this project.")

@@ -135,7 +135,7 @@ def find_same_name(
             Image.id.not_in(own),
         )
         .order_by(Image.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     found: dict[int, tuple[Image, list[Image]]] = {}
     for image in rows:

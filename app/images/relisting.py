@@ -123,7 +123,7 @@ def _load(db: Session, project: Project, ids: Sequence[int], *, lock: bool) -> S
         .order_by(Image.id)
     )
     if lock:
-        query = query.with_for_update().execution_options(populate_existing=True)
+        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
     return db.scalars(query).all()
 
 

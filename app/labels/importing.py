@@ -254,6 +254,6 @@ def _lock(db: Session, project: Project, image_ids: set[int]) -> set[int]:
             select(Image.id)
             .where(Image.id == func.any(list(image_ids)), Image.project_id == project.id, in_use())
             .order_by(Image.id)
-            .with_for_update()
+            .with_for_update(key_share=True)
         )
     )

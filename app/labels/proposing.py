@@ -122,7 +122,8 @@ def propose(
         )
     image_ids = sorted({each.image_id for each in findings})
     # Locked in the order of their ids, so that two runs wait for one another and never block.
-    db.execute(select(Image.id).where(Image.id.in_(image_ids)).order_by(Image.id).with_for_update())
+    images = select(Image.id).where(Image.id.in_(image_ids)).order_by(Image.id)
+    db.execute(images.with_for_update(key_share=True))
     db.flush()
     # What was set aside or erased while the agent looked at it gets nothing, and ends nothing.
     left = set(db.scalars(left_out(project.id).where(Image.id.in_(image_ids))))

@@ -103,7 +103,7 @@ def ask_again(
             in_use(),
         )
         .order_by(Image.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).all()
     rows = [
         {"image_id": each.image_id, "node_id": each.node_id, "polarity": each.polarity}

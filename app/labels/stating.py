@@ -145,7 +145,7 @@ def _lock(db: Session, image_ids: set[int]) -> dict[int, Image]:
         select(Image)
         .where(Image.id == func.any(list(image_ids)))
         .order_by(Image.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     return {image.id: image for image in rows}

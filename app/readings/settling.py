@@ -160,7 +160,7 @@ def _put_label(
     if is_there is None and state == "rejected":
         return None
     wanted: LabelWanted = "confirmed" if state == "confirmed" else "rejected"
-    db.refresh(image, with_for_update=True)
+    db.refresh(image, with_for_update={"key_share": True})
     saved = save(
         db,
         project,

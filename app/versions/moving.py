@@ -426,7 +426,8 @@ def _follow(
     nodes = {ids[each.source.key] for each in following}
     concerned = select(Label.image_id).where(Label.node_id.in_(nodes))
     # Locked in the order of their ids, as every writer of labels does.
-    db.execute(select(Image.id).where(Image.id.in_(concerned)).order_by(Image.id).with_for_update())
+    images = select(Image.id).where(Image.id.in_(concerned)).order_by(Image.id)
+    db.execute(images.with_for_update(key_share=True))
     moves = [
         {
             "from_id": ids[each.source.key],

@@ -144,6 +144,7 @@ class Answer:
             "person": getattr(state, "person", None),
             # An address that leads nowhere answers without having looked who asks.
             "is_known_who": hasattr(state, "person"),
+            "answers_post": self.request.method == "POST",
             "project": getattr(state, "project", None),
             "role": getattr(state, "role", None),
             "oob": False,

@@ -123,12 +123,14 @@ const restore = (draft, form) => {
   if (isUnsaved(form)) say(form, "What you typed was not saved. It is back; please send it again.");
 };
 
-// A form that arrived is answered by a redirect, or by a page at its own address.
+// A form that arrived is answered by a redirect, or by a page at its own address, which may hold the form again:
+// as it was sent where something is wrong with it (422), or for the next one.
 const hasArrived = (draft, form) => {
   const came = performance.getEntriesByType("navigation")[0];
   if (!came || draft.isInVain || came.type !== "navigate") return false;
-  if (form && location.pathname === draft.action && came.responseStatus === 422) return true;
-  return (came.responseStatus || 200) < 400 && (came.redirectCount > 0 || (location.pathname === draft.action && !form));
+  const status = came.responseStatus || 200;
+  const isAnswer = document.documentElement.dataset.answers === "post" && new URL(came.name).pathname === draft.action;
+  return (isAnswer && form && status === 422) || (status < 400 && (isAnswer || came.redirectCount > 0));
 };
 
 // What a form sent is kept until a page says that it arrived. It comes back with the form where the server

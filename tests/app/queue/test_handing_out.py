@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from app.accounts.models import Person
 from app.database import unit_of_work
+from app.images.finding import get_image
 from app.labels.saving import set_done
 from app.queue.handing_out import claim_next
 from tests.app.queue.conftest import Queue
@@ -56,6 +57,16 @@ def test_sixteen_at_once_never_meet(queue: Queue) -> None:
             each.result()
     assert sorted(handed) == images
     assert queue.next_for(people[0]) is None
+
+
+def test_an_image_is_handed_out_while_somebody_saves_on_it(queue: Queue) -> None:
+    (image_id,) = queue.hang(0)
+    project, ben = queue.bench.project, queue.bench.people.ben
+    with unit_of_work() as saving:
+        get_image(saving, project, image_id, lock=True)
+        with unit_of_work() as asking:
+            asking.execute(text("SET LOCAL lock_timeout = '3s'"))
+            assert claim_next(asking, project, ben) == image_id
 
 
 def test_sixteen_who_ask_for_the_last_image_get_it_once(queue: Queue) -> None:
