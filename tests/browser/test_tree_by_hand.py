@@ -146,9 +146,11 @@ class Mouse(Hand):
         other.fill(into)
         self.inspect("merge")
         self.page.get_by_role("button", name="Look at both").click()
-        self.page.get_by_role("group", name="Into").wait_for()
+        into_which = self.page.get_by_role("navigation", name="What they are merged into")
+        into_which.wait_for()
         self.inspect("merging")
-        self.page.get_by_role("radio", name="Even weight").check()
+        into_which.get_by_role("link", name="Even weight").click()
+        expect(into_which.locator("[aria-current]")).to_contain_text("Even weight")
         self.page.get_by_role("button", name="Merge", exact=True).click()
 
     def split(self, key: str) -> None:
@@ -260,7 +262,8 @@ class Keyboard(Hand):
         self.inspect("merge")
         self.page.keyboard.type(into)
         self.press("Enter")
-        expect(self.page.locator("input[name=into]:focus")).to_have_value(into)
+        expect(self.page.locator("#panel .into [aria-current]")).to_contain_text("Even weight")
+        expect(self.page.locator("#panel :focus")).to_have_count(1)
         self.inspect("merging")
         self.tab_to("Merge", "#panel")
         self.press("Enter")
