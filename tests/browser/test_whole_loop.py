@@ -289,7 +289,8 @@ def here(page: Page) -> Locator:
 
 def tally(page: Page) -> list[int]:
     """Undecided, confirmed and rejected labels, as the page counts them."""
-    return [int(each) for each in page.locator("#tally [data-count]").all_inner_texts()]
+    kinds = ("proposed", "confirmed", "rejected")
+    return [int(page.locator(f"#tally [data-count={each}]").inner_text()) for each in kinds]
 
 
 def expect_saved(page: Page) -> None:

@@ -117,7 +117,7 @@ def runs(bench: Bench) -> list[AgentRun]:
 def test_events_rebuild_the_labels_and_no_acknowledged_action_is_lost(
     bench: Bench, runs: list[AgentRun], steps: list[tuple[Any, ...]]
 ) -> None:
-    bench.db.execute(text("TRUNCATE label, label_event"))
+    bench.db.execute(text("TRUNCATE label, label_event CASCADE"))
     bench.image.label_revision = 0
     bench.db.commit()
     story = Story()

@@ -81,6 +81,14 @@ def _add_run(
     )
 
 
+# What is asked only where there is something to ask about, once, however many there are.
+ONCE_THERE_IS_SOMETHING = {
+    # How wide the interval would be, of images with enough labels to be drawn.
+    "/projects/paintings/audits/new": 5,
+    "/api/v1/projects/paintings/audits/population": 1,
+}
+
+
 @contextmanager
 def counted() -> Iterator[list[str]]:
     statements: list[str] = []
@@ -117,6 +125,6 @@ def test_a_longer_list_asks_no_more_questions(
     grown = {
         address: (len(before[address]), len(after[address]))
         for address in before
-        if len(after[address]) > len(before[address])
+        if len(after[address]) > len(before[address]) + ONCE_THERE_IS_SOMETHING.get(address, 0)
     }
     assert grown == {}
