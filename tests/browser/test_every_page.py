@@ -42,6 +42,8 @@ NOT_FURNISHED = {
 NO_PAGES = {
     "healthz",
     "export_agreement",
+    "show_image_count",
+    "show_mergeable",
     "readyz",
     "show_welcome",
     "show_node_row",
