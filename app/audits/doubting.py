@@ -2,7 +2,6 @@
 again; attributes under a bar are known by name, for the criteria and for datasets.
 """
 
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
@@ -105,11 +104,3 @@ def find_standings(db: Session, project: Project) -> list[Standing]:
 def find_under(db: Session, project: Project, bar: float) -> list[Standing]:
     """The attributes whose accuracy is under a bar, the least accurate first."""
     return [each for each in find_standings(db, project) if each.accuracy < bar]
-
-
-def find_flags(db: Session, project: Project) -> Mapping[str, Collection[str]]:
-    """By key of a pair: the polarities that are under the project's bar."""
-    flags: dict[str, set[str]] = {}
-    for each in find_under(db, project, get_bar(project)):
-        flags.setdefault(each.side.key, set()).add(each.side.polarity)
-    return flags

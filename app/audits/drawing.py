@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import FromClause, Subquery, and_, func, literal, select, true
+from sqlalchemy import FromClause, Subquery, func, literal, select, true
 from sqlalchemy.orm import Session, defer
 
 from app.agents.models import AgentRun
@@ -23,6 +23,7 @@ from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import current_version, version_criteria
 from app.errors import Conflict, NotFound
 from app.images.applicability import applies, needs_of
+from app.images.counting import count_kinds
 from app.images.inclusion import in_use, is_there, left_out
 from app.images.models import Image
 from app.labels.models import Label, LabelEvent
@@ -214,11 +215,7 @@ def _with_enough(
 
 def count_population(db: Session, project: Project, frame: Frame, *, min_labels: int) -> Population:
     """How many images have at least `min_labels` labels of the agent."""
-    total = db.scalar(
-        select(func.count())
-        .where(and_(Image.project_id == project.id, in_use()))
-        .select_from(Image)
-    )
+    total = count_kinds(db, project).used
     looked_at = found = labels = 0
     for images in walk(db, project, seed=0):
         counts = _with_enough(db, frame, images, min_labels)

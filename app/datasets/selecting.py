@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from app.criteria.models import Node
 from app.database import Json
 from app.errors import Invalid
+from app.images.counting import count_kinds
 from app.images.inclusion import in_use
 from app.images.models import Image
 from app.images.pictures import find_pictures
@@ -355,7 +356,7 @@ class Survey:
 def survey(db: Session, project: Project, choice: Choice, criteria: Criteria) -> Survey:
     """What would be frozen with these options. Raises Invalid for wrong ones."""
     check_choice(choice)
-    number = db.scalar(select(func.count()).where(Image.project_id == project.id, in_use())) or 0
+    number = count_kinds(db, project).used
     if number > MOST_SURVEYED:
         return _sampled(db, project, choice, criteria, number)
     tally = Tally()

@@ -1,6 +1,6 @@
 """The labelling page: one image, its labels, one key for each decision."""
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -32,7 +32,7 @@ from app.queue.handing_out import claim_next, claim_next_within
 from app.queue.progress import find_progress
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
-from app.web.forms import Fields, Form, submitted
+from app.web.forms import Form, submitted
 
 router = APIRouter(include_in_schema=False)
 
@@ -54,7 +54,6 @@ def came_from(
 
 
 Within = Annotated[Filter, Depends(came_from)]
-T = TypeVar("T", bound=Fields)
 
 
 @router.get("/projects/{project}/images/{image_id:int}")
@@ -100,7 +99,7 @@ def save_label(
     form: Annotated[Form[SaveForm], Depends(submitted(SaveForm))],
 ) -> Response:
     """Confirm, reject, doubt, add or withdraw one attribute."""
-    values = _checked(form)
+    values = form.checked()
     try:
         saved = saving.save(
             db,
@@ -143,7 +142,7 @@ def undo_label(
     answer: Answering,
     form: Annotated[Form[UndoForm], Depends(submitted(UndoForm))],
 ) -> Response:
-    values = _checked(form)
+    values = form.checked()
     saved = undoing.undo(
         db,
         project,
@@ -169,7 +168,7 @@ def set_labels_done(
     form: Annotated[Form[DoneForm], Depends(submitted(DoneForm))],
 ) -> Response:
     """Mark an image as done and go to the next that is not, or open it again."""
-    values = _checked(form)
+    values = form.checked()
     done = values.done
     saving.set_done(
         db,
@@ -200,7 +199,7 @@ def submit_trait(
     form: Annotated[Form[TraitForm], Depends(submitted(TraitForm))],
 ) -> Response:
     """Say that the image is in a style or holds some content, that it does not, or take that back."""
-    values = _checked(form)
+    values = form.checked()
     state_trait(
         db,
         project,
@@ -250,13 +249,6 @@ def _session(request: Request) -> int:
     """Which sign-in the page belongs to: a sitting ends with it."""
     held = request.state.sign_in
     return held.id if held is not None else 0
-
-
-def _checked(form: Form[T]) -> T:
-    if form.errors:
-        field, sentence = next(iter(form.errors.items()))
-        raise Invalid(f"{field}: {sentence}", field=field, hint="Load the page again.")
-    return form.values
 
 
 def _page_of(answer: Answer, project: Project, image_id: int | None, within: Filter) -> str:

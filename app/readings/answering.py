@@ -9,14 +9,13 @@ from datetime import timedelta
 from typing import Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, exists, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Select, exists, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.models import Node
 from app.errors import Conflict, Invalid, NotFound
-from app.images.inclusion import in_use
 from app.images.models import Image
 from app.labels.access import get_attribute, get_in_force
 from app.labels.models import LabelEvent, SuggestionShown
@@ -29,6 +28,7 @@ from app.readings.models import (
     SecondReading,
     Settlement,
 )
+from app.readings.rows import claim_first, get_row, images_of
 
 LEASE = timedelta(minutes=15)
 Wanted = Literal["confirmed", "rejected", "unsure", "withdrawn"]
@@ -57,17 +57,8 @@ def claim_next(db: Session, project: Project, person: Person, *, besides: int = 
     unread = _unread(project).where(ReadImage.id != besides)
     own = unread.where(ReadImage.reader_id == person.id)
     free = unread.where(is_free, ReadImage.first_by != person.id, *_is_blind(person))
-    for waiting in (own.where(ReadImage.id > besides), free, own):
-        chosen = waiting.limit(1).with_for_update(skip_locked=True, of=ReadImage).scalar_subquery()
-        found: int | None = db.scalar(
-            update(ReadImage)
-            .where(ReadImage.id == chosen)
-            .values(reader_id=person.id, held_until=now + LEASE)
-            .returning(ReadImage.id)
-        )
-        if found is not None:
-            return found
-    return None
+    queues = (own.where(ReadImage.id > besides), free, own)
+    return claim_first(db, queues, {"reader_id": person.id, "held_until": now + LEASE})
 
 
 def count_waiting(db: Session, project: Project, person: Person, *, most: int = 1_000) -> int:
@@ -82,18 +73,8 @@ def count_waiting(db: Session, project: Project, person: Person, *, most: int = 
 
 
 def _unread(project: Project) -> Select[int]:
-    return (
-        select(ReadImage.id)
-        .join(SecondReading, SecondReading.id == ReadImage.reading_id)
-        .join(Image, Image.id == ReadImage.image_id)
-        .where(
-            SecondReading.project_id == project.id,
-            SecondReading.ended_at.is_(None),
-            ReadImage.read_at.is_(None),
-            in_use(),
-        )
-        .order_by(ReadImage.reading_id, ReadImage.place)
-    )
+    unread = images_of(project, SecondReading.ended_at.is_(None), ReadImage.read_at.is_(None))
+    return unread.order_by(ReadImage.reading_id, ReadImage.place)
 
 
 def _is_blind(person: Person) -> list[ColumnElement[bool]]:
@@ -112,27 +93,12 @@ def get_own(
     """An image that this person reads, with its place in the reading. Raises NotFound for one that is not
     theirs to read.
     """
-    statement = (
-        select(ReadImage, Image)
-        .join(SecondReading, SecondReading.id == ReadImage.reading_id)
-        .join(Image, Image.id == ReadImage.image_id)
-        .where(
-            ReadImage.id == read_id,
-            SecondReading.project_id == project.id,
-            ReadImage.reader_id == person.id,
-            in_use(),
-        )
-    )
-    if lock:
-        statement = statement.with_for_update(of=ReadImage).execution_options(
-            populate_existing=True
-        )
-    found = db.execute(statement).one_or_none()
+    found = get_row(db, project, read_id, ReadImage.reader_id == person.id, lock=lock)
     if found is None:
         raise NotFound(
             "This image is not yours to read.", hint="Begin from the page of second readings."
         )
-    return found[0], found[1]
+    return found
 
 
 # Answering -----------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ from app.accounts.models import Person
 from app.audits.decoys import MOST_PERCENT
 from app.csv_cells import BYTE_ORDER_MARK, cell
 from app.database import LARGEST_KEY
-from app.errors import Invalid
 from app.images import finding
 from app.images.models import Image
 from app.labels.access import Sight
@@ -267,7 +266,7 @@ def submit_read_answer(
     form: Annotated[Form[SaveForm], Depends(submitted(SaveForm))],
 ) -> Response:
     """Answer one attribute."""
-    values = _checked(form)
+    values = form.checked()
     answering.answer(
         db,
         project,
@@ -291,7 +290,7 @@ def submit_read_done(
     form: Annotated[Form[DoneForm], Depends(submitted(DoneForm))],
 ) -> Response:
     """Mark an image as read and go to the next, or take the mark away."""
-    done = _checked(form).done
+    done = form.checked().done
     answering.finish(db, project, read_id, done=done, by=person)
     following = answering.claim_next(db, project, person, besides=read_id) if done else read_id
     return _to(answer, project, "show_read_sheet", following)
@@ -343,7 +342,7 @@ def submit_settle_answer(
     form: Annotated[Form[SaveForm], Depends(submitted(SaveForm))],
 ) -> Response:
     """Decide about one attribute."""
-    values = _checked(form)
+    values = form.checked()
     settling.settle(
         db,
         project,
@@ -367,14 +366,7 @@ def submit_settle_done(
     form: Annotated[Form[DoneForm], Depends(submitted(DoneForm))],
 ) -> Response:
     """Mark an image as settled and go to the next, or take the mark away."""
-    done = _checked(form).done
+    done = form.checked().done
     settling.finish(db, project, read_id, done=done, by=person)
     following = settling.claim_next(db, project, person, besides=read_id) if done else read_id
     return _to(answer, project, "show_settle_sheet", following)
-
-
-def _checked(form: Form[Any]) -> Any:
-    if form.errors:
-        field, sentence = next(iter(form.errors.items()))
-        raise Invalid(f"{field}: {sentence}", field=field, hint="Load the page again.")
-    return form.values

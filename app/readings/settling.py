@@ -2,14 +2,13 @@
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.models import Node
 from app.errors import Conflict, Invalid, NotFound
-from app.images.inclusion import in_use
 from app.images.models import Image
 from app.labels.access import get_attribute, get_in_force
 from app.labels.models import Label
@@ -17,7 +16,8 @@ from app.labels.saving import Wanted as LabelWanted
 from app.labels.saving import save, undo
 from app.projects.models import Project
 from app.readings.answering import LEASE, Compared, Said, find_differences
-from app.readings.models import ANSWERS, ReadImage, SecondReading, Settlement
+from app.readings.models import ANSWERS, ReadImage, Settlement
+from app.readings.rows import claim_first, get_row, images_of
 
 
 def claim_next(db: Session, project: Project, person: Person, *, besides: int = 0) -> int | None:
@@ -32,17 +32,8 @@ def claim_next(db: Session, project: Project, person: Person, *, besides: int = 
     )
     waiting = _waiting(project, person).where(is_free, ReadImage.id != besides)
     waiting = waiting.order_by(ReadImage.reading_id, ReadImage.place)
-    for each in (waiting.where(ReadImage.id > besides), waiting):
-        chosen = each.limit(1).with_for_update(skip_locked=True, of=ReadImage).scalar_subquery()
-        found: int | None = db.scalar(
-            update(ReadImage)
-            .where(ReadImage.id == chosen)
-            .values(settler_id=person.id, settler_until=now + LEASE)
-            .returning(ReadImage.id)
-        )
-        if found is not None:
-            return found
-    return None
+    queues = (waiting.where(ReadImage.id > besides), waiting)
+    return claim_first(db, queues, {"settler_id": person.id, "settler_until": now + LEASE})
 
 
 def count_waiting(db: Session, project: Project, person: Person, *, most: int = 1_000) -> int:
@@ -52,51 +43,26 @@ def count_waiting(db: Session, project: Project, person: Person, *, most: int = 
 
 
 def _waiting(project: Project, person: Person) -> Select[int]:
-    return (
-        select(ReadImage.id)
-        .join(SecondReading, SecondReading.id == ReadImage.reading_id)
-        .join(Image, Image.id == ReadImage.image_id)
-        .where(
-            SecondReading.project_id == project.id,
-            ReadImage.read_at.is_not(None),
-            ReadImage.settled_at.is_(None),
-            *_gave_neither(person),
-            in_use(),
-        )
-    )
+    return images_of(project, ReadImage.settled_at.is_(None), *_may_settle(person))
 
 
-def _gave_neither(person: Person) -> list[ColumnElement[bool]]:
-    return [ReadImage.first_by != person.id, ReadImage.reader_id != person.id]
+def _may_settle(person: Person) -> list[ColumnElement[bool]]:
+    """Images that were read twice, neither time by this person."""
+    gave_neither = (ReadImage.first_by != person.id, ReadImage.reader_id != person.id)
+    return [ReadImage.read_at.is_not(None), *gave_neither]
 
 
 def get_to_settle(
     db: Session, project: Project, person: Person, read_id: int, *, lock: bool = False
 ) -> tuple[ReadImage, Image]:
     """An image that was read twice and that this person may settle. Raises NotFound for others."""
-    statement = (
-        select(ReadImage, Image)
-        .join(SecondReading, SecondReading.id == ReadImage.reading_id)
-        .join(Image, Image.id == ReadImage.image_id)
-        .where(
-            ReadImage.id == read_id,
-            SecondReading.project_id == project.id,
-            ReadImage.read_at.is_not(None),
-            *_gave_neither(person),
-            in_use(),
-        )
-    )
-    if lock:
-        statement = statement.with_for_update(of=ReadImage).execution_options(
-            populate_existing=True
-        )
-    found = db.execute(statement).one_or_none()
+    found = get_row(db, project, read_id, *_may_settle(person), lock=lock)
     if found is None:
         raise NotFound(
             "There is nothing for you to settle here.",
             hint="Who gave one of the two readings of an image does not settle it.",
         )
-    return found[0], found[1]
+    return found
 
 
 def settle(

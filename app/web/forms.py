@@ -8,7 +8,7 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.datastructures import UploadFile
 
-from app.errors import AppError
+from app.errors import AppError, Invalid
 from app.web.unstorable import has_odd_characters
 
 # Pydantic's sentences are for programmers; these are for the person at the form.
@@ -51,6 +51,13 @@ class Form(Generic[T]):
         if self._values is None:
             raise AssertionError("the form has errors: " + "; ".join(self.errors.values()))
         return self._values
+
+    def checked(self) -> T:
+        """The parsed values, for a form that only a page's own buttons send. Raises Invalid for the first error."""
+        if self.errors:
+            field, sentence = next(iter(self.errors.items()))
+            raise Invalid(f"{field}: {sentence}", field=field, hint="Load the page again.")
+        return self.values
 
     def parse(self, fields: type[T]) -> None:
         """Parse what was typed, keeping a sentence for each field that is wrong."""
