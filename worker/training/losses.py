@@ -20,6 +20,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from worker.training.per_sample import (
+    check_same_shape,
+    check_shapes,
+    least_norm,
+    mean_of,
+    norm_of,
+    outside_autocast,
+    per_sample,
+    precise,
+    spread,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class PreferenceLoss:
@@ -70,11 +82,11 @@ class StepPreferenceLoss:
 
 def sft_loss(prediction: Tensor, target: Tensor, weight_B: Tensor | None = None) -> Tensor:
     """Mean squared error of each sample, shape (B,) (Eq. 3), times its weight where there is one."""
-    _check_shapes(prediction=prediction, target=target)
-    with _outside_autocast(prediction):
-        error = _precise(prediction) - _precise(target)
-        loss_B = _mean(error * error)
-        return loss_B if weight_B is None else _per_sample("weight_B", weight_B, loss_B) * loss_B
+    check_shapes(prediction=prediction, target=target)
+    with outside_autocast(prediction):
+        error = precise(prediction) - precise(target)
+        loss_B = mean_of(error * error)
+        return loss_B if weight_B is None else per_sample("weight_B", weight_B, loss_B) * loss_B
 
 
 def guided(away: Tensor, toward: Tensor, scale: float) -> Tensor:
@@ -84,9 +96,9 @@ def guided(away: Tensor, toward: Tensor, scale: float) -> Tensor:
     """
     if scale == 1:
         return toward
-    _check_shapes(toward=toward, away=away)
-    with _outside_autocast(toward):
-        return (1 - scale) * _precise(away) + scale * _precise(toward)
+    check_shapes(toward=toward, away=away)
+    with outside_autocast(toward):
+        return (1 - scale) * precise(away) + scale * precise(toward)
 
 
 def cpo_loss(
@@ -106,23 +118,23 @@ def cpo_loss(
     its scalar factor from Eq. 12. `norm_eps` bounds ||e - l|| from below (default: 1e-6 * sqrt(D) in
     float32, 1e-12 in float64), so that a prediction equal to the loser gives a finite gradient.
     """
-    _check_shapes(prediction=prediction, reference=reference, winner=winner, loser=loser)
-    with _outside_autocast(prediction):
-        e = _precise(prediction)
-        r, w, l = (_precise(x).detach() for x in (reference, winner, loser))
+    check_shapes(prediction=prediction, reference=reference, winner=winner, loser=loser)
+    with outside_autocast(prediction):
+        e = precise(prediction)
+        r, w, l = (precise(x).detach() for x in (reference, winner, loser))
         moved = e - r
         from_winner, from_loser, between = e.detach() - w, e.detach() - l, w - l
-        winner_distance, loser_distance = _norm(from_winner), _norm(from_loser)
-        least = _least_norm(e) if norm_eps is None else norm_eps
+        winner_distance, loser_distance = norm_of(from_winner), norm_of(from_loser)
+        least = least_norm(e) if norm_eps is None else norm_eps
         rho = winner_distance / loser_distance.clamp_min(least)
-        drift = _mean(moved.detach() ** 2)
+        drift = mean_of(moved.detach() ** 2)
         # win - lose, with the quadratics cancelled by hand: -2 <w - l, e - r>.
-        plain = -2 * _mean(between * moved)
+        plain = -2 * mean_of(between * moved)
         if stabilized:
             # Eq. 14 with z_lt - e = rho * (e - l) put in. As that target is no function of e, the
             # gradient of s in e is 2 * push, and what is left of s is a number.
-            push = from_winner - _spread(rho, e) * from_loser
-            s = 2 * _mean(push * moved) - 2 * drift
+            push = from_winner - spread(rho, e) * from_loser
+            s = 2 * mean_of(push * moved) - 2 * drift
             if margin == "eq12":
                 s = s + (plain - s).detach()
         else:
@@ -158,7 +170,7 @@ def diffusion_dpo_loss(
 
     Diffusion-NPO is this with the pair swapped. The result's drift is the winner's.
     """
-    _check_shapes(
+    check_shapes(
         winner_prediction=winner_prediction,
         loser_prediction=loser_prediction,
         winner_reference=winner_reference,
@@ -166,26 +178,26 @@ def diffusion_dpo_loss(
         winner_noise=winner_noise,
         loser_noise=loser_noise,
     )
-    with _outside_autocast(winner_prediction):
-        e_w, e_l = _precise(winner_prediction), _precise(loser_prediction)
+    with outside_autocast(winner_prediction):
+        e_w, e_l = precise(winner_prediction), precise(loser_prediction)
         r_w, r_l = (
-            _precise(winner_reference).detach(),
-            _precise(loser_reference).detach(),
+            precise(winner_reference).detach(),
+            precise(loser_reference).detach(),
         )
-        w, l = _precise(winner_noise).detach(), _precise(loser_noise).detach()
+        w, l = precise(winner_noise).detach(), precise(loser_noise).detach()
         moved_w, moved_l = e_w - r_w, e_l - r_l
         from_w, from_l = e_w.detach() - w, e_l.detach() - l
-        drift_w, drift_l = _mean(moved_w.detach() ** 2), _mean(moved_l.detach() ** 2)
+        drift_w, drift_l = mean_of(moved_w.detach() ** 2), mean_of(moved_l.detach() ** 2)
         win, lose = _closer(moved_w, from_w, drift_w), _closer(moved_l, from_l, drift_l)
         s = win - lose
-        winner_distance, loser_distance = _norm(from_w), _norm(from_l)
+        winner_distance, loser_distance = norm_of(from_w), norm_of(from_l)
         return _preference(
             s,
             scale,
             win=win,
             lose=lose,
             plain=s,
-            rho=winner_distance / loser_distance.clamp_min(_least_norm(e_l)),
+            rho=winner_distance / loser_distance.clamp_min(least_norm(e_l)),
             drift=drift_w,
             cosine=torch.zeros_like(drift_w),
             winner_pull=winner_distance,
@@ -212,15 +224,15 @@ def spo_loss(
     """
     if not 0 < eps < 1:
         raise ValueError(f"eps must lie between 0 and 1; got {eps}")
-    _check_same_shape(
+    check_same_shape(
         winner_log_prob=winner_log_prob,
         loser_log_prob=loser_log_prob,
         winner_reference_log_prob=winner_reference_log_prob,
         loser_reference_log_prob=loser_reference_log_prob,
     )
-    with _outside_autocast(winner_log_prob):
-        win = _precise(winner_log_prob) - _precise(winner_reference_log_prob).detach()
-        lose = _precise(loser_log_prob) - _precise(loser_reference_log_prob).detach()
+    with outside_autocast(winner_log_prob):
+        win = precise(winner_log_prob) - precise(winner_reference_log_prob).detach()
+        lose = precise(loser_log_prob) - precise(loser_reference_log_prob).detach()
         # The logarithm of the clipped ratio, without its exponential: that overflows.
         low, high = math.log1p(-eps), math.log1p(eps)
         s = win.clamp(low, high) - lose.clamp(low, high)
@@ -243,12 +255,12 @@ def gaussian_log_prob(sample: Tensor, mean: Tensor, std_B: Tensor) -> Tensor:
     of the true one and keeps near 1 at any resolution. The gradient flows into `mean` alone. `std_B`
     must be positive: the last, noiseless step of a sampler has no density.
     """
-    _check_shapes(mean=mean, sample=sample)
-    with _outside_autocast(mean):
-        mean = _precise(mean)
-        std_B = _per_sample("std_B", std_B, mean)
-        error = (_precise(sample).detach() - mean) / _spread(std_B, mean)
-        return -_mean(error * error) / 2 - std_B.log() - math.log(2 * math.pi) / 2
+    check_shapes(mean=mean, sample=sample)
+    with outside_autocast(mean):
+        mean = precise(mean)
+        std_B = per_sample("std_B", std_B, mean)
+        error = (precise(sample).detach() - mean) / spread(std_B, mean)
+        return -mean_of(error * error) / 2 - std_B.log() - math.log(2 * math.pi) / 2
 
 
 def _preference(
@@ -270,7 +282,7 @@ def _preference(
     The pulls are half the norms of the gradients of D * s in the prediction, one of each part.
     """
     if isinstance(scale, Tensor):
-        scale = _per_sample("scale", scale, s)
+        scale = per_sample("scale", scale, s)
     factor = torch.sigmoid(scale * s.detach())
     slope = 2 / num_elements * scale * factor
     return PreferenceLoss(
@@ -294,63 +306,10 @@ def _closer(moved: Tensor, from_target: Tensor, drift: Tensor) -> Tensor:
 
     Only `moved` = e - r carries a gradient, and it gives the right one: 2 (e - target).
     """
-    return 2 * _mean(from_target * moved) - drift
+    return 2 * mean_of(from_target * moved) - drift
 
 
 def _cosine(product: Tensor, between: Tensor, drift: Tensor) -> Tensor:
     """<w - l, e - r> over both lengths, all three as means; 0 where a length is 0."""
-    lengths = _mean(between * between).sqrt() * drift.sqrt()
+    lengths = mean_of(between * between).sqrt() * drift.sqrt()
     return (product / lengths.clamp_min(torch.finfo(lengths.dtype).tiny)).clamp(-1, 1)
-
-
-def _precise(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()
-
-
-def _mean(x: Tensor) -> Tensor:
-    """The mean over everything but the batch, shape (B,)."""
-    return x.flatten(1).mean(1)
-
-
-def _norm(x: Tensor) -> Tensor:
-    """The L2 norm over everything but the batch, shape (B,)."""
-    norm: Tensor = torch.linalg.vector_norm(x.flatten(1), dim=1)
-    return norm
-
-
-def _spread(per_sample: Tensor, like: Tensor) -> Tensor:
-    """Give a (B,) tensor the trailing dimensions of `like`."""
-    return per_sample.view(-1, *[1] * (like.dim() - 1))
-
-
-def _least_norm(x: Tensor) -> float:
-    return 1e-12 if x.dtype == torch.float64 else 1e-6 * math.sqrt(x[0].numel())
-
-
-def _outside_autocast(x: Tensor) -> torch.autocast:
-    return torch.autocast(device_type=x.device.type, enabled=False)
-
-
-def _per_sample(name: str, values: Tensor, like: Tensor) -> Tensor:
-    """Refuse what is not one value per sample; return it in the precision and place of `like`."""
-    if values.shape != like.shape[:1]:
-        raise ValueError(
-            f"{name} has shape {tuple(values.shape)}; one value per sample, shape "
-            f"{tuple(like.shape[:1])}, is needed"
-        )
-    return values.detach().to(like)
-
-
-def _check_shapes(**tensors: Tensor) -> None:
-    """Refuse what would broadcast: a loss over the wrong shape is wrong without a sign of it."""
-    first, shape = next((name, tuple(t.shape)) for name, t in tensors.items())
-    if len(shape) < 2:
-        raise ValueError(f"{first} has shape {shape}; a batch (B, ...) is needed")
-    _check_same_shape(**tensors)
-
-
-def _check_same_shape(**tensors: Tensor) -> None:
-    (first, shape), *others = ((name, tuple(t.shape)) for name, t in tensors.items())
-    for name, other in others:
-        if other != shape:
-            raise ValueError(f"{name} has shape {other}, but {first} has {shape}")
