@@ -86,6 +86,7 @@ TITLES = {
     "objective.drop_to_neg": "Share with A_neg alone",
     "objective.drop_content": "Share without a prompt",
     "objective.norm_eps": "Least distance to the loser",
+    "objective.drift_cap": "Cap on the drift",
     "text.null": "Empty condition",
     "text.reducer": "What is kept of the labels",
     "text.empty_neg": "Images without negatives",

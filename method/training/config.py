@@ -141,6 +141,9 @@ class Objective:
     """Which equation gives the stabilised loss its scalar factor; its direction is Eq. 14's."""
     norm_eps: Annotated[float, Positive] | None = None
     """Least distance to the loser in Eq. 13. Empty: 1e-6 times the root of the number of values."""
+    drift_cap: Annotated[float, Positive] | None = None
+    """Largest squared distance from the reference, as a share of that between winner and loser target:
+    beyond it an image is pulled back, by half of beta times what is too much. Empty: no cap."""
     reference: Literal["base", "sft"] = "base"
     """The frozen reference: the pretrained model, or the expert."""
     time_weight: Literal["const", "min_snr", "snr"] = "const"

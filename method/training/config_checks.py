@@ -156,7 +156,7 @@ READ_BY: tuple[tuple[Reads, tuple[str, ...], str], ...] = (
     ),
     (
         lambda facts: facts.needs_expert,
-        ("objective.omega_w", "objective.omega_l"),
+        ("objective.omega_w", "objective.omega_l", "objective.drift_cap"),
         "{kind} has no expert to guide",
     ),
     (

@@ -368,10 +368,12 @@ class Run:
     def _validate(self) -> dict[str, float]:
         self.progress.show("validating", "Validating.")
         with self._with_means():
-            loss = self.validator.validate(self._between)
-            self.validator.note(self.trainee.step, loss, self._gather_weights, self._save_theta)
+            means = self.validator.validate(self._between)
+            self.validator.note(
+                self.trainee.step, means["loss"], self._gather_weights, self._save_theta
+            )
         self.progress.show("training")
-        return {"validation_loss": loss}
+        return {f"validation_{name}": mean for name, mean in means.items()}
 
     def _save_theta(self, folder: Path, weights: Mapping[str, Tensor]) -> Path:
         return save_theta(self.backbone, self.roles, folder, weights, self.origin)

@@ -25,6 +25,8 @@ from worker.training.stopping import Between, go_on
 log = logging.getLogger(__name__)
 
 FACTS = "best.json"
+PARTS = ("win", "lose", "alignment", "drift")
+"""What is told of the validation images beside their loss, where the objective has it."""
 EPOCH = -1
 """The epoch whose draws validation images get: training has none of that number."""
 
@@ -57,16 +59,24 @@ class Validator:
         return bool(every and self.plan.shapes) and (step % every == 0 or step == total_steps)
 
     @torch.no_grad()
-    def validate(self, between: Between = go_on) -> float:
-        """The mean loss over the validation images; `between` is called before each batch, and may raise."""
+    def validate(self, between: Between = go_on) -> dict[str, float]:
+        """Means over the validation images: `loss`, and of PARTS what the objective logs.
+
+        `between` is called before each batch, and may raise.
+        """
         engine, plan = self.engine, self.plan
-        total = torch.zeros((), dtype=torch.float64, device=engine.device)
+        totals: dict[str, Tensor] = {}
         images = sorted(range(len(plan.shapes)), key=lambda index: (plan.shapes[index], index))
         for this_pass in plan.deal(plan.chunks(images)):
             between()
             batch = to_device(self.load(this_pass, EPOCH), engine.device)
-            total += (self.compute(batch).loss_B * batch.weight_B).sum().double()
-        return float(engine.sum(total)) / len(images)
+            found = self.compute(batch)
+            parts = {name: found.logged[name] for name in PARTS if name in found.logged}
+            for name, value_B in {"loss": found.loss_B, **parts}.items():
+                total = (value_B * batch.weight_B).sum().double()
+                totals[name] = totals[name] + total if name in totals else total
+        sums = engine.sum(torch.stack(list(totals.values()))).tolist()
+        return {name: total / len(images) for name, total in zip(totals, sums, strict=True)}
 
     def note(
         self,

@@ -95,6 +95,8 @@ def losses_of(found: PreferenceLoss) -> Losses:
         "accuracy": found.correct,
         "rho": found.rho,
         "factor": found.factor,
+        # What win is made of: -2 <w - r, e - r>, and |e - r|^2.
+        "alignment": found.win - found.drift,
         "drift": found.drift,
         "cosine": found.cosine,
         "grad_win": found.grad_win,

@@ -8,6 +8,7 @@ from worker.training.backbones import Text
 from worker.training.batches import Batch, Noised
 from worker.training.encodings import Stored
 from worker.training.examples import Example
+from worker.training.geometry import excess_drift, gap_and_lead
 from worker.training.losses import cpo_loss, guided
 from worker.training.objectives import (
     Losses,
@@ -113,24 +114,37 @@ class Cpo:
         parts, (view,) = self.parts, batch.views
         objective = parts.config.objective
         predicted = self._asked_or_cached(batch)
+        reference = predicted["reference"]
+        # A guidance of 1 does not use its other end.
+        winner = guided(
+            predicted.get("negative", predicted["positive"]),
+            predicted["positive"],
+            objective.omega_w,
+        )
+        loser = guided(
+            predicted.get("null", predicted["all"]), predicted["all"], objective.omega_l
+        )
+        scale_B = scale_of(parts, view)
         # Theta last: no adapter is switched between this forward and its backward pass.
         prediction = parts.roles.predict("theta", inputs_of(view, batch.texts["content"]))
         found = cpo_loss(
             prediction,
-            predicted["reference"],
-            # A guidance of 1 does not use its other end.
-            guided(
-                predicted.get("negative", predicted["positive"]),
-                predicted["positive"],
-                objective.omega_w,
-            ),
-            guided(predicted.get("null", predicted["all"]), predicted["all"], objective.omega_l),
-            scale=scale_of(parts, view),
+            reference,
+            winner,
+            loser,
+            scale=scale_B,
             stabilized=objective.facts.is_stabilised,
             margin=objective.margin,
             norm_eps=objective.norm_eps,
         )
-        return losses_of(found)
+        losses = losses_of(found)
+        gap_B, lead_B = gap_and_lead(reference, winner, loser)
+        loss_B = losses.loss_B
+        if objective.drift_cap is not None:
+            loss_B = loss_B + scale_B * excess_drift(
+                prediction, reference, gap_B, objective.drift_cap
+            )
+        return Losses(loss_B, losses.logged | {"gap": gap_B, "lead": lead_B})
 
     def _needed(self) -> tuple[str, ...]:
         """The conditions that the guidance uses: a quarter of the expert's work each."""
