@@ -121,9 +121,7 @@ class Cpo:
             predicted["positive"],
             objective.omega_w,
         )
-        loser = guided(
-            predicted.get("null", predicted["all"]), predicted["all"], objective.omega_l
-        )
+        loser = guided(predicted.get("null", predicted["all"]), predicted["all"], objective.omega_l)
         scale_B = scale_of(parts, view)
         # Theta last: no adapter is switched between this forward and its backward pass.
         prediction = parts.roles.predict("theta", inputs_of(view, batch.texts["content"]))
