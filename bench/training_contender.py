@@ -36,7 +36,8 @@ from worker.training import batches, loop
 from worker.training.cores import set_threads
 from worker.training.encodings import Encodings
 from worker.training.metrics import read_lines, used_memory_mb
-from worker.training.run import Run, run
+from worker.training.run import run
+from worker.training.under_way import Run
 
 Contender = Literal["baseline", "cold", "filling", "filled", "dpo", "stabilisation"]
 

@@ -286,7 +286,7 @@ class Optimization:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Guard:
-    """What happens when gradients explode. Steps with a NaN never change a weight."""
+    """What happens when gradients explode or the loss freezes. Steps with a NaN never change a weight."""
 
     spike_factor: Annotated[float, Range(1, open_low=True)] | None = 20.0
     """A step whose gradient norm is this many times the running mean is skipped. Empty: none is."""
@@ -294,6 +294,9 @@ class Guard:
     """Steps before the running mean counts."""
     patience: Annotated[int, Range(1, 10_000)] = 5
     """Skipped steps in a row after which the run goes back to its newest checkpoint."""
+    frozen_steps: Annotated[int, Range(1, 1_000_000)] | None = 50
+    """Steps in a row with a frozen loss (the factor before the gradient below 0.001, and the winning part
+    above 0) after which the run goes back to its newest checkpoint, or its start. Empty: never."""
     max_rollbacks: Annotated[int, Range(0, 100)] = 3
     """How often it may go back; the run ends the next time. Each halves the learning rate."""
 

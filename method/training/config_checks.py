@@ -178,6 +178,11 @@ READ_BY: tuple[tuple[Reads, tuple[str, ...], str], ...] = (
     (lambda facts: not facts.samples_itself, ("noise",), "{kind} draws its own noise"),
     (lambda facts: facts.needs_expert, ("teacher",), "{kind} has no teacher"),
     (
+        lambda facts: facts.needs_expert,
+        ("guard.frozen_steps",),
+        "{kind} has no winner by which a frozen loss would be known",
+    ),
+    (
         lambda facts: facts.reads_attributes,
         ("text.polarity_markers", "text.order", "text.reducer"),
         "{kind} reads no attributes",
@@ -274,6 +279,11 @@ def _unread_here(config: "Config") -> Iterator[Problem]:
             "there are no buckets",
         ),
         (config.guard.spike_factor, ("guard.settle_steps",), "there is no spike_factor"),
+        (
+            config.objective.omega_w > 1,
+            ("guard.frozen_steps",),
+            "objective.omega_w is 1, at which the winning part has to rise",
+        ),
         (config.samples.negative, ("samples.negative_merge",), "there is no samples.negative"),
         (config.validation.every, ("validation.images",), "validation.every is 0"),
         (is_exported, ("export.dtype",), "no file for ComfyUI and A1111 is written"),

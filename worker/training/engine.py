@@ -72,6 +72,10 @@ class Engine:
         wrapped: nn.Module = self.accelerator.prepare_model(network, device_placement=False)
         return wrapped
 
+    def forget(self) -> None:
+        """Let go of what was wrapped, so that another run may take its memory."""
+        self.accelerator.free_memory()
+
     @contextmanager
     def passing(self, called: nn.Module, *, is_last: bool) -> Iterator[None]:
         """One of several passes of a step: gradients travel between processes with the last only.

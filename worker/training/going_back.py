@@ -13,11 +13,28 @@ from worker.training.engine import Engine
 from worker.training.files import replace_file
 
 
-def go_back(folder: Path, rollbacks: list[dict[str, int]], step: int, engine: Engine) -> Checkpoint:
+class RollBack(Exception):
+    """A guard has found a problem, which the message names: go back to the newest checkpoint."""
+
+    def __init__(self, problem: str, way_out: str, *, may_start_anew: bool = False) -> None:
+        """`way_out` is for people, where going back does not help. Where no checkpoint is left, a run that
+        `may_start_anew` begins again at its start.
+        """
+        super().__init__(problem)
+        self.way_out, self.may_start_anew = way_out, may_start_anew
+
+
+class StartAnew(Exception):
+    """No checkpoint is left to go back to: begin again, with the learning rate that the rollbacks left."""
+
+
+def go_back(
+    folder: Path, rollbacks: list[dict[str, int]], step: int, engine: Engine, lost: RollBack
+) -> Checkpoint:
     """Choose the checkpoint, and note in the list and its file that the run went back to it.
 
     The file is written first: a run that is killed meanwhile takes up the same checkpoint with the same
-    learning rate. Raises NonFinite where none is left.
+    learning rate. Where none is left raises StartAnew, or NonFinite if that would lead to the same.
     """
     checkpoint = newest_checkpoint(folder / CHECKPOINTS)
     engine.wait()
@@ -25,14 +42,16 @@ def go_back(folder: Path, rollbacks: list[dict[str, int]], step: int, engine: En
         # Nothing good has come of it: it was spoilt already when it was saved.
         with engine.main_first():
             checkpoint = older_checkpoint(folder / CHECKPOINTS, checkpoint.step)
-    if checkpoint is None:
+    if checkpoint is None and not lost.may_start_anew:
         raise NonFinite(
-            "Gradients explode or are not numbers, and no checkpoint is left to go back to; lower "
-            "optimization.learning_rate, or look at the model and the first images"
+            f"{lost}, and no checkpoint is left to go back to; lower optimization.learning_rate, or look at "
+            "the model and the first images"
         )
-    rollbacks.append({"from": step, "to": checkpoint.step})
+    rollbacks.append({"from": step, "to": checkpoint.step if checkpoint else 0})
     if engine.is_main:
         replace_file(folder / "rollbacks.json", json.dumps(rollbacks))
+    if checkpoint is None:
+        raise StartAnew
     return checkpoint
 
 

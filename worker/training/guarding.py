@@ -12,6 +12,7 @@ from torch import Tensor
 
 from method.training.config import Guard
 from method.training.failures import NonFinite
+from worker.training.going_back import RollBack
 
 MEMORY = 0.98
 """Weight of the past in the running mean: it spans about 50 accepted steps."""
@@ -49,9 +50,14 @@ class SpikeGuard:
         self.skipped = self.skipped + bad
         return bad.float()
 
-    def needs_rollback(self) -> bool:
-        """Whether the last `patience` steps or more were all left out. Waits for the device."""
-        return int(self.in_a_row.item()) >= self.guard.patience
+    def problem(self) -> RollBack | None:
+        """What is wrong, once the last `patience` steps or more were all left out. Waits for the device."""
+        if int(self.in_a_row.item()) < self.guard.patience:
+            return None
+        return RollBack(
+            f"The last {self.guard.patience} steps or more had gradients that exploded or were not numbers",
+            "lower optimization.learning_rate, or look at the images of these steps",
+        )
 
     @property
     def num_skipped(self) -> int:
@@ -86,14 +92,10 @@ class SpikeGuard:
         return is_settled & (norm > factor * mean)
 
 
-def after_rollback(num_rollbacks: int, guard: Guard) -> int:
-    """Count one more rollback. Raises NonFinite when there were `max_rollbacks` already."""
+def after_rollback(num_rollbacks: int, guard: Guard, lost: RollBack) -> int:
+    """Count one more rollback. Raises NonFinite with the problem when there were `max_rollbacks` already."""
     if num_rollbacks >= guard.max_rollbacks:
-        raise NonFinite(
-            f"The last {guard.patience} steps or more had gradients that exploded or were not numbers, "
-            f"after {num_rollbacks} rollbacks; lower optimization.learning_rate, or look at the "
-            "images of these steps"
-        )
+        raise NonFinite(f"{lost}, after {num_rollbacks} rollbacks; {lost.way_out}")
     return num_rollbacks + 1
 
 

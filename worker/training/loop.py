@@ -14,6 +14,7 @@ from method.training.failures import Ended
 from worker.training.batches import Batch, load_ahead
 from worker.training.ema import Ema
 from worker.training.engine import Engine
+from worker.training.freezing import FreezeWatch
 from worker.training.guarding import SpikeGuard, rate_factor
 from worker.training.learning_rates import learning_rate
 from worker.training.metrics import Averages
@@ -25,8 +26,8 @@ from worker.training.sharding import share_out, whole
 from worker.training.stopping import Between, Leave, go_on
 
 
-class RollBack(Exception):
-    """Too many steps in a row were left out: go back to the newest checkpoint."""
+WATCHED = ("factor", "win")
+"""By what a frozen loss is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Calls:
     compute: Callable[[Batch], Losses]
     finish_step: Callable[[int, float], None]
     """Called with the step's number of images and the seconds that this process took for it. Logs,
-    samples, saves; raises Stopped when asked to, and RollBack."""
+    samples, saves; raises Stopped when asked to, and RollBack where a guard has found a problem."""
     between: Between = go_on
     """Called before each pass of a step; raises Leave when asked to stop, and the step is not done then."""
 
@@ -48,6 +49,7 @@ class Trainee:
     parameters: Mapping[str, nn.Parameter]
     optimizer: torch.optim.Optimizer
     guard: SpikeGuard
+    freeze: FreezeWatch
     ema: Ema | None
     averages: Averages = field(default_factory=Averages)
     step: int = 0
@@ -63,6 +65,7 @@ class Trainee:
             "step": self.step,
             "optimizer": self.optimizer.state_dict(),
             "guard": self.guard.state(),
+            "freeze": self.freeze.state(),
             "ema": self.ema.state() if self.ema else None,
             "averages": self.averages.state(),
             "random": torch.get_rng_state(),
@@ -77,6 +80,7 @@ class Trainee:
             share_out(state["optimizer"], list(self.parameters.values()))
         )
         self.guard.restore(state["guard"])
+        self.freeze.restore(state.get("freeze"))
         if self.ema is not None:
             self.ema.restore(state["ema"])
         self.averages.restore(state["averages"], device)
@@ -91,6 +95,7 @@ def make_trainee(parameters: Mapping[str, nn.Parameter], config: Config, device:
         parameters=parameters,
         optimizer=make_optimizer(parameters.values(), optimization, device),
         guard=SpikeGuard(config.guard, device),
+        freeze=FreezeWatch(config, device),
         ema=Ema(parameters, decay) if decay is not None else None,
     )
 
@@ -106,11 +111,13 @@ def train(
             step = trainee.step + 1
             num_images = len(plan.images(step))
             try:
-                total, num_mine = _accumulate(trainee, plan, step, engine, roles, calls, batches)
+                totals, num_mine = _accumulate(trainee, plan, step, engine, roles, calls, batches)
             except Leave:
                 trainee.optimizer.zero_grad(set_to_none=True)
                 raise
-            norm = _descend(trainee, plan, step, config, engine.sum(total))
+            loss, factor, win = engine.sum(totals).unbind()
+            norm = _descend(trainee, plan, step, config, loss)
+            trainee.freeze.look(factor, win)
             trainee.averages.add_step({"grad_norm": norm}, num_mine)
             trainee.step = step
             calls.finish_step(num_images, time.monotonic() - started)
@@ -132,9 +139,11 @@ def _accumulate(
     calls: Calls,
     batches: Iterator[Batch],
 ) -> tuple[Tensor, int]:
-    """The gradients of all passes of a step; returns this process's part of the loss, and its images."""
+    """The gradients of all passes of a step. Returns this process's part of its mean loss, factor and winning
+    part (0 where the objective has none), and the number of its images.
+    """
     passes, num_images = plan.passes(step), len(plan.images(step))
-    total, logged = torch.zeros((), device=engine.device), []
+    totals, logged = torch.zeros(3, device=engine.device), []
     for number, _ in enumerate(passes, 1):
         calls.between()
         batch = next(batches)
@@ -144,12 +153,20 @@ def _accumulate(
             roles.check_ready()
             # Several processes take the mean of their gradients, and the sum is meant.
             (loss * engine.processes).backward()
-        total = total + loss.detach()
+        totals = totals + torch.stack(
+            [loss.detach(), *(_part_of(found, name, batch, num_images) for name in WATCHED)]
+        )
         logged.append(({"loss": found.loss_B.detach(), **found.logged}, batch.weight_B))
     # Only now: of a step that is left no part may be counted.
     for values, weight_B in logged:
         trainee.averages.add(values, weight_B)
-    return total, sum(int(weight) for this_pass in passes for weight in this_pass.weights)
+    return totals, sum(int(weight) for this_pass in passes for weight in this_pass.weights)
+
+
+def _part_of(found: Losses, name: str, batch: Batch, num_images: int) -> Tensor:
+    """A pass's part of the step's mean of what is logged under a name."""
+    value_B = found.logged.get(name, torch.zeros_like(batch.weight_B))
+    return (value_B.detach() * batch.weight_B).sum().float() / num_images
 
 
 def _descend(trainee: Trainee, plan: Plan, step: int, config: Config, loss: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from method.run_folder import METRICS
 from method.training.config import Config
 from worker.training.engine import Engine
 from worker.training.guarding import rate_factor
-from worker.training.loop import RollBack, Trainee, rate_of
+from worker.training.loop import Trainee, rate_of
 from worker.training.metrics import Progress, append_line, used_memory_mb
 from worker.training.plan import Plan
 from worker.training.tracking import Trackers
@@ -41,12 +41,13 @@ class StepLog:
     def write(self, trainee: Trainee, more: Mapping[str, float]) -> None:
         """Write a line: here, and only here, the device is waited for.
 
-        Raises RollBack where too many steps in a row were left out.
+        Raises RollBack where too many steps in a row were left out, or frozen.
         """
         step, total, started = trainee.step, self.plan.total_steps, time.monotonic()
         trainee.averages.gather(self.engine)
         means = trainee.averages.take()
-        num_skipped, is_lost = trainee.guard.num_skipped, trainee.guard.needs_rollback()
+        num_skipped = trainee.guard.num_skipped
+        lost = trainee.guard.problem() or trainee.freeze.problem()
         rate = self.images / max(self.seconds + time.monotonic() - started, 1e-9)
         self.seconds, self.images = 0.0, 0
         row = {
@@ -74,5 +75,5 @@ class StepLog:
             # Unknown where the step was counted before a stop and is only ended now.
             eta_seconds=(total - step) * per_step / rate if rate else None,
         )
-        if is_lost:
-            raise RollBack
+        if lost is not None:
+            raise lost

@@ -62,8 +62,8 @@ def sft(tmp_path: Path, tiny_model: Path, dataset: Path) -> Config:
 ENDLESS = """
 import sys, time
 from worker.training.__main__ import main
-import worker.training.run
-worker.training.run.write_results = lambda *_: time.sleep(600)
+import worker.training.under_way
+worker.training.under_way.write_results = lambda *_: time.sleep(600)
 main(sys.argv[1:])
 """
 

@@ -105,5 +105,5 @@ def _work(rank: int, count: int, port: int, path: Path, endless: bool) -> None:
         "MASTER_PORT": str(port),
     }
     if endless:
-        patch("worker.training.run.write_results", lambda *_: time.sleep(600)).start()
+        patch("worker.training.under_way.write_results", lambda *_: time.sleep(600)).start()
     leave(main([str(path)]))

@@ -10,6 +10,7 @@ import torch
 from method.training.config import Guard
 from method.training.failures import NonFinite
 from tests.worker.training.test_optimizers import NoHostReads
+from worker.training.going_back import RollBack
 from worker.training.guarding import SpikeGuard, after_rollback, rate_factor
 
 CPU = torch.device("cpu")
@@ -75,13 +76,13 @@ def test_a_rollback_is_asked_for_after_as_many_bad_steps_in_a_row_as_patience_sa
     guard = make()
     for norm, wanted in [(NAN, False), (NAN, False), (1, False), (NAN, False), (NAN, False)]:
         judge(guard, norm)
-        assert guard.needs_rollback() is wanted
+        assert (guard.problem() is not None) is wanted
     judge(guard, NAN)
-    assert guard.needs_rollback()
+    assert guard.problem() is not None
     judge(guard, NAN)
-    assert guard.needs_rollback()
+    assert guard.problem() is not None
     judge(guard, 1)
-    assert not guard.needs_rollback()
+    assert guard.problem() is None
 
 
 def test_judging_reads_nothing_back() -> None:
@@ -109,7 +110,7 @@ def test_a_resumed_guard_judges_as_an_unbroken_one(tmp_path: Path) -> None:
     resumed.restore(torch.load(tmp_path / "guard.pt", weights_only=True))
     for norm in norms[30:]:
         assert judge(resumed, norm) == judge(unbroken, norm)
-        assert resumed.needs_rollback() == unbroken.needs_rollback()
+        assert str(resumed.problem()) == str(unbroken.problem())
     for name, value in unbroken.state().items():
         assert torch.equal(value, resumed.state()[name])
 
@@ -133,17 +134,18 @@ def test_a_rollback_takes_up_the_old_mean_but_forgets_no_skipped_step() -> None:
         judge(guard, norm)
     guard.roll_back(state)
     assert guard.num_skipped == 4
-    assert not guard.needs_rollback()
+    assert guard.problem() is None
     assert torch.equal(guard.mean, state["mean"])
     assert judge(guard, 3.01)
 
 
 def test_each_rollback_halves_the_learning_rate_until_there_were_too_many() -> None:
     guard, count = Guard(max_rollbacks=2), 0
+    lost = RollBack("It went wrong", "lower optimization.learning_rate")
     assert rate_factor(count) == 1.0
-    count = after_rollback(count, guard)
+    count = after_rollback(count, guard, lost)
     assert rate_factor(count) == 0.5
-    count = after_rollback(count, guard)
+    count = after_rollback(count, guard, lost)
     assert rate_factor(count) == 0.25
     with pytest.raises(NonFinite, match=r"after 2 rollbacks; lower optimization\.learning_rate"):
-        after_rollback(count, guard)
+        after_rollback(count, guard, lost)
