@@ -25,7 +25,6 @@ from worker.training.roles import Roles
 from worker.training.sharding import share_out, whole
 from worker.training.stopping import Between, Leave, go_on
 
-
 WATCHED = ("factor", "win")
 """By what a frozen loss is known."""
 
