@@ -27,7 +27,7 @@ from worker.training.adapters import (
 )
 from worker.training.backbones.sdxl import SDXL
 from worker.training.frozen_layers import keep_less
-from worker.training.objectives.cpo import CONDITIONS
+from worker.training.objectives.taught import CONDITIONS
 from worker.training.roles import Player, Role, Roles
 
 CPU = torch.device("cpu")

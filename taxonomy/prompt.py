@@ -15,13 +15,14 @@ POLARITY_MARKERS: dict[Polarity, str] = {"positive": "positive:", "negative": "n
 class Conditions:
     """The texts a model is conditioned on for one image, in the paper's sets.
 
-    `content` is y, `positive` (y, A_pos), `negative` (A_neg) without y, `all` (y, A_pos, A_neg)
-    and `null` the empty text.
+    `content` is y, `positive` (y, A_pos), `negative` (A_neg) without y, `content_negative` (y, A_neg), `all`
+    (y, A_pos, A_neg) and `null` the empty text.
     """
 
     content: str
     positive: str
     negative: str
+    content_negative: str
     all: str
     null: str
 
@@ -51,6 +52,7 @@ def conditions(
         content=content,
         positive=_join(content, good),
         negative=bad,
+        content_negative=_join(content, bad),
         all=_join(content, good, bad),
         null="",
     )

@@ -151,7 +151,8 @@ def example_tflop(config: Config, size: Size) -> float:
     trained = size.family.costs[_way(config)].passes
     if facts.needs_expert:
         # Guidance of 1 leaves one of the expert's four conditions without weight.
-        expert = 4 - (objective.omega_w == 1) - (objective.omega_l == 1)
+        unused = (objective.omega_w == 1) + (objective.omega_l == 1)
+        expert = 4 - unused if facts.is_guided else 2
         return float(forward * (expert + 1 + trained))
     if facts.reads_pairs:
         return forward * 2 * (1 + trained)

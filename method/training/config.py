@@ -144,6 +144,12 @@ class Objective:
     drift_cap: Annotated[float, Positive] | None = None
     """Largest squared distance from the reference, as a share of that between winner and loser target:
     beyond it an image is pulled back, by half of beta times what is too much. Empty: no cap."""
+    gap: Annotated[float, Range(0, 100, open_low=True)] = 0.5
+    """Share of the gap between winner and loser that theta goes. At omega 2 a third brings it nearest to
+    the winner, and beyond two thirds it leaves it again."""
+    gap_drift: Annotated[float, Positive] | None = None
+    """Instead of a share: the mean squared distance that theta goes along the gap, however small the gap
+    is. Empty: the share counts."""
     reference: Literal["base", "sft"] = "base"
     """The frozen reference: the pretrained model, or the expert."""
     time_weight: Literal["const", "min_snr", "snr"] = "const"
@@ -299,6 +305,9 @@ class Guard:
     above 0) after which the run goes back to its newest checkpoint, or its start. Empty: never."""
     max_rollbacks: Annotated[int, Range(0, 100)] = 3
     """How often it may go back; the run ends the next time. Each halves the learning rate."""
+    winner: bool = False
+    """Hold the loser's push back where it would push the prediction away from the winner, as Diffusion-SDPO
+    does. For cpo, which does not see to that by itself."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -391,7 +400,7 @@ class Config:
     """Folder of a dataset: manifest.json, criteria.json, and a folder for each split. For all objectives
     but those that learn from pairs."""
     pairs_folder: Folder | None = None
-    """Folder of a pair dataset. For objectives that learn from pairs of images (dpo, npo)."""
+    """Folder of a pair dataset. For objectives that learn from pairs of images (dpo, sdpo, npo)."""
     model: Model
     objective: Objective = field(default_factory=Objective)
     expert: Folder | None = None

@@ -115,7 +115,7 @@ def _check_rest(config: "Config") -> Iterator[Problem]:
     if facts.makes_expert and objective.drop_all + objective.drop_to_neg > 1:
         yield "objective.drop_to_neg", "drop_all + drop_to_neg is more than 1"
     no_signal = config.text.empty_neg == "null" and objective.omega_w == objective.omega_l
-    if facts.needs_expert and no_signal:
+    if facts.is_guided and no_signal:
         yield (
             "text.empty_neg",
             (
@@ -155,9 +155,24 @@ READ_BY: tuple[tuple[Reads, tuple[str, ...], str], ...] = (
         "{kind} has no reference",
     ),
     (
-        lambda facts: facts.needs_expert,
-        ("objective.omega_w", "objective.omega_l", "objective.drift_cap"),
-        "{kind} has no expert to guide",
+        lambda facts: facts.is_guided,
+        ("objective.omega_w", "objective.omega_l"),
+        "{kind} has no guided targets",
+    ),
+    (
+        lambda facts: facts.needs_expert and facts.pulls_by_beta,
+        ("objective.drift_cap",),
+        "{kind} has no use for a cap",
+    ),
+    (
+        lambda facts: facts.has_gap,
+        ("objective.gap", "objective.gap_drift"),
+        "{kind} does not go a share of a gap",
+    ),
+    (
+        lambda facts: facts.pushes_freely,
+        ("guard.winner",),
+        "the loser of {kind} is not held back by it",
     ),
     (
         lambda facts: facts.is_stabilised,
@@ -273,6 +288,7 @@ def _unread_here(config: "Config") -> Iterator[Problem]:
             ("text.generic_neg",),
             "empty_neg is not generic",
         ),
+        (config.objective.gap_drift is None, ("objective.gap",), "gap_drift is given"),
         (
             config.data.buckets,
             ("data.bucket_step", "data.bucket_aspect"),

@@ -157,7 +157,7 @@ def paper_sdxl(
     in all here, 4e-2 in Diffusion-DPO, whose effective batch is 2048. Raise the effective batch or the
     learning rate (5e-6 moves as far as Diffusion-DPO), or take the recipe `sdxl`.
 
-    dpo: Diffusion-DPO's launcher on one GPU: the same with 128 accumulated pairs, 2000 steps, and a fifth of
+    dpo, sdpo: Diffusion-DPO's launcher on one GPU: the same with 128 accumulated pairs, 2000 steps, and a fifth of
     the prompts dropped. npo: Diffusion-NPO's script: rank 8, beta 2000, learning rate 5e-6, 30 x 2 pairs,
     2000 steps (those of the published weights). spo: SPO's: rank 64, beta 10, learning rate 1e-5, 10 epochs.
     """
@@ -207,14 +207,14 @@ def _paper_sdxl_parts(kind: str) -> dict[str, Any]:
                 gradient_checkpointing=True,
             ),
         }
-    is_dpo = kind == "dpo"
+    is_paired = OBJECTIVES[kind].reads_pairs
     return {
-        "objective": Objective(kind=kind, drop_content=0.2 if is_dpo else 0.0),
+        "objective": Objective(kind=kind, drop_content=0.2 if is_paired else 0.0),
         "theta": Theta(mode="full"),
         "optimization": Optimization(
-            max_steps=2000 if is_dpo else None,
+            max_steps=2000 if is_paired else None,
             batch_size=1,
-            gradient_accumulation=128 if is_dpo else 1,
+            gradient_accumulation=128 if is_paired else 1,
             optimizer="adafactor",
             learning_rate=1e-8,
             scale_lr=True,
@@ -244,9 +244,9 @@ def paper_flux(
     objective = (
         Objective(kind=kind, drop_all=0.0, drop_to_neg=0.0)
         if is_sft
-        else Objective(kind=kind)
-        if kind == "spo"
         else Objective(kind=kind, beta=2000.0)
+        if OBJECTIVES[kind].pulls_by_beta
+        else Objective(kind=kind)
     )
     return Config(
         **materials(kind, run_folder, data_folder, expert),

@@ -111,12 +111,15 @@ def cpo_loss(
     stabilized: bool,
     margin: Literal["eq14", "eq12"] = "eq14",
     norm_eps: float | None = None,
+    guards_winner: bool = False,
 ) -> PreferenceLoss:
     """Complex preference optimisation: Eq. 12, or Eq. 13 and 14 when `stabilized`.
 
     `margin` matters only when stabilised: "eq12" keeps the gradient's direction of Eq. 14 and takes
     its scalar factor from Eq. 12. `norm_eps` bounds ||e - l|| from below (default: 1e-6 * sqrt(D) in
     float32, 1e-12 in float64), so that a prediction equal to the loser gives a finite gradient.
+    `guards_winner` matters only when not stabilised: the loser's push is held back by `safe_share`, and the
+    loss stays what it is. Eq. 14 needs no such guard: its push never leaves the winner.
     """
     check_shapes(prediction=prediction, reference=reference, winner=winner, loser=loser)
     with outside_autocast(prediction):
@@ -137,8 +140,15 @@ def cpo_loss(
             s = 2 * mean_of(push * moved) - 2 * drift
             if margin == "eq12":
                 s = s + (plain - s).detach()
+            loser_pull = rho * loser_distance
+        elif guards_winner:
+            share = safe_share(from_winner, from_loser)
+            push = from_winner - spread(share, e) * from_loser
+            s = 2 * mean_of(push * moved)
+            s = s + (plain - s).detach()
+            loser_pull = share * loser_distance
         else:
-            s = plain
+            s, loser_pull = plain, loser_distance
         win = _closer(moved.detach(), from_winner, drift)
         return _preference(
             s,
@@ -150,8 +160,8 @@ def cpo_loss(
             drift=drift,
             cosine=_cosine(plain.detach() / -2, between, drift),
             winner_pull=winner_distance,
-            # Not simply the winner's: where the bound on ||e - l|| holds, the loser's part is less.
-            loser_pull=rho * loser_distance if stabilized else loser_distance,
+            # When stabilised not simply the winner's: where ||e - l|| is bounded, it is less.
+            loser_pull=loser_pull,
             num_elements=e[0].numel(),
         )
 
@@ -165,10 +175,14 @@ def diffusion_dpo_loss(
     loser_noise: Tensor,
     *,
     scale: float | Tensor,
+    guards_winner: bool = False,
 ) -> PreferenceLoss:
     """Diffusion-DPO on a real pair of images, each with its own noised latent (Eq. 9).
 
-    Diffusion-NPO is this with the pair swapped. The result's drift is the winner's.
+    Diffusion-NPO is this with the pair swapped. The result's drift is the winner's. With `guards_winner` the
+    loser's gradient is held back by `safe_share`, as Diffusion-SDPO does (arXiv 2511.03317), and the loss
+    stays what it is. The two predictions are of two latents, so that is exact only where both answer a change
+    of the weights alike; docs/objectives.md says more.
     """
     check_shapes(
         winner_prediction=winner_prediction,
@@ -189,21 +203,37 @@ def diffusion_dpo_loss(
         from_w, from_l = e_w.detach() - w, e_l.detach() - l
         drift_w, drift_l = mean_of(moved_w.detach() ** 2), mean_of(moved_l.detach() ** 2)
         win, lose = _closer(moved_w, from_w, drift_w), _closer(moved_l, from_l, drift_l)
-        s = win - lose
+        plain = win - lose
+        share = safe_share(from_w, from_l) if guards_winner else torch.ones_like(drift_l)
+        s = plain
+        if guards_winner:
+            s = win - share * lose
+            s = s + (plain - s).detach()
         winner_distance, loser_distance = norm_of(from_w), norm_of(from_l)
         return _preference(
             s,
             scale,
             win=win,
             lose=lose,
-            plain=s,
+            plain=plain,
             rho=winner_distance / loser_distance.clamp_min(least_norm(e_l)),
             drift=drift_w,
             cosine=torch.zeros_like(drift_w),
             winner_pull=winner_distance,
-            loser_pull=loser_distance,
+            loser_pull=share * loser_distance,
             num_elements=e_w[0].numel(),
         )
+
+
+def safe_share(from_winner: Tensor, from_loser: Tensor) -> Tensor:
+    """How much of the loser's push the winner can bear, (B,) in [0, 1] (Diffusion-SDPO, arXiv 2511.03317).
+
+    A step along -(a - c b), with a = e - w and b = e - l, changes the winner's squared error by
+    -2 (|a|^2 - c <a, b>) to first order. The largest c in [0, 1] for which it does not rise is 1 where
+    <a, b> <= |a|^2, and |a|^2 / <a, b> beyond that.
+    """
+    own, together = mean_of(from_winner * from_winner), mean_of(from_winner * from_loser)
+    return (own / together.clamp_min(torch.finfo(own.dtype).tiny)).where(together > own, 1.0)
 
 
 def spo_loss(

@@ -19,7 +19,7 @@ from torch import Tensor
 from method.training.failures import NonFinite
 from worker.training.files import read_tensors, write_tensors
 
-FORMAT = "morelli-teacher/3"
+FORMAT = "morelli-teacher/4"
 DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
 
 

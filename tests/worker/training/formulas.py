@@ -102,3 +102,31 @@ def gaussian(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
     """log N(x; mean, std^2) of one sample, divided by D."""
     density = torch.exp(-(((x - mean) / std) ** 2) / 2) / (std * math.sqrt(2 * math.pi))
     return torch.sum(torch.log(density)) / x.numel()
+
+
+# Beyond the paper (docs/objectives.md) ------------------------------------------------------------
+
+
+def gap(e: Tensor, r: Tensor, w: Tensor, l: Tensor, share: Tensor) -> Tensor:
+    """||e - (r + share (w - l))||^2 of one sample."""
+    return distance(e, r + share * (w - l))
+
+
+def share_for(drift: float, w: Tensor, l: Tensor) -> Tensor:
+    """The share of one sample's gap whose mean square is `drift`."""
+    return torch.sqrt(drift / distance(w, l))
+
+
+def across(e: Tensor, w: Tensor, l: Tensor) -> Tensor:
+    """Of one sample: the way from the loser, cut to the winner's distance, less its part along the way from w."""
+    away = (e - l) / torch.sqrt(torch.sum((e - l) ** 2)) * torch.sqrt(torch.sum((e - w) ** 2))
+    unit = (e - w) / torch.sqrt(torch.sum((e - w) ** 2))
+    return away - torch.sum(away * unit) * unit
+
+
+def safe_share(a: Tensor, b: Tensor) -> Tensor:
+    """The largest c of 0 .. 1 with <a, a - c b> >= 0, of one sample."""
+    against = torch.sum(a * b)
+    if against <= 0:
+        return torch.ones_like(against)
+    return torch.minimum(torch.sum(a * a) / against, torch.ones_like(against))

@@ -1,4 +1,4 @@
-"""Diffusion-DPO on pairs of images, and Diffusion-NPO, which is the same on swapped pairs."""
+"""Diffusion-DPO on pairs of images, Diffusion-NPO, the same on swapped pairs, and Diffusion-SDPO, safeguarded."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ from worker.training.roles import Inputs
 class Dpo:
     """Eq. 9: theta gains on the winner against the reference, and loses on the loser.
 
-    NPO swaps the two, as Diffusion-NPO's public code does. Implements Objective.
+    NPO swaps the two, as Diffusion-NPO's public code does; SDPO holds the loser back. Implements Objective.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -87,6 +87,7 @@ class Dpo:
             winner.target_BCHW,
             loser.target_BCHW,
             scale=scale_of(self.parts, winner),
+            guards_winner=self.parts.config.objective.facts.guards_winner,
         )
         return losses_of(found)
 
