@@ -15,13 +15,13 @@ import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.agreement import two_sided
 from app.audits.access import get_audit_criteria
 from app.audits.gathering import Gathered, gather_answers
 from app.audits.intervals import Interval, spread
 from app.audits.models import Audit, AuditItem
 from app.audits.scoring import UNSURE, Answers, Score, score
 from app.errors import Invalid
+from method.student import two_sided
 from taxonomy.tree import Criteria
 
 MOST_CHOICES = 50

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.agreement import LEVEL, NO_WIDTH, student_quantile
+from app.agreement import LEVEL, NO_WIDTH
+from method.student import student_quantile
 
 Whole = NDArray[np.int64]
 Reals = NDArray[np.float64]

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.agreement import student_quantile
 from app.audits.intervals import variances
 from app.audits.scoring import UNSURE, Answers
+from method.student import student_quantile
 
 USUAL_BETWEEN_IMAGES = 0.05
 USUAL_BETWEEN_PEOPLE = 0.03

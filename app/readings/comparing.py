@@ -14,12 +14,12 @@ from app.agreement import (
     cohens_kappa,
     gwets_ac1,
     krippendorffs_alpha,
-    student_quantile,
 )
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import version_criteria
 from app.readings.answering import Compared, compare
 from app.readings.models import ReadImage, SecondReading
+from method.student import student_quantile
 from taxonomy.tree import POLARITIES, Polarity
 
 BATCH = 500

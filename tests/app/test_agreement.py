@@ -12,9 +12,8 @@ from app.agreement import (
     fleiss_kappa,
     gwets_ac1,
     krippendorffs_alpha,
-    student_quantile,
-    two_sided,
 )
+from method.student import student_quantile, two_sided
 
 # `distrib.6raters`: 6 psychiatrists, 15 patients, 5 diagnoses.
 PSYCHIATRISTS = [
