@@ -308,6 +308,26 @@ def evaluate(
     _exit(run_worker_module("worker.evaluation", str(run), *options))
 
 
+@cli.command()
+def examine(
+    run: Annotated[Path, typer.Argument(help="A run folder of a finished stage 1.")],
+    images: Annotated[int, typer.Option(min=2, help="How many held-out images.")] = 64,
+    dataset: Annotated[
+        Path | None, typer.Option(help="Dataset folder, where the run's has moved.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether an expert knows attributes: its errors on held-out images, told them and not told them.
+
+    What is found stays in RUN/examination.json, where runs that learn from the expert, pages and the launch form
+    find it; see docs/training.md.
+    """
+    extras.require("train")
+    options = ["--images", str(images), *(["--json"] if as_json else [])]
+    options += ["--dataset", str(dataset)] if dataset is not None else []
+    _exit(run_worker_module("worker.training.examine_run", str(run), *options))
+
+
 @cli.command(
     "pairs",
     # worker.pairs knows its own arguments, and explains them.

@@ -6,6 +6,7 @@
     metrics.jsonl                a line for each logged step
     samples/ checkpoints/        pictures with samples.jsonl, and what a killed run resumes from
     adapter/ or network/         the weights
+    examination.json             what its expert, or the run as an expert, knows of attributes
     result.json                  what came of it; there when the run is finished
 
 Format: docs/training.md.
@@ -28,6 +29,7 @@ SAMPLE_LINES = "samples/samples.jsonl"
 CHECKPOINTS = "checkpoints"
 ADAPTER = "adapter"
 RESULT = "result.json"
+EXAMINATION = "examination.json"
 LOCK = ".lock"
 """Held by the process that trains in the folder."""
 

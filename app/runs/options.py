@@ -91,6 +91,7 @@ TITLES = {
     "objective.drop_content": "Share without a prompt",
     "objective.norm_eps": "Least distance to the loser",
     "objective.drift_cap": "Cap on the drift",
+    "validation.expert_images": "Images that examine the expert",
     "guard.frozen_steps": "Steps of a frozen loss",
     "text.null": "Empty condition",
     "text.reducer": "What is kept of the labels",

@@ -340,6 +340,9 @@ class Validation:
     """Steps between validations. 0: none."""
     images: Annotated[int, Range(1, 1_000_000)] = 64
     """How many of the dataset's validation images."""
+    expert_images: Annotated[int, Range(0, 1_000_000)] = 64
+    """Held-out images on which the expert is examined: at the end of stage 1, and before stage 2 where its run
+    has not been. 0: it is not."""
     keep_best: bool = True
     """Make the weights with the lowest validation loss the result, not the last ones."""
     patience: Annotated[int, Range(1, 10_000)] | None = None

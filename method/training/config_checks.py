@@ -193,6 +193,11 @@ READ_BY: tuple[tuple[Reads, tuple[str, ...], str], ...] = (
     (lambda facts: not facts.samples_itself, ("noise",), "{kind} draws its own noise"),
     (lambda facts: facts.needs_expert, ("teacher",), "{kind} has no teacher"),
     (
+        lambda facts: facts.makes_expert or facts.needs_expert,
+        ("validation.expert_images",),
+        "{kind} neither makes an expert nor is taught by one",
+    ),
+    (
         lambda facts: facts.needs_expert,
         ("guard.frozen_steps",),
         "{kind} has no winner by which a frozen loss would be known",

@@ -7,6 +7,7 @@ from typing import Any
 
 from method.training.config import Config
 from method.training.config_reading import write_yaml
+from method.training.examination import read_examination, table, verdict
 
 PIPELINES = {
     "sd15": "StableDiffusionPipeline",
@@ -43,6 +44,7 @@ Made by Morelli: {config.objective.facts.card}.
 {_facts(config, result)}
 {_leak(result)}
 {_notes(result)}
+{_examination(result)}
 ## Last logged values
 
 {_measured(config, result)}
@@ -102,6 +104,22 @@ with this one's change added to it.
 `--negative`; `samples.negative_merge` says how much of the other run's own change the negative branch leaves out.
 """
     )
+
+
+def _examination(result: Mapping[str, Any]) -> str:
+    """What the expert, made here or the one that taught, knows of attributes."""
+    found = read_examination(result["examination"])
+    if found is None:
+        return ""
+    rows = "\n".join(f"| {words} | {error:.6g} |" for words, error in table(found))
+    return f"""## What the expert knows of attributes
+
+| predicted from | mean squared error |
+| --- | --- |
+{rows}
+
+{verdict(found)}
+"""
 
 
 def _facts(config: Config, result: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from worker.training.buckets import Size, make_buckets, nearest_bucket
 from worker.training.cropping import about_crops, size_of
 from worker.training.encodings import Encodings
 from worker.training.examples import choose_share, read_dataset, share_of_ids
-from worker.training.objectives import Objective
+from worker.training.objectives import Encoded, Objective
 from worker.training.plan import Shape
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ def choose_inputs(
 
 
 def shapes_of(
-    config: Config, items: Sequence[Any], objective: Objective, encodings: Encodings
+    config: Config, items: Sequence[Any], objective: Encoded, encodings: Encodings
 ) -> tuple[Shape, ...]:
     """The shape of each item. Raises InvalidConfig where the model cannot have such pictures."""
     sizes = _sizes_of(config, items, objective, encodings)
@@ -116,7 +116,7 @@ def shapes_of(
 
 
 def _sizes_of(
-    config: Config, items: Sequence[Any], objective: Objective, encodings: Encodings
+    config: Config, items: Sequence[Any], objective: Encoded, encodings: Encodings
 ) -> tuple[Size, ...]:
     data, unit = config.data, encodings.backbone.unit
     if data.resolution % unit:

@@ -5,13 +5,13 @@ from contextlib import closing
 from typing import Any
 
 from worker.training.encodings import Encodings
-from worker.training.objectives import Objective
+from worker.training.objectives import Encoded
 from worker.training.plan import Plan, Shape
 
 
 def encode(
     encodings: Encodings,
-    objective: Objective,
+    objective: Encoded,
     needed: Sequence[tuple[Any, Shape]],
     before_each: Callable[[str], None],
 ) -> None:

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ from method.files import hash_file, sync
 from method.run_folder import RESULT
 from method.training.config import Config
 from method.training.config_reading import to_dict
+from method.training.examination import Examination
 from method.training.failures import InvalidConfig
 from worker.training.adapters import adapter_metadata, folded
 from worker.training.backbones import Backbone
 from worker.training.backbones.weights import hash_adapter, hash_weights
 from worker.training.card import write_card
 from worker.training.disk import writing
+from worker.training.examining import keep_examination
 from worker.training.exporting import about_base, save_kohya
 from worker.training.files import replace_file
 from worker.training.inputs import Inputs
@@ -45,6 +47,8 @@ class Outcome:
     rollbacks: int
     origin: Mapping[str, Any]
     """Which base the weights were trained on, and with what wording."""
+    examination: Examination | None = None
+    """What the expert knows of attributes: the one that was made, or the one that taught."""
     notes: tuple[str, ...] = ()
     """What differs from what one might expect, a sentence each."""
 
@@ -63,19 +67,25 @@ def write_results(
     with writing(place, "the weights"):
         file = save_theta(backbone, roles, place, weights, outcome.origin, is_exact=False)
     kohya = _write_kohya(config, place, backbone, roles, weights)
+    weights_sha256 = _hash(weights, roles)
+    examined = outcome.examination
+    if examined is not None and config.objective.facts.makes_expert:
+        examined = replace(examined, expert_sha256=weights_sha256)
+        keep_examination(folder, examined)
     result = {
         "steps": outcome.steps,
         "best_step": outcome.best_step,
         "final": outcome.final,
         "adapter": f"{place.name}/{file.name}",
         "sha256": hash_file(file),
-        "weights_sha256": _hash(weights, roles),
+        "weights_sha256": weights_sha256,
         "kohya": f"{place.name}/{kohya.name}" if kohya else None,
         "objective": config.objective.kind,
         "family": backbone.family,
         "model": to_dict(config)["model"],
         "expert_sha256": outcome.expert_sha256,
         "rollbacks": outcome.rollbacks,
+        "examination": examined.as_dict() if examined else None,
         "origin": dict(outcome.origin),
         "notes": list(outcome.notes),
         **_describe(config, inputs),

@@ -35,6 +35,7 @@ MEANS = (
     "optimization.compile",
     "checkpoints.every",
     "checkpoints.keep",
+    "validation.expert_images",
     "scale.sharding",
     "scale.accelerate_config",
     "tracking.tensorboard",

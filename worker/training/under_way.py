@@ -13,6 +13,7 @@ from method.files import sync
 from method.run_folder import CHECKPOINTS, CONFIG, METRICS, SAMPLE_LINES
 from method.training.config import Config
 from method.training.config_reading import to_dict, write_yaml
+from method.training.examination import Examination
 from method.training.failures import NonFinite, Stopped
 from worker.training.announcing import announce
 from worker.training.batches import Batch
@@ -24,6 +25,7 @@ from worker.training.checkpoints import (
 )
 from worker.training.cores import roles_ahead, set_threads
 from worker.training.engine import Engine
+from worker.training.examining import Examiner, keep_examination, known_examination, tell
 from worker.training.files import replace_file
 from worker.training.going_back import RollBack, check_shared, go_back, identity_of
 from worker.training.guarding import after_rollback, rate_factor
@@ -46,6 +48,7 @@ from worker.training.objectives.registry import make_objective, make_parts
 from worker.training.plan import Pass, Plan, Shape, make_plan
 from worker.training.preparing import encode, items_of
 from worker.training.results import Outcome, write_results
+from worker.training.roles import Role
 from worker.training.run_folder import (
     computed,
     read_rollbacks,
@@ -103,6 +106,8 @@ class Run:
         self.step_log = StepLog(config, self.folder, engine, self.plan, self.progress)
         self.sampler = Sampler(config, self.folder, self.encodings, self.roles)
         self.validator = self._make_validator()
+        self.examiner = Examiner(config, self.encodings, self.roles)
+        self.examination: Examination | None = None
         if engine.is_main:
             replace_file(self.folder / CONFIG, write_yaml(config))
         engine.wait()
@@ -113,6 +118,7 @@ class Run:
         if config.optimization.compile:
             compile_blocks(self.roles.theta_network)
         self.roles.theta_called = engine.wrap(self.roles.theta_network)
+        self._examine_expert()
         self._train_and_finish()
 
     def _make_validator(self) -> Validator:
@@ -242,6 +248,7 @@ class Run:
         ]
         needed += zip(self.validation_items, self.validator.plan.shapes, strict=True)
         encode(self.encodings, self.objective, needed, self._before_encoding)
+        self.examiner.prepare(self._before_encoding)
         self.encodings.prepare_text([""])
         self.sampler.prepare()
         self.backbone.release_encoders()
@@ -250,6 +257,27 @@ class Run:
         self._check_stop_alone()
         step, total = self.trainee.step, self.plan.total_steps
         self.progress.show("loading", message, step=step, total_steps=total)
+
+    def _examine_expert(self) -> None:
+        """Before stage 2: what the expert knows of attributes, from its run folder where that says so."""
+        config, examiner = self.config, self.examiner
+        if not config.objective.facts.needs_expert or not config.validation.expert_images:
+            return
+        expert, sha256 = Path(str(config.expert)), self.identity["expert"]
+        found = known_examination(
+            (self.folder, expert, expert.parent),
+            examiner.dataset_sha256,
+            sha256,
+            config.data.resolution,
+        )
+        self.examination = found or self._examine("expert", sha256)
+        if self.examination is not None and self.engine.is_main:
+            keep_examination(self.folder, self.examination)
+        self.notes += tell(self.examination)
+
+    def _examine(self, role: Role, sha256: str = "") -> Examination | None:
+        self.progress.show("validating", "Examining the expert.")
+        return self.examiner.examine(role, sha256, self._check_stop_alone)
 
     # Steps ----------------------------------------------------------------------------------------
 
@@ -432,6 +460,9 @@ class Run:
                 self._make_samples(self.validator.best_step, nullcontext())
                 self._check_stop()
         with nullcontext() if has_best else self._with_means():
+            if self.config.objective.facts.makes_expert and self.config.validation.expert_images:
+                self.examination = self._examine("theta")
+                self.notes += tell(self.examination)
             weights = self._gather_weights()
             result = self._write(weights, has_best=has_best) if self.engine.is_main else None
         self.engine.wait()
@@ -445,6 +476,7 @@ class Run:
             final=(read_lines(self.folder / METRICS) or [{}])[-1],
             rollbacks=len(self.rollbacks),
             origin=self.origin,
+            examination=self.examination,
             notes=self.notes,
         )
         return write_results(

@@ -41,14 +41,8 @@ class Parts:
     """Called between the parts of a pass that takes long, and may raise."""
 
 
-class Objective(Protocol):
-    """One way of learning. An item is a labelled image or a pair of images."""
-
-    def item_id(self, item: Any) -> str:
-        """What the item's draws belong to."""
-
-    def is_usable(self, item: Any) -> bool:
-        """Whether there is something to learn from the item."""
+class Encoded(Protocol):
+    """What has to be encoded of items. An item is a labelled image or a pair of images."""
 
     def pictures(self, item: Any) -> tuple[Stored, ...]:
         """The pictures that have to be encoded for an item; the first one decides its shape."""
@@ -58,6 +52,16 @@ class Objective(Protocol):
 
     def windows(self, item: Any) -> tuple[int, ...]:
         """How many windows each kind of text of an item is filled up to."""
+
+
+class Objective(Encoded, Protocol):
+    """One way of learning."""
+
+    def item_id(self, item: Any) -> str:
+        """What the item's draws belong to."""
+
+    def is_usable(self, item: Any) -> bool:
+        """Whether there is something to learn from the item."""
 
     def load(self, items: Sequence[Any], this_pass: Pass, shape: Shape, epoch: int) -> Batch:
         """Put items of one shape together, on the CPU; runs ahead in a thread.
