@@ -94,8 +94,7 @@ def test_errors_and_interval_are_those_of_an_independent_computation(
     for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.text_encoder_2):
         part.double()
     rows = [
-        json.loads(line)
-        for line in (houses / "validation/examples.jsonl").read_text().splitlines()
+        json.loads(line) for line in (houses / "validation/examples.jsonl").read_text().splitlines()
     ]
     theirs = [
         errors_in_float64(pipeline, row, houses / "validation" / row["file_name"])
@@ -200,7 +199,11 @@ def test_images_that_were_learned_from_are_not_held_out(
 @pytest.mark.parametrize(
     ("gain", "half_width", "said"),
     [
-        (0.0084, 0.0008, "predicts an image better when it is told its attributes: attribute gain 0.0084"),
+        (
+            0.0084,
+            0.0008,
+            "predicts an image better when it is told its attributes: attribute gain 0.0084",
+        ),
         (0.0002, 0.0008, "does not predict an image better"),
         (-0.0033, 0.0012, "predicts an image worse"),
     ],
