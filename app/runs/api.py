@@ -17,6 +17,7 @@ from app.runs import (
     estimating,
     launching,
     reading,
+    telling,
     watching,
 )
 from app.runs.access import ProjectRun
@@ -40,6 +41,7 @@ from app.runs.schemas import (
     RunsOut,
     SampleOut,
     SamplesOut,
+    VerdictOut,
 )
 from app.web.dependencies import Db
 from app.web.describing import Responses
@@ -169,6 +171,14 @@ def api_get_run_curves(
         time=time,
         thinned=found.is_thinned,
         restart=found.is_restart,
+    )
+
+
+@router.get("/runs/{run_id}/verdict")
+def api_get_run_verdict(db: Db, run: ProjectRun) -> VerdictOut:
+    """Whether a run works: what its winning part says, and what its expert knows of attributes."""
+    return VerdictOut.model_validate(
+        {"winning": telling.find_winning(db, run), "expert": telling.examination_of(run)}
     )
 
 

@@ -25,6 +25,7 @@ from app.runs import (
     launching,
     options,
     reading,
+    telling,
     watching,
 )
 from app.runs.access import ProjectRun
@@ -38,6 +39,7 @@ from app.web.dependencies import Db
 from app.web.forms import Form, submitted
 from method.objectives import OBJECTIVES
 from method.training.config_fields import in_order
+from method.training.examination import Examination, table, verdict
 
 router = APIRouter(include_in_schema=False, prefix="/projects/{project}/runs")
 PAGE = 20
@@ -108,7 +110,25 @@ def _show_form(
         as_text=as_text,
         model_name=base_models.model_name,
         estimate=_estimate(db, project, form.typed),
+        is_swapped=False,
+        **_expert(db, project, form.typed),
     )
+
+
+def _expert(db: Db, project: Project, typed: dict[str, Any]) -> dict[str, Any]:
+    """What is known of the expert that is chosen."""
+    chosen = reading.as_choice(str(typed.get("expert_run_id") or ""))
+    run = telling.find_expert(db, project, chosen)
+    return {"expert": run, **_examination(telling.examination_of(run) if run else None)}
+
+
+def _examination(found: Examination | None) -> dict[str, Any]:
+    """An examination with its words, as templates show it."""
+    return {
+        "examination": found,
+        "gain_verdict": verdict(found) if found else "",
+        "errors": table(found) if found else [],
+    }
 
 
 @router.get("/new")
@@ -175,7 +195,12 @@ def show_estimate(
 ) -> Response:
     """What a run as typed would take."""
     estimate = _estimate(db, project, form.typed)
-    return answer.show("runs/_estimate.html", estimate=estimate)
+    return answer.show(
+        "runs/_estimated.html",
+        estimate=estimate,
+        is_swapped=True,
+        **_expert(db, project, form.typed),
+    )
 
 
 @router.post("")
@@ -262,6 +287,9 @@ def show_run(
         as_text=as_text,
         objectives=OBJECTIVES,
         model=base_models.model_name(launching.model_of(run)),
+        winning=telling.find_winning(db, run),
+        folder=launching.folder_of(run),
+        **_examination(telling.examination_of(run)),
     )
 
 

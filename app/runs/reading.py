@@ -26,11 +26,13 @@ MOST_OVERLAID = 5
 LOG_BYTES = 256 * 1024
 # Logged values in the order in which people read them; the database keeps none. Those on every row...
 DENSE = (
-    "loss", "win", "lose", "accuracy", "cosine", "rho", "factor", "drift", "grad_norm", "grad_win",
-    "grad_lose", "lr", "lr_factor", "images_per_second", "memory_mb", "skipped_steps",
+    "loss", "win", "lose", "alignment", "drift", "gap", "lead", "accuracy", "cosine", "rho", "factor",
+    "grad_norm", "grad_win", "grad_lose", "lr", "lr_factor", "images_per_second", "memory_mb", "skipped_steps",
 )  # fmt: skip
 # ...and those on some only, which keep their own steps, however thinned the others are.
-SPARSE = ("validation_loss",)
+SPARSE = (
+    "validation_loss", "validation_win", "validation_lose", "validation_alignment", "validation_drift",
+)  # fmt: skip
 VALUES = ("epoch", "loss", *SPARSE, *DENSE[1:])
 
 
@@ -248,9 +250,9 @@ def find_curves(
     # A run that trains logs between these statements; what is newer than `newest` comes the next time.
     conditions.append(RunMetric.step <= newest.step)
     groups = [_find_buckets(db, conditions, DENSE, points)]
-    for name in SPARSE:
-        holds = [*conditions, RunMetric.values.has_key(name)]
-        groups.append(_find_buckets(db, holds, (name,), points))
+    # A validation logs all of them, so they are buckets of the same steps.
+    holds = [*conditions, RunMetric.values.has_key(SPARSE[0])]
+    groups.append(_find_buckets(db, holds, SPARSE, points))
     return Curves(
         groups=[group for group in groups if group.mean],
         newest=(newest.step, newest.values.get("time")),

@@ -1,7 +1,7 @@
 """JSON shapes of runs."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -133,6 +133,66 @@ class CurvesOut(BaseModel):
     time: float | None
     thinned: bool
     restart: bool
+
+
+class IntervalOut(BaseModel):
+    """A mean over logged steps and half of its 95 % interval."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    mean: float
+    half_width: float
+
+
+class GeometryOut(BaseModel):
+    """Shares of the gap between the two targets: how much theta has gone, where the winning part is lowest,
+    and where that would be if attributes added up.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    gone: float
+    lowest: float
+    expected: float
+
+
+class WinningOut(BaseModel):
+    """What the winning part of a stage 2 run says. `win` is the sum of `alignment` and `drift`."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    kind: Literal["healthy", "misdirected", "overshooting", "frozen", "unguided", "uncertain"]
+    title: str
+    what: str
+    advice: str
+    rows: int
+    win: IntervalOut
+    alignment: IntervalOut
+    drift: IntervalOut
+    geometry: GeometryOut | None
+
+
+class ExpertOut(BaseModel):
+    """What an expert knows of attributes: mean squared errors on held-out images by what they are predicted
+    from, and the attribute gain, err(content) - err(all), with half of its 95 % interval.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    images: int
+    errors: dict[str, float]
+    gain: float
+    half_width: float
+    has_gain: bool
+
+
+class VerdictOut(BaseModel):
+    """Whether a run works. null: it has no winning part or too few steps, or its expert was not examined."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    winning: WinningOut | None
+    expert: ExpertOut | None
 
 
 class DifferenceOut(BaseModel):

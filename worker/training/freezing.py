@@ -12,10 +12,8 @@ import torch
 from torch import Tensor
 
 from method.training.config import Config
+from method.training.winning import DEAD_FACTOR
 from worker.training.going_back import RollBack
-
-DEAD = 1e-3
-"""A step's mean factor below which its images teach nothing; it begins at 1/2."""
 
 
 class FreezeWatch:
@@ -31,7 +29,7 @@ class FreezeWatch:
 
     def look(self, factor: Tensor, win: Tensor) -> None:
         """Take note of a step's mean factor and winning part, without waiting for the device."""
-        is_frozen = (factor < DEAD) & (win > 0)
+        is_frozen = (factor < DEAD_FACTOR) & (win > 0)
         self.in_a_row = torch.where(is_frozen, self.in_a_row + 1, 0)
 
     def is_doubtful(self) -> bool:
@@ -44,7 +42,7 @@ class FreezeWatch:
             return None
         return RollBack(
             f"The loss is frozen: for the last {self.patience} steps or more the factor before the gradient was "
-            f"below {DEAD:g} while the winning part was above 0, so theta is further from the winner than the "
+            f"below {DEAD_FACTOR:g} while the winning part was above 0, so theta is further from the winner than the "
             "reference is and nothing leads it back",
             "lower optimization.learning_rate or set objective.drift_cap; where the expert shows no attribute "
             "gain, train a better one",

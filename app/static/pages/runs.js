@@ -199,6 +199,7 @@ const bringState = async () => {
   const text = await (await request(page.dataset.href, { headers: { "HX-Request": "true" } })).text();
   const fresh = new DOMParser().parseFromString(text, "text/html");
   exchange("run-state", fresh.getElementById("run-state"));
+  exchange("run-verdict", fresh.getElementById("run-verdict"));
   exchange("run-outcome", fresh.getElementById("run-outcome"));
   await changeSamples(fresh.getElementById("samples"));
 };

@@ -10,8 +10,9 @@ import torch
 from method.training.config import Checkpoints, Config, Guard, Optimization
 from method.training.config_checks import refuse_unread
 from method.training.failures import InvalidConfig, NonFinite
+from method.training.winning import DEAD_FACTOR
 from tests.worker.training.test_optimizers import NoHostReads
-from worker.training.freezing import DEAD, FreezeWatch
+from worker.training.freezing import FreezeWatch
 from worker.training.metrics import read_lines
 from worker.training.run import run
 
@@ -35,9 +36,9 @@ def look(watch: FreezeWatch, factor: float, win: float) -> bool:
 
 def test_only_a_dead_factor_on_the_wrong_side_in_a_row_is_frozen(cpo: Config) -> None:
     watch = FreezeWatch(too_fast(cpo), CPU)
-    said = [look(watch, factor, 0.1) for factor in (0.0, DEAD / 2, DEAD / 2)]
+    said = [look(watch, factor, 0.1) for factor in (0.0, DEAD_FACTOR / 2, DEAD_FACTOR / 2)]
     assert said == [False, False, True]
-    assert not look(watch, DEAD * 2, 0.1)
+    assert not look(watch, DEAD_FACTOR * 2, 0.1)
     assert [look(watch, 0.0, win) for win in (0.1, 0.1, -0.1, 0.1, 0.1)] == [False] * 5
     assert watch.is_doubtful()
 
