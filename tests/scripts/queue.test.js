@@ -26,6 +26,7 @@ const makePage = ({ answer = () => ({}), left = [], taken = [], isDouble = false
     left: () => left,
     keep: (ops) => {
       page.kept = ops.map(({ name }) => name);
+      page.keptOps = structuredClone(ops);
     },
     takeOver: async () => ({ taken, isDouble }),
   };
@@ -159,6 +160,19 @@ test("an action is based on what this page knows: its own answers count", async 
   assert.deepEqual(page.sent.map(({ basedOn }) => basedOn), [4, 11, 4, 0]);
 });
 
+test("who takes over what waits bases it on what was answered before the tab was killed", async () => {
+  const page = makePage({ answer: (op) => (op.name === "first" ? { revision: 8 } : new Failed(0)) });
+  await page.queue.open();
+  page.queue.add({ name: "first", about: "warm", revision: 6 });
+  page.queue.add({ name: "second", about: "warm", revision: 6 });
+  page.queue.add({ name: "other", about: "cold", revision: 6 });
+  await turns();
+  const next = makePage({ taken: page.keptOps });
+  await next.queue.open();
+  await turns();
+  assert.deepEqual(next.sent.map(({ name, basedOn }) => [name, basedOn]), [["second", 8], ["other", 6]]);
+});
+
 test("what met something newer is dropped, or sent again on top of it", async () => {
   const stale = (_, basedOn) => (basedOn < 9 ? new Failed(412, { body: { revision: 9 } }) : {});
   const dropping = makePage({ answer: stale });
@@ -187,6 +201,14 @@ test("what was left behind earlier, here and in tabs that are gone, is sent firs
   assert.deepEqual(names(page), ["orphan", "left", "new"]);
   assert.deepEqual(page.sent.slice(0, 2).map(({ id }) => id), ["2", "1"]);
   assert.deepEqual(page.kept, []);
+});
+
+test("what several killed tabs left is sent in the order of the hands", async () => {
+  const page = makePage({ left: [{ name: "third", at: 30 }], taken: [{ name: "second", at: 20 }, { name: "first", at: 10 }] });
+  page.queue.add({ name: "new", about: "x" });
+  await page.queue.open();
+  await turns();
+  assert.deepEqual(names(page), ["first", "second", "third", "new"]);
 });
 
 test("a tab that was duplicated leaves to the first tab what that still sends", async () => {

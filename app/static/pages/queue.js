@@ -25,8 +25,14 @@ export const makeQueue = ({ store, send, hears, later = afterwards }) => {
   let waiters = [];
 
   const about = (subject) => ops.filter((op) => op.about === subject);
-  const know = (subject, revision) => known.set(subject, revision);
-  const basis = (op) => Math.max(op.revision ?? 0, known.get(op.about) ?? 0);
+  const rebase = (op) => Object.assign(op, { revision: Math.max(op.revision ?? 0, known.get(op.about) ?? 0) });
+
+  // What waits about a subject is based on it from now on, also for a tab that takes it over: else one's own
+  // answered action would stand in the way of the next as if another had done it.
+  const know = (subject, revision) => {
+    known.set(subject, revision);
+    for (const op of about(subject)) rebase(op);
+  };
 
   const take = (some) => {
     for (const op of some) if (ops.includes(op)) ops.splice(ops.indexOf(op), 1);
@@ -39,7 +45,7 @@ export const makeQueue = ({ store, send, hears, later = afterwards }) => {
     else if (failed.status !== 412) hears.refused(op, failed);
     else {
       know(op.about, failed.body.revision);
-      if (hears.stale(op, failed.body)) ops.unshift(op);
+      if (hears.stale(op, failed.body)) ops.unshift(rebase(op));
     }
   };
 
@@ -64,7 +70,7 @@ export const makeQueue = ({ store, send, hears, later = afterwards }) => {
     let body = {};
     let failed = null;
     try {
-      body = await send(op, basis(op));
+      body = await send(op, op.revision);
     } catch (error) {
       failed = error;
     }
@@ -100,8 +106,7 @@ export const makeQueue = ({ store, send, hears, later = afterwards }) => {
     emptied: () => (ops.length ? new Promise((resolve) => waiters.push(resolve)) : Promise.resolve()),
 
     add: (op) => {
-      Object.assign(op, { id: newId() });
-      ops.push(op);
+      ops.push(rebase(Object.assign(op, { id: newId(), at: Date.now() })));
       changed();
       pump();
       return op;
@@ -117,7 +122,9 @@ export const makeQueue = ({ store, send, hears, later = afterwards }) => {
       const { taken, isDouble } = await store.takeOver();
       // A tab that was duplicated holds what the tab it comes from still sends.
       if (isDouble) take(ops.filter((op) => op.isLeft));
-      ops.unshift(...taken.map((op) => ({ ...op, isLeft: true })));
+      ops.unshift(...taken.map((op) => rebase({ ...op, isLeft: true })));
+      // Several tabs may have left some, and the hands have gone on in this one.
+      ops.sort((one, other) => (one.at ?? 0) - (other.at ?? 0));
       isOpen = true;
       if (ops.length) changed();
       pump();
