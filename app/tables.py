@@ -3,6 +3,7 @@
 from app.accounts import models as accounts
 from app.agents import models as agents
 from app.audits import models as audits
+from app.bulk import models as bulk
 from app.criteria import models as criteria
 from app.database import Model
 from app.datasets import models as datasets
@@ -27,6 +28,7 @@ __all__ = [
     "accounts",
     "agents",
     "audits",
+    "bulk",
     "criteria",
     "datasets",
     "examples",

@@ -4,6 +4,7 @@ import logging
 
 from worker import (
     apart,
+    bulk_acting,
     demo_audit,
     importing,
     label_importing,
@@ -22,6 +23,7 @@ log = logging.getLogger("morelli.worker")
 HANDLERS: dict[str, Handler] = {
     "import": importing.run,
     "label_import": label_importing.run,
+    "bulk": bulk_acting.run,
     "tiles": tiling.run,
     "agent_run": running.run,
     "dataset": building.run,

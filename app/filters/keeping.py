@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urlencode
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.errors import Conflict, Invalid, NotAllowed, NotFound
-from app.filters.models import LONGEST_NAME, LONGEST_QUERY, SavedFilter
-from app.images.finding import FILTERS
-from app.images.narrowing import read_narrowing
+from app.filters.models import LONGEST_NAME, SavedFilter
+from app.images.asked import read_asked
 from app.projects.models import Project
 from method.saved_texts import one_line
 
@@ -57,15 +55,10 @@ def keep_filter(
 
 def tidy_query(query: str) -> str:
     """What a query asks, without what asks nothing and where in the list one was. Raises Invalid."""
-    given = parse_qs(query.removeprefix("?")[:LONGEST_QUERY], keep_blank_values=True)
-    show, words = given.get("show", ["all"])[0], given.get("q", [""])[0].strip()
-    if show not in FILTERS:
-        raise Invalid(f"Images can be filtered by {', '.join(FILTERS)}.", field="query")
-    narrowing = read_narrowing(given, suggestions=True)
-    if show == "all" and not words and not narrowing:
+    tidy = read_asked(query).query
+    if not tidy:
         raise Invalid("This filter finds all images: there is nothing to keep.", field="query")
-    parts = [urlencode({"show": show, "q": words}), narrowing.query]
-    return "&".join(each for each in parts if each)
+    return tidy
 
 
 def find_filters(db: Session, project: Project, person: Person) -> Sequence[Kept]:

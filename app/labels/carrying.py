@@ -232,7 +232,7 @@ _MERGE = (
     f"""
     UPDATE label SET node_id = :target, version_id = :version_id, revision = r.next, state = 'proposed',
         source = 'criteria', agent_run_id = NULL, decided_by = NULL, decided_at = NULL,
-        measure = NULL, value = NULL, threshold = NULL, confidence = NULL,
+        bulk_action_id = NULL, measure = NULL, value = NULL, threshold = NULL, confidence = NULL,
         evidence = left('Merged from attributes that disagree here: ' || why.names || '.', {MAX_EVIDENCE})
     FROM ranked AS r JOIN (
         SELECT d.image_id, d.polarity,
@@ -340,7 +340,7 @@ _RETURN = (
     # What came back decided, while what it had become was decided otherwise since.
     f"""
     UPDATE label SET state = 'proposed', source = 'criteria', agent_run_id = NULL, decided_by = NULL,
-        decided_at = NULL, version_id = :version_id, measure = NULL, value = NULL, threshold = NULL,
+        decided_at = NULL, bulk_action_id = NULL, version_id = :version_id, measure = NULL, value = NULL, threshold = NULL,
         confidence = NULL, evidence = left('Was ' || label.state || ' before; what it had become was '
             || d.states || ' since.', {MAX_EVIDENCE})
     FROM (

@@ -21,7 +21,7 @@ from taxonomy.tree import Criteria, Pair, Polarity
 @dataclass(frozen=True, slots=True)
 class Happened:
     """One entry of an image's history. `who` is None for an agent; a mark as done has no attribute, nor has
-    what is said of its style and content: there `trait` is the kind and the id, and `name` its name.
+    what is said of its style and content: there `trait` is the kind and the id, and `name` its name. What was done to many images at once has a bulk action.
     """
 
     event_id: int
@@ -39,6 +39,7 @@ class Happened:
     suggestion_visible: bool
     is_undone: bool
     trait: tuple[str, str] | None = None
+    bulk_action_id: int | None = None
 
 
 def find_history(
@@ -143,6 +144,7 @@ def _happened(
         suggestion_visible=event.suggestion_visible,
         is_undone=undone_by is not None,
         trait=trait,
+        bulk_action_id=event.bulk_action_id,
     )
 
 

@@ -168,7 +168,7 @@ _TAKE = f"""
         FROM fresh WHERE effect = 'new'
     ), changed AS (
         UPDATE label SET state = f.state, decided_by = f.person_id, decided_at = f.decided_at,
-               revision = f.revision, version_id = :version_id
+               revision = f.revision, version_id = :version_id, bulk_action_id = NULL
         FROM fresh AS f WHERE label.id = f.label_id
     ), raised AS (
         UPDATE image SET label_revision = label_revision + 1

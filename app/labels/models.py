@@ -30,6 +30,8 @@ EVENT_KINDS = (
 )
 
 
+# What a person does to many images at once, and taking it back.
+BULK_KINDS = ("confirm", "reject", "doubt", "add", "done", "reopen", "undo")
 STATES = ("proposed", "confirmed", "rejected", "unsure")
 
 
@@ -45,7 +47,8 @@ class Label(Model):
     `source` says who made the statement first and does not change when a person confirms it: an agent
     run, a person, or the publication of the criteria (`version_id`) that split or merged attributes. An
     agent's label keeps the measure, value and threshold it rests on; `evidence` is one sentence of what
-    is seen where, or why a publication proposes it.
+    is seen where, or why a publication proposes it. `bulk_action_id` says that the decision was made on many images at
+    once (`app.bulk`); whoever decides on this one alone takes it away.
     """
 
     __tablename__ = "label"
@@ -63,6 +66,7 @@ class Label(Model):
         Index(None, "node_id", "polarity", "state", "image_id"),
         Index(None, "agent_run_id", "image_id"),
         Index(None, "decided_by", "image_id"),
+        CheckConstraint("bulk_action_id IS NULL OR decided_by IS NOT NULL", name="in_bulk"),
     )
 
     id: Mapped[Key]
@@ -82,6 +86,7 @@ class Label(Model):
     revision: Mapped[int]
     decided_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     decided_at: Mapped[datetime | None]
+    bulk_action_id: Mapped[int | None] = mapped_column(ForeignKey("bulk_action.id"))
 
 
 class Carrying(Model):
@@ -109,7 +114,7 @@ class LabelEvent(Model):
 
     Append-only; the current state can be rebuilt from it. An agent run or a person made it; where labels
     followed a name (`follow`), that person published `version_id`. What came from a file names its import, and who
-    decided it there, when. Of all labels of an image that a publication carried over one event tells, and
+    decided it there, when. What was done to many images at once names its bulk action. Of all labels of an image that a publication carried over one event tells, and
     `carrying_id` says which publication that was: `places` lists node, polarity, before and after of each
     (`app.labels.unfolding` reads them one by one), and `stood` the labels of these places as they were, each
     the whole row, so that they can be set back exactly. It is the only thing that is ever taken out again: with an
@@ -143,6 +148,10 @@ class LabelEvent(Model):
         ),
         CheckConstraint("kind <> 'refresh' OR agent_run_id IS NOT NULL", name="refresh"),
         CheckConstraint("(kind = 'import') = (import_id IS NOT NULL)", name="import"),
+        CheckConstraint(
+            f"bulk_action_id IS NULL OR (person_id IS NOT NULL AND kind IN ({_listed(BULK_KINDS)}))",
+            name="bulk",
+        ),
         CheckConstraint("kind <> 'follow' OR node_id IS NOT NULL", name="of_publication"),
         CheckConstraint(
             "(trait_kind IS NULL) = (trait_value IS NULL)"
@@ -178,6 +187,7 @@ class LabelEvent(Model):
     agent_run_id: Mapped[int | None] = mapped_column(ForeignKey("agent_run.id"))
     version_id: Mapped[int | None] = mapped_column(ForeignKey("criteria_version.id"))
     import_id: Mapped[int | None] = mapped_column(ForeignKey("label_import.id"))
+    bulk_action_id: Mapped[int | None] = mapped_column(ForeignKey("bulk_action.id"))
     operation_id: Mapped[UUID | None]
     sitting: Mapped[UUID | None]
     suggestion_visible: Mapped[bool] = mapped_column(server_default=text("true"))
@@ -221,7 +231,8 @@ class LabelCount(Model):
 
     Triggers on `label`, `image`, `image_trait` and `pair_need` append what every statement changed, in
     its transaction, and fold the rows of a project now and then; nobody else writes here but
-    `app.labels.recounting`. `lacking` labels do not apply to their images (`app.images.applicability`).
+    `app.labels.recounting`. `lacking` labels do not apply to their images (`app.images.applicability`); those `in_bulk`
+    were decided on many images at once, and no figure about an agent rests on them.
     """
 
     __tablename__ = "label_count"
@@ -234,6 +245,7 @@ class LabelCount(Model):
     state: Mapped[str]
     source: Mapped[str]
     lacking: Mapped[bool]
+    in_bulk: Mapped[bool] = mapped_column(server_default=text("false"))
     num: Mapped[int] = mapped_column(BigInteger)
 
 

@@ -46,7 +46,7 @@ _ASK_AGAIN = text(
         ) USING (image_id, node_id, polarity)
         WHERE label.state IN ('confirmed', 'proposed') AND label.image_id = ANY(:images)
     ), again AS (
-        UPDATE label SET state = 'proposed', decided_by = NULL, decided_at = NULL,
+        UPDATE label SET state = 'proposed', decided_by = NULL, decided_at = NULL, bulk_action_id = NULL,
             revision = image.label_revision + 1
         FROM doubted JOIN image ON image.id = doubted.image_id
         WHERE label.id = doubted.id AND doubted.state = 'confirmed'

@@ -252,6 +252,7 @@ def apply_event(
     label.version_id = made.version_id
     label.revision = event.image_revision
     label.decided_by = made.person_id if decided else None
+    label.bulk_action_id = made.bulk_action_id if decided else None
     label.decided_at = made.at if decided else None
     db.flush()
 

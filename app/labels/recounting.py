@@ -13,15 +13,15 @@ _DOES_NOT_APPLY = """
     SELECT DISTINCT t.image_id, n.node_id FROM image_trait AS t JOIN pair_need AS n ON n.content = t.value
     WHERE t.kind = 'content' AND NOT t.present
 """
-_GROUP = "project_id, node_id, polarity, state, source, lacking"
+_GROUP = "project_id, node_id, polarity, state, source, lacking, in_bulk"
 _OF_RUN = "agent_run_id, node_id, polarity, state"
 _LABELS = f"""
     SELECT {_GROUP}, sum(num) AS num FROM (
         SELECT l.project_id, l.node_id, l.polarity, l.state, l.source,
-               n.node_id IS NOT NULL AS lacking, count(*) AS num
+               n.node_id IS NOT NULL AS lacking, l.bulk_action_id IS NOT NULL AS in_bulk, count(*) AS num
         FROM label AS l JOIN image AS i ON i.id = l.image_id AND i.state = 'used'
         LEFT JOIN ({_DOES_NOT_APPLY}) AS n ON n.image_id = l.image_id AND n.node_id = l.node_id
-        GROUP BY 1, 2, 3, 4, 5, 6
+        GROUP BY 1, 2, 3, 4, 5, 6, 7
         UNION ALL SELECT {_GROUP}, -num FROM label_count
     ) AS both_sides GROUP BY {_GROUP} HAVING sum(num) <> 0 ORDER BY project_id, node_id
 """

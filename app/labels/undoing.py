@@ -159,6 +159,7 @@ def _own_actions(by: Person) -> Select[LabelEvent]:
         .where(
             LabelEvent.person_id == by.id,
             LabelEvent.kind.not_in(NOT_UNDOABLE),
+            LabelEvent.bulk_action_id.is_(None),
             undoing.id.is_(None),
         )
         .order_by(LabelEvent.id.desc())
@@ -245,6 +246,11 @@ def _get_undoable(db: Session, image: Image, by: Person, event_id: int | None) -
         raise Conflict(
             "This came from a file and stays in the history.",
             hint="Set the label to what it should be.",
+        )
+    if event.bulk_action_id is not None:
+        raise Conflict(
+            "This was done to many images at once.",
+            hint="Take the bulk action back as a whole, or set the label to what it should be.",
         )
     if event.kind == "undo":
         raise Conflict("An undoing cannot be undone.", hint="Do the action again instead.")

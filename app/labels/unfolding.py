@@ -12,7 +12,12 @@ from app.labels.models import Carrying, LabelEvent
 _SHARED = (
     *(LabelEvent.id, LabelEvent.image_id, LabelEvent.trait_kind, LabelEvent.trait_value),
     *(LabelEvent.kind, LabelEvent.image_revision, LabelEvent.agent_run_id),
-    *(LabelEvent.suggestion_visible, LabelEvent.undoes_id, LabelEvent.at),
+    *(
+        LabelEvent.suggestion_visible,
+        LabelEvent.undoes_id,
+        LabelEvent.bulk_action_id,
+        LabelEvent.at,
+    ),
 )
 
 
@@ -29,6 +34,7 @@ class Happening:
     agent_run_id: int | None
     suggestion_visible: bool
     undoes_id: int | None
+    bulk_action_id: int | None
     at: datetime
     person_id: int | None
     version_id: int | None

@@ -94,6 +94,53 @@ def assign(
     return list(made)
 
 
+def give(
+    db: Session,
+    project: Project,
+    image_ids: Sequence[int],
+    *,
+    person_id: int,
+    show: str,
+    words: str,
+    by: Person,
+) -> tuple[Assignment | None, list[int]]:
+    """Give those of these images that wait and are given to nobody to one person, in this order; returns which.
+
+    Raises Invalid for more than `MOST` images and for a person who is no member.
+    """
+    _refuse_strangers(db, project, [person_id])
+    if len(image_ids) > MOST:
+        raise Invalid(f"Up to {MOST:,} images can be given at once.", field="num_images")
+    free = set(
+        db.scalars(
+            select(WaitingImage.image_id)
+            .where(
+                WaitingImage.image_id == func.any(list(image_ids)),
+                WaitingImage.project_id == project.id,
+                WaitingImage.assignment_id.is_(None),
+            )
+            .order_by(WaitingImage.image_id)
+            .with_for_update()
+        )
+    )
+    chosen = [each for each in image_ids if each in free]
+    if not chosen:
+        return None, []
+    made = Assignment(
+        project_id=project.id,
+        person_id=person_id,
+        show=show,
+        words=words,
+        strategy="id",
+        num_images=len(chosen),
+        given_by=by.id,
+    )
+    db.add(made)
+    db.flush()
+    _put(db, [(made.id, chosen)])
+    return made, chosen
+
+
 _PUT = text(
     """
     UPDATE waiting_image AS w SET assignment_id = g.assignment_id, place = g.place
@@ -124,8 +171,10 @@ def _refuse_strangers(db: Session, project: Project, person_ids: Sequence[int]) 
         raise Invalid(f"Person {min(strangers)} is no member of this project.", field="persons")
 
 
-def take_back(db: Session, project: Project, assignment_id: int, *, by: Person) -> Assignment:
-    """Give what still waits of an assignment to nobody again; what is done stays as it is.
+def take_back(
+    db: Session, project: Project, assignment_id: int, *, by: Person
+) -> tuple[Assignment, list[int]]:
+    """Give what still waits of an assignment to nobody again, and say which images that is; what is done stays.
 
     Raises NotFound for one of another project, Conflict for one that was taken back.
     """
@@ -138,12 +187,12 @@ def take_back(db: Session, project: Project, assignment_id: int, *, by: Person) 
         raise NotFound(f"There is no assignment {assignment_id} in this project.")
     if assignment.taken_back_at is not None:
         raise Conflict("This assignment was taken back already.")
-    freed = db.execute(_FREE, {"assignment": assignment.id}).all()
+    freed = list(db.scalars(_FREE, {"assignment": assignment.id}))
     now = db.scalar(select(func.clock_timestamp()))
     assignment.taken_back_at, assignment.taken_back_by = now, by.id
     assignment.num_taken_back = len(freed)
     db.flush()
-    return assignment
+    return assignment, freed
 
 
 _FREE = text(

@@ -67,7 +67,7 @@ def ask_to_measure(db: Session, project: Project, *, by: Person) -> Job:
 
 def count_records(db: Session, project: Project) -> int:
     """Count anew how often people confirmed and rejected what agents proposed, attribute by attribute; returns
-    of how many attributes.
+    of how many attributes. What was decided in bulk does not count: nobody looked at each.
     """
     own = select(Node.id).where(Node.project_id == project.id)
     db.execute(delete(AgentRecord).where(AgentRecord.node_id.in_(own)))
@@ -77,7 +77,11 @@ def count_records(db: Session, project: Project) -> int:
     )
     counted = (
         select(LabelCount.node_id, LabelCount.polarity, confirmed, rejected)
-        .where(LabelCount.project_id == project.id, LabelCount.source == "agent")
+        .where(
+            LabelCount.project_id == project.id,
+            LabelCount.source == "agent",
+            ~LabelCount.in_bulk,
+        )
         .group_by(LabelCount.node_id, LabelCount.polarity)
         .having(confirmed + rejected > 0)
     )

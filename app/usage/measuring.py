@@ -45,7 +45,7 @@ class LabelUsage:
 
     @property
     def agent_decided(self) -> int:
-        """Labels of agents that people decided about."""
+        """Labels of agents that people decided about, one by one."""
         return self.agent_confirmed + self.agent_rejected
 
     @property
@@ -159,7 +159,8 @@ def _kept(
     """Kept counts of each pair by polarity: proposed, confirmed, rejected, unsure, and of agents those that people
     confirmed and rejected.
     """
-    is_agents = LabelCount.source == "agent"
+    # What was decided in bulk says nothing of the agent: nobody looked at each.
+    is_agents = (LabelCount.source == "agent") & ~LabelCount.in_bulk
     conditions = (
         *(LabelCount.state == each for each in STATES),
         *(is_agents & (LabelCount.state == each) for each in ("confirmed", "rejected")),
@@ -223,6 +224,7 @@ def _count_flipped(db: Session, wanted: ColumnElement[Sequence[int]], polarity: 
             Label.polarity == polarity,
             Label.state == "rejected",
             Label.source == "agent",
+            Label.bulk_action_id.is_(None),
             Label.image_id.not_in(left_out()),
             applies(Label.image_id, Label.node_id),
         )

@@ -387,18 +387,18 @@ _SETUP = (
     """
     INSERT INTO label AS l (
         project_id, image_id, node_id, polarity, state, source, agent_run_id, version_id, measure,
-        value, threshold, confidence, evidence, revision, decided_by, decided_at
+        value, threshold, confidence, evidence, revision, decided_by, decided_at, bulk_action_id
     )
     SELECT w.project_id, w.image_id, w.to_id, w.to_polarity, w.state, w.source, w.agent_run_id,
            :version_id, w.measure, w.value, w.threshold, w.confidence, w.evidence, image.label_revision + 1,
-           w.decided_by, w.decided_at
+           w.decided_by, w.decided_at, w.bulk_action_id
     FROM leaving AS w JOIN image ON image.id = w.image_id
     ON CONFLICT (image_id, node_id, polarity) DO UPDATE
     SET state = excluded.state, source = excluded.source, agent_run_id = excluded.agent_run_id,
         version_id = excluded.version_id, measure = excluded.measure, value = excluded.value,
         threshold = excluded.threshold, confidence = excluded.confidence,
         evidence = excluded.evidence, revision = excluded.revision, decided_by = excluded.decided_by,
-        decided_at = excluded.decided_at
+        decided_at = excluded.decided_at, bulk_action_id = excluded.bulk_action_id
     WHERE l.state = 'proposed'
     """,
     """

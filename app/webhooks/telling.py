@@ -1,5 +1,6 @@
 """What happened is noted for every address that wants to know, in the transaction in which it happened."""
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 from uuid import UUID, uuid5
 
@@ -38,3 +39,22 @@ def tell(db: Session, project_id: int, kind: Kind, data: Json, *, subject: str) 
     ).where(Webhook.project_id == project_id, Webhook.state == "on", Webhook.kinds.contains([kind]))
     columns = ["webhook_id", "event_id", "kind", "data"]
     db.execute(insert(WebhookEvent).from_select(columns, wanting).on_conflict_do_nothing())
+
+
+def tell_many(db: Session, project_id: int, kind: Kind, events: Mapping[str, Json]) -> None:
+    """Note several events of one kind, each under its subject; nothing where nobody wants to know."""
+    wanting = select(Webhook.id).where(
+        Webhook.project_id == project_id, Webhook.state == "on", Webhook.kinds.contains([kind])
+    )
+    rows = [
+        {
+            "webhook_id": webhook_id,
+            "event_id": event_id_of(project_id, kind, subject),
+            "kind": kind,
+            "data": data,
+        }
+        for webhook_id in db.scalars(wanting)
+        for subject, data in events.items()
+    ]
+    if rows:
+        db.execute(insert(WebhookEvent).on_conflict_do_nothing(), rows)
