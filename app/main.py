@@ -24,6 +24,8 @@ from app.audits import doubt_pages as audits_doubt_pages
 from app.audits import judging_pages as audits_judging_pages
 from app.audits import pages as audits_pages
 from app.audits import result_pages as audits_result_pages
+from app.bulk import api as bulk_api
+from app.bulk import pages as bulk_pages
 from app.criteria import api as criteria_api
 from app.criteria import file_pages as criteria_file_pages
 from app.criteria import lineage_pages as criteria_lineage_pages
@@ -113,6 +115,8 @@ ROUTERS = [
     criteria_api.router,
     filters_pages.router,
     filters_api.router,
+    bulk_pages.router,
+    bulk_api.router,
     images_pages.router,
     images_api.router,
     label_imports_pages.router,

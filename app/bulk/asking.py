@@ -52,7 +52,12 @@ class Wish:
 
 
 def ask(db: Session, project: Project, wish: Wish, *, by: Person) -> BulkAction:
-    """Have what a bulk action would do looked at; nothing is done yet.
+    """Have what a bulk action would do looked at; nothing is done yet. Raises what `ask_for` raises."""
+    return _look(db, project, ask_for(db, project, wish, by=by), by=by)
+
+
+def ask_for(db: Session, project: Project, wish: Wish, *, by: Person) -> BulkAction:
+    """Note a bulk action that is to be looked at.
 
     Raises Invalid with the field for what makes no sense, Conflict where nothing is published that could be labelled.
     """
@@ -78,7 +83,7 @@ def ask(db: Session, project: Project, wish: Wish, *, by: Person) -> BulkAction:
         action.assignee_id = _checked_member(db, project, wish.person_id)
     db.add(action)
     db.flush()
-    return _look(db, project, action, by=by)
+    return action
 
 
 def ask_again(db: Session, project: Project, action_id: int, *, by: Person) -> BulkAction:
@@ -140,20 +145,25 @@ def ask_to_take(db: Session, project: Project, action_id: int, *, by: Person) ->
 
 def ask_to_undo(db: Session, project: Project, action_id: int, *, by: Person) -> BulkAction:
     """Take a bulk action back in one step: everything is as it stood before, but for what was changed since, which is
-    left and can be listed. Raises Conflict where nothing of it stands.
+    left and can be listed. Raises what `ask_to_undo_for` raises.
     """
-    action = _lock(db, project, action_id)
-    if action.undone is not None:
-        raise Conflict("This was taken back already.")
-    number = find_num_taken(db, action)
-    if not number:
-        raise Conflict("Nothing of this was done, so there is nothing to take back.")
-    action.undone_by = by.id
-    db.flush()
-    if number <= AT_ONCE:
+    action = ask_to_undo_for(db, project, action_id, by=by)
+    if find_num_taken(db, action) <= AT_ONCE:
         undo(action.id, transaction=lambda: nullcontext(db))
     else:
         _submit(db, project, action, by, step="undo")
+    return action
+
+
+def ask_to_undo_for(db: Session, project: Project, action_id: int, *, by: Person) -> BulkAction:
+    """Note who takes a bulk action back. Raises Conflict where nothing of it stands, or a worker is at it."""
+    action = _lock(db, project, action_id)
+    if action.undone is not None:
+        raise Conflict("This was taken back already.")
+    if not find_num_taken(db, action):
+        raise Conflict("Nothing of this was done, so there is nothing to take back.")
+    action.undone_by = by.id
+    db.flush()
     return action
 
 

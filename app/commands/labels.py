@@ -162,6 +162,99 @@ def import_labels(
     show(found, as_json=as_json, words=lambda: _taken(found))
 
 
+BulkKind = Literal["confirm", "add", "reject", "doubt", "done", "reopen", "assign"]
+By = Annotated[str, typer.Option(metavar="EMAIL", help="Which member acts; else the one lead.")]
+
+
+@labels_cli.command("bulk")
+def change_in_bulk(
+    project: ProjectSlug,
+    kind: Annotated[BulkKind, typer.Argument(help="What is to be done to the images.")],
+    attribute: Annotated[
+        str, typer.Option(metavar="KEY/SIDE", help="Such as clear-edges/positive.")
+    ] = "",
+    filter_: Annotated[
+        str,
+        typer.Option(
+            "--filter",
+            metavar="QUERY",
+            help="Which images: what the wall's address asks, such as show=undone&key=clear-edges. Else all.",
+        ),
+    ] = "",
+    person: Annotated[
+        int | None, typer.Option(help="Who is given the images: the number of a member.")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also change what people decided otherwise.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what it would change.")
+    ] = False,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Do one thing to all images of a filter: confirm, add, reject or doubt an attribute, mark them as done or not,
+    give them to a person. It can be taken back in one step: `morelli labels undo-bulk`.
+    """
+    from app.bulk.asking import Wish
+    from app.bulk.at_once import do
+
+    key, _, polarity = attribute.rpartition("/")
+    wish = Wish(kind, key, polarity, person_id=person, query=filter_, replace=replace)
+    with database():
+        done = do(
+            project,
+            wish,
+            by=by,
+            dry_run=dry_run,
+            report=_images_teller(),
+            tell=lambda found: say(_bulk_found(found)),
+        )
+    show(done, as_json=as_json, words=lambda: _bulk_taken(done))
+
+
+@labels_cli.command("undo-bulk")
+def undo_bulk(
+    project: ProjectSlug,
+    bulk: Annotated[int, typer.Argument(help="The number of the bulk action.")],
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Take a bulk action back: all is as before, but for what was changed since, which stays."""
+    from app.bulk.at_once import take_back
+
+    with database():
+        done = take_back(project, bulk, by=by, report=_images_teller())
+    words = f"{done['undone']} images as before; {done['stays']} stay as somebody changed them."
+    show(done, as_json=as_json, words=lambda: words)
+
+
+def _images_teller() -> Callable[[int, int | None], None]:
+    told = time.monotonic()
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal told
+        if time.monotonic() - told > TELL_SECONDS:
+            told = time.monotonic()
+            say(f"{done}{f' of {total}' if total else ''} images")
+
+    return tell
+
+
+def _bulk_found(found: dict[str, Any]) -> str:
+    return (
+        f"{found['images']} images: {found['change']} change ({found['contradicting']} with contradictions),"
+        f" {found['same']} are so already, {found['kept']} are kept, {found['none']} have none"
+    )
+
+
+def _bulk_taken(done: dict[str, Any]) -> str:
+    if "taken" not in done:
+        return "Nothing was changed."
+    taken = done["taken"]
+    return f"Bulk action {done['bulk']}: {taken['changed']} changed, {taken['passed']} passed over."
+
+
 def _answers(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}

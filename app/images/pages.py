@@ -68,10 +68,13 @@ def show_images(
     show: str = "all",
     q: Annotated[str, Query(max_length=200)] = "",
     more: bool = False,
+    choose: bool = False,
     after: Cursor = None,
     before: Cursor = None,
 ) -> Response:
-    """The wall: a page of images with their label counts. `more` opens what it can be narrowed down by."""
+    """The wall: a page of images with their label counts. `more` opens what it can be narrowed down by, `choose` lets
+    images be chosen one by one.
+    """
     finding.check_filter(show, suggestions=viewer.suggestions)
     narrowing = read_narrowing(parts, suggestions=viewer.suggestions)
     asked: dict[str, Any] = {"show": show, "text": q, "narrowing": narrowing}
@@ -96,6 +99,7 @@ def show_images(
         choices=find_choices(db, project, suggestions=viewer.suggestions) if is_open else None,
         facets=count_facets(db, project, narrowing, suggestions=viewer.suggestions),
         suggestions=viewer.suggestions,
+        choose=choose,
     )
 
 

@@ -9,9 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.accounts.signing_in import tidy_email
 from app.database import Json, unit_of_work
-from app.errors import Conflict, Invalid, NotFound, WrongUse
+from app.errors import Conflict, Invalid, NotFound
 from app.images import uploads
 from app.jobs.models import OPEN_STATES, Job
 from app.jobs.queueing import submit
@@ -21,8 +20,9 @@ from app.label_imports.models import LabelImport
 from app.label_imports.options import Options
 from app.label_imports.taking import Transaction, refuse_unready, take
 from app.labels.access import get_in_force
+from app.projects.acting import get_actor
 from app.projects.founding import get_project
-from app.projects.models import Membership, Project
+from app.projects.models import Project
 from method.files import hash_file
 
 JOB = "label_import"
@@ -240,7 +240,7 @@ def import_path(
     kind = format_of(path.name)
     with unit_of_work() as db:
         project = get_project(db, project_slug)
-        person = _importer(db, project, by)
+        person = get_actor(db, project, by)
         project_id, person_id = project.id, person.id
         chosen, absent = options.attributes, options.absent
         found = look(
@@ -257,26 +257,6 @@ def import_path(
         import_id = row.id
     taken = take_from(import_id, path, transaction=unit_of_work, report=report, check=lambda: None)
     return {**found, "import": import_id, "taken": taken}
-
-
-def _importer(db: Session, project: Project, email: str) -> Person:
-    leads = db.scalars(
-        select(Person)
-        .join(Membership, Membership.person_id == Person.id)
-        .where(
-            Membership.project_id == project.id,
-            Person.email == tidy_email(email) if email else Membership.role == "lead",
-        )
-        .limit(2)
-    ).all()
-    if len(leads) != 1:
-        raise WrongUse(
-            f"Nobody with the address {email} is in this project."
-            if email
-            else "The project has not exactly one lead, so it has to be said who imports.",
-            hint="Name a member with --by EMAIL.",
-        )
-    return leads[0]
 
 
 def _uploaded(row: LabelImport) -> Path:

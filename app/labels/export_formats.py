@@ -33,7 +33,7 @@ ExportFormat = Literal["jsonl", "csv", "parquet", "label-studio"]
 OF_SAID = ("key", "polarity", "name", "path", "reads", "applies", "retired")
 ITS_OWN = (
     *("state", "source", "agent", "version", "confidence", "measure", "value", "threshold"),
-    *("evidence", "decided_by", "decided_at"),
+    *("evidence", "decided_by", "decided_at", "bulk"),
 )
 OF_LABEL = (*OF_SAID, *ITS_OWN)
 OF_IMAGE = ("image", "file", "sha256", "done_at", "revision")
@@ -147,11 +147,11 @@ def _of_image(image: ExportedImage) -> tuple[object, ...]:
 
 
 def _label_cells(label: ExportedLabel) -> str:
-    start, measure, numbers, evidence, decided_by, decided_at = label.columns
+    start, measure, numbers, evidence, decided_by, decided_at, bulk = label.columns
     said = _said_once(label.said, "csv", _said_cells)
     return (
         f"{said},{start},{_quoted(measure)},{numbers},{_quoted(evidence)},{_quoted(decided_by)},"
-        f"{decided_at or ''}\r\n"
+        f"{decided_at or ''},{bulk or ''}\r\n"
     )
 
 
@@ -222,7 +222,7 @@ def _schema() -> Any:
     import pyarrow as pa
 
     moment, number, whole = pa.timestamp("s", "UTC"), pa.float64(), pa.int64()
-    types = {"image": whole, "revision": whole, "version": whole, "done_at": moment}
+    types = {"image": whole, "revision": whole, "version": whole, "bulk": whole, "done_at": moment}
     types |= {"decided_at": moment, "confidence": number, "value": number, "threshold": number}
     types |= {"path": pa.list_(pa.string()), "applies": pa.bool_(), "retired": pa.bool_()}
     return pa.schema([(name, types.get(name, pa.string())) for name in (*OF_IMAGE, *OF_LABEL)])
@@ -337,6 +337,7 @@ TYPED: dict[str, SQLColumnExpression[Any]] = dict(
         (
             *(Label.state, Label.source, AgentRun.agent, CriteriaVersion.number, Label.confidence),
             *(Label.measure, Label.value, Label.threshold, Label.evidence, Person.name, MOMENT),
+            Label.bulk_action_id,
         ),
         strict=True,
     )
@@ -345,7 +346,7 @@ CELLS = (
     _plain(Label.state, Label.source, AgentRun.agent, CriteriaVersion.number, Label.confidence),
     Label.measure,
     _plain(Label.value, Label.threshold),
-    *(Label.evidence, Person.name, MOMENT),
+    *(Label.evidence, Person.name, MOMENT, Label.bulk_action_id),
 )
 FORMATS: dict[ExportFormat, Format] = {
     "jsonl": Format(

@@ -204,7 +204,9 @@ class DoneOut(BaseModel):
 
 
 class HappenedOut(BaseModel):
-    """One event of an image's history; `person` is null for the agent, the attribute of marks as done."""
+    """One event of an image's history; `person` is null for the agent, the attribute of marks as done. `bulk` is the
+    bulk action that it belongs to.
+    """
 
     key: str | None
     polarity: Polarity | None
@@ -220,6 +222,7 @@ class HappenedOut(BaseModel):
     at: datetime
     suggestion_visible: bool
     undone: bool
+    bulk: int | None
 
 
 class HistoryOut(BaseModel):
@@ -337,6 +340,7 @@ def show_happened(each: Happened) -> HappenedOut:
             "at": each.at,
             "suggestion_visible": each.suggestion_visible,
             "undone": each.is_undone,
+            "bulk": each.bulk_action_id,
         }
     )
 

@@ -40,6 +40,7 @@ ALL = {
     "app/images/narrowing.py:_labels": "find_images joins them to those of filtered",
     "app/versions/labelled_images.py:find_labelled_images": "of the images that find_images found",
     "app/images/finding.py:count_images": "by filtered",
+    "app/images/asked.py:find_ids": "by filtered",
     "app/images/finding.py:_is_common": "only tells which of two ways filtered goes",
     "app/images/pictures.py:_read": "else setting one aside would move others to another split",
     "app/images/changes.py:find_image_changes": "history names all",

@@ -277,6 +277,7 @@ def furnish(api: Api) -> dict[str, Any]:
     example = {"polarity": "positive", "image": image_id, "caption": "The rim of the jug"}
     api.ask("POST", "criteria/nodes/clear-edges/examples", data=example)
     kept = api.ask("POST", "filters", data={"name": "Done", "query": "show=done"})
+    bulk = api.ask("POST", "bulk", data={"kind": "done", "images": [image_id]})
     invitation = api.ask("POST", "invitations", data={"role": "expert"})
     me = api.ask("GET", "people")["items"][0]["id"]
     recovery = api.ask("POST", f"people/{me}/password-link")
@@ -292,6 +293,7 @@ def furnish(api: Api) -> dict[str, Any]:
         "other_id": later["id"],
         "proposal_id": proposal["id"],
         "filter_id": kept["id"],
+        "action_id": bulk["id"],
         "discussion_id": discussion["id"],
         "key": "clear-edges",
         "number": 1,
