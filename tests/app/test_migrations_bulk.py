@@ -39,10 +39,15 @@ def test_counts_go_on_and_tell_bulk_apart(filled: Engine) -> None:
             assert [tuple(each) for each in connection.execute(text(COUNTED))] == [("confirmed", 1)]
             assert connection.scalar(text("SELECT count(*) FROM label_event")) == 3
             # The triggers work in either release.
-            run(connection, "UPDATE label SET state = 'rejected'; UPDATE label SET state = 'confirmed'")
+            run(
+                connection,
+                "UPDATE label SET state = 'rejected'; UPDATE label SET state = 'confirmed'",
+            )
     with filled.begin() as connection:
         run(connection, IN_BULK)
-        kept = connection.execute(text(COUNTED.replace("state,", "state, in_bulk,").replace("BY 1", "BY 1, 2")))
+        kept = connection.execute(
+            text(COUNTED.replace("state,", "state, in_bulk,").replace("BY 1", "BY 1, 2"))
+        )
         assert [tuple(each) for each in kept] == [("rejected", True, 1)]
     with Session(filled) as db:
         assert not any(each.groups for each in find_drift(db))
