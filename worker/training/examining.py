@@ -25,7 +25,8 @@ from method.training.examination import (
     table,
     verdict,
 )
-from worker.training.batches import Drawing
+from worker.training.backbones import Text
+from worker.training.batches import Drawing, Noised
 from worker.training.encodings import Encodings, Stored
 from worker.training.examples import Example, read_dataset
 from worker.training.files import replace_file
@@ -41,6 +42,7 @@ DRAWS = 4
 """Timesteps and noises for an image. More narrow the interval less than more images do."""
 FIRST_EPOCH = -2
 """Draws are those of epochs -2, -3 and so on, which neither training nor validation has."""
+CPU_ROWS = 16
 SEED = 0
 """Not the run's: examinations of different runs then compare."""
 
@@ -81,7 +83,7 @@ class Examiner:
         """
         if len(self.items) < 2:
             return None
-        errors = torch.cat([self._errors(role, chunk, between) for chunk in self._chunks()]).cpu()
+        errors = torch.cat([self._errors(role, chunk, between) for chunk in self._chunks()])
         by_name = dict(zip(CONDITIONS, errors.unbind(1), strict=True))
         gain, half_width = gain_of((by_name["content"] - by_name["all"]).tolist())
         return Examination(
@@ -109,23 +111,39 @@ class Examiner:
     def _errors(self, role: Role, items: Sequence[Example], between: Between) -> Tensor:
         """The mean squared error of each image under each condition, over all draws: (B, 5), float64."""
         *size, windows = self.shapes[self.items.index(items[0])]
-        total_BC = torch.zeros(len(items), len(CONDITIONS), dtype=torch.float64)
+        ids, names = [item.image_id for item in items], tuple(CONDITIONS)
+        total_BC = torch.zeros(len(items), len(names), dtype=torch.float64)
         for draw in range(DRAWS):
-            between()
-            ids = [item.image_id for item in items]
             view = self.drawing.noise(self.encodings, items, ids, size, FIRST_EPOCH - draw)
-            device = self.roles.backbone.device
-            noisy_BCHW, t_B, ids_B6, target_BCHW = (
-                each.to(device)
-                for each in (view.noisy_BCHW, view.t_B, view.size_ids_B6, view.target_BCHW)
-            )
-            for column, name in enumerate(CONDITIONS):
-                prompts = [getattr(item.texts, name) for item in items]
-                text = self.encodings.text(prompts, windows).to(device)
-                predicted = self.roles.predict(role, Inputs(noisy_BCHW, t_B, text, ids_B6))
-                off = predicted.double() - target_BCHW.double()
-                total_BC[:, column] += (off**2).flatten(1).mean(1).cpu()
+            for start in range(0, len(names), self._together(len(items))):
+                between()
+                asked = names[start : start + self._together(len(items))]
+                prompts = [getattr(item.texts, name) for name in asked for item in items]
+                predicted = self._predict(role, view, self.encodings.text(prompts, windows), items)
+                off_CBD = (predicted.double() - view.target_BCHW.repeat(len(asked), 1, 1, 1)).view(
+                    len(asked), len(items), -1
+                )
+                total_BC[:, start : start + len(asked)] += (off_CBD**2).mean(2).T
         return total_BC / DRAWS
+
+    def _together(self, rows: int) -> int:
+        """How many conditions are asked in one pass: no more rows than training has, but for a CPU, where few
+        rows are no faster.
+        """
+        is_cpu = self.roles.backbone.device.type == "cpu"
+        return max(1, CPU_ROWS // rows) if is_cpu else 1
+
+    def _predict(self, role: Role, view: Noised, text: Text, items: Sequence[Example]) -> Tensor:
+        """Predict the images under as many conditions as there are texts for; on the CPU."""
+        device, times = self.roles.backbone.device, len(text.hidden_BND) // len(items)
+        inputs = Inputs(
+            noisy_BCHW=view.noisy_BCHW.repeat(times, 1, 1, 1).to(device),
+            t_B=view.t_B.repeat(times).to(device),
+            text=text.to(device),
+            size_ids_B6=view.size_ids_B6.repeat(times, 1).to(device),
+        )
+        with self.roles.naming(items):
+            return self.roles.predict(role, inputs).cpu()
 
 
 def _held_out(config: Config) -> tuple[tuple[Example, ...], str]:
