@@ -3,7 +3,8 @@
     python -m method.training.rates RUN_FOLDER --share 0.1 --steps 300
 
 While theta has hardly moved, its prediction moves in proportion to learning rate times steps, and the drift
-|e - r|^2 grows with the square of that. The pull fades as images are learned, so a longer run ends at less.
+|e - r|^2 grows with the square of that. That is rough: on the tiny model it came within 40 % of the rate that was
+right, from trials of a quarter to two thirds of the run.
 """
 
 import argparse
