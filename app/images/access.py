@@ -36,15 +36,18 @@ def narrowing_parts(
     run: Parts = None,
     least: Parts = None,
     most: Parts = None,
+    field: Parts = None,
+    value: Parts = None,
     since: str = "",
     until: str = "",
 ) -> dict[str, Sequence[str]]:
     """Policy: none. Labels that images are to have: attribute pair or dimension (`key`), `polarity`, `state`,
     `source`, person who decided (`by`), agent `run`, `least` and `most` confidence. The first of each belong
-    together, then the second, where an empty one asks nothing; `since` and `until` are days of the import.
+    together, then the second, where an empty one asks nothing. `value` is what a `field` of the metadata says. `since`
+    and `until` are days of the import.
     """
-    parts = (key, polarity, state, source, by, run, least, most)
-    names = ("key", "polarity", "state", "source", "by", "run", "least", "most")
+    parts = (key, polarity, state, source, by, run, least, most, field, value)
+    names = ("key", "polarity", "state", "source", "by", "run", "least", "most", "field", "value")
     given: dict[str, Sequence[str]] = {
         name: part for name, part in zip(names, parts, strict=True) if part
     }

@@ -114,6 +114,7 @@ def api_list_images(
 
     `key`, `polarity`, `state`, `source`, `by` (a person), `run`, `least` and `most` (confidence) ask for a label that images
     have; the first of each belong together, then the second, up to three, an empty one asks nothing.
+    `field` and `value` ask for what the metadata says, such as painter and Rembrandt, in whatever letters; up to three, too.
     """
     finding.check_filter(show, suggestions=viewer.suggestions)
     narrowing = read_narrowing(parts, suggestions=viewer.suggestions)

@@ -96,6 +96,24 @@ class Image(Model):
     created_at: Mapped[Created]
 
 
+class ImageValue(Model):
+    """A value of an image's metadata (of a list each), up to 200 characters of it, so that the images of one value
+    are found in their order, in whatever letters it is written. A trigger on `image` keeps these rows.
+    """
+
+    __tablename__ = "image_value"
+    __table_args__ = (
+        Index("ix_image_value_found", "project_id", "field", text("lower(value)"), "image_id"),
+    )
+
+    image_id: Mapped[int] = mapped_column(
+        ForeignKey("image.id", ondelete="CASCADE"), primary_key=True
+    )
+    project_id: Mapped[int] = mapped_column(BigInteger)
+    field: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str] = mapped_column(primary_key=True)
+
+
 class ImageCount(Model):
     """How many images of a project there are of each kind: the sums over its rows. Triggers append what
     every statement changed, in its transaction, and fold the rows now and then; nobody else writes here.

@@ -17,13 +17,16 @@ from app.criteria.models import Node
 from app.criteria.reading import get_node
 from app.errors import Invalid
 from app.images.applicability import applies
-from app.images.models import Image
+from app.images.models import Image, ImageValue
 from app.labels.models import STATES, AgentRunCount, ImageTally, Label, LabelCount
 from app.projects.models import Project
 from taxonomy.tree import POLARITIES
 
 SOURCES = ("agent", "person", "criteria")
 MOST_WISHES = 3
+LONGEST_VALUE = 200
+MOST_ESTIMATED = 100_000
+"""Images of one value that are counted to judge where the next ones lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +52,24 @@ class LabelWish:
 
 
 @dataclass(frozen=True, slots=True)
+class Saying:
+    """A value that a field of an image's metadata is to have, in whatever letters."""
+
+    field: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Narrowing:
-    """Labels that images are to have, and the days from and until which they came in."""
+    """Labels that images are to have, what their metadata is to say, and the days from and until which they came in."""
 
     labels: tuple[LabelWish, ...] = ()
     since: date | None = None
     until: date | None = None
+    sayings: tuple[Saying, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.labels or self.since or self.until)
+        return bool(self.labels or self.sayings or self.since or self.until)
 
     def asking(self, wish: LabelWish) -> "Narrowing":
         """The same, with one more wish."""
@@ -72,6 +84,8 @@ class Narrowing:
             for wish in self.labels
             for name in names
         ]
+        for saying in self.sayings:
+            parts += [("field", saying.field), ("value", saying.value)]
         days = (("since", self.since), ("until", self.until))
         return urlencode([*parts, *((name, day.isoformat()) for name, day in days if day)])
 
@@ -106,7 +120,25 @@ def read_narrowing(given: Mapping[str, Sequence[str]], *, suggestions: bool) -> 
             hint="Show suggestions on the page of an image first.",
         )
     since, until = (_day(name, (given.get(name) or [""])[0].strip()) for name in ("since", "until"))
-    return Narrowing(tuple(wishes), since, until)
+    return Narrowing(tuple(wishes), since, until, _read_sayings(given))
+
+
+def _read_sayings(given: Mapping[str, Sequence[str]]) -> tuple[Saying, ...]:
+    fields, values = ([each.strip() for each in given.get(name, ())] for name in ("field", "value"))
+    if len(fields) > MOST_WISHES:
+        raise Invalid(f"Ask for up to {MOST_WISHES} fields at once.", field="field")
+    found = []
+    for at, field in enumerate(fields):
+        value = values[at] if at < len(values) else ""
+        if not field and value:
+            raise Invalid(
+                f"Say which field of the metadata is to be “{value[:40]}”.", field="field"
+            )
+        if field and not value:
+            raise Invalid(f"Say what “{field[:40]}” is to be.", field="value")
+        if field:
+            found.append(Saying(field, value[:LONGEST_VALUE]))
+    return tuple(found)
 
 
 def _one_of(*allowed: str) -> Callable[[str, str], str]:
@@ -158,7 +190,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A narrowing whose nodes are known, with how many labels each wish finds, as they are kept."""
+    """A narrowing whose nodes are known, with how many labels each wish finds, as they are kept, and images each saying."""
 
     narrowing: Narrowing
     node_ids: tuple[tuple[int, ...] | None, ...]
@@ -173,7 +205,22 @@ def prepare(db: Session, project: Project, narrowing: Narrowing) -> Prepared:
     numbers = tuple(
         _count(db, project, wish, ids) for wish, ids in zip(narrowing.labels, nodes, strict=True)
     )
-    return Prepared(narrowing, nodes, numbers)
+    said = tuple(_count_saying(db, project, each) for each in narrowing.sayings)
+    return Prepared(narrowing, nodes, numbers + said)
+
+
+def _says(project: Project, saying: Saying) -> list[ColumnElement[bool]]:
+    return [
+        ImageValue.project_id == project.id,
+        ImageValue.field == saying.field,
+        func.lower(ImageValue.value) == func.lower(literal(saying.value)),
+    ]
+
+
+def _count_saying(db: Session, project: Project, saying: Saying) -> int:
+    some = select(literal(1)).select_from(ImageValue).where(*_says(project, saying))
+    counted = some.limit(MOST_ESTIMATED).subquery()
+    return db.scalar(select(func.count()).select_from(counted)) or 0
 
 
 def get_node_with_labels(db: Session, project: Project, key: str) -> Node:
@@ -237,6 +284,9 @@ def narrowed(project: Project, prepared: Prepared, stretch: Stretch) -> list[Col
     for wish, node_ids in zip(prepared.narrowing.labels, prepared.node_ids, strict=True):
         asked = _labels(project, wish, node_ids).where(*stretch(Label.image_id))
         found.append(Image.id.in_(asked))
+    for saying in prepared.narrowing.sayings:
+        says = select(ImageValue.image_id).where(*_says(project, saying))
+        found.append(Image.id.in_(says.where(*stretch(ImageValue.image_id))))
     if prepared.narrowing.since:
         found.append(Image.created_at >= _midnight(prepared.narrowing.since))
     if prepared.narrowing.until:
@@ -254,6 +304,10 @@ def find_start(db: Session, project: Project, prepared: Prepared, after: int, la
         if first is not None:
             found = db.scalar(first)
             start = max(start, last if found is None else found - 1)
+    for saying in prepared.narrowing.sayings:
+        said = select(func.min(ImageValue.image_id)).where(*_says(project, saying))
+        found = db.scalar(said.where(ImageValue.image_id > start))
+        start = max(start, last if found is None else found - 1)
     return start
 
 

@@ -96,7 +96,9 @@ def show_images(
         show=show,
         q=q,
         narrowing=narrowing,
-        choices=find_choices(db, project, suggestions=viewer.suggestions) if is_open else None,
+        choices=find_choices(db, project, narrowing, suggestions=viewer.suggestions)
+        if is_open
+        else None,
         facets=count_facets(db, project, narrowing, suggestions=viewer.suggestions),
         suggestions=viewer.suggestions,
         choose=choose,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ARRAY, BigInteger, any_, cast, func, literal, select
+from sqlalchemy import ARRAY, BigInteger, any_, cast, func, literal, select, text
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -15,15 +15,20 @@ from app.labels.models import LabelCount
 from app.projects.models import Membership, Project
 
 MOST_RUNS = 50
+MOST_FIELDS, MOST_VALUES = 50, 100
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What a wish can name: keys of attributes and branches in tree order, people, and the newest agent runs."""
+    """What a wish can name: keys of attributes and branches in tree order, people, the newest agent runs, fields of the
+    metadata, and the first values of those that are asked for.
+    """
 
     nodes: tuple[tuple[str, str], ...]
     people: tuple[tuple[int, str], ...]
     runs: tuple[tuple[int, str], ...]
+    fields: tuple[str, ...]
+    values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +40,9 @@ class Facet:
     numbers: dict[tuple[str, str], int]
 
 
-def find_choices(db: Session, project: Project, *, suggestions: bool) -> Choices:
+def find_choices(
+    db: Session, project: Project, narrowing: Narrowing, *, suggestions: bool
+) -> Choices:
     """What the labels of a project can be narrowed down by."""
     snapshot = read_snapshot(db, project)
     people = db.execute(
@@ -54,7 +61,46 @@ def find_choices(db: Session, project: Project, *, suggestions: bool) -> Choices
         nodes=snapshot.once("choices", lambda: _nodes(snapshot)),
         people=tuple((row.id, row.name) for row in people),
         runs=tuple((row.id, f"{row.agent}, run {row.id}, {row.created_at:%-d %b}") for row in runs),
+        fields=tuple(db.scalars(_DIFFERENT_FIELDS, {"project": project.id, "most": MOST_FIELDS})),
+        values=find_values(db, project, narrowing.sayings[0].field) if narrowing.sayings else (),
     )
+
+
+# The next different one is looked up in the index each time: what lies between is not read, be it a million rows.
+_DIFFERENT_FIELDS = text(
+    """
+    WITH RECURSIVE different AS (
+        SELECT min(field) AS field, 1 AS place FROM image_value WHERE project_id = :project
+        UNION ALL
+        SELECT (SELECT min(v.field) FROM image_value AS v WHERE v.project_id = :project AND v.field > d.field), place + 1
+        FROM different AS d WHERE d.field IS NOT NULL AND place < :most
+    )
+    SELECT field FROM different WHERE field IS NOT NULL
+    """
+)
+_DIFFERENT_VALUES = text(
+    """
+    WITH RECURSIVE different AS (
+        SELECT min(lower(value)) AS value, 1 AS place FROM image_value WHERE project_id = :project AND field = :field
+        UNION ALL
+        SELECT (
+            SELECT min(lower(v.value)) FROM image_value AS v
+            WHERE v.project_id = :project AND v.field = :field AND lower(v.value) > d.value
+        ), place + 1
+        FROM different AS d WHERE d.value IS NOT NULL AND place < :most
+    )
+    SELECT coalesce((
+        SELECT v.value FROM image_value AS v
+        WHERE v.project_id = :project AND v.field = :field AND lower(v.value) = d.value LIMIT 1
+    ), d.value) FROM different AS d WHERE d.value IS NOT NULL
+    """
+)
+
+
+def find_values(db: Session, project: Project, field: str) -> tuple[str, ...]:
+    """The first different values of a field of the metadata, in whatever letters, in their order."""
+    asked = {"project": project.id, "field": field, "most": MOST_VALUES}
+    return tuple(db.scalars(_DIFFERENT_VALUES, asked))
 
 
 def _nodes(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:

@@ -18,6 +18,7 @@ from app.images.finding import Total, count_images, find_images, neighbours
 from app.images.models import Image
 from app.images.narrowing import LabelWish, Narrowing, read_narrowing
 from app.images.removing import set_aside
+from app.images.wall import find_choices
 from app.labels.models import Label
 from app.labels.stating import state_trait
 from tests.factories import Make
@@ -285,3 +286,43 @@ def test_next_and_previous_stay_within_what_one_came_from(
     for beside in (expected[0], expected[2]):
         assert f"{root}/{beside}?show=all&amp;words=&amp;key=edge&amp;polarity=negative" in page
     assert f'data-undone="{root}/{expected[2]}?' in page
+
+
+def test_images_are_found_by_what_their_metadata_says(collection: Collection) -> None:
+    db, project = collection.db, collection.project
+    for number, image_id in enumerate(collection.images):
+        image = db.get_one(Image, image_id)
+        image.details = {
+            "painter": ("Rembrandt", "VERMEER")[number % 2],
+            "year": 1600 + number // 4,
+        }
+    db.commit()
+    asked = {"field": ["painter", "year"], "value": ["vermeer", "1601"]}
+    narrowing = read_narrowing(asked, suggestions=False)
+    found = [each.id for each in find_images(db, project, narrowing=narrowing).images]
+    assert found == [collection.images[5], collection.images[7]]
+    assert count_images(db, project, narrowing=narrowing) == Total(2)
+    assert neighbours(db, project, found[1], narrowing=narrowing) == (found[0], None)
+    both = read_narrowing(asked | {"key": ["bright"], "state": ["confirmed"]}, suggestions=False)
+    labelled = collection.looked_through(Narrowing((LabelWish(key="bright", state="confirmed"),)))
+    assert [each.id for each in find_images(db, project, text="harbor", narrowing=both).images] == [
+        each for each in found if each in labelled
+    ]
+    choices = find_choices(db, project, narrowing, suggestions=False)
+    assert (choices.fields, choices.values) == (("painter", "year"), ("Rembrandt", "VERMEER"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"field": ["painter"]}, "value"),
+        ({"field": [""], "value": ["Rembrandt"]}, "field"),
+        ({"field": list("abcd"), "value": list("abcd")}, "field"),
+    ],
+)
+def test_metadata_that_is_asked_for_by_halves_is_refused(
+    asked: dict[str, list[str]], field: str
+) -> None:
+    with pytest.raises(Invalid) as refused:
+        read_narrowing(asked, suggestions=True)
+    assert refused.value.field == field
