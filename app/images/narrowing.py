@@ -281,9 +281,8 @@ def among(ids: Sequence[int]) -> Stretch:
 def narrowed(project: Project, prepared: Prepared, stretch: Stretch) -> list[ColumnElement[bool]]:
     """What holds of the images of a stretch that a narrowing finds."""
     found = stretch(Image.id)
-    for wish, node_ids in zip(prepared.narrowing.labels, prepared.node_ids, strict=True):
-        asked = _labels(project, wish, node_ids).where(*stretch(Label.image_id))
-        found.append(Image.id.in_(asked))
+    if prepared.narrowing.labels:
+        found.append(Image.id.in_(_having(project, prepared, stretch)))
     for saying in prepared.narrowing.sayings:
         says = select(ImageValue.image_id).where(*_says(project, saying))
         found.append(Image.id.in_(says.where(*stretch(ImageValue.image_id))))
@@ -355,17 +354,41 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
+def _having(project: Project, prepared: Prepared, stretch: Stretch) -> Select[int]:
+    """The images of a stretch that have a label for each wish.
+
+    What is rarest is read in the order of images, and each image that has it is asked for the rest before
+    anything else of it is: the database cannot know how few are left, and would look at all of them first.
+    """
+    wishes = sorted(
+        zip(prepared.numbers, prepared.narrowing.labels, prepared.node_ids, strict=True),
+        key=lambda each: each[0],
+    )
+    rarest, *others = (
+        _labels(project, wish, node_ids).where(*stretch(Label.image_id))
+        for _, wish, node_ids in wishes
+    )
+    if not others:
+        return rarest
+    candidates = rarest.distinct().cte("having_the_rarest").prefix_with("MATERIALIZED")
+    asked = select(candidates.c.image_id)
+    return asked.where(*(candidates.c.image_id.in_(each) for each in others))
+
+
 def _labels(project: Project, wish: LabelWish, node_ids: tuple[int, ...] | None) -> Select[int]:
     """The images of the labels that a wish asks for."""
-    asked = select(Label.image_id).where(Label.project_id == project.id)
+    asked = select(Label.image_id)
     if node_ids is not None:
-        # Every column of the index is given, so that it is read part by part in the order of images.
+        # Every column of the index is given, so that it is read part by part in the order of images, and
+        # none that it lacks, so that nothing is looked up in the table.
         asked = asked.where(
             Label.node_id == any_(literal(list(node_ids), ARRAY(BigInteger))),
             Label.polarity.in_([wish.polarity] if wish.polarity else POLARITIES),
             Label.state.in_([wish.state] if wish.state else STATES),
         )
     else:
+        if wish.by is None and wish.run is None:
+            asked = asked.where(Label.project_id == project.id)
         if wish.polarity:
             asked = asked.where(Label.polarity == wish.polarity)
         if wish.state:
