@@ -360,8 +360,9 @@ def _having(project: Project, prepared: Prepared, stretch: Stretch) -> Select[in
     What is rarest is read in the order of images, and each image that has it is asked for the rest before
     anything else of it is: the database cannot know how few are left, and would look at all of them first.
     """
+    labels = prepared.narrowing.labels
     wishes = sorted(
-        zip(prepared.numbers, prepared.narrowing.labels, prepared.node_ids, strict=True),
+        zip(prepared.numbers[: len(labels)], labels, prepared.node_ids, strict=True),
         key=lambda each: each[0],
     )
     rarest, *others = (
