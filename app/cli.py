@@ -18,6 +18,7 @@ from app.commands.criteria import criteria_cli
 from app.commands.images import images_cli
 from app.commands.labels import labels_cli
 from app.commands.output import AsJson, ProjectSlug, database, place, say, show
+from app.commands.studies import studies_cli
 from app.errors import AppError, Invalid, NotFound, WrongUse
 from app.handing_on import run_worker_module
 from method.agents import DEFAULT_AGENT
@@ -43,6 +44,7 @@ cli.add_typer(criteria_cli, name="criteria")
 cli.add_typer(agent_cli, name="agent")
 cli.add_typer(images_cli, name="images")
 cli.add_typer(labels_cli, name="labels")
+cli.add_typer(studies_cli, name="studies")
 
 
 def _exit(code: int) -> None:

@@ -66,6 +66,9 @@ from app.readings import pages as readings_pages
 from app.runs import api as runs_api
 from app.runs import pages as runs_pages
 from app.settings import settings
+from app.studies import api as studies_api
+from app.studies import judging_pages as studies_judging_pages
+from app.studies import pages as studies_pages
 from app.usage import api as usage_api
 from app.usage import pages as usage_pages
 from app.versions import api as versions_api
@@ -140,6 +143,9 @@ ROUTERS = [
     erasing_api.router,
     runs_pages.router,
     runs_api.router,
+    studies_pages.router,
+    studies_judging_pages.router,
+    studies_api.router,
 ]
 
 

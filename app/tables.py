@@ -20,6 +20,7 @@ from app.proposals import models as proposals
 from app.queue import models as queue
 from app.readings import models as readings
 from app.runs import models as runs
+from app.studies import models as studies
 from app.versions import models as versions
 from app.webhooks import models as webhooks
 
@@ -44,6 +45,7 @@ __all__ = [
     "queue",
     "readings",
     "runs",
+    "studies",
     "versions",
     "webhooks",
 ]

@@ -45,6 +45,7 @@ APPEND_ONLY = {
     "audit_item",
     "consent_notice",
     "practice_item",
+    "study_pair",
     "read_question",
     "read_answer",
 }

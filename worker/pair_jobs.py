@@ -22,6 +22,7 @@ from method.files import sync
 from method.manifests import MANIFEST
 from method.run_folder import ERRORS
 from worker.ledger import JobFailed, Stopped, Work
+from worker.study_pairs import JUDGEMENTS, write_study
 from worker.training_jobs import check_exit, child, last_line, watch
 
 STOPPED_BY_HAND = (130, 143)
@@ -129,7 +130,9 @@ def _find_prompts(dataset: Path, limit: int) -> Iterator[str]:
 
 def _build(work: Work, asked: Asked, making: Path, images: Path) -> None:
     work.report(done=0, total=None, message="choosing pairs")
-    command = ["worker.pairs", *_arguments(asked, images), str(making / "pairs")]
+    if asked.source == "study":
+        write_study(asked.options["study_id"], making / "study")
+    command = ["worker.pairs", *_arguments(asked, making, images), str(making / "pairs")]
     with child([*command, "--name", asked.name], making) as process:
         watch(work, process, None, making / ERRORS)
     code = process.returncode
@@ -144,11 +147,14 @@ def _build(work: Work, asked: Asked, making: Path, images: Path) -> None:
     raise JobFailed("unexpected", said or f"Building ended with code {code}.", again=True)
 
 
-def _arguments(asked: Asked, images: Path) -> list[str]:
+def _arguments(asked: Asked, making: Path, images: Path) -> list[str]:
     """What `python -m worker.pairs` is told, but for the folder to write and the name."""
     options = asked.options
     if asked.source == "import":
         return ["pick-a-pic", str(options["path"])]
+    if asked.source == "study":
+        agreement = ["--min-agreement", str(options["min_agreement"])]
+        return ["study", *agreement, str(making / "study" / JUDGEMENTS), str(making / "study")]
     assert asked.dataset is not None
     if asked.source == "generated":
         return ["generated", "--dataset", str(asked.dataset), str(images)]

@@ -10,6 +10,7 @@ from worker import (
     label_importing,
     pair_jobs,
     queue_measuring,
+    study_images,
     tiling,
     training_jobs,
 )
@@ -31,6 +32,7 @@ HANDLERS: dict[str, Handler] = {
     "training": training_jobs.run,
     "base_model": training_jobs.make_base_model,
     "queue_order": queue_measuring.run,
+    "study_images": study_images.run,
     "demo_audit": demo_audit.run,
 }
 

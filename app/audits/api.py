@@ -23,19 +23,10 @@ from app.audits.schemas import (
     AuditListItem,
     AuditOut,
     AuditsOut,
-    ConsentIn,
-    InviteIn,
     ItemOut,
     ItemsOut,
-    JudgementIn,
     JudgementOut,
-    LinkOut,
-    LinksOut,
     MissedOut,
-    NoticeIn,
-    ParticipantOut,
-    ParticipantsOut,
-    PeopleOut,
     PopulationOut,
     PractisedOut,
     ProgressOut,
@@ -47,6 +38,17 @@ from app.participants.access import get_participant
 from app.participants.models import Participant
 from app.participants.notices import get_notice
 from app.participants.progress import Progress, participant_state
+from app.participants.schemas import (
+    ConsentIn,
+    InviteIn,
+    JudgementIn,
+    LinkOut,
+    LinksOut,
+    NoticeIn,
+    ParticipantOut,
+    ParticipantsOut,
+    PeopleOut,
+)
 from app.participants.taking_part import refuse_unless_taking_part
 from app.projects.access import AnnotatorProject, LeadProject
 from app.settings import settings
@@ -299,7 +301,7 @@ def api_get_seat(token: str, db: Db) -> SeatOut:
     """What a participant's link leads to: the notice and how far they are. A link that was revoked takes no
     answer any more, and still withdraws.
     """
-    return _seat(db, get_participant(db, token, even_revoked=True))
+    return _seat(db, get_participant(db, token, of="audit", even_revoked=True))
 
 
 @router.post(SEAT + "/consent", dependencies=[Public])
@@ -308,7 +310,7 @@ def api_consent(token: str, db: Db, body: ConsentIn | None = None) -> SeatOut:
 
     With the number of the notice that was read, one that was changed meanwhile is answered with 412.
     """
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     judging.consent(db, participant, read=body.notice if body else None)
     return _seat(db, participant)
 
@@ -318,7 +320,7 @@ def api_withdraw(token: str, db: Db) -> SeatOut:
     """Delete all answers of the participant, who takes no part any more. This cannot be undone. A link that was
     revoked does so, too.
     """
-    participant = get_participant(db, token, even_revoked=True)
+    participant = get_participant(db, token, of="audit", even_revoked=True)
     judging.withdraw(db, participant)
     return _seat(db, participant)
 
@@ -328,7 +330,7 @@ def api_list_items(
     request: Request, token: str, db: Db, after: int = 0, limit: Limit = 100
 ) -> ItemsOut:
     """The questions in their order, with the participant's own answers."""
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     refuse_unless_taking_part(participant)
     audit = db.get_one(Audit, participant.audit_id)
     found = judging.find_items(db, participant, audit, after=after, limit=limit + 1)
@@ -355,7 +357,7 @@ def api_list_items(
 @router.put(SEAT + "/items/{item_id}", dependencies=[Public])
 def api_judge(token: str, item_id: int, body: JudgementIn, db: Db) -> JudgementOut:
     """Answer one question, or change one's mind about it."""
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     judged = judging.judge(db, participant, item_id, body.answer, based_on=body.based_on)
     return JudgementOut(
         item_id=judged.item_id,
@@ -368,7 +370,7 @@ def api_judge(token: str, item_id: int, body: JudgementIn, db: Db) -> JudgementO
 @router.put(SEAT + "/practice/{item_id}", dependencies=[Public])
 def api_practise(token: str, item_id: int, body: JudgementIn, db: Db) -> PractisedOut:
     """Try an answer to a question of the practice page: what the project's people say. Keeps nothing."""
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     refuse_unless_taking_part(participant)
     audit = db.get_one(Audit, participant.audit_id)
     return PractisedOut.model_validate(practising.practise(db, audit, item_id, body.answer))
@@ -377,6 +379,6 @@ def api_practise(token: str, item_id: int, body: JudgementIn, db: Db) -> Practis
 @router.post(SEAT + "/finish", dependencies=[Public])
 def api_finish(token: str, db: Db) -> SeatOut:
     """Let the answers stand; refused while questions are unanswered."""
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     judging.finish(db, participant)
     return _seat(db, participant)

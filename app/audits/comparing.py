@@ -17,10 +17,10 @@ from sqlalchemy.orm import Session
 
 from app.audits.access import get_audit_criteria
 from app.audits.gathering import Gathered, gather_answers
-from app.audits.intervals import Interval, spread
 from app.audits.models import Audit, AuditItem
 from app.audits.scoring import UNSURE, Answers, Score, score
 from app.errors import Invalid
+from app.intervals import Interval, spread
 from method.student import two_sided
 from taxonomy.tree import Criteria
 

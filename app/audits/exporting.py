@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import fields
 
 from app.audits.results import ResultRow, Results
-from app.audits.scoring import in_percent
 from app.audits.verdicts import Verdict
 from app.csv_cells import BYTE_ORDER_MARK, cell
+from app.intervals import in_percent
+from app.latex import escape_latex
 
 COLUMNS = tuple(field.name for field in fields(Verdict))
 RESULT_COLUMNS = (
@@ -88,14 +89,6 @@ def _ends(interval: tuple[float, float] | None) -> tuple[float | None, float | N
     return interval or (None, None)
 
 
-LATEX = {
-    "\\": r"\textbackslash{}",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-}
-
-
 def write_latex(found: Results, *, caption: str, label: str) -> str:
     """The accuracies as a LaTeX table in the form of the paper's Table S5, with the interval in a column more."""
     lines = [
@@ -124,8 +117,3 @@ def _latex_row(row: ResultRow) -> str:
     if found.interval is not None:
         interval = "--".join(in_percent(end, found.decided) for end in found.interval)
     return f"{escape_latex(row.name)} & {accuracy} & {interval} \\\\"
-
-
-def escape_latex(text: str) -> str:
-    """Text as LaTeX prints it: what has a meaning there is written out."""
-    return "".join(LATEX.get(sign, sign) for sign in text)

@@ -68,29 +68,3 @@ class MissingForm(Fields):
     """The name of an attribute that somebody sees and was not asked for."""
 
     attribute: str = Field(min_length=1, max_length=200)
-
-
-class LinksForm(Fields):
-    """How many participants to invite."""
-
-    count: int
-
-
-class JudgementForm(Fields):
-    """One answer, and the revision of it that was on the page."""
-
-    answer: str = Field(min_length=1, max_length=40)
-    based_on: int | None = Field(default=None, ge=0)
-
-
-class NoticeForm(Fields):
-    """A new text of the notice, and the number of the one that was edited."""
-
-    notice: str = Field(min_length=1, max_length=NOTICE_LENGTH)
-    based_on: int = Field(ge=1)
-
-
-class ConsentForm(Fields):
-    """The number of the notice that was read."""
-
-    notice: int | None = Field(default=None, ge=1)

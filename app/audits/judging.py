@@ -12,12 +12,10 @@ from sqlalchemy import (
     func,
     literal,
     select,
-    text,
     true,
     tuple_,
     union,
 )
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.audits.access import as_polarity, get_audit_criteria, hold, instrument
@@ -36,6 +34,7 @@ from app.errors import Invalid, NotFound, Stale
 from app.images.inclusion import erased, is_there
 from app.images.models import Image
 from app.participants import access, taking_part
+from app.participants.answering import Overtaken, store_answer
 from app.participants.models import Participant
 from app.participants.progress import Progress
 from taxonomy.tree import Criteria, Pair
@@ -127,40 +126,19 @@ def judge(
 def _store(
     db: Session, participant: Participant, item_id: int, answer: str, based_on: int | None
 ) -> int:
-    inserted = (
-        insert(Judgement)
-        .values(
-            participant_id=participant.id,
-            item_id=item_id,
-            audit_id=participant.audit_id,
-            answer=answer,
+    key = {"participant_id": participant.id, "item_id": item_id}
+    try:
+        return store_answer(
+            db, Judgement, key, answer, based_on=based_on, audit_id=participant.audit_id
         )
-        .on_conflict_do_nothing()
-        .returning(Judgement.revision)
-    )
-    first = db.scalar(inserted)
-    if first is not None:
-        return first
-    standing = db.scalars(
-        select(Judgement)
-        .where(Judgement.participant_id == participant.id, Judgement.item_id == item_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
-    if standing.answer == answer:
-        return standing.revision
-    if based_on is not None and based_on != standing.revision:
+    except Overtaken as newer:
         raise Stale(
-            f"You answered “{ANSWERS[standing.answer]}” here since.",
+            f"You answered “{ANSWERS[newer.answer]}” here since.",
             field="answer",
             hint="Answer again if you want to change it.",
-            answer=standing.answer,
-            revision=standing.revision,
-        )
-    standing.answer, standing.revision = answer, standing.revision + 1
-    standing.at = db.scalars(select(text("clock_timestamp()"))).one()
-    db.flush()
-    return standing.revision
+            answer=newer.answer,
+            revision=newer.revision,
+        ) from newer
 
 
 def finish(db: Session, participant: Participant) -> None:

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from app.accounts.access import Public
 from app.audits import judging, practising, probing
 from app.audits.access import instrument
-from app.audits.forms import AgainForm, ConsentForm, JudgementForm, MissingForm
+from app.audits.forms import AgainForm, MissingForm
 from app.audits.models import Audit
 from app.audits.practising import Practised
 from app.audits.showing_examples import find_examples_for, get_example_hash
@@ -21,6 +21,7 @@ from app.images.schemas import TilesOut
 from app.images.tiles import read_tile
 from app.images.tiling import ask_for_tiles
 from app.participants.access import get_participant
+from app.participants.forms import ConsentForm, JudgementForm
 from app.participants.models import Participant
 from app.participants.notices import get_notice
 from app.participants.taking_part import is_taking_part
@@ -54,7 +55,7 @@ def _is_judging(audit: Audit, participant: Participant) -> bool:
 @router.get(SEAT, dependencies=[Public])
 def show_seat(token: str, db: Db, answer: Answering) -> Response:
     """Where a participant's link leads: the notice, the next image, thanks, or why it takes nothing any more."""
-    participant = get_participant(db, token, even_revoked=True)
+    participant = get_participant(db, token, of="audit", even_revoked=True)
     audit = db.get_one(Audit, participant.audit_id)
     if _is_judging(audit, participant):
         practice = practising.find_practice_positions(db, audit)
@@ -101,7 +102,7 @@ def submit_consent(
     """Agree to take part."""
     if form.errors:
         raise Conflict("Your consent did not arrive whole.", hint="Go back and agree again.")
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     try:
         judging.consent(db, participant, read=form.values.notice)
     except Stale as changed:
@@ -116,7 +117,7 @@ def submit_consent(
 @router.get(SEAT + "/withdraw", dependencies=[Public])
 def show_withdrawal(token: str, db: Db, answer: Answering) -> Response:
     """What withdrawing does, before it is done."""
-    participant = get_participant(db, token, even_revoked=True)
+    participant = get_participant(db, token, of="audit", even_revoked=True)
     if participant.withdrawn_at is not None:
         return RedirectResponse(_seat(answer, token), 303)
     return answer.show(
@@ -131,7 +132,7 @@ def show_withdrawal(token: str, db: Db, answer: Answering) -> Response:
 @router.post(SEAT + "/withdraw", dependencies=[Public])
 def submit_withdrawal(token: str, db: Db, answer: Answering) -> Response:
     """Delete one's answers and take no part any more."""
-    judging.withdraw(db, get_participant(db, token, even_revoked=True))
+    judging.withdraw(db, get_participant(db, token, of="audit", even_revoked=True))
     return answer.done(go_to=_seat(answer, token))
 
 
@@ -153,7 +154,7 @@ def submit_practice(
     """What people of the project say of one question, on a page without JavaScript."""
     if form.errors:
         raise Conflict("The answer did not arrive whole.", hint="Go back and answer again.")
-    audit = db.get_one(Audit, get_participant(db, token).audit_id)
+    audit = db.get_one(Audit, get_participant(db, token, of="audit").audit_id)
     practised = practising.practise(db, audit, item_id, form.values.answer)
     return _show_practice(db, answer, token, position, practised)
 
@@ -161,7 +162,7 @@ def submit_practice(
 def _show_practice(
     db: Db, answer: Answer, token: str, position: int, practised: Practised | None = None
 ) -> Response:
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     audit = db.get_one(Audit, participant.audit_id)
     if not _is_judging(audit, participant):
         return RedirectResponse(_seat(answer, token), 303)
@@ -191,7 +192,7 @@ def show_image_to_judge(token: str, position: int, db: Db, answer: Answering) ->
 def _show_image(
     db: Db, answer: Answer, token: str, place: int, *, problem: str = "", status: int = 200
 ) -> Response:
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     audit = db.get_one(Audit, participant.audit_id)
     if not _is_judging(audit, participant):
         return RedirectResponse(_seat(answer, token), 303)
@@ -220,7 +221,7 @@ def _missing(
     db: Db, answer: Answer, token: str, place: int, act: Callable[[Participant, int], None]
 ) -> Response:
     """Do something about what is missing at an image, and show that part of its page again."""
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     audit = db.get_one(Audit, participant.audit_id)
     try:
         act(participant, judging.position_at(db, audit, participant, place) or 0)
@@ -284,7 +285,7 @@ def submit_judgement(
     """Answer one question, from a page without JavaScript."""
     if form.errors:
         raise Conflict("The answer did not arrive whole.", hint="Go back and answer again.")
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     values = form.values
     judging.judge(db, participant, item_id, values.answer, based_on=values.based_on)
     position, following = judging.item_after(db, participant, item_id)
@@ -294,7 +295,7 @@ def submit_judgement(
 @router.get(SEAT + "/end", dependencies=[Public])
 def show_judging_end(token: str, db: Db, answer: Answering) -> Response:
     """What is left to answer, and the button that finishes."""
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     audit = db.get_one(Audit, participant.audit_id)
     if not _is_judging(audit, participant):
         return RedirectResponse(_seat(answer, token), 303)
@@ -316,7 +317,7 @@ def submit_finish(
     answer: Answering,
 ) -> Response:
     """Let the answers stand."""
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     try:
         judging.finish(db, participant)
     except Conflict as refusal:
@@ -332,7 +333,7 @@ KEEP_A_DAY = {"Cache-Control": "private, max-age=86400, immutable"}
 
 def _shown_image(token: str, image_id: int, db: Db) -> Image:
     """An image of this audit, while the participant judges."""
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     audit = db.get_one(Audit, participant.audit_id)
     if not _is_judging(audit, participant):
         raise Conflict("Images are shown only while you take part.")
@@ -375,7 +376,7 @@ def get_audit_example(
     v: Annotated[str, Query(max_length=64)] = "",  # noqa: ARG001
 ) -> Response:
     """The bytes of an image that shows what an attribute means, while the participant judges."""
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     audit = db.get_one(Audit, participant.audit_id)
     if not _is_judging(audit, participant):
         raise Conflict("Images are shown only while you take part.")

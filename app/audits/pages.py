@@ -14,7 +14,7 @@ from app.audits.access import get_audit, instrument
 from app.audits.comparing import find_comparable
 from app.audits.drawing import Population
 from app.audits.expecting import expect
-from app.audits.forms import AuditForm, LinksForm, NoticeForm, PlanForm
+from app.audits.forms import AuditForm, PlanForm
 from app.audits.models import Audit
 from app.audits.notice import DEFAULT_NOTICE
 from app.audits.plotting import axis_of
@@ -22,6 +22,7 @@ from app.audits.practising import find_practice_positions
 from app.audits.probing import find_missed
 from app.audits.sharing import people_for
 from app.errors import AppError
+from app.participants.forms import LinksForm, NoticeForm
 from app.participants.inviting import MOST
 from app.participants.notices import find_notices, get_notice
 from app.projects.access import AnnotatorProject, LeadProject

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.audits.intervals import variances
 from app.audits.scoring import UNSURE, Answers
+from app.intervals import variances
 from method.student import student_quantile
 
 USUAL_BETWEEN_IMAGES = 0.05

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from app.audits.intervals import Interval
 from app.audits.scoring import Score
+from app.intervals import Interval
 
 STEP = 10
 MOST_TICKS = 6

@@ -15,12 +15,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.audits.access import as_polarity, get_audit_criteria, hold
-from app.audits.intervals import Interval, share_interval, spread
 from app.audits.models import Audit, AuditItem, AuditProbe, Judgement, MissedAttribute
-from app.audits.scoring import in_percent, interval_words
 from app.audits.sharing import is_asked
 from app.criteria.models import Node
 from app.errors import Invalid, NotFound
+from app.intervals import Interval, in_percent, interval_words, share_interval, spread
 from app.participants import taking_part
 from app.participants.models import Participant
 from app.participants.progress import counted

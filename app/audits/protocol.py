@@ -2,7 +2,7 @@
 
 from app.audits.models import Audit
 from app.audits.results import AuditFacts, Results
-from app.audits.scoring import in_percent
+from app.intervals import in_percent
 from app.participants.models import ConsentNotice
 
 INTERVALS = (

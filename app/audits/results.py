@@ -259,7 +259,8 @@ def find_audits(
 def _accuracies(db: Session, audit_ids: Sequence[int]) -> dict[int, float]:
     appears = func.count().filter(Judgement.answer == "appears")
     rows = db.execute(
-        select(Participant.audit_id, appears, func.count())
+        select(AuditItem.audit_id, appears, func.count())
+        .select_from(Participant)
         .join(Judgement, Judgement.participant_id == Participant.id)
         .join(AuditItem, AuditItem.id == Judgement.item_id)
         .where(
@@ -268,6 +269,6 @@ def _accuracies(db: Session, audit_ids: Sequence[int]) -> dict[int, float]:
             AuditItem.kind == "label",
             Judgement.answer != "cannot_tell",
         )
-        .group_by(Participant.audit_id)
+        .group_by(AuditItem.audit_id)
     )
     return {audit_id: hits / total for audit_id, hits, total in rows}

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.audits.sampling import MOST_SEED
+from app.participants.schemas import PeopleOut, SeatState
 
 Answer = Literal["appears", "does_not_appear", "cannot_tell"]
 
@@ -39,18 +40,6 @@ class AuditIn(BaseModel):
     agent_run: int | None = None
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)] | None = None
     notice: str | None = None
-
-
-class PeopleOut(BaseModel):
-    """How many participants are in which state."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    invited: int
-    judging: int
-    finished: int
-    withdrawn: int
-    revoked: int
 
 
 class AuditOut(BaseModel):
@@ -180,67 +169,6 @@ class ResultsOut(BaseModel):
     missed: list[MissedOut]
 
 
-class ParticipantOut(BaseModel):
-    """A participant: a number and how far they are. `link` only in the answer that made it."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    number: int
-    state: Literal["invited", "judging", "finished", "withdrawn", "revoked"]
-    answered: int
-    asked: int
-    checks: int
-    checks_passed: int
-    consented_at: datetime | None
-    finished_at: datetime | None
-    last_answer_at: datetime | None
-
-
-class ParticipantsOut(BaseModel):
-    """A page of participants; `next` continues it as `after`."""
-
-    items: list[ParticipantOut]
-    next: int | None
-
-
-class InviteIn(BaseModel):
-    """How many participants to invite."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    count: int
-
-
-class NoticeIn(BaseModel):
-    """Another text of the notice; `based_on` is the number of the one it was written from."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    notice: str
-    based_on: int | None = None
-
-
-class ConsentIn(BaseModel):
-    """The number of the notice that was read."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    notice: int | None = None
-
-
-class LinkOut(BaseModel):
-    """A participant's number and link; the link is in this answer and nowhere else."""
-
-    number: int
-    link: str
-
-
-class LinksOut(BaseModel):
-    """New participants."""
-
-    items: list[LinkOut]
-
-
 class ProgressOut(BaseModel):
     """How far a participant is."""
 
@@ -256,7 +184,7 @@ class SeatOut(BaseModel):
 
     audit: str
     number: int
-    state: Literal["invited", "judging", "finished", "withdrawn", "revoked", "closed"]
+    state: SeatState
     notice: str
     notice_number: int
     progress: ProgressOut
@@ -283,15 +211,6 @@ class ItemsOut(BaseModel):
 
     items: list[ItemOut]
     next: int | None
-
-
-class JudgementIn(BaseModel):
-    """An answer; `based_on` is the revision it was given on (0: there was none)."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    answer: str
-    based_on: int | None = None
 
 
 class JudgementOut(BaseModel):

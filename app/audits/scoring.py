@@ -31,7 +31,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.agreement import Agreement, fleiss_kappa, gwets_ac1, krippendorffs_alpha
-from app.audits.intervals import Interval, Reals, Whole, rest_interval, share_interval, spread
+from app.intervals import (
+    Interval,
+    Reals,
+    Whole,
+    in_percent,
+    interval_words,
+    rest_interval,
+    share_interval,
+    spread,
+)
 
 NO, YES, UNSURE = 0, 1, 2
 CODES = {"does_not_appear": NO, "appears": YES, "cannot_tell": UNSURE}
@@ -327,26 +336,3 @@ def _gaps(participants: Whole, at: Reals) -> Reals:
     between = np.diff(at[order])
     gaps[order[1:]] = np.where(same & (between <= PAUSE), between, np.nan)
     return gaps
-
-
-# In words --------------------------------------------------------------------------------------
-
-
-def decimals(count: int) -> int:
-    """How many decimals a percentage of `count` judgements carries: one judgement more or less moves it by
-    100 / `count` points, and what is finer than that is no finding.
-    """
-    return 0 if count < 100 else 1 if count < 1_000 else 2
-
-
-def in_percent(part: float | None, count: int) -> str:
-    """A fraction of `count` judgements as a percentage without its sign, or a dash."""
-    return "–" if part is None else f"{100 * part:.{decimals(count)}f}"
-
-
-def interval_words(interval: Interval | None, count: int) -> str:
-    """An interval of such fractions; a dash where both ends would read the same."""
-    if interval is None:
-        return "–"
-    low, high = (in_percent(end, count) for end in interval)
-    return "–" if low == high else f"{low} – {high}"

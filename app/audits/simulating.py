@@ -37,7 +37,7 @@ def simulate_audit(
         .order_by(AuditItem.id)
     ).all()
     for number, token in invite_participants(db, audit, people):
-        participant = get_participant(db, token)
+        participant = get_participant(db, token, of="audit")
         consent(db, participant)
         chance = random.Random(f"{audit.seed}:{number}")
         at = audit.created_at

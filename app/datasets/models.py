@@ -53,9 +53,10 @@ class PairDataset(Model):
     __tablename__ = "pair_dataset"
     __table_args__ = (
         UniqueConstraint("project_id", "number"),
-        CheckConstraint("source IN ('labels', 'generated', 'import')", name="source"),
+        CheckConstraint("source IN ('labels', 'generated', 'import', 'study')", name="source"),
         CheckConstraint(
-            "source = 'import' OR dataset_id IS NOT NULL", name="source_has_its_dataset"
+            "source IN ('import', 'study') OR dataset_id IS NOT NULL",
+            name="source_has_its_dataset",
         ),
         CheckConstraint(
             "(manifest_sha256 IS NULL) = (folder IS NULL)", name="ready_has_folder_and_hash"

@@ -23,6 +23,7 @@ SOURCES = {
     "labels": "labels",
     "generated": "generated images",
     "import": "an imported file",
+    "study": "a study",
 }
 NEAREST = 5
 
@@ -116,6 +117,23 @@ def import_pairs(
     """
     options: Json = {"path": str(_importable(path))}
     return _ask(db, project, "import", name=name, dataset=None, options=options, by=by)
+
+
+def pair_by_study(
+    db: Session,
+    project: Project,
+    *,
+    name: str,
+    study_id: int,
+    by: Person | None,
+    min_agreement: float = 0.5,
+) -> PairDataset:
+    """Ask for the pairs that participants of a study decided: the image that more of them preferred wins, with at least
+    that share of all. The caller has made sure that the study is one of the project. Raises Invalid.
+    """
+    _check_range("min_agreement", min_agreement, 0, 1)
+    options: Json = {"study_id": study_id, "min_agreement": min_agreement}
+    return _ask(db, project, "study", name=name, dataset=None, options=options, by=by)
 
 
 def _check_range(field: str, value: float, low: float, high: float) -> None:

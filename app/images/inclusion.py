@@ -1,8 +1,10 @@
 """Which images count: all but those that were set aside or erased. Every room asks here."""
 
 from sqlalchemy import ColumnElement, Select, literal_column, select
+from sqlalchemy.orm import Session
 
 from app.images.models import Image
+from app.studies.models import StudyImage
 
 # Written out, not as parameters: a prepared statement that does not know the value cannot use the
 # indexes that hold these states alone, and finds no constraint for ON CONFLICT.
@@ -31,3 +33,10 @@ def left_out(project_id: int | None = None) -> Select[int]:
 def erased() -> Select[int]:
     """The ids of all images that were erased."""
     return select(Image.id).where(Image.state == _ERASED, Image.state != _USED)
+
+
+def is_held(db: Session, sha256: str) -> bool:
+    """Whether the storage still has to keep a file: an image that is there has it, or a study compares it."""
+    image = db.scalar(select(Image.id).where(Image.sha256 == sha256, is_there()).limit(1))
+    compared = select(StudyImage.id).where(StudyImage.sha256 == sha256).limit(1)
+    return image is not None or db.scalar(compared) is not None

@@ -18,7 +18,7 @@ from app.errors import AppError, Conflict, Invalid, Unavailable
 from app.images import storage
 from app.images.changes import record
 from app.images.finding import get_image
-from app.images.inclusion import is_there
+from app.images.inclusion import is_held
 from app.images.models import Image, ImageEvent, ImageTrait, ImportProblem, StorageRemoval
 from app.images.searching import search_words
 from app.projects.models import Project
@@ -221,9 +221,8 @@ def sweep_removals(limit: int = 100) -> int:
 
 
 def _remove(db: Session, due: StorageRemoval) -> int:
-    # Another project, or a later import, may hold the same file.
-    held = db.scalar(select(Image.id).where(Image.sha256 == due.sha256, is_there()).limit(1))
-    if held is None:
+    # Another project, a later import or a study may hold the same file.
+    if not is_held(db, due.sha256):
         try:
             storage.remove(due.sha256)
         except Unavailable:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.errors import AppError
 from app.images import storage, tiles
 from app.images.decoding import ImageRefused, decode
-from app.images.inclusion import is_there
+from app.images.inclusion import is_held, is_there
 from app.images.models import Image
 from app.images.pictures import Transaction
 from app.jobs.models import OPEN_STATES, Job
@@ -85,9 +85,9 @@ def make_tiles(transaction: Transaction, image_id: int) -> int:
         return 0
     storage.put(storage.key_of("tiles", sha256), made)
     with transaction() as db:
-        held = db.scalar(select(Image.id).where(Image.sha256 == sha256, is_there()).limit(1))
+        is_wanted = is_held(db, sha256)
     # Erased meanwhile: what was made of it since goes, too.
-    if held is None:
+    if not is_wanted:
         storage.remove(sha256)
         return 0
     return len(made)

@@ -5,22 +5,36 @@ from sqlalchemy.orm import Session
 
 from app.accounts.signing_in import token_hash
 from app.errors import NotFound
+from app.participants.instruments import Instrument, Noun
 from app.participants.models import Participant
 
 
-def get_participant(db: Session, token: str, *, even_revoked: bool = False) -> Participant:
-    """Who came in through this link. Raises NotFound, with the same words, for unknown and revoked.
+def get_participant(
+    db: Session, token: str, *, of: Noun, even_revoked: bool = False
+) -> Participant:
+    """Who came in through this link to an audit or a study. Raises NotFound, with the same words, for a link that is
+    unknown, revoked, or leads to the other.
 
     `even_revoked` is for what stays a participant's right when their link was revoked: to read that, and to
     withdraw what they answered before.
     """
     participant = db.scalar(select(Participant).where(Participant.token_hash == token_hash(token)))
-    if participant is None or (participant.revoked_at is not None and not even_revoked):
+    leads_here = participant is not None and instrument_of(participant).noun == of
+    if (
+        participant is None
+        or not leads_here
+        or (participant.revoked_at is not None and not even_revoked)
+    ):
         raise NotFound(
-            "This link does not lead to an audit, or it was withdrawn.",
+            f"This link does not lead to {'an audit' if of == 'audit' else 'a study'}, or it was withdrawn.",
             hint="Check that the whole link was copied, or ask whoever sent it for a new one.",
         )
     return participant
+
+
+def instrument_of(participant: Participant) -> Instrument:
+    """What a participant takes part in."""
+    return Instrument(audit_id=participant.audit_id, study_id=participant.study_id)
 
 
 def hold(

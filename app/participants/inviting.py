@@ -24,7 +24,9 @@ def invite(db: Session, instrument: Instrument, count: int) -> list[tuple[int, s
         raise Invalid(f"Make 1 to {MOST_AT_ONCE} links at a time.", field="count")
     last = _last_number(db, instrument)
     if last + count > MOST:
-        raise Invalid(f"An {instrument.noun} has at most {MOST} participants.", field="count")
+        raise Invalid(
+            f"There are at most {MOST} participants in one {instrument.noun}.", field="count"
+        )
     made = [(number, new_token()) for number in range(last + 1, last + count + 1)]
     db.add_all(
         Participant(**instrument.columns, number=number, token_hash=token_hash(token))

@@ -76,7 +76,7 @@ def _newest(db: Session, instrument: Instrument) -> ConsentNotice | None:
 def get_notice(db: Session, instrument: Instrument) -> ConsentNotice:
     """The notice that who comes now agrees to."""
     notice = _newest(db, instrument)
-    assert notice is not None, f"an {instrument.noun} is made with its notice"
+    assert notice is not None, "it is made together with its notice"
     return notice
 
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
+from app.participants.access import instrument_of
 from app.participants.instruments import Instrument
 from app.participants.models import Participant
 
@@ -118,10 +119,13 @@ def _row(participant: Participant, given: Given) -> ParticipantRow:
 
 def count_people(db: Session, instruments: Sequence[Instrument]) -> dict[Instrument, People]:
     """How many participants of each are in which state; nothing for one that has none."""
-    audits = [each.audit_id for each in instruments]
+    among = or_(
+        Participant.audit_id.in_([each.audit_id for each in instruments if each.audit_id]),
+        Participant.study_id.in_([each.study_id for each in instruments if each.study_id]),
+    )
     states: dict[Instrument, dict[str, int]] = {}
-    for each in db.scalars(select(Participant).where(Participant.audit_id.in_(audits))):
-        of = states.setdefault(Instrument(audit_id=each.audit_id), {})
+    for each in db.scalars(select(Participant).where(among)):
+        of = states.setdefault(instrument_of(each), {})
         state = participant_state(each)
         of[state] = of.get(state, 0) + 1
     return {instrument: People(**counts) for instrument, counts in states.items()}

@@ -10,11 +10,12 @@ from sqlalchemy import ARRAY, BigInteger, ColumnElement, any_, cast, func, liter
 from sqlalchemy.orm import Session, aliased
 
 from app.audits.gathering import gather_answers_about
-from app.audits.scoring import Answers, Score, in_percent, score
+from app.audits.scoring import Answers, Score, score
 from app.criteria.models import Node
 from app.criteria.reading import find_nodes, get_node
 from app.images.applicability import applies
 from app.images.inclusion import left_out
+from app.intervals import in_percent
 from app.labels.models import STATES, Label, LabelCount
 from app.projects.models import Project
 from app.versions.tree_rows import pairs_below

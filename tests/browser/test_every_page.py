@@ -57,6 +57,11 @@ NO_PAGES = {
     "show_display",
     "show_audit_population",
     "export_verdicts",
+    "export_study_answers",
+    "export_study_results",
+    "export_study_table",
+    "get_study_image",
+    "show_study_plan",
     "get_audit_image",
     "get_audit_tiles",
     "get_audit_tile",
@@ -74,6 +79,10 @@ PARTICIPANTS = {
     "show_image_to_judge",
     "show_judging_end",
     "show_withdrawal",
+    "show_study_seat",
+    "show_pair_to_judge",
+    "show_study_end",
+    "show_study_withdrawal",
 }
 WIDTHS = (1280, 820, 390)
 
@@ -223,6 +232,31 @@ def confirm_labels(api: Api) -> int:
     return int(images[0]["id"])
 
 
+def compare_paintings(api: Api) -> tuple[int, str, str]:
+    """A study of paintings; returns it, and the tokens of who has agreed and who has not come yet."""
+    body = BytesIO()
+    with zipfile.ZipFile(body, "w") as archive:
+        for seed in range(4):
+            out = BytesIO()
+            paint(seed, 192).image.save(out, "PNG")
+            archive.writestr(
+                f"G1/a-model-with-a-long-name-{seed % 2}/{seed // 2}.png", out.getvalue()
+            )
+    files = {"name": "a.zip", "mimeType": "application/zip", "buffer": body.getvalue()}
+    study = api.ask("POST", "studies", data={"name": "Spring study", "prompts": 2})
+    sent = api.ask("POST", f"studies/{study['id']}/uploads", multipart={"files": files})
+    api.finish(sent["job_id"])
+    api.ask("POST", f"studies/{study['id']}/open", data={"prompts": 2})
+    links = api.ask("POST", f"studies/{study['id']}/participants", data={"count": 2})
+    seat, unread = (each["link"].rsplit("/", 1)[1] for each in links["items"])
+    api.ask("POST", f"/api/v1/study/{seat}/consent")
+    [first, *_] = api.ask("GET", f"/api/v1/study/{seat}/pairs")["items"]
+    for each in first["questions"]:
+        path = f"/api/v1/study/{seat}/pairs/1/{each['key']}"
+        api.ask("PUT", path, data={"answer": "left"})
+    return int(study["id"]), seat, unread
+
+
 def furnish(api: Api) -> dict[str, Any]:
     """One of everything, through the API; returns the ids that addresses need."""
     import_id = import_paintings(api)
@@ -259,6 +293,7 @@ def furnish(api: Api) -> dict[str, Any]:
     links = api.ask("POST", f"audits/{audit['id']}/participants", data={"count": 2})
     seat, unread = (each["link"].rsplit("/", 1)[1] for each in links["items"])
     api.ask("POST", f"/api/v1/audit/{seat}/consent")
+    study, comparing, not_yet = compare_paintings(api)
     proposal = api.ask(
         "POST",
         "criteria/proposals",
@@ -298,11 +333,17 @@ def furnish(api: Api) -> dict[str, Any]:
         "key": "clear-edges",
         "number": 1,
         "position": 1,
+        "study_id": study,
+        "place": 1,
         "run_id": {"show_agent_run": agent["id"], "": run["id"]},
         "token": {
             "show_recovery": recovery["link"].rsplit("/", 1)[1],
             "show_invitation": invitation["link"].rsplit("/", 1)[1],
             "show_seat": unread,
+            "show_study_seat": not_yet,
+            **dict.fromkeys(
+                ("show_pair_to_judge", "show_study_end", "show_study_withdrawal"), comparing
+            ),
             "": seat,
         },
     }

@@ -99,7 +99,7 @@ class Studio:
     def seats(self, audit: Audit, count: int) -> Sequence[tuple[Participant, str]]:
         """Participants who have agreed, with their tokens."""
         made = [
-            (get_participant(self.db, token), token)
+            (get_participant(self.db, token, of="audit"), token)
             for _, token in invite_participants(self.db, audit, count)
         ]
         for participant, _ in made:

@@ -38,7 +38,7 @@ def test_resumes_at_the_first_unanswered_item(db: Session, studio: Studio) -> No
     for item in items[:3]:
         judging.judge(db, participant, item.id, "appears")
     db.commit()
-    again = get_participant(db, token)
+    again = get_participant(db, token, of="audit")
     assert judging.next_item(db, again) == (2, items[3].id)
     assert judging.get_progress(db, again).left == 3
     assert judging.find_unfinished_images(db, again) == [(2, 1), (3, 2)]
@@ -67,7 +67,7 @@ def test_each_sees_the_images_in_an_order_of_their_own(db: Session, studio: Stud
             None,
         ]
         # The same order again, a page at a time, and from a link opened anew.
-        again = get_participant(db, token)
+        again = get_participant(db, token, of="audit")
         paged: list[judging.Item] = []
         while page := judging.find_items(
             db, again, audit, after=paged[-1].id if paged else 0, limit=3
@@ -146,7 +146,7 @@ def test_nothing_before_consent_and_nothing_after_finishing(db: Session, studio:
     studio.annotate(*TWO)
     audit = studio.audit()
     [(_, token)] = inviting.invite_participants(db, audit, 1)
-    participant = get_participant(db, token)
+    participant = get_participant(db, token, of="audit")
     item = db.scalars(select(AuditItem.id)).first()
     assert item is not None
     with pytest.raises(Conflict, match="read the notice"):
@@ -189,7 +189,7 @@ def test_revoking_ends_the_link_and_leaves_the_answers_out(db: Session, studio: 
     inviting.revoke_participant(db, audit, second.number)
     db.commit()
     with pytest.raises(NotFound):
-        get_participant(db, token)
+        get_participant(db, token, of="audit")
     # Also where the participant was loaded before the link was revoked.
     with pytest.raises(NotFound):
         judging.judge(db, second, judging.find_items(db, first, audit)[0].id, "appears")
@@ -219,7 +219,7 @@ def test_who_withdraws_takes_their_answers_along(db: Session, studio: Studio) ->
     people = get_facts(db, audit).people
     assert (people.judging, people.finished, people.withdrawn, people.counted) == (1, 0, 1, 1)
     assert {each.participant for each in iterate_verdicts(db, audit)} == {first.code}
-    assert get_participant(db, token).withdrawn_at is not None
+    assert get_participant(db, token, of="audit").withdrawn_at is not None
 
 
 def test_no_answer_comes_after_withdrawing(db: Session, studio: Studio) -> None:

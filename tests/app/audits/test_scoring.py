@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audits.intervals import Spread, rest_interval, share_interval, spread
-from app.audits.scoring import Answers, gather, in_percent, score
+from app.audits.scoring import Answers, gather, score
+from app.intervals import Spread, in_percent, rest_interval, share_interval, spread
 
 SAID = {"y": "appears", "n": "does_not_appear", "u": "cannot_tell"}
 

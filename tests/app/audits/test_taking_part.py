@@ -241,7 +241,7 @@ def test_nothing_tells_who_a_participant_is(
 
 # What is kept of a participant: a new column that tells more has to be thought about here.
 PARTICIPANT_COLUMNS = {
-    *("id", "audit_id", "number", "code", "token_hash", "notice_id"),
+    *("id", "audit_id", "study_id", "number", "code", "token_hash", "notice_id"),
     *("consented_at", "finished_at", "withdrawn_at", "revoked_at", "created_at"),
 }
 

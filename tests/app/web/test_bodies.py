@@ -69,6 +69,7 @@ def send(path: str, method: str = "POST", cookie: str = "", **headers: str) -> H
         "/api/v1/projects/paintings/imports",
         "/sign-in",
         "/audit/abc",
+        "/study/abc",
         "/account/profile",
         "/nowhere",
         "/api/v1/nowhere",

@@ -16,9 +16,12 @@ from app.audits.models import Audit
 from app.criteria.models import CriteriaVersion
 from app.datasets.models import Dataset, PairDataset
 from app.images.importing import create_import
+from app.participants.instruments import Instrument
+from app.participants.notices import write_notice
 from app.projects.inviting import INVITATION_LIFETIME
 from app.projects.models import Project
 from app.runs.models import Run
+from app.studies.models import Study
 from tests.app.datasets.gallery import Gallery, open_gallery
 from tests.app.web.test_pages_in_every_state import addresses
 from tests.factories import Make
@@ -44,6 +47,7 @@ def add_one(gallery: Gallery, number: int) -> None:
     )
     create_import(db, project, source="folder", origin=f"folder {number}")
     _add_audit(db, project, gallery.version, number)
+    _add_study(db, project, gallery.version, number)
     _add_run(db, make, project, gallery.version, number)
     db.commit()
 
@@ -59,6 +63,19 @@ def _add_audit(db: Session, project: Project, version: CriteriaVersion, number: 
             version_id=version.id,
         )
     )
+
+
+def _add_study(db: Session, project: Project, version: CriteriaVersion, number: int) -> None:
+    study = Study(
+        project_id=project.id,
+        name=f"Study {number}",
+        seed=number,
+        prompts=1,
+        version_id=version.id,
+    )
+    db.add(study)
+    db.flush()
+    write_notice(db, Instrument(study_id=study.id), "Please read.", by=None)
 
 
 def _add_run(

@@ -116,3 +116,26 @@ def _expit(x: float) -> float:
         power = math.exp(max(x, -700.0))
         return power / (1 + power)
     return 1 / (1 + math.exp(-min(x, 700.0)))
+
+
+# In words --------------------------------------------------------------------------------------
+
+
+def decimals(count: int) -> int:
+    """How many decimals a percentage of `count` judgements carries: one judgement more or less moves it by
+    100 / `count` points, and what is finer than that is no finding.
+    """
+    return 0 if count < 100 else 1 if count < 1_000 else 2
+
+
+def in_percent(part: float | None, count: int) -> str:
+    """A fraction of `count` judgements as a percentage without its sign, or a dash."""
+    return "–" if part is None else f"{100 * part:.{decimals(count)}f}"
+
+
+def interval_words(interval: Interval | None, count: int) -> str:
+    """An interval of such fractions; a dash where both ends would read the same."""
+    if interval is None:
+        return "–"
+    low, high = (in_percent(end, count) for end in interval)
+    return "–" if low == high else f"{low} – {high}"
