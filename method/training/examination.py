@@ -14,6 +14,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from method.student import student_quantile
+from method.training.numbers import short
 
 CONDITIONS: Mapping[str, str] = {
     "null": "nothing",
@@ -96,7 +97,7 @@ def read_examination(value: object) -> Examination | None:
 
 def gain_in_words(found: Examination) -> str:
     """`0.0084 ± 0.0008 on 64 held-out images`."""
-    return f"{_short(found.gain)} ± {_short(found.half_width)} on {found.images} held-out images"
+    return f"{short(found.gain)} ± {short(found.half_width)} on {found.images} held-out images"
 
 
 def verdict(found: Examination) -> str:
@@ -121,7 +122,3 @@ def verdict(found: Examination) -> str:
 def table(found: Examination) -> list[tuple[str, float]]:
     """Rows to show: what an image is predicted from, and the error."""
     return [(CONDITIONS[name], found.errors[name]) for name in CONDITIONS]
-
-
-def _short(value: float) -> str:
-    return f"{value:.2g}" if value else "0"

@@ -16,6 +16,7 @@ from statistics import fmean, stdev
 from typing import Any, Literal
 
 from method.student import student_quantile
+from method.training.numbers import short, signed
 
 MOST_ROWS = 200
 """Logged steps that are read, the newest; the later half of them counts."""
@@ -50,7 +51,7 @@ class Estimate:
         return self.mean + self.half_width < 0
 
     def __str__(self) -> str:
-        return f"{_signed(self.mean)} ± {self.half_width:.2g}"
+        return f"{signed(self.mean)} ± {short(self.half_width)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Winning:
     def what(self) -> str:
         """What is seen, in a sentence or two."""
         return _WHAT[self.kind].format(
-            win=self.win, alignment=self.alignment, drift=f"{self.drift.mean:.2g}", rows=self.rows
+            win=self.win, alignment=self.alignment, drift=short(self.drift.mean), rows=self.rows
         )
 
     @property
@@ -200,7 +201,3 @@ def _estimate(values: Sequence[float]) -> Estimate:
 
 def _has(row: Mapping[str, Any], name: str) -> bool:
     return isinstance(row.get(name), int | float)
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2g}".replace("-", "−") if value else "0"

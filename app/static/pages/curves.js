@@ -5,8 +5,8 @@
 const PANELS = [
   { title: "As in the paper", hint: "Below 0 is nearer to the target than the reference is. Winning − losing should stay below 0; the winning part should fall until theta has gone a part of the gap.", of: { difference: "winning − losing", win: "winning", lose: "losing" } },
   { title: "Loss", of: { loss: "training", validation_loss: "validation" }, points: "validation_loss", log: true },
-  { title: "Winning part, its two terms", hint: "Alignment below 0: toward the winner. Drift: the squared distance from the reference. Their sum is the winning part.", of: { alignment: "alignment", drift: "drift", win: "sum" } },
-  { title: "Winning part, held-out images", hint: "The same of validation images, always with the same timesteps and noise.", of: { validation_alignment: "alignment", validation_drift: "drift", validation_win: "sum" } },
+  { title: "Alignment and drift", hint: "Alignment below 0: toward the winner. Drift: the squared distance from the reference. Their sum is the winning part.", of: { alignment: "alignment", drift: "drift", win: "sum" } },
+  { title: "Held-out images", hint: "Alignment and drift on validation images, always with the same timesteps and noise.", of: { validation_alignment: "alignment", validation_drift: "drift", validation_win: "sum" } },
   { title: "Implicit accuracy", hint: "Share of images where the run gained more on the winner than on the loser.", of: { accuracy: "" }, range: [0, 1] },
   { title: "Gradient norm", hint: "Of all trained weights, before clipping.", of: { grad_norm: "" }, log: true },
   { title: "Gradient of both parts", hint: "Norm of the gradient that each part sends into the prediction.", of: { grad_win: "winning", grad_lose: "losing" }, log: true },
