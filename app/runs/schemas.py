@@ -146,14 +146,14 @@ class IntervalOut(BaseModel):
 
 class GeometryOut(BaseModel):
     """Shares of the gap between the two targets: how much theta has gone, where the winning part is lowest,
-    and where that would be if attributes added up.
+    and where that would be if attributes added up (null for targets without guidance).
     """
 
     model_config = ConfigDict(from_attributes=True)
 
     gone: float
     lowest: float
-    expected: float
+    expected: float | None
 
 
 class WinningOut(BaseModel):

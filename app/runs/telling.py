@@ -19,7 +19,8 @@ DEFAULT_OMEGA = 2.0
 
 def find_winning(db: Session, run: Run) -> Winning | None:
     """What the newest logged steps of a stage 2 run say; None for other kinds, and while there are too few."""
-    if not OBJECTIVES[run.kind].needs_expert:
+    facts = OBJECTIVES[run.kind]
+    if not facts.needs_expert:
         return None
     newest = db.scalars(
         select(RunMetric.values)
@@ -28,11 +29,10 @@ def find_winning(db: Session, run: Run) -> Winning | None:
         .limit(MOST_ROWS)
     ).all()
     objective = run.config.get("objective", {})
-    return read_winning(
-        newest[::-1],
-        omega_w=float(objective.get("omega_w", DEFAULT_OMEGA)),
-        omega_l=float(objective.get("omega_l", DEFAULT_OMEGA)),
+    omega_w, omega_l = (
+        float(objective.get(name, DEFAULT_OMEGA)) for name in ("omega_w", "omega_l")
     )
+    return read_winning(newest[::-1], (omega_w, omega_l) if facts.is_guided else None)
 
 
 def examination_of(run: Run) -> Examination | None:

@@ -198,9 +198,9 @@ READ_BY: tuple[tuple[Reads, tuple[str, ...], str], ...] = (
         "{kind} neither makes an expert nor is taught by one",
     ),
     (
-        lambda facts: facts.needs_expert,
+        lambda facts: facts.needs_expert and facts.pulls_by_beta,
         ("guard.frozen_steps",),
-        "{kind} has no winner by which a frozen loss would be known",
+        "{kind} has no loss that could freeze with a winner to know it by",
     ),
     (
         lambda facts: facts.reads_attributes,

@@ -62,8 +62,8 @@ class Geometry:
     """How much of it theta has gone, <e - r, w - l> / |w - l|^2."""
     lowest: float
     """Where the winning part is lowest, lead / gap; at 0 or below it cannot fall along the gap at all."""
-    expected: float
-    """Where it would be lowest if attributes added up."""
+    expected: float | None
+    """Where it would be lowest if attributes added up; None where targets are not guided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +106,20 @@ class Winning:
         gone = f"Theta has gone {found.gone:.0%} of the gap between the two targets"
         if found.lowest <= 0:
             return f"{gone}. The winner does not lie ahead of the reference along it, so the winning part cannot fall."
+        expected = (
+            "" if found.expected is None else f" (where attributes add up: {found.expected:.0%})"
+        )
         return (
-            f"{gone}; along it the winning part is lowest at {found.lowest:.0%} (where attributes add up: "
-            f"{found.expected:.0%}) and above 0 beyond {2 * found.lowest:.0%}."
+            f"{gone}; along it the winning part is lowest at {found.lowest:.0%}{expected} and above 0 beyond "
+            f"{2 * found.lowest:.0%}."
+        )
+
+    def in_words(self) -> str:
+        """All of it, for logs and model cards."""
+        return " ".join(
+            part
+            for part in (f"{self.title}.", self.what, self.geometry_in_words, self.advice)
+            if part
         )
 
     @property
@@ -138,8 +149,8 @@ _ADVICE: Mapping[Kind, str] = {
     "healthy": "Nothing needs to be done.",
     "misdirected": "Look at the expert's attribute gain: an expert that knows no attributes is the usual cause, "
     "and stage 1 has to be trained longer or on more images. A lower learning rate does not help.",
-    "overshooting": "Lower the learning rate (drift grows with its square), stop earlier, raise beta, or set "
-    "objective.drift_cap.",
+    "overshooting": "Lower the learning rate (drift grows with its square), stop earlier, or raise beta or "
+    "set objective.drift_cap where the objective reads them.",
     "frozen": "Lower the learning rate, or set objective.drift_cap; do not go by the loss.",
     "unguided": "Judge it by the negative attributes of its pictures.",
     "uncertain": "Train longer, with a larger batch, or with validation.every.",
@@ -147,11 +158,11 @@ _ADVICE: Mapping[Kind, str] = {
 
 
 def read_winning(
-    rows: Sequence[Mapping[str, Any]], *, omega_w: float, omega_l: float
+    rows: Sequence[Mapping[str, Any]], omegas: tuple[float, float] | None
 ) -> Winning | None:
     """Read logged steps, oldest first; None where there are too few, or they have no winning part and drift.
 
-    Rows of earlier releases need no `alignment`: it is win - drift.
+    `omegas` are the guidance of winner and loser, or None for targets without any. Rows of earlier releases need no `alignment`: it is win - drift.
     """
     told = [row for row in rows[-MOST_ROWS:] if _has(row, "win") and _has(row, "drift")]
     late = told[len(told) // 2 :]
@@ -162,12 +173,14 @@ def read_winning(
     factors = [float(row["factor"]) for row in late if _has(row, "factor")]
     is_dead = bool(factors) and fmean(factors) < DEAD_FACTOR
     return Winning(
-        kind=_kind_of(win, alignment, is_dead=is_dead, is_unguided=omega_w <= 1),
+        kind=_kind_of(
+            win, alignment, is_dead=is_dead, is_unguided=omegas is not None and omegas[0] <= 1
+        ),
         rows=len(late),
         win=win,
         alignment=alignment,
         drift=drift,
-        geometry=_geometry(late, omega_w, omega_l),
+        geometry=_geometry(late, omegas),
     )
 
 
@@ -183,7 +196,9 @@ def _kind_of(win: Estimate, alignment: Estimate, *, is_dead: bool, is_unguided: 
     return "healthy" if win.is_below else "uncertain"
 
 
-def _geometry(rows: Sequence[Mapping[str, Any]], omega_w: float, omega_l: float) -> Geometry | None:
+def _geometry(
+    rows: Sequence[Mapping[str, Any]], omegas: tuple[float, float] | None
+) -> Geometry | None:
     whole = [row for row in rows if all(_has(row, name) for name in ("gap", "lead", "lose"))]
     gap = fmean(float(row["gap"]) for row in whole) if whole else 0.0
     if gap <= 0:
@@ -191,7 +206,8 @@ def _geometry(rows: Sequence[Mapping[str, Any]], omega_w: float, omega_l: float)
     # lose - win = 2 <w - l, e - r>.
     apart = fmean(float(row["lose"]) - float(row["win"]) for row in whole)
     lead = fmean(float(row["lead"]) for row in whole)
-    return Geometry(apart / 2 / gap, lead / gap, (omega_w - 1) / (omega_w + omega_l - 1))
+    expected = (omegas[0] - 1) / (sum(omegas) - 1) if omegas else None
+    return Geometry(apart / 2 / gap, lead / gap, expected)
 
 
 def _estimate(values: Sequence[float]) -> Estimate:

@@ -46,7 +46,7 @@ Made by Morelli: {config.objective.facts.card}.
 {_notes(result)}
 {_examination(result)}
 ## Last logged values
-
+{_winning(result)}
 {_measured(config, result)}
 
 ## Config
@@ -164,6 +164,10 @@ def _leak(result: Mapping[str, Any]) -> str:
 def _notes(result: Mapping[str, Any]) -> str:
     """What differs from what one might expect of the config below."""
     return "".join(f"* {note}\n" for note in result.get("notes", ()))
+
+
+def _winning(result: Mapping[str, Any]) -> str:
+    return f"\nThe winning part: {result['winning']}\n" if result["winning"] else ""
 
 
 def _measured(config: Config, result: Mapping[str, Any]) -> str:

@@ -22,7 +22,8 @@ class FreezeWatch:
     def __init__(self, config: Config, device: torch.device) -> None:
         """With a guidance of 1 nothing is watched: there the winning part has to rise (docs/runs.md)."""
         objective = config.objective
-        is_watched = objective.facts.needs_expert and objective.omega_w > 1
+        facts = objective.facts
+        is_watched = facts.needs_expert and facts.pulls_by_beta and objective.omega_w > 1
         self.patience = config.guard.frozen_steps if is_watched else None
         self.device = device
         self.in_a_row = torch.zeros((), dtype=torch.int64, device=device)

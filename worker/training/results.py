@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from method.training.config import Config
 from method.training.config_reading import to_dict
 from method.training.examination import Examination
 from method.training.failures import InvalidConfig
+from method.training.winning import Winning, read_winning
 from worker.training.adapters import adapter_metadata, folded
 from worker.training.backbones import Backbone
 from worker.training.backbones.weights import hash_adapter, hash_weights
@@ -49,6 +50,8 @@ class Outcome:
     """Which base the weights were trained on, and with what wording."""
     examination: Examination | None = None
     """What the expert knows of attributes: the one that was made, or the one that taught."""
+    winning: Winning | None = None
+    """What the winning part of a stage 2 run says at its end."""
     notes: tuple[str, ...] = ()
     """What differs from what one might expect, a sentence each."""
 
@@ -87,6 +90,7 @@ def write_results(
         "rollbacks": outcome.rollbacks,
         "examination": examined.as_dict() if examined else None,
         "origin": dict(outcome.origin),
+        "winning": outcome.winning.in_words() if outcome.winning else None,
         "notes": list(outcome.notes),
         **_describe(config, inputs),
     }
@@ -98,6 +102,18 @@ def write_results(
     sync(folder)
     log.info("Finished after %d steps; the weights are %s.", outcome.steps, file)
     return result
+
+
+def judge(config: Config, rows: Sequence[Mapping[str, Any]]) -> Winning | None:
+    """Say what the winning part of a stage 2 run's logged steps comes to; None for other runs."""
+    objective = config.objective
+    if not objective.facts.needs_expert:
+        return None
+    omegas = (objective.omega_w, objective.omega_l) if objective.facts.is_guided else None
+    found = read_winning(rows, omegas)
+    if found is not None:
+        log.log(logging.WARNING if found.is_bad else logging.INFO, "%s", found.in_words())
+    return found
 
 
 def _hash(weights: Mapping[str, Tensor], roles: Roles) -> str:

@@ -47,7 +47,7 @@ from worker.training.objectives import Losses
 from worker.training.objectives.registry import make_objective, make_parts
 from worker.training.plan import Pass, Plan, Shape, make_plan
 from worker.training.preparing import encode, items_of
-from worker.training.results import Outcome, write_results
+from worker.training.results import Outcome, judge, write_results
 from worker.training.roles import Role
 from worker.training.run_folder import (
     computed,
@@ -469,14 +469,16 @@ class Run:
         return result
 
     def _write(self, weights: Mapping[str, Tensor], *, has_best: bool) -> dict[str, Any]:
+        rows = read_lines(self.folder / METRICS)
         outcome = Outcome(
             steps=self.trainee.step,
             best_step=self.validator.best_step if has_best else None,
             expert_sha256=self.identity["expert"] or None,
-            final=(read_lines(self.folder / METRICS) or [{}])[-1],
+            final=(rows or [{}])[-1],
             rollbacks=len(self.rollbacks),
             origin=self.origin,
             examination=self.examination,
+            winning=judge(self.config, rows),
             notes=self.notes,
         )
         return write_results(

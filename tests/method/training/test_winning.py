@@ -37,7 +37,7 @@ def at(
 
 
 def read(found: list[Row], omega: float = 2.0) -> Winning:
-    winning = read_winning(found, omega_w=omega, omega_l=omega)
+    winning = read_winning(found, (omega, omega))
     assert winning is not None
     return winning
 
@@ -81,7 +81,7 @@ def test_only_the_later_half_of_the_newest_steps_counts() -> None:
     winning = read([*early, *late])
     assert (winning.kind, winning.rows) == ("healthy", 100)
     assert read(rows(16, at(-0.004, 0.001))).rows == 8
-    assert read_winning(rows(14, at(-0.004, 0.001)), omega_w=2, omega_l=2) is None
+    assert read_winning(rows(14, at(-0.004, 0.001)), (2, 2)) is None
 
 
 def test_intervals_are_students() -> None:
@@ -136,9 +136,17 @@ def test_runs_of_earlier_releases_have_no_geometry_and_some_no_reading() -> None
     winning = read(old)
     assert (winning.kind, winning.geometry, winning.geometry_in_words) == ("healthy", None, "")
     without_drift = [{name: row[name] for name in ("step", "win", "lose")} for row in old]
-    assert read_winning(without_drift, omega_w=2, omega_l=2) is None
+    assert read_winning(without_drift, (2, 2)) is None
     holes = [row | {"win": None} for row in old]
-    assert read_winning(holes, omega_w=2, omega_l=2) is None
+    assert read_winning(holes, (2, 2)) is None
+
+
+def test_targets_without_guidance_have_no_expected_place() -> None:
+    winning = read_winning(rows(20, at(-0.004, 0.001)), None)
+    assert winning is not None
+    assert winning.geometry is not None
+    assert winning.geometry.expected is None
+    assert "add up" not in winning.geometry_in_words
 
 
 def test_a_winner_that_lies_behind_the_reference_is_told() -> None:

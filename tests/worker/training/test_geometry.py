@@ -1,5 +1,6 @@
 """The two terms of the winning part, the geometry of the targets, and the cap on the drift."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from method.training.config import Config, Objective, Validation
 from method.training.failures import InvalidConfig
+from method.training.winning import read_winning
 from tests.worker.training import formulas
 from tests.worker.training.datasets import write_dataset
 from worker.training.geometry import excess_drift, gap_and_lead
@@ -98,3 +100,17 @@ def test_validation_tells_the_winning_part_of_held_out_images(cpo: Config, tmp_p
 def test_a_cap_is_only_for_what_an_expert_teaches(sft: Config) -> None:
     with pytest.raises(InvalidConfig, match="drift_cap"):
         run(replace(sft, objective=Objective(kind="sft", drift_cap=0.4)))
+
+
+def test_a_run_says_at_its_end_what_its_winning_part_comes_to(cpo: Config) -> None:
+    config = replace(cpo, optimization=replace(cpo.optimization, max_steps=20))
+    run(config)
+    folder = Path(config.run_folder)
+    rows = read_lines(folder / "metrics.jsonl")
+    found = read_winning(rows, (2.0, 2.0))
+    assert found is not None
+    assert found.geometry is not None
+    said = found.in_words()
+    assert json.loads((folder / "result.json").read_text())["winning"] == said
+    assert said in (folder / "log.txt").read_text()
+    assert said in (folder / "adapter/README.md").read_text()
