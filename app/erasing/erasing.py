@@ -14,6 +14,7 @@ from app.images.finding import get_image
 from app.images.models import Image
 from app.images.removing import erase_image
 from app.labels.dropping import drop_labels
+from app.notes.writing import drop_discussions_on
 from app.projects.models import Project
 
 
@@ -54,6 +55,7 @@ def erase(
     image = erase_image(db, project, image_id, reason=reason, by=by)
     num_labels = drop_labels(db, image)
     drop_examples_of(db, image)
+    drop_discussions_on(db, image)
     forget_image(db, image)
     erasures.mark(db, holding, image)
     return Erased(image, num_labels, holding)

@@ -25,6 +25,7 @@ from app.labels.reading import ImageLabels
 from app.labels.sheet import Filter, Sheet
 from app.labels.showing import note_shown
 from app.labels.stating import state_trait
+from app.notes.reading import count_on
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.queue import handing_out
@@ -310,6 +311,7 @@ def _context(
         "is_done": image.done_at is not None and image.came_back_at is None,
         "is_marked": image.done_at is not None,
         "labels": labels,
+        "num_notes": count_on(db, image, labels=not hide),
         "examples": find_examples(db, project, {row.key for row in labels.rows}),
         "traits": _traits(labels),
         "traits_open": False,

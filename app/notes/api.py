@@ -5,17 +5,25 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from sqlalchemy.orm import Session
 
+from app.accounts.access import CurrentPerson
 from app.database import LARGEST_KEY
-from app.notes import reading, writing
+from app.images.access import ProjectImage
+from app.labels.access import Viewing
+from app.notes import mentioning, reading, writing
 from app.notes.access import Writing
 from app.notes.models import Discussion
 from app.notes.schemas import (
     DiscussionOut,
     DiscussionsOut,
+    ImageNoteIn,
+    MentionOut,
+    MentionsOut,
+    NamesOut,
     NoteIn,
     NoteOut,
     NotePatch,
     NotesOut,
+    ReadIn,
     SettledIn,
 )
 from app.projects.access import AnnotatorProject
@@ -23,6 +31,7 @@ from app.projects.models import Project
 from app.web.dependencies import Db
 
 router = APIRouter(prefix="/api/v1/projects/{project}/criteria", tags=["criteria"])
+around = APIRouter(prefix="/api/v1/projects/{project}", tags=["criteria"])
 
 Before = Annotated[int | None, Query(ge=1, le=LARGEST_KEY)]
 After = Annotated[int, Query(ge=0, le=LARGEST_KEY)]
@@ -115,3 +124,65 @@ def api_edit_note(
 def api_delete_note(note_id: int, db: Db, project: AnnotatorProject, by: Writing) -> None:
     """Delete a note: who wrote it, and leads. Where answers follow, its place stays and says so."""
     writing.delete_note(db, project, note_id, by=by)
+
+
+@around.get("/images/{image_id:int}/discussions", response_model=DiscussionsOut)
+def api_list_image_discussions(
+    image: ProjectImage,
+    db: Db,
+    project: AnnotatorProject,
+    viewer: Viewing,
+    before: Before = None,
+    limit: Limit = 50,
+) -> DiscussionsOut:
+    """What members wrote on one image and its labels, newest first."""
+    found = reading.find_discussions(
+        db, project, image=image, labels=viewer.suggestions, before=before, limit=limit + 1
+    )
+    return DiscussionsOut(
+        items=[DiscussionOut.of(each) for each in found[:limit]],
+        next=found[limit - 1].discussion.id if len(found) > limit else None,
+    )
+
+
+@around.post("/images/{image_id:int}/discussions", status_code=201, response_model=DiscussionOut)
+def api_start_image_discussion(
+    image: ProjectImage, body: ImageNoteIn, db: Db, project: AnnotatorProject, by: Writing
+) -> DiscussionOut:
+    """Begin a discussion on an image, or on one of its labels; `@` and the name of a member reaches them."""
+    return _out(db, project, writing.start_on_image(db, project, image, by=by, **body.model_dump()))
+
+
+@around.get("/mentions", response_model=MentionsOut)
+def api_list_mentions(
+    db: Db,
+    project: AnnotatorProject,
+    person: CurrentPerson,
+    unread: Annotated[bool, Query()] = False,
+    before: Before = None,
+    limit: Limit = 50,
+) -> MentionsOut:
+    """The notes that name who asks, newest first; the unread ones where asked."""
+    found = mentioning.find_mentions(
+        db, project, person, unread=unread, before=before, limit=limit + 1
+    )
+    return MentionsOut(
+        items=[MentionOut.of(each) for each in found[:limit]],
+        next=found[limit - 1].note.id if len(found) > limit else None,
+    )
+
+
+@around.put("/mentions/read", status_code=204)
+def api_read_mentions(
+    body: ReadIn, db: Db, project: AnnotatorProject, person: CurrentPerson
+) -> None:
+    """Mark what names who asks as read: all of it, or that of one discussion."""
+    mentioning.mark_read(db, project, person, discussion_id=body.discussion)
+
+
+@around.get("/nameable", response_model=NamesOut)
+def api_list_nameable(
+    db: Db, project: AnnotatorProject, q: Annotated[str, Query(max_length=80)] = ""
+) -> NamesOut:
+    """Names of members that begin so, for a box where a note is written; at most eight."""
+    return NamesOut(items=list(mentioning.find_nameable(db, project, q)))

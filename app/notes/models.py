@@ -1,4 +1,4 @@
-"""Discussions at nodes of the criteria, and the notes that they are made of."""
+"""Discussions at nodes of the criteria, on images and their labels; the notes they are made of, and whom these name."""
 
 from datetime import datetime
 
@@ -12,8 +12,9 @@ LONGEST = 4000
 
 
 class Discussion(Model):
-    """One discussion at a node: a first note and its answers. It stays with its node, whatever becomes of that;
-    it is no part of the criteria and counts in no revision of them.
+    """One discussion: a first note and its answers. It is about a node, about an image, or about a label of an image,
+    which is named by node and side and need not stand any more. One about a node stays with it, whatever becomes of
+    that; it is no part of the criteria and counts in no revision of them.
     """
 
     __tablename__ = "discussion"
@@ -22,6 +23,15 @@ class Discussion(Model):
             ["project_id", "node_id"], ["node.project_id", "node.id"], name="fk_discussion_node"
         ),
         CheckConstraint("(settled_at IS NULL) = (settled_by IS NULL)", name="settled"),
+        CheckConstraint(
+            "num_nonnulls(node_id, image_id) > 0"
+            " AND (polarity IS NOT NULL) = (node_id IS NOT NULL AND image_id IS NOT NULL)",
+            name="about",
+        ),
+        CheckConstraint("polarity IN ('positive', 'negative')", name="polarity"),
+        Index(
+            "ix_discussion_image", "image_id", "id", postgresql_where=sql("image_id IS NOT NULL")
+        ),
         Index(None, "node_id", "id"),
         Index(None, "project_id", "id"),
         Index(
@@ -34,7 +44,9 @@ class Discussion(Model):
 
     id: Mapped[Key]
     project_id: Mapped[int] = mapped_column(BigInteger)
-    node_id: Mapped[int] = mapped_column(BigInteger)
+    node_id: Mapped[int | None] = mapped_column(BigInteger)
+    image_id: Mapped[int | None] = mapped_column(ForeignKey("image.id"))
+    polarity: Mapped[str | None]
     started_by: Mapped[int] = mapped_column(ForeignKey("person.id"))
     started_at: Mapped[Created]
     settled_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
@@ -68,3 +80,25 @@ class Note(Model):
     edited_at: Mapped[datetime | None]
     deleted_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     deleted_at: Mapped[datetime | None]
+
+
+class Mention(Model):
+    """A member whom a note names, and when they read it."""
+
+    __tablename__ = "mention"
+    __table_args__ = (
+        Index(None, "person_id", "project_id", "note_id"),
+        Index(
+            "ix_mention_unread",
+            "person_id",
+            "project_id",
+            postgresql_where=sql("read_at IS NULL"),
+        ),
+    )
+
+    note_id: Mapped[int] = mapped_column(
+        ForeignKey("note.id", ondelete="CASCADE"), primary_key=True
+    )
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    read_at: Mapped[datetime | None]

@@ -1,16 +1,21 @@
-"""Discussions at nodes of the criteria: in the panel of a node, and as pages of their own."""
+"""Discussions at nodes of the criteria, in the panel of a node and as pages of their own; on images; and who is named."""
 
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
+from app.accounts.access import CurrentPerson
 from app.criteria.reading import get_node, title
 from app.database import LARGEST_KEY
-from app.errors import Stale
-from app.notes import reading, writing
+from app.errors import NotAllowed, Stale
+from app.images.access import ProjectImage
+from app.images.models import Image
+from app.labels.access import Viewer, Viewing
+from app.labels.reading import find_labels
+from app.notes import mentioning, reading, writing
 from app.notes.access import Writing
-from app.notes.forms import NoteEditForm, NoteForm, SettleForm
+from app.notes.forms import ImageNoteForm, NoteEditForm, NoteForm, ReadForm, SettleForm
 from app.notes.models import LONGEST, Discussion
 from app.notes.writing import Writer
 from app.projects.access import AnnotatorProject
@@ -20,6 +25,7 @@ from app.web.dependencies import Db
 from app.web.forms import Form, submitted
 
 router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=False)
+around = APIRouter(prefix="/projects/{project}", include_in_schema=False)
 
 Before = Annotated[int | None, Query(ge=1, le=LARGEST_KEY)]
 After = Annotated[int, Query(ge=0, le=LARGEST_KEY)]
@@ -132,6 +138,7 @@ def _discussion(
     project: Project,
     discussion_id: int,
     by: Writer,
+    viewer: Viewer,
     *,
     form: Form[Any] | None = None,
     after: int = 0,
@@ -139,6 +146,7 @@ def _discussion(
     stale: Stale | None = None,
 ) -> Response:
     shown = reading.show_discussion(db, project, discussion_id)
+    _refuse_hidden(shown.discussion, viewer)
     found = reading.find_notes(db, shown.discussion, after=after, limit=reading.PAGE + 1)
     notes = found[: reading.PAGE]
     form = form or Form()
@@ -154,7 +162,17 @@ def _discussion(
         stale=stale,
         form=form,
         longest=LONGEST,
+        num_naming=mentioning.count_unread_of(db, project, by.person, discussion_id),
     )
+
+
+def _refuse_hidden(discussion: Discussion, viewer: Viewer) -> None:
+    """Raise NotAllowed for a note on a label where suggestions are hidden: that it is one may tell of a suggestion."""
+    if discussion.polarity is not None and not viewer.suggestions:
+        raise NotAllowed(
+            "Notes on labels are hidden with the suggestions.",
+            hint="Show suggestions on the page of an image first.",
+        )
 
 
 @router.get("/discussions/{discussion_id}")
@@ -164,11 +182,12 @@ def show_discussion(
     answer: Answering,
     project: AnnotatorProject,
     by: Writing,
+    viewer: Viewing,
     after: After = 0,
     edit: Annotated[int | None, Query(ge=1, le=LARGEST_KEY)] = None,
 ) -> Response:
     """A discussion with its notes in order; `edit` opens one of them."""
-    return _discussion(db, answer, project, discussion_id, by, after=after, editing=edit)
+    return _discussion(db, answer, project, discussion_id, by, viewer, after=after, editing=edit)
 
 
 def _go(answer: Answer, project: Project, discussion: Discussion | int) -> Response:
@@ -183,6 +202,7 @@ def submit_answer(
     answer: Answering,
     project: AnnotatorProject,
     by: Writing,
+    viewer: Viewing,
     form: Annotated[Form[NoteForm], Depends(submitted(NoteForm))],
 ) -> Response:
     """Add a note at the end."""
@@ -191,7 +211,7 @@ def submit_answer(
             text = form.values.text
             writing.answer_discussion(db, project, discussion_id, text=text, by=by)
     if form.errors:
-        return _discussion(db, answer, project, discussion_id, by, form=form)
+        return _discussion(db, answer, project, discussion_id, by, viewer, form=form)
     return _go(answer, project, discussion_id)
 
 
@@ -219,6 +239,7 @@ def submit_note_edit(
     answer: Answering,
     project: AnnotatorProject,
     by: Writing,
+    viewer: Viewing,
     form: Annotated[Form[NoteEditForm], Depends(submitted(NoteEditForm))],
 ) -> Response:
     """Change a note. Where someone did so meanwhile, both texts are shown."""
@@ -235,7 +256,15 @@ def submit_note_edit(
                 raise
     if form.errors:
         return _discussion(
-            db, answer, project, discussion_id, by, form=form, editing=note_id, stale=stale
+            db,
+            answer,
+            project,
+            discussion_id,
+            by,
+            viewer,
+            form=form,
+            editing=note_id,
+            stale=stale,
         )
     return _go(answer, project, discussion_id)
 
@@ -250,8 +279,119 @@ def submit_note_deletion(
     by: Writing,
 ) -> Response:
     """Delete a note; where nothing is left the discussion goes with it."""
-    key = reading.show_discussion(db, project, discussion_id).node.key
+    shown = reading.show_discussion(db, project, discussion_id)
     left = writing.delete_note(db, project, note_id, by=by)
     if left is not None:
         return _go(answer, project, left)
-    return answer.go(answer.path("show_notes", project=project.slug, key=key))
+    if shown.image is not None:
+        return _go_to_image(answer, project, shown.image)
+    assert shown.node is not None
+    return answer.go(answer.path("show_notes", project=project.slug, key=shown.node.key))
+
+
+# On images -------------------------------------------------------------------------------------
+
+
+def _go_to_image(answer: Answer, project: Project, image: Image) -> Response:
+    return answer.go(answer.path("show_image_notes", project=project.slug, image_id=image.id))
+
+
+def _image_page(
+    db: Db,
+    answer: Answer,
+    project: Project,
+    image: Image,
+    viewer: Viewer,
+    form: Form[ImageNoteForm],
+    before: int | None = None,
+) -> Response:
+    sees = viewer.suggestions
+    found = reading.find_discussions(
+        db, project, image=image, labels=sees, before=before, limit=reading.PAGE + 1
+    )
+    rows = find_labels(db, project, image).rows if sees else ()
+    return answer.show(
+        "notes/image.html",
+        status=422 if form.errors else 200,
+        image=image,
+        labels=rows,
+        sees=sees,
+        form=form,
+        longest=LONGEST,
+        **_page(found),
+    )
+
+
+@around.get("/images/{image_id:int}/notes")
+def show_image_notes(
+    image: ProjectImage,
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    viewer: Viewing,
+    before: Before = None,
+    attribute: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """What members wrote on one image and its labels, with the form for more."""
+    form = Form[ImageNoteForm]({"attribute": attribute})
+    return _image_page(db, answer, project, image, viewer, form, before)
+
+
+@around.post("/images/{image_id:int}/notes")
+def submit_image_note(
+    image: ProjectImage,
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    by: Writing,
+    viewer: Viewing,
+    form: Annotated[Form[ImageNoteForm], Depends(submitted(ImageNoteForm))],
+) -> Response:
+    """Begin a discussion on an image or on one of its labels."""
+    if not form.errors:
+        with form.attempt():
+            key, _, polarity = form.values.attribute.rpartition("/")
+            writing.start_on_image(
+                db, project, image, text=form.values.text, by=by, key=key, polarity=polarity
+            )
+    if form.errors:
+        return _image_page(db, answer, project, image, viewer, form)
+    return _go_to_image(answer, project, image)
+
+
+# Who is named ----------------------------------------------------------------------------------
+
+
+@around.get("/mentions")
+def show_mentions(
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    person: CurrentPerson,
+    viewer: Viewing,
+    before: Before = None,
+) -> Response:
+    """The notes that name who asks, newest first."""
+    found = mentioning.find_mentions(db, project, person, before=before, limit=reading.PAGE + 1)
+    return answer.show(
+        "notes/mentions.html",
+        mentions=found[: reading.PAGE],
+        sees=viewer.suggestions,
+        next=found[reading.PAGE - 1].note.id if len(found) > reading.PAGE else None,
+    )
+
+
+@around.post("/mentions")
+def submit_mentions_read(
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    person: CurrentPerson,
+    form: Annotated[Form[ReadForm], Depends(submitted(ReadForm))],
+) -> Response:
+    """Mark what names who asks as read: all of it, or that of one discussion."""
+    discussion_id = form.checked().discussion
+    mentioning.mark_read(db, project, person, discussion_id=discussion_id)
+    if discussion_id is not None:
+        return _go(answer, project, discussion_id)
+    return answer.go(answer.path("show_mentions", project=project.slug))

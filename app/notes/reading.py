@@ -1,4 +1,4 @@
-"""Reads discussions: of one node, of a project, and what stands at the places of nodes that left the tree."""
+"""Reads discussions: of one node, of an image, of a project, and what stands at the places of nodes that left the tree."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +12,7 @@ from app.criteria.models import Node
 from app.criteria.reading import title
 from app.criteria.successions import find_predecessors, find_successors
 from app.errors import NotFound
+from app.images.models import Image
 from app.notes.models import Discussion, Note
 from app.projects.models import Project
 from taxonomy.tree import resolve
@@ -32,10 +33,11 @@ class ShownNote:
 
 @dataclass(frozen=True)
 class ShownDiscussion:
-    """A discussion in a list: its node, its first note, and how many answers it has."""
+    """A discussion in a list: what it is about, its first note, and how many answers it has."""
 
     discussion: Discussion
-    node: Node
+    node: Node | None
+    image: Image | None
     first: Note
     author: str
     settler: str | None
@@ -43,8 +45,20 @@ class ShownDiscussion:
 
     @property
     def title(self) -> str:
-        """What its node is called."""
-        return title(self.node)
+        """What it is about is called so."""
+        return about(self.discussion, self.node, self.image)
+
+
+def about(discussion: Discussion, node: Node | None, image: Image | None) -> str:
+    """What a discussion is about: a node of the criteria, an image, or a label of one."""
+    if image is None:
+        return title(node) if node is not None else ""
+    name = str(image.details.get("title") or image.name)
+    if node is None or discussion.polarity is None:
+        return name
+    is_positive = discussion.polarity == "positive"
+    attribute = node.positive_name if is_positive else node.negative_name
+    return f"{'+' if is_positive else '−'} {attribute or node.key} on {name}"
 
 
 def find_discussions(
@@ -52,13 +66,15 @@ def find_discussions(
     project: Project,
     *,
     node: Node | None = None,
+    image: Image | None = None,
+    labels: bool = True,
     settled: bool | None = None,
     discussion_id: int | None = None,
     before: int | None = None,
     limit: int = PAGE,
 ) -> Sequence[ShownDiscussion]:
-    """Discussions of a project or of one node, newest first, from below `before`; open or settled ones where
-    asked, or one by id.
+    """Discussions about the criteria of a project, about one node, or on one image (without `labels` those on the image
+    as a whole), newest first, from below `before`; open or settled ones where asked, or one by id, whatever it is about.
     """
     starter, settler = aliased(Person), aliased(Person)
     page = (
@@ -67,6 +83,12 @@ def find_discussions(
         .order_by(Discussion.id.desc())
         .limit(limit)
     )
+    if image is not None:
+        page = page.where(Discussion.image_id == image.id)
+        if not labels:
+            page = page.where(Discussion.node_id.is_(None))
+    elif discussion_id is None:
+        page = page.where(Discussion.image_id.is_(None))
     if node is not None:
         page = page.where(Discussion.node_id == node.id)
     if settled is not None:
@@ -87,10 +109,11 @@ def find_discussions(
         .subquery()
     )
     rows = db.execute(
-        select(Discussion, Node, Note, starter.name, settler.name, notes.c.answers)
+        select(Discussion, Node, Image, Note, starter.name, settler.name, notes.c.answers)
         .join(notes, notes.c.discussion_id == Discussion.id)
         .join(Note, Note.id == notes.c.first)
-        .join(Node, Node.id == Discussion.node_id)
+        .outerjoin(Node, Node.id == Discussion.node_id)
+        .outerjoin(Image, Image.id == Discussion.image_id)
         .join(starter, starter.id == Discussion.started_by)
         .outerjoin(settler, settler.id == Discussion.settled_by)
         .order_by(Discussion.id.desc())
@@ -158,7 +181,7 @@ def count_discussions(db: Session, nodes: Iterable[Node]) -> list[Count]:
                 func.count().filter(Discussion.settled_at.is_(None)),
                 func.count(),
             )
-            .where(Discussion.node_id.in_(wanted))
+            .where(Discussion.node_id.in_(wanted), Discussion.image_id.is_(None))
             .group_by(Discussion.node_id)
         )
     }
@@ -205,7 +228,11 @@ def count_open(db: Session, project: Project) -> OpenDiscussions:
     rows = db.execute(
         select(Node.key, Node.removed, func.count())
         .join(Discussion, Discussion.node_id == Node.id)
-        .where(Discussion.project_id == project.id, Discussion.settled_at.is_(None))
+        .where(
+            Discussion.project_id == project.id,
+            Discussion.settled_at.is_(None),
+            Discussion.image_id.is_(None),
+        )
         .group_by(Node.id)
     ).all()
     counts = Counter({key: number for key, removed, number in rows if not removed})
@@ -215,3 +242,13 @@ def count_open(db: Session, project: Project) -> OpenDiscussions:
         for place in resolve(key, successors, lambda _: True):
             counts[place] += number
     return OpenDiscussions(sum(row[2] for row in rows), counts)
+
+
+def count_on(db: Session, image: Image, *, labels: bool) -> int:
+    """How many discussions on an image are open; without `labels` those on the image as a whole."""
+    open_ones = select(func.count()).where(
+        Discussion.image_id == image.id, Discussion.settled_at.is_(None)
+    )
+    if not labels:
+        open_ones = open_ones.where(Discussion.node_id.is_(None))
+    return db.scalar(open_ones) or 0

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
+from app.notes.mentioning import Named
 from app.notes.reading import ShownDiscussion, ShownNote
 
 
@@ -15,6 +16,13 @@ class NoteIn(_In):
     """The text of a new note, at most 4,000 characters."""
 
     text: str
+
+
+class ImageNoteIn(NoteIn):
+    """The text of a new note on an image, or on its label of the attribute pair `key` and the side `polarity`."""
+
+    key: str = ""
+    polarity: str = ""
 
 
 class NotePatch(_In):
@@ -61,10 +69,14 @@ class NoteOut(BaseModel):
 
 
 class DiscussionOut(BaseModel):
-    """A discussion at the node with the key `node`; `first` is the text of its first note."""
+    """A discussion at the node with the key `node`, on `image`, or on the image's label of that node and `polarity`;
+    `first` is the text of its first note.
+    """
 
     id: int
-    node: str
+    node: str | None
+    image: int | None
+    polarity: str | None
     first: str
     answers: int
     started_by: str
@@ -77,7 +89,9 @@ class DiscussionOut(BaseModel):
         """The same as JSON."""
         return cls(
             id=shown.discussion.id,
-            node=shown.node.key,
+            node=shown.node.key if shown.node else None,
+            image=shown.discussion.image_id,
+            polarity=shown.discussion.polarity,
             first=shown.first.text,
             answers=shown.num_answers,
             started_by=shown.author,
@@ -85,6 +99,52 @@ class DiscussionOut(BaseModel):
             settled_by=shown.settler,
             settled_at=shown.discussion.settled_at,
         )
+
+
+class MentionOut(BaseModel):
+    """A note that names who asks: in which discussion, what that is about, and when it was read."""
+
+    note: int
+    discussion: int
+    about: str
+    image: int | None
+    text: str
+    written_by: str
+    written_at: datetime
+    read_at: datetime | None
+
+    @classmethod
+    def of(cls, named: Named) -> "MentionOut":
+        """The same as JSON."""
+        return cls(
+            note=named.note.id,
+            discussion=named.discussion.id,
+            about=named.title,
+            image=named.discussion.image_id,
+            text=named.note.text,
+            written_by=named.author,
+            written_at=named.note.written_at,
+            read_at=named.mention.read_at,
+        )
+
+
+class MentionsOut(BaseModel):
+    """Notes that name who asks, newest first; `next` is the `before` of the next page."""
+
+    items: list[MentionOut]
+    next: int | None
+
+
+class ReadIn(_In):
+    """Which mentions were read: those of one discussion, or all."""
+
+    discussion: int | None = None
+
+
+class NamesOut(BaseModel):
+    """Names of members that a note can name after `@`."""
+
+    items: list[str]
 
 
 class DiscussionsOut(BaseModel):

@@ -1,4 +1,4 @@
-"""Writing notes at nodes: beginning a discussion, answering, editing, deleting, settling and reopening.
+"""Writing notes at nodes, on images and on their labels: beginning a discussion, answering, editing, deleting, settling and reopening.
 
 Nothing here changes the criteria or their revision.
 """
@@ -6,15 +6,18 @@ Nothing here changes the criteria or their revision.
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.reading import get_node
 from app.errors import Conflict, Invalid, NotAllowed, NotFound, Stale
+from app.images.models import Image
+from app.notes.mentioning import note_mentions
 from app.notes.models import LONGEST, Discussion, Note
 from app.projects.models import Project
 from method.saved_texts import several_lines
+from taxonomy.tree import POLARITIES
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,47 @@ def start_discussion(
     return discussion
 
 
+def start_on_image(
+    db: Session,
+    project: Project,
+    image: Image,
+    *,
+    text: str,
+    by: Writer,
+    key: str = "",
+    polarity: str = "",
+) -> Discussion:
+    """Begin a discussion on an image of the project, or with `key` and `polarity` on its label of that attribute.
+
+    Raises NotFound for an attribute pair that is not there, Invalid for a side that is none, no text, or too long a one.
+    """
+    said = _tidied(text)
+    node = get_node(db, project, key) if key else None
+    if node is not None and (node.kind != "pair" or polarity not in POLARITIES):
+        raise Invalid("A label is of an attribute pair and a side.", field="attribute")
+    discussion = Discussion(
+        project_id=project.id,
+        image_id=image.id,
+        node_id=node.id if node else None,
+        polarity=polarity if node else None,
+        started_by=by.person.id,
+    )
+    db.add(discussion)
+    db.flush()
+    _add(db, discussion, said, by)
+    return discussion
+
+
+def drop_discussions_on(db: Session, image: Image) -> int:
+    """Delete what was written on an image that is erased: it tells of the picture. Returns how many discussions."""
+    here = select(Discussion.id).where(Discussion.image_id == image.id)
+    db.execute(delete(Note).where(Note.discussion_id.in_(here)))
+    gone = db.execute(
+        delete(Discussion).where(Discussion.image_id == image.id).returning(Discussion.id)
+    )
+    return len(gone.all())
+
+
 def answer_discussion(
     db: Session, project: Project, discussion_id: int, *, text: str, by: Writer
 ) -> Note:
@@ -76,7 +120,7 @@ def edit_note(
     Stale with both texts where someone edited it since revision `based_on`.
     """
     said = _tidied(text)
-    note, _ = _get_own(db, project, note_id, by)
+    note, discussion = _get_own(db, project, note_id, by)
     if note.revision != based_on:
         raise Stale(
             "This note was edited meanwhile.",
@@ -89,6 +133,7 @@ def edit_note(
         note.text, note.revision = said, note.revision + 1
         note.edited_by, note.edited_at = by.person.id, datetime.now(UTC)
         db.flush()
+        note_mentions(db, discussion.project_id, note)
     return note
 
 
@@ -103,6 +148,7 @@ def delete_note(db: Session, project: Project, note_id: int, *, by: Writer) -> D
     if note is not notes[-1]:
         note.text, note.deleted_by, note.deleted_at = "", by.person.id, datetime.now(UTC)
         db.flush()
+        note_mentions(db, discussion.project_id, note)
         return discussion
     # The last one goes, and with it the empty places that nothing follows any more.
     left = list(notes)
@@ -178,6 +224,7 @@ def _add(db: Session, discussion: Discussion, text: str, by: Writer) -> Note:
     note = Note(discussion_id=discussion.id, text=text, written_by=by.person.id)
     db.add(note)
     db.flush()
+    note_mentions(db, discussion.project_id, note)
     return note
 
 

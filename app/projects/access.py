@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.accounts.access import CurrentPerson
 from app.errors import NotAllowed, NotFound
+from app.notes.models import Mention
 from app.projects.models import ROLES, Membership, Project
 from app.web.answer import keep_for_errors
 from app.web.dependencies import Db
@@ -27,8 +28,14 @@ def project_for(needed: str) -> Callable[..., Project]:
     """
 
     def load(request: Request, project: str, db: Db, person: CurrentPerson) -> Project:
+        # Asked with the project, as every page of it tells.
+        unread = select(func.count()).where(
+            Mention.person_id == person.id,
+            Mention.project_id == Project.id,
+            Mention.read_at.is_(None),
+        )
         found = db.execute(
-            select(Project, Membership.role)
+            select(Project, Membership.role, unread.correlate(Project).scalar_subquery())
             .outerjoin(
                 Membership,
                 (Membership.project_id == Project.id) & (Membership.person_id == person.id),
@@ -40,6 +47,7 @@ def project_for(needed: str) -> Callable[..., Project]:
             raise NotFound("There is no such project, or you are not in it.")
         # Known before the refusal: its page keeps the way back into the project.
         request.state.project, request.state.role = found[0], role
+        request.state.num_unread = found[2]
         keep_for_errors(request, project=found[0])
         if not may(role, needed):
             raise NotAllowed(

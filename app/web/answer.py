@@ -147,6 +147,7 @@ class Answer:
             "answers_post": self.request.method == "POST",
             "project": getattr(state, "project", None),
             "role": getattr(state, "role", None),
+            "num_unread": getattr(state, "num_unread", 0),
             "oob": False,
         }
         return environment().get_template(template).render(**(shared | context))

@@ -41,6 +41,8 @@ ALL = {
     "app/versions/labelled_images.py:find_labelled_images": "of the images that find_images found",
     "app/images/finding.py:count_images": "by filtered",
     "app/images/asked.py:find_ids": "by filtered",
+    "app/notes/mentioning.py:find_mentions": "what was written to somebody stays; erasing takes it",
+    "app/notes/reading.py:find_discussions": "what was written stays; erasing takes it",
     "app/images/finding.py:_is_common": "only tells which of two ways filtered goes",
     "app/images/pictures.py:_read": "else setting one aside would move others to another split",
     "app/images/changes.py:find_image_changes": "history names all",
