@@ -7,6 +7,7 @@ All that one wish asks is asked of one label; several wishes may be met by sever
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import urlencode
 
@@ -53,7 +54,9 @@ class LabelWish:
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """A value that a field of an image's metadata is to have, in whatever letters."""
+    """A value that a field of an image's metadata is to have, in whatever letters. Without a field any may say it;
+    without a value the field is to be there.
+    """
 
     field: str
     value: str
@@ -125,20 +128,10 @@ def read_narrowing(given: Mapping[str, Sequence[str]], *, suggestions: bool) -> 
 
 def _read_sayings(given: Mapping[str, Sequence[str]]) -> tuple[Saying, ...]:
     fields, values = ([each.strip() for each in given.get(name, ())] for name in ("field", "value"))
-    if len(fields) > MOST_WISHES:
+    if max(len(fields), len(values)) > MOST_WISHES:
         raise Invalid(f"Ask for up to {MOST_WISHES} fields at once.", field="field")
-    found = []
-    for at, field in enumerate(fields):
-        value = values[at] if at < len(values) else ""
-        if not field and value:
-            raise Invalid(
-                f"Say which field of the metadata is to be “{value[:40]}”.", field="field"
-            )
-        if field and not value:
-            raise Invalid(f"Say what “{field[:40]}” is to be.", field="value")
-        if field:
-            found.append(Saying(field, value[:LONGEST_VALUE]))
-    return tuple(found)
+    pairs = zip_longest(fields, values, fillvalue="")
+    return tuple(Saying(field, value[:LONGEST_VALUE]) for field, value in pairs if field or value)
 
 
 def _one_of(*allowed: str) -> Callable[[str, str], str]:
@@ -210,11 +203,12 @@ def prepare(db: Session, project: Project, narrowing: Narrowing) -> Prepared:
 
 
 def _says(project: Project, saying: Saying) -> list[ColumnElement[bool]]:
-    return [
-        ImageValue.project_id == project.id,
-        ImageValue.field == saying.field,
-        func.lower(ImageValue.value) == func.lower(literal(saying.value)),
-    ]
+    says = [ImageValue.project_id == project.id]
+    if saying.field:
+        says.append(ImageValue.field == saying.field)
+    if saying.value:
+        says.append(func.lower(ImageValue.value) == func.lower(literal(saying.value)))
+    return says
 
 
 def _count_saying(db: Session, project: Project, saying: Saying) -> int:
@@ -304,6 +298,8 @@ def find_start(db: Session, project: Project, prepared: Prepared, after: int, la
             found = db.scalar(first)
             start = max(start, last if found is None else found - 1)
     for saying in prepared.narrowing.sayings:
+        if not (saying.field and saying.value):
+            continue  # no index has these in the order of images
         said = select(func.min(ImageValue.image_id)).where(*_says(project, saying))
         found = db.scalar(said.where(ImageValue.image_id > start))
         start = max(start, last if found is None else found - 1)
