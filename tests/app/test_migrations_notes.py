@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.app.migrating import go
 from tests.app.test_migrations_queue import OLD, run
 
-BEFORE = "0041"
+BEFORE = "0042"
 NOTE = """
     INSERT INTO discussion (project_id, node_id, started_by) SELECT n.project_id, n.id, p.id FROM node AS n, person AS p;
     INSERT INTO note (discussion_id, text, written_by) SELECT d.id, 'Is it?', d.started_by FROM discussion AS d

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0042"
-down_revision = "0041"
+revision = "0043"
+down_revision = "0042"
 branch_labels = None
 depends_on = None
 
@@ -61,7 +61,7 @@ def downgrade() -> None:
     op.execute("""
         DO $$ BEGIN
             IF EXISTS (SELECT FROM discussion WHERE image_id IS NOT NULL) THEN
-                RAISE EXCEPTION 'there are notes on images, which release 0041 cannot hold';
+                RAISE EXCEPTION 'there are notes on images, which release 0042 cannot hold';
             END IF;
         END $$
     """)
