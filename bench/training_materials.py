@@ -113,7 +113,7 @@ def make_expert(folder: Path, model: Path) -> Path:
         for name, tensor in adapter_weights(network, "theta").items()
     }
     metadata = adapter_metadata(network, "theta")
-    with _whole_or_not_at_all(folder) as unfinished:
+    with whole_or_not_at_all(folder) as unfinished:
         write_adapter(unfinished, StableDiffusionXLPipeline, "unet", weights, metadata)
     return folder
 
@@ -144,7 +144,7 @@ def write_dataset(folder: Path, count: int, side: int) -> Path:
         return folder
     good, bad = list(combinations(GOOD, 3)), list(combinations(BAD, 3))
     rows: list[dict[str, Any]] = []
-    with _whole_or_not_at_all(folder) as unfinished:
+    with whole_or_not_at_all(folder) as unfinished:
         for index in range(count):
             positive, negative = list(good[index % len(good)]), list(bad[-1 - index % len(bad)])
             prompt = f"painting of a house by the sea, number {index}"
@@ -160,8 +160,8 @@ def write_dataset(folder: Path, count: int, side: int) -> Path:
                     "text": conditions(prompt, positive, negative).all,
                 }
             )
-        _write_lines(unfinished / "train" / "examples.jsonl", rows)
-        _seal(
+        write_lines(unfinished / "train" / "examples.jsonl", rows)
+        seal(
             unfinished,
             {
                 "format": "morelli-dataset/1",
@@ -178,7 +178,7 @@ def write_pairs(folder: Path, count: int, side: int) -> Path:
     if folder.exists():
         return folder
     rows: list[dict[str, Any]] = []
-    with _whole_or_not_at_all(folder) as unfinished:
+    with whole_or_not_at_all(folder) as unfinished:
         for index in range(count):
             numbers = {"winner": 2 * index, "loser": 2 * index + 1}
             sides = {
@@ -189,8 +189,8 @@ def write_pairs(folder: Path, count: int, side: int) -> Path:
             prompt = f"painting of a house by the sea, number {index}"
             names = {"pair_id": f"pair-{index}", "prompt": prompt, "reason": "drawn for measuring"}
             rows.append({**names, **sides, **ids})
-        _write_lines(unfinished / "train" / "pairs.jsonl", rows)
-        _seal(unfinished, {"format": "morelli-pairs/1", "source": "import", "made_from": {}})
+        write_lines(unfinished / "train" / "pairs.jsonl", rows)
+        seal(unfinished, {"format": "morelli-pairs/1", "source": "import", "made_from": {}})
     return folder
 
 
@@ -206,7 +206,7 @@ def _make_full_sdxl(folder: Path) -> None:
         scheduler=scheduler(**BETAS, timestep_spacing="leading", steps_offset=1),
         add_watermarker=False,
     )
-    with _whole_or_not_at_all(folder) as unfinished:
+    with whole_or_not_at_all(folder) as unfinished:
         whole.save_pretrained(unfinished, safe_serialization=True)
 
 
@@ -252,12 +252,14 @@ def _write_picture(folder: Path, number: int, side: int) -> str:
     return name
 
 
-def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+def write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write one JSON object a line."""
     path.parent.mkdir(exist_ok=True)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def _seal(folder: Path, values: dict[str, Any]) -> None:
+def seal(folder: Path, values: dict[str, Any]) -> None:
+    """Write the manifest of whatever the folder now holds."""
     files = [
         {
             "path": path.relative_to(folder).as_posix(),
@@ -273,7 +275,8 @@ def _seal(folder: Path, values: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _whole_or_not_at_all(folder: Path) -> Iterator[Path]:
+def whole_or_not_at_all(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which gets its name at the end."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
     try:

@@ -1,6 +1,7 @@
 """From a path or a hub id to a backbone."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ from worker.training.backbones.sdxl import SDXL
 KINDS: dict[str, type[SD15 | SDXL | Flux]] = {
     kind.pipeline_class.__name__: kind for kind in (SD15, SDXL, Flux)
 }
+OTHERS: dict[str, Callable[[Path, torch.device, torch.dtype], Backbone]] = {}
+"""What loads models that are no pipelines of diffusers, by the class in their index. Who brings such a model
+enters it here before a run: bench/miniature does."""
 
 
 def load_backbone(
@@ -42,11 +46,13 @@ def load_backbone(
     transformers_logging.disable_progress_bar()
     folder = _find_folder(model)
     index = _read_index(folder, model)
-    kind = KINDS.get(str(index.get("_class_name")))
+    name = str(index.get("_class_name"))
+    if name in OTHERS:
+        return OTHERS[name](folder, device, dtype)
+    kind = KINDS.get(name)
     if kind is None:
         raise InvalidConfig(
-            f"model.path: {model.path} is a {index.get('_class_name')}; Morelli trains "
-            f"{', '.join(KINDS)}"
+            f"model.path: {model.path} is a {name}; Morelli trains {', '.join(KINDS)}"
         )
     places = Places(folder, model.variant, model.path)
     _check_complete(places, index, kind, model)

@@ -1,0 +1,152 @@
+"""The exact world's model as the trainer takes models: it is trained, checkpointed and judged as SDXL is.
+
+A point of 24 numbers travels as a picture of 16 x 16 pixels, each number in the red and green of a pixel: as exact
+as 16 bits are.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+from torch import Tensor, nn
+
+from bench.miniature.network import TARGETS, open_network
+from bench.miniature.sampling import denoise
+from bench.miniature.world import WORDS, D, make_schedule, words_of
+from worker.training.backbones import Chunk, ChunkEncoding, Family, Text
+from worker.training.backbones.adapter_files import read_adapter, write_adapter
+from worker.training.backbones.autoencoder import to_picture
+from worker.training.backbones.loading import OTHERS
+from worker.training.backbones.network_files import read_network, write_network
+from worker.training.backbones.weights import base_weights, hash_weights
+from worker.training.noise import Schedule
+from worker.training.stopping import Between, go_on
+
+CLASS = "MiniatureWorld"
+"""In the model's index, where diffusers names a pipeline."""
+SIDE = 16
+REACH = 8.0
+"""Numbers are held between this and its negative."""
+LEVELS = 2**16 - 1
+NETWORK = "unet"
+"""What adapter files call the network: their format knows two names, and this is one."""
+
+
+class MiniatureBackbone:
+    """Implements Backbone."""
+
+    # Nothing is read from this but the format of files for other programs, which the study does not write.
+    family: Family = "sd15"
+    lora_targets: tuple[str, ...] = TARGETS
+
+    def __init__(self, network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+        self.device, self.dtype, self.is_mixed = device, dtype, False
+        self.network = network
+        self.schedule: Schedule = make_schedule()
+
+    @property
+    def unit(self) -> int:
+        return SIDE
+
+    def fingerprint(self) -> str:
+        return f"{CLASS}/1 {WORDS}"
+
+    def network_fingerprint(self) -> str:
+        return hash_weights(base_weights(self.network))
+
+    def split_prompt(self, prompt: str) -> tuple[Chunk, ...]:
+        """One window: the places of the prompt's words."""
+        return (((*words_of([prompt])[0].nonzero().flatten().tolist(),),),)
+
+    def encode_chunk(self, chunk: Chunk) -> ChunkEncoding:
+        """1 for each word that is there."""
+        words_1V = torch.zeros(1, len(WORDS))
+        words_1V[0, list(chunk[0])] = 1
+        return ChunkEncoding(words_1V, torch.empty(0))
+
+    def encode_image(self, pixels_CHW: Tensor) -> Tensor:
+        return point_of(pixels_CHW).view(D, 1, 1)
+
+    def decode_image(self, latent_CHW: Tensor) -> Tensor:
+        return pixels_of(latent_CHW.flatten())
+
+    def release_encoders(self) -> None:
+        """There are none."""
+
+    def predict(
+        self, network: nn.Module, noisy_BCHW: Tensor, t_B: Tensor, text: Text, size_ids_B6: Tensor
+    ) -> Tensor:
+        del size_ids_B6
+        predicted: Tensor = network(noisy_BCHW.flatten(1), t_B, text.hidden_BND[:, 0])
+        return predicted.view_as(noisy_BCHW)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        network: nn.Module,
+        text: Text,
+        empty: Text,
+        *,
+        seed: int,
+        steps: int,
+        guidance: float,
+        size: tuple[int, int],
+        between: Between = go_on,
+    ) -> Image.Image:
+        """A picture that holds the point which was painted; the world has no guidance and one size."""
+        del empty, guidance, size
+        between()
+        start_1D = torch.randn(1, D, generator=torch.Generator().manual_seed(seed))
+        point_1D = denoise(network, start_1D, text.hidden_BND[:, 0], steps)
+        return to_picture(pixels_of(point_1D[0]))
+
+    def enable_gradient_checkpointing(self, network: nn.Module) -> None:
+        """There is nothing to be won with so few activations."""
+
+    def save_adapter(
+        self, folder: Path, weights: Mapping[str, Tensor], metadata: Mapping[str, Any]
+    ) -> Path:
+        return write_adapter(folder, StableDiffusionPipeline, NETWORK, weights, metadata)
+
+    def load_adapter(self, folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        return read_adapter(folder, NETWORK)
+
+    def save_network(self, folder: Path, weights: Mapping[str, Tensor]) -> Path:
+        return write_network(folder, self.network, weights)
+
+    def load_network(self, folder: Path) -> dict[str, Tensor]:
+        return read_network(folder, self.network)
+
+
+def pixels_of(point_D: Tensor) -> Tensor:
+    """A point as pixels (3, 16, 16) in [-1, 1]."""
+    levels_D = ((point_D.clamp(-REACH, REACH) + REACH) / (2 * REACH) * LEVELS).round().long()
+    values = torch.zeros(3, SIDE * SIDE)
+    values[0, :D], values[1, :D] = levels_D // 256, levels_D % 256
+    return values.view(3, SIDE, SIDE) / 127.5 - 1
+
+
+def point_of(pixels_CHW: Tensor) -> Tensor:
+    """The point (D,) that pixels hold."""
+    values = ((pixels_CHW + 1) * 127.5).round().flatten(1)[:, :D]
+    return (values[0] * 256 + values[1]) / LEVELS * 2 * REACH - REACH
+
+
+def write_model(folder: Path, network: nn.Module) -> Path:
+    """Write a network as a model that the trainer's `model.path` may name."""
+    folder.mkdir(parents=True)
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": CLASS}) + "\n")
+    write_network(folder / "network", network, dict(network.state_dict()))
+    return folder
+
+
+def load(folder: Path, device: torch.device, dtype: torch.dtype) -> MiniatureBackbone:
+    """Load what `write_model` wrote."""
+    return MiniatureBackbone(open_network(folder / "network"), device, dtype)
+
+
+OTHERS[CLASS] = load

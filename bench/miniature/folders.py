@@ -1,0 +1,79 @@
+"""What runs read: the world's pictures with their labels as a dataset folder, and pairs of them."""
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.miniature.backbone import pixels_of
+from bench.miniature.world import FLAWS, MENTIONED, MERITS, PROMPTS, World
+from bench.training_materials import seal, whole_or_not_at_all, write_lines
+from taxonomy.prompt import SEPARATOR, TEMPLATE_ID, conditions
+from worker.pairs.from_labels import from_labels
+from worker.training.backbones.autoencoder import to_picture
+
+
+def write_dataset(world: World, folder: Path, *, seed: int, counts: dict[str, int]) -> Path:
+    """Draw so many pictures for each split; of what is true of one, an annotator mentions most."""
+    generator = torch.Generator().manual_seed(seed)
+    number = 0
+    with whole_or_not_at_all(folder) as unfinished:
+        for split, count in counts.items():
+            modes = world.draw_modes(count, generator)
+            points = world.draw(modes, generator)
+            mentioned = torch.rand(count, len(FLAWS), generator=generator) < MENTIONED
+            rows = []
+            for mode, point, is_said in zip(
+                modes.tolist(), points, mentioned.tolist(), strict=True
+            ):
+                name = _write_picture(unfinished / split, pixels_of(point))
+                rows.append(_row(world, mode, is_said, number, name))
+                number += 1
+            write_lines(unfinished / split / "examples.jsonl", rows)
+        seal(
+            unfinished,
+            {
+                "format": "morelli-dataset/1",
+                "criteria": {"name": "miniature", "number": 1, "sha256": "0" * 64},
+                "template": TEMPLATE_ID,
+                "separator": SEPARATOR,
+            },
+        )
+    return folder
+
+
+def write_pairs(dataset: Path, folder: Path) -> Path:
+    """Of two pictures of one prompt the one with fewer flaws wins, by the labels."""
+    from_labels(dataset, folder, name="miniature", nearest=0, with_unfinished=True)
+    return folder
+
+
+def _row(world: World, mode: int, is_said: list[bool], number: int, name: str) -> dict[str, Any]:
+    prompt = PROMPTS[int(world.prompts_K[mode])]
+    flawed = world.flaws_KA[mode].bool().tolist()
+    sides = list(zip(MERITS, FLAWS, flawed, is_said, strict=True))
+    positive = [merit for merit, _, is_flaw, said in sides if said and not is_flaw]
+    negative = [flaw for _, flaw, is_flaw, said in sides if said and is_flaw]
+    return {
+        "file_name": name,
+        "image_id": f"picture-{number}",
+        "sha256": name.partition(".")[0],
+        "prompt": prompt,
+        "positive": positive,
+        "negative": negative,
+        "positive_keys": [each.replace(" ", "-") for each in positive],
+        "negative_keys": [each.replace(" ", "-") for each in negative],
+        "text": conditions(prompt, positive, negative).all,
+    }
+
+
+def _write_picture(folder: Path, pixels: torch.Tensor) -> str:
+    """Write pixels under the name that the file's hash gives."""
+    out = io.BytesIO()
+    to_picture(pixels).save(out, format="PNG", compress_level=1)
+    name = f"{hashlib.sha256(out.getvalue()).hexdigest()}.png"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(out.getvalue())
+    return name

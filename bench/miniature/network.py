@@ -1,0 +1,59 @@
+"""The network of the exact world: noise, time and words in, the noise that was added out."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor, nn
+from torch.nn.functional import silu
+
+from bench.miniature.world import TIMESTEPS, WORDS, D, make_schedule
+
+ALPHA_BAR_T = make_schedule().alphas_cumprod_T
+WAVES = 16
+TARGETS = ("put_in", "word_in", "layers.0", "layers.1", "layers.2", "take_out")
+"""The layers that adapters are attached to: all that see the point or the words."""
+
+
+class Mlp(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers tells no types
+    """A residual perceptron of about 0.23 million weights."""
+
+    @register_to_config
+    def __init__(self, width: int = 256, depth: int = 3) -> None:
+        super().__init__()
+        self.put_in = nn.Linear(D, width)
+        self.time_in = nn.Linear(2 * WAVES, width)
+        self.word_in = nn.Linear(len(WORDS), width)
+        self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
+        self.take_out = nn.Linear(width, D)
+
+    def forward(self, noisy_BD: Tensor, t_B: Tensor, words_BV: Tensor) -> Tensor:
+        """Predict the noise, (B, D).
+
+        What is learned is v (Salimans and Ho 2022): at much noise the noise itself is nearly what is seen, and
+        need not go through the layers.
+        """
+        hidden = self.put_in(noisy_BD) + self.time_in(_waves(t_B)) + self.word_in(words_BV)
+        for layer in self.layers:
+            hidden = hidden + layer(silu(hidden))
+        alpha_bar_B1 = ALPHA_BAR_T[t_B.long()][:, None]
+        v_BD = self.take_out(silu(hidden))
+        found: Tensor = alpha_bar_B1.sqrt() * v_BD + (1 - alpha_bar_B1).sqrt() * noisy_BD
+        return found
+
+
+def _waves(t_B: Tensor) -> Tensor:
+    """Sines and cosines of time, (B, 2 * WAVES)."""
+    speeds = torch.exp(torch.linspace(0, math.log(200), WAVES)).to(t_B.device)
+    angles = t_B.float()[:, None] / TIMESTEPS * speeds
+    return torch.cat([angles.sin(), angles.cos()], 1)
+
+
+def open_network(folder: Path) -> Mlp:
+    """A network as a run or `pretraining` left it."""
+    kind: Any = Mlp
+    network: Mlp = kind.from_pretrained(folder, local_files_only=True)
+    return network.requires_grad_(False).eval()
