@@ -9,7 +9,7 @@ LOCKED := $(PIP) install --no-deps --require-hashes --requirement
 OURS := $(PIP) install --no-deps --no-build-isolation --editable .
 WORKERS ?= 2
 
-.PHONY: help install install-web install-dev up demo test test-fast check fix migration lock browser wheel audit
+.PHONY: help install install-web install-dev up demo study study-small test test-fast check fix migration lock browser wheel audit
 
 help: ## Show what there is
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ up: install ## Start everything on this machine; Ctrl-C stops it
 
 demo: install ## Walk the whole loop in minutes and say what came out
 	@exec $(BIN)/morelli demo
+
+study-small: install ## Run the miniature study's main question into build/study-small
+	$(BIN)/python -m bench.miniature build/study-small --small
+
+study: install ## Run the whole miniature study into build/study
+	$(BIN)/python -m bench.miniature build/study
 
 browser: install-dev
 	@$(BIN)/python tests/browser/install_chromium.py

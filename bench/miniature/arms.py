@@ -22,6 +22,10 @@ from method.training.config import (
 )
 
 BETAS = (500.0, 2000.0, 5000.0)
+STRENGTHS = (100.0, *BETAS)
+"""Of CPO-S, strongest first: CPO itself falls apart at the first."""
+STABLE = tuple(f"cpo_s-{beta:.0f}" for beta in STRENGTHS)
+"""CPO-S at each of its strengths, what others are compared with."""
 RATE = 3e-4
 BATCH = 64
 UNCLIPPED = 1e9
@@ -92,6 +96,12 @@ def all_arms() -> tuple[Arm, ...]:
     return (*_sweeps(), *_adapters(), *_guidances(), *_shares(), *_weak(), *_speeds())
 
 
+def small_arms() -> tuple[Arm, ...]:
+    """What the main question takes: CPO-S at its strengths, and what is compared with it."""
+    chosen = {"cpo-5000", "gap-0.5", "y_gap-1.0", "orthogonal-5000", "distil-1.5", "distil-2.0"}
+    return tuple(arm for arm in _sweeps() if arm.name in chosen or arm.name in STABLE)
+
+
 def _by_beta(
     kind: str,
     title: str,
@@ -115,7 +125,7 @@ def _sweeps() -> Iterator[Arm]:
     """Every objective at several strengths: what is compared at equal numbers of flaws."""
     group = "main"
     yield from _by_beta("cpo", "CPO", group)
-    yield from _by_beta("cpo_s", "CPO-S", group)
+    yield from _by_beta("cpo_s", "CPO-S", group, "", STRENGTHS)
     yield from _by_beta(
         "cpo", "CPO, winner guarded", group, "cpo-guarded", (5000.0,), guards_winner=True
     )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.miniature.backbone import CLASS, load
-from bench.miniature.network import Mlp, open_network
+from bench.miniature.network import open_network
 from bench.miniature.sampling import denoise
 from bench.miniature.world import MENTIONED, PROMPTS, TIMESTEPS, WORDS, D, World, make_schedule
 from worker.training.adapters import attach_adapter, merged_copy
@@ -167,7 +167,8 @@ def open_run(base: Path, run: Path) -> nn.Module:
     return merged_copy(backbone.network, "theta").requires_grad_(False)
 
 
-def open_base(base: Path) -> Mlp:
+def open_base(base: Path) -> nn.Module:
+    """What all runs of a seed start from."""
     return open_network(base / "network")
 
 

@@ -1,16 +1,16 @@
 """The network of the exact world: noise, time and words in, the noise that was added out."""
 
+import json
 import math
 from pathlib import Path
-from typing import Any
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from bench.miniature.world import TIMESTEPS, WORDS, D, make_schedule
+from worker.training.backbones.network_files import WEIGHTS_NAME
 
 ALPHA_BAR_T = make_schedule().alphas_cumprod_T
 WAVES = 16
@@ -18,12 +18,12 @@ TARGETS = ("put_in", "word_in", "layers.0", "layers.1", "layers.2", "take_out")
 """The layers that adapters are attached to: all that see the point or the words."""
 
 
-class Mlp(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers tells no types
-    """A residual perceptron of about 0.23 million weights."""
+class Mlp(nn.Module):
+    """A residual perceptron of about 0.22 million weights."""
 
-    @register_to_config
     def __init__(self, width: int = 256, depth: int = 3) -> None:
         super().__init__()
+        self.sizes = {"width": width, "depth": depth}
         self.put_in = nn.Linear(D, width)
         self.time_in = nn.Linear(2 * WAVES, width)
         self.word_in = nn.Linear(len(WORDS), width)
@@ -44,6 +44,10 @@ class Mlp(ModelMixin, ConfigMixin):  # type: ignore[misc]  # diffusers tells no 
         found: Tensor = alpha_bar_B1.sqrt() * v_BD + (1 - alpha_bar_B1).sqrt() * noisy_BD
         return found
 
+    def to_json_string(self) -> str:
+        """What files of weights keep of a network beside them."""
+        return json.dumps(self.sizes)
+
 
 def _waves(t_B: Tensor) -> Tensor:
     """Sines and cosines of time, (B, 2 * WAVES)."""
@@ -52,8 +56,8 @@ def _waves(t_B: Tensor) -> Tensor:
     return torch.cat([angles.sin(), angles.cos()], 1)
 
 
-def open_network(folder: Path) -> Mlp:
+def open_network(folder: Path) -> nn.Module:
     """A network as a run or `pretraining` left it."""
-    kind: Any = Mlp
-    network: Mlp = kind.from_pretrained(folder, local_files_only=True)
+    network = Mlp(**json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    network.load_state_dict(load_file(folder / WEIGHTS_NAME))
     return network.requires_grad_(False).eval()
