@@ -37,7 +37,7 @@ ROOM = "/projects/{project}/studies"
 SUGGESTED = {
     "prompts": 150,
     "people": 10,
-    "share": 60,
+    "share": 64,
     "has_ties": "on",
     "identical_percent": 3,
     "repeated_percent": 5,

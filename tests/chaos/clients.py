@@ -7,13 +7,15 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from app.labels.models import LabelEvent
-from tests.chaos.processes import Program, family_of
+from tests.chaos.processes import Program, family_of, wait_until
 
 SIDES = ("positive", "negative")
 # A client that hangs up on some answers does by itself what a crash does now and then.
@@ -33,6 +35,11 @@ class Client:
     over: threading.Event
     acknowledged: int = 0
     retries: int = 0
+    root: str = "/api/v1/projects/paintings"
+
+    def work(self) -> None:
+        """Go on until it is over."""
+        raise NotImplementedError
 
     def ask(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """The first answer that is one. Fails after a minute without."""
@@ -54,7 +61,7 @@ class Client:
         try:
             connection.request(
                 method,
-                f"/api/v1/projects/paintings{path}",
+                self.root + path,
                 json.dumps(body),
                 {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"},
             )
@@ -103,6 +110,53 @@ class Annotator(Client):
         assert (said["before"], said["state"]) == (before, after), said
         self.states[place], self.seen[place] = after, said["revision"]
         self.operations[operation] = (*place, after, said["event_id"])
+
+
+class Crowd(Protocol):
+    """Clients that work at once, and what tells them that it is over."""
+
+    over: threading.Event
+
+    def everyone(self) -> Sequence[Client]: ...
+
+    def acknowledged(self) -> list[int]: ...
+
+
+def wreak_havoc(program: Program, people: Crowd, rng: random.Random) -> None:
+    """Kill at random moments; everyone gets through between two kills."""
+    kills = ["web", "postgres", "postgres", "both"]
+    rng.shuffle(kills)
+    for what in kills:
+        known = people.acknowledged()
+
+        def all_went_on(known: list[int] = known) -> bool:
+            now = people.acknowledged()
+            return all(new >= old + 3 for new, old in zip(now, known, strict=True))
+
+        wait_until(lambda: all_went_on() or people.over.is_set(), "everyone gets through", 60)
+        if people.over.wait(rng.random()):
+            return  # someone was told something wrong, which says more than another kill
+        kill_something(program, what, rng)
+
+
+def live_in_chaos(program: Program, people: Crowd, rng: random.Random) -> None:
+    """Let everyone work while things are killed. Fails where someone was told something wrong."""
+    with ThreadPoolExecutor(len(people.everyone())) as pool:
+
+        def stop_all(done: Future[None]) -> None:
+            if done.exception() is not None:
+                people.over.set()
+
+        futures = [pool.submit(each.work) for each in people.everyone()]
+        for each in futures:
+            each.add_done_callback(stop_all)
+        try:
+            wreak_havoc(program, people, rng)
+        finally:
+            people.over.set()
+        for each in futures:
+            each.result()
+    assert program.is_running(), program.said()
 
 
 def kill_something(program: Program, what: str, rng: random.Random) -> None:

@@ -4,7 +4,7 @@ import os
 import random
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -18,8 +18,8 @@ from app.criteria.models import Node, NodeChange
 from app.database import unit_of_work
 from app.images.models import Image
 from app.labels.models import Label, LabelEvent
-from tests.chaos.clients import Annotator, Client, kill_something, replayed
-from tests.chaos.processes import House, Program, wait_until
+from tests.chaos.clients import Annotator, Client, live_in_chaos, replayed
+from tests.chaos.processes import House
 from tests.factories import Make
 
 NUM_ANNOTATORS = 3
@@ -59,7 +59,7 @@ class People:
     expert: Expert
     over: threading.Event
 
-    def everyone(self) -> list[Annotator | Expert]:
+    def everyone(self) -> Sequence[Client]:
         return [*self.annotators, self.expert]
 
     def acknowledged(self) -> list[int]:
@@ -91,42 +91,6 @@ def invite(house: House, seed: int) -> People:
         expert = Expert(**client(NUM_ANNOTATORS, "expert"), key="light")
         db.commit()
     return People(annotators, expert, over)
-
-
-def wreak_havoc(program: Program, people: People, rng: random.Random) -> None:
-    """Kill at random moments; everyone gets through between two kills."""
-    kills = ["web", "postgres", "postgres", "both"]
-    rng.shuffle(kills)
-    for what in kills:
-        known = people.acknowledged()
-
-        def all_went_on(known: list[int] = known) -> bool:
-            now = people.acknowledged()
-            return all(new >= old + 3 for new, old in zip(now, known, strict=True))
-
-        wait_until(lambda: all_went_on() or people.over.is_set(), "everyone gets through", 60)
-        if people.over.wait(rng.random()):
-            return  # someone was told something wrong, which says more than another kill
-        kill_something(program, what, rng)
-
-
-def edit_in_chaos(house: House, program: Program, people: People, rng: random.Random) -> None:
-    with ThreadPoolExecutor(len(people.everyone())) as pool:
-
-        def stop_all(done: Future[None]) -> None:
-            if done.exception() is not None:
-                people.over.set()
-
-        futures = [pool.submit(each.work) for each in people.everyone()]
-        for each in futures:
-            each.add_done_callback(stop_all)
-        try:
-            wreak_havoc(program, people, rng)
-        finally:
-            people.over.set()
-        for each in futures:
-            each.result()
-    assert program.is_running(), program.said()
 
 
 def check_labels(people: People) -> None:
@@ -177,7 +141,7 @@ def test_no_acknowledged_edit_is_lost(house: House) -> None:
     program = house.up("--no-worker", "--no-seed")
     with house.entered():
         people = invite(house, seed)
-        edit_in_chaos(house, program, people, random.Random(seed))
+        live_in_chaos(program, people, random.Random(seed))
         print("acknowledged", people.acknowledged())
         print("sent again", [each.retries for each in people.everyone()])
         check_labels(people)

@@ -37,7 +37,7 @@ def test_from_the_form_to_links_in_the_browser(
     sign_in(browser, atelier.cast.lea)
     assert "No studies yet" in browser.get(ROOM).text
     form = browser.get(f"{ROOM}/new").text
-    assert "chance to find a preference of 60 %" in form
+    assert "chance to find a preference of 64 %" in form
     plan = browser.get(f"{ROOM}/plan?prompts=300&people=20&share=60").text
     assert "with 300 pairs and 20 participants" in plan
     assert "Give a number" in browser.get(f"{ROOM}/plan?prompts=x").text
