@@ -9,15 +9,16 @@ from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
 from app.criteria.reading import current_version, version_criteria
+from app.database import LARGEST_KEY
 from app.datasets.pairing import pair_by_study
-from app.images.access import UploadedFiles
+from app.images.access import PICTURE_HEADERS, PathKey, UploadedFiles
 from app.participants.forms import LinksForm, NoticeForm
 from app.participants.inviting import MOST
 from app.participants.notices import find_notices, get_notice
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.settings import settings
-from app.studies import collecting, exporting, founding, inviting, opening
+from app.studies import collecting, exporting, founding, inviting, looking, opening
 from app.studies import results as outcome
 from app.studies.access import get_study, instrument
 from app.studies.evaluations import find_evaluated
@@ -308,6 +309,35 @@ def submit_pairs_by_study(
                 )
             )
     return _show_study(db, answer, project, study, form=form)
+
+
+@router.get(ROOM + "/{study_id}/pairs")
+def show_study_pairs(
+    study_id: int,
+    db: Db,
+    answer: Answering,
+    project: LeadProject,
+    after: Annotated[int, Query(ge=0, le=LARGEST_KEY)] = 0,
+) -> Response:
+    """The pairs with their pictures, and what was said of them; for leads, because others may take part."""
+    study = get_study(db, project, study_id)
+    found = looking.find_looked_at(db, study, after=after, limit=PAGE + 1)
+    return answer.show(
+        "studies/pairs.html",
+        study=study,
+        pairs=found[:PAGE],
+        after=after,
+        next=found[PAGE - 1].id if len(found) > PAGE else None,
+    )
+
+
+@router.get(ROOM + "/{study_id}/images/{image_id}")
+def get_compared_image(
+    study_id: int, image_id: PathKey, db: Db, project: LeadProject
+) -> Response:
+    """The bytes of one image of a study."""
+    shown = looking.read_picture(db, get_study(db, project, study_id), image_id)
+    return Response(shown, media_type="image/jpeg", headers=PICTURE_HEADERS)
 
 
 # The notice -----------------------------------------------------------------------------------------

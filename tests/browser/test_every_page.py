@@ -61,6 +61,7 @@ NO_PAGES = {
     "export_study_results",
     "export_study_table",
     "get_study_image",
+    "get_compared_image",
     "show_study_plan",
     "get_audit_image",
     "get_audit_tiles",

@@ -219,6 +219,25 @@ def test_pages_and_files_show_the_result(
     assert [row["participant"] for row in answers] == sorted(row["participant"] for row in answers)
 
 
+def test_the_pairs_can_be_looked_at(
+    browser: TestClient, atelier: Atelier, judged: Study, sign_in: SignIn
+) -> None:
+    sign_in(browser, atelier.cast.lea)
+    here = f"{ROOM}/{judged.id}"
+    page = browser.get(f"{here}/pairs").text
+    assert page.count('id="pair-') == 8
+    assert page.count("preferred 6") == 8 and page.count("no difference 3") == 8
+    address = page.split('<img src="')[1].split('"')[0]
+    assert browser.get(address).headers["content-type"] == "image/jpeg"
+    other = atelier.draft(name="Other")
+    assert browser.get(address.replace(f"/{judged.id}/", f"/{other.id}/")).status_code == 404
+    assert "drawn when the study is opened" in browser.get(f"{ROOM}/{other.id}/pairs").text
+    # Whoever may take part does not learn which model made what.
+    sign_in(browser, atelier.cast.ben)
+    assert browser.get(f"{here}/pairs").status_code == 403
+    assert browser.get(address).status_code == 403
+
+
 def test_answers_become_a_pair_dataset(
     browser: TestClient, db: Session, atelier: Atelier, judged: Study, sign_in: SignIn
 ) -> None:
