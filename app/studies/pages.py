@@ -332,9 +332,7 @@ def show_study_pairs(
 
 
 @router.get(ROOM + "/{study_id}/images/{image_id}")
-def get_compared_image(
-    study_id: int, image_id: PathKey, db: Db, project: LeadProject
-) -> Response:
+def get_compared_image(study_id: int, image_id: PathKey, db: Db, project: LeadProject) -> Response:
     """The bytes of one image of a study."""
     shown = looking.read_picture(db, get_study(db, project, study_id), image_id)
     return Response(shown, media_type="image/jpeg", headers=PICTURE_HEADERS)
