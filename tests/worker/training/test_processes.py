@@ -181,6 +181,40 @@ def test_a_run_that_explodes_goes_back_on_all_processes(sft: Config, tmp_path: P
     assert found[0] == found[1]
 
 
+def test_a_run_that_freezes_begins_again_on_all_processes(cpo: Config, tmp_path: Path) -> None:
+    one = replace(
+        cpo,
+        optimization=replace(cpo.optimization, max_steps=8, batch_size=1, learning_rate=4e-3),
+        checkpoints=replace(cpo.checkpoints, every=100),
+        guard=Guard(frozen_steps=3),
+        threads=1,
+    )
+    two = on_two(one, tmp_path / "two", DDP)
+    run(one)
+    run_processes(two)
+    found = [
+        json.loads((Path(each.run_folder) / "rollbacks.json").read_text()) for each in (one, two)
+    ]
+    assert found[0] == found[1]
+    assert {each["to"] for each in found[0]} == {0}
+    check_same(one, two)
+
+
+@pytest.mark.parametrize("scale", [DDP, FSDP])
+def test_an_expert_is_examined_on_all_processes_alike(
+    sft: Config, houses: Path, tmp_path: Path, scale: Scale
+) -> None:
+    one = quick(replace(sft, dataset_folder=str(houses), threads=1), 2)
+    two = on_two(one, tmp_path / "two", scale)
+    run(one)
+    run_processes(two)
+    found = [
+        json.loads((Path(each.run_folder) / "examination.json").read_text()) for each in (one, two)
+    ]
+    assert found[0]["images"] == found[1]["images"] == 2
+    assert found[0]["errors"] == pytest.approx(found[1]["errors"], rel=1e-3)
+
+
 # FSDP ---------------------------------------------------------------------------------------------
 
 
