@@ -127,7 +127,13 @@ def test_every_module_of_training_is_there(without_web: Path, room: str, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "module", ["worker.evaluation", "worker.pairs", "worker.training.tiny_model"]
+    "module",
+    [
+        "worker.evaluation",
+        "worker.pairs",
+        "worker.training.examine_run",
+        "worker.training.tiny_model",
+    ],
 )
 def test_evaluation_and_pairs_explain_themselves(
     without_web: Path, module: str, tmp_path: Path

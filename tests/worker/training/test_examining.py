@@ -15,8 +15,10 @@ from diffusers import StableDiffusionXLPipeline
 from PIL import Image
 from scipy import stats
 
+from app.cli import cli
 from method.training.config import Config, Data, Validation
 from method.training.examination import CONDITIONS, Examination, read_examination, verdict
+from method.training.recipes import tiny_sft
 from tests.worker.training.conftest import quick
 from tests.worker.training.datasets import write_dataset
 from worker.training import examine_run
@@ -36,8 +38,6 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def examined(houses: Path, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run folder of a stage 1 that was examined at its end."""
-    from method.training.recipes import tiny_sft
-
     folder = tmp_path_factory.mktemp("expert") / "run"
     run(quick(tiny_sft(str(folder), str(houses), str(tiny_model)), 3))
     return folder
@@ -176,6 +176,15 @@ def test_an_existing_run_is_examined_by_a_command(
     assert (after["expert_sha256"], after["images"]) == (before["expert_sha256"], NUM_HELD_OUT)
     assert examine_run.main([str(examined), "--json", "--images", "3"]) == 0
     assert json.loads(capsys.readouterr().out)["images"] == 3
+
+
+def test_the_command_of_morelli_prints_what_is_found(
+    examined: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli(["examine", str(examined), "--json", "--images", "3"])
+    assert ended.value.code == 0
+    assert json.loads(capfd.readouterr().out) == read(examined)
 
 
 def test_what_cannot_be_examined_is_refused_in_a_sentence(
