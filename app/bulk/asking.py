@@ -87,24 +87,22 @@ def ask_for(db: Session, project: Project, wish: Wish, *, by: Person) -> BulkAct
 
 
 def ask_again(db: Session, project: Project, action_id: int, *, by: Person) -> BulkAction:
-    """Look again at what an earlier bulk action asked for, as a new one: the filter may find other images by now."""
-    earlier = get_action(db, project, action_id).action
-    again = BulkAction(
-        project_id=project.id,
-        kind=earlier.kind,
-        node_id=earlier.node_id,
-        polarity=earlier.polarity,
-        assignee_id=earlier.assignee_id,
+    """Look again at what an earlier bulk action asked for, as a new one: the filter may find other images by now.
+
+    Raises what `ask` raises, as where its attribute is not in use any more.
+    """
+    found = get_action(db, project, action_id)
+    earlier = found.action
+    wish = Wish(
+        earlier.kind,
+        found.node.key if found.node else "",
+        earlier.polarity or "",
+        person_id=earlier.assignee_id,
         query=earlier.query,
-        chosen=earlier.chosen,
+        chosen=earlier.chosen or (),
         replace=earlier.replace,
-        created_by=by.id,
     )
-    version = current_version(db, project)
-    again.version_id = version.id if version else None
-    db.add(again)
-    db.flush()
-    return _look(db, project, again, by=by)
+    return ask(db, project, wish, by=by)
 
 
 def _look(db: Session, project: Project, action: BulkAction, *, by: Person) -> BulkAction:

@@ -30,7 +30,6 @@ def look(action_id: int, *, transaction: Transaction, report: Report = tell_nobo
     """Note what an action would do to each image that it is asked for, and sum it up. Safe to run again: it goes on
     behind the last image that was noted.
     """
-    total = None
     while True:
         with transaction() as db:
             action = db.get_one(BulkAction, action_id)
@@ -46,7 +45,7 @@ def look(action_id: int, *, transaction: Transaction, report: Report = tell_nobo
                 for each in _effects(db, project, action, image_ids)
             ]
             db.execute(insert(BulkImage), rows)
-        report(done + len(image_ids), total)
+        report(done + len(image_ids), None)
 
 
 def _noted(db: Session, action: BulkAction) -> tuple[int, int]:

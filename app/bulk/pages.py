@@ -10,6 +10,7 @@ from app.bulk import asking, reading
 from app.bulk.forms import BulkForm
 from app.bulk.reading import ActionRow
 from app.database import LARGEST_KEY
+from app.errors import Invalid
 from app.images.access import Cursor, PathKey
 from app.images.asked import read_asked
 from app.images.finding import count_images
@@ -50,10 +51,14 @@ def show_bulk_form(
     project: LeadProject,
     db: Db,
     answer: Answering,
+    *,
     query: Annotated[str, Query(max_length=2000)] = "",
     image: BulkImages = None,
+    chosen: bool = False,
 ) -> Response:
-    """The form: what is to be done to the images of a filter, or to chosen ones."""
+    """The form: what is to be done to the images of a filter, or to `chosen` ones."""
+    if chosen and not image:
+        raise Invalid("No image is chosen.", field="image", hint="Go back, and choose some.")
     typed = {"query": read_asked(query).query, "image": [str(each) for each in image or ()]}
     return _show_form(db, project, answer, Form(typed))
 
@@ -117,7 +122,7 @@ def show_bulk_action(
         found=found,
         action=found.action,
         job=found.job,
-        numbers=reading.count_done(db, found.action),
+        numbers=reading.count_done(db, found),
         asked=read_asked(found.action.query),
         which=which,
         images=images[:SHOWN],

@@ -120,9 +120,16 @@ def _rows(project: Project) -> Select[BulkAction, Job, str, Node, str, str]:
     )
 
 
-def count_done(db: Session, action: BulkAction) -> dict[str | None, int]:
-    """How many of the images that it changes came to what, while it is under way."""
-    return count_outcomes(db, action.id)
+def count_done(db: Session, found: ActionRow) -> dict[str | None, int]:
+    """How many of the images that it changes came to what; counted only where a job stopped on the way, nothing while
+    a worker is at it.
+    """
+    action = found.action
+    if found.state == "stopped":
+        return count_outcomes(db, action.id)
+    if found.state == "done" and action.taken is not None:
+        return {"taken": action.taken["changed"], "passed": action.taken["passed"]}
+    return {}
 
 
 def find_images(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from app.bulk.models import BulkAction
 from app.bulk.taking import take
@@ -20,6 +20,8 @@ from app.labels.saving import take_back
 from app.labels.saving import undo as undo_action
 from app.queue.assigning import find_assignments
 from app.usage.measuring import measure_usage
+from app.webhooks.managing import add_webhook
+from app.webhooks.models import WebhookEvent
 from tests.app.bulk.conftest import Many, facts
 
 EACH = ("proposed", "confirmed", "rejected", "unsure", None, None)
@@ -194,6 +196,23 @@ def test_marks_are_set_for_many_and_taken_back(many: Many) -> None:
     reopened = many.do("reopen", chosen=many.images[:3])
     assert reopened.taken == {"changed": 1, "passed": 0}
     assert many.image(1).done_at is None
+
+
+def test_who_wants_to_know_hears_of_each_image_that_is_done(many: Many) -> None:
+    db, project = many.bench.db, many.bench.project
+    add_webhook(
+        db,
+        project,
+        address="https://example.org/hook",
+        kinds=["image.done"],
+        by=many.bench.people.lea,
+    )
+    action = many.do("done", chosen=many.images[:3])
+    told = db.scalars(select(WebhookEvent).order_by(WebhookEvent.id)).all()
+    assert [each.data["image"] for each in told] == many.images[:3]
+    assert all(each.data["revision"] == 1 for each in told)
+    many.undo(action)
+    assert len(db.scalars(select(WebhookEvent)).all()) == 3
 
 
 def test_contradictions_may_block_marks(many: Many) -> None:

@@ -53,6 +53,8 @@ def test_images_are_chosen_on_the_wall(many: Many, browser: TestClient, sign_in:
     sign_in(browser, many.bench.people.lea)
     wall = browser.get("/projects/paintings/images?choose=true").text
     assert wall.count('name="image"') == 6
+    nothing = browser.get("/projects/paintings/bulk/new?chosen=true")
+    assert nothing.status_code == 422 and "No image is chosen" in nothing.text
     chosen = f"image={many.images[0]}&image={many.images[3]}"
     assert "Change 2 chosen images" in browser.get(f"/projects/paintings/bulk/new?{chosen}").text
     data = {"kind": "done", "image": many.images[:2]}
