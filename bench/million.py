@@ -76,7 +76,12 @@ def main() -> None:
 
     quiet: list[str] = []
     with everything(quiet.append, with_web=True, with_worker=False, prepare=prepare) as running:
-        missed = _measure(wanted.runs, wanted.only, lambda: _computed(running))
+        try:
+            missed = _measure(wanted.runs, wanted.only, lambda: _computed(running))
+        except httpx2.HTTPError:
+            # What the parts of the installation said last tells why there was no answer.
+            print("\n".join(quiet[-60:]), flush=True)
+            raise
     print("\n".join(line for line in quiet if "Traceback" in line or "Error" in line)[:4000])
     sys.exit(1 if missed else 0)
 

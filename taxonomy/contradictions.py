@@ -32,7 +32,7 @@ def contradictions(
     that it qualifies; two positive attributes below an exclusive dimension, however deep; an attribute
     and one of another branch that either of them excludes. The sides of a graded pair stand together.
     """
-    return Rules(criteria).among(held) if held else ()
+    return criteria.derived(Rules).among(held) if held else ()
 
 
 class Rules:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, cast
 
 Relation: TypeAlias = Literal["opposed", "flaw", "graded"]
 Polarity: TypeAlias = Literal["positive", "negative"]
@@ -18,6 +18,7 @@ DEFAULT_LANGUAGE = "en"
 DEFAULT_MAX_LEVELS = 5
 
 Key = TypeVar("Key", bound=Hashable)
+Made = TypeVar("Made")
 
 
 class InvalidCriteria(ValueError):
@@ -150,6 +151,7 @@ class Entry:
 class _Index:
     entries: tuple[Entry, ...]
     by_key: dict[str, Entry]
+    derived: dict[Callable[..., Any], Any]
 
 
 class ImageContent(NamedTuple):
@@ -241,12 +243,21 @@ class Criteria:
         """
         return resolve(key, self.successors, lambda each: self.find(each) is not None)
 
+    def derived(self, make: Callable[[Criteria], Made]) -> Made:
+        """What `make` makes of this tree, made once: `criteria.derived(Rules)`. Whoever asks shares it, so that
+        it must not be changed.
+        """
+        known = self._indexed().derived
+        if make not in known:
+            known[make] = make(self)
+        return cast(Made, known[make])
+
     def _indexed(self) -> _Index:
         # Built once, on first need: editing makes many trees of which few are ever searched.
         if self._index is None:
             entries = tuple(_entries(self.dimensions))
             by_key = {entry.node.key: entry for entry in reversed(entries)}
-            object.__setattr__(self, "_index", _Index(entries, by_key))
+            object.__setattr__(self, "_index", _Index(entries, by_key, {}))
         assert self._index is not None
         return self._index
 

@@ -168,7 +168,7 @@ def _count_produced(
 def _rules(db: Session, project: Project, action: BulkAction) -> tuple[Rules, Mapping[int, str]]:
     version = db.get_one(CriteriaVersion, action.version_id)
     pairs = select(Node.id, Node.key).where(Node.project_id == project.id, Node.kind == "pair")
-    return Rules(version_criteria(version)), dict(db.execute(pairs).all())
+    return version_criteria(version).derived(Rules), dict(db.execute(pairs).all())
 
 
 def _standing(

@@ -46,7 +46,7 @@ def freeze_version(
 
 def find_needs(db: Session, project: Project, criteria: Criteria) -> list[tuple[int, str]]:
     """The content that an image must hold for each pair of a tree to apply, as (node id, content)."""
-    applicability = Applicability(criteria)
+    applicability = criteria.derived(Applicability)
     if applicability.is_plain:
         return []
     rows = db.execute(

@@ -166,8 +166,8 @@ def read_examples(
     )
     uses_marks = db.scalar(marked.limit(1)) is not None
     sides, places = _sides_in_order(db, project, criteria)
-    rules = Rules(criteria)
-    applicability = Applicability(criteria)
+    rules = criteria.derived(Rules)
+    applicability = criteria.derived(Applicability)
     after = 0
     while images := _next_images(db, project, after, share):
         labels = _find_labels(db, project, images)

@@ -53,13 +53,13 @@ def get_image(db: Session, project: Project, image_id: int, *, lock: bool = Fals
     """
     if not 0 < image_id <= LARGEST_KEY:
         raise NotFound(f"There is no image {image_id} in this project.")
-    query = select(Image).where(Image.id == image_id, Image.project_id == project.id)
     if lock:
         # Not the key: who takes a lease on the image holds its place in the queue, and waiting for one another
         # they would never end.
-        query = query.with_for_update(key_share=True).execution_options(populate_existing=True)
-    image = db.scalar(query)
-    if image is None:
+        image = db.get(Image, image_id, with_for_update={"key_share": True}, populate_existing=True)
+    else:
+        image = db.get(Image, image_id)
+    if image is None or image.project_id != project.id:
         raise NotFound(f"There is no image {image_id} in this project.")
     if image.state == "erased":
         raise NotFound(f"Image {image_id} is gone: it {erased_words(db, image)}.")

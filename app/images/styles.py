@@ -37,7 +37,7 @@ def styled_images(db: Session, project: Project, criteria: Criteria) -> Subquery
     project's metadata has for them.
     """
     keys = list(trait_keys(project)["style"])
-    vocabulary = Vocabulary(criteria)
+    vocabulary = criteria.derived(Vocabulary)
     words = [
         {"key": key, "said": said, "style": style}
         for key, each in db.execute(_SAID, {"keys": keys, "project_id": project.id})

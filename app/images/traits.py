@@ -71,7 +71,7 @@ class Knowing:
 
     def __init__(self, project: Project, criteria: Criteria) -> None:
         self._keys = trait_keys(project)
-        self._vocabulary = Vocabulary(criteria)
+        self._vocabulary = criteria.derived(Vocabulary)
         self._known = {
             *(("style", each.id) for each in criteria.styles),
             *(("content", each.id) for each in criteria.content),

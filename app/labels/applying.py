@@ -37,7 +37,7 @@ class Applied:
 
 def apply(db: Session, project: Project, criteria: Criteria, image: Image) -> Applied:
     """What is known of an image under a tree, and what follows for its labels."""
-    applicability = Applicability(criteria)
+    applicability = criteria.derived(Applicability)
     found = Knowing(project, criteria).find(db, {image.id: image.details})
     known = found.get(image.id, ())
     return Applied(criteria, applicability, known, summed(known))

@@ -112,7 +112,7 @@ class _Words:
         criteria = in_force.criteria
         self.version_id = in_force.version_id
         self.criteria = criteria
-        self._applicability = Applicability(criteria)
+        self._applicability = criteria.derived(Applicability)
         self._places = {entry.node.key: place for place, entry in enumerate(criteria.walk())}
         nodes = select(Node.id, Node.key).where(Node.project_id == project.id, Node.kind == "pair")
         self._keys = dict(db.execute(nodes).all())

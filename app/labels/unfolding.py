@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import BigInteger, Subquery, Text, cast, func, select, true
 from sqlalchemy.orm import Session
@@ -44,6 +45,7 @@ class Happening:
     after: str | None
 
 
+@cache
 def happenings(name: str = "happening") -> Subquery:
     """A table of them; to be asked by image, whose events are read by an index."""
     place = (

@@ -120,7 +120,7 @@ def measure(db: Session, project: Project, image_ids: Sequence[int]) -> None:
     if not held or version is None:
         return
     found = {row.image_id: row for row in db.execute(_sums(held))}
-    rules, named = Rules(version_criteria(version)), _attributes(db, project)
+    rules, named = version_criteria(version).derived(Rules), _attributes(db, project)
     sureness, harmony, trust = [], [], []
     for image_id in held:
         row = found.get(image_id)

@@ -17,7 +17,7 @@ def as_they_read(
     found: Found, criteria: Criteria, dataset: Dataset, cases: Sequence[Case]
 ) -> Found:
     """The same labels as they read for the image that each prompt is of."""
-    applicability = Applicability(criteria)
+    applicability = criteria.derived(Applicability)
     if applicability.is_plain:
         return found
     traits = traits_of(dataset, cases)

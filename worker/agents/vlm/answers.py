@@ -128,7 +128,7 @@ def read_quantified(text: str, pairs: Sequence[Pair], criteria: Criteria) -> Rea
             )
         else:
             read.good.append(_finding(said))
-    _drop_contradictions(read, Rules(criteria))
+    _drop_contradictions(read, criteria.derived(Rules))
     return read
 
 
