@@ -134,6 +134,8 @@ class Bodies:
             return
         allowance = self.find(scope["method"], scope["path"])
         limit = allowance.limit_for(headers.get("content-type", "")) if allowance else 0
+        if is_small(headers):
+            limit = min(limit, PLACELESS_BYTES)
         incoming = Incoming(receive, limit)
         sender = _Closing(send, incoming)
         try:
@@ -166,9 +168,7 @@ class Bodies:
             raise NotUnderstood(
                 "Compressed requests are not taken.", hint="Send it without Content-Encoding."
             )
-        # What is as small as a sign-in form is read first: the route asks who sent it.
-        is_small = declared.isdigit() and int(declared) <= PLACELESS_BYTES
-        if not allowance.needs_person or is_small:
+        if not allowance.needs_person or is_small(headers):
             return
         if not await self._is_known(scope):
             if declared.isdigit() and int(declared) <= ANYONE_BYTES:
@@ -214,6 +214,12 @@ class Bodies:
 def has_body(headers: Headers) -> bool:
     """Whether a request says that something follows its headers."""
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+
+def is_small(headers: Headers) -> bool:
+    """Whether a body says that it is no larger than a sign-in form: it is read first, and the route asks who sent it."""
+    declared = headers.get("content-length", "")
+    return declared.isdigit() and int(declared) <= PLACELESS_BYTES
 
 
 def _nothing() -> Receive:
