@@ -196,7 +196,9 @@ async def measure(
     # Looked at where it matters: a client that does not read would not see that it was closed.
     began = time.monotonic()
     await asyncio.sleep(COMING_SECONDS)
-    while (left := _connections_of(house.port) - before) > BESIDE and time.monotonic() - began < seconds:
+    while (
+        left := _connections_of(house.port) - before
+    ) > BESIDE and time.monotonic() - began < seconds:
         await asyncio.sleep(0.5)
     took = time.monotonic() - began
     over.set()
