@@ -18,6 +18,7 @@ from scipy import stats
 from app.cli import cli
 from method.training.config import Config, Data, Validation
 from method.training.examination import CONDITIONS, Examination, read_examination, verdict
+from method.training.failures import Stopped
 from method.training.recipes import tiny_sft
 from tests.worker.training.conftest import quick
 from tests.worker.training.datasets import write_dataset
@@ -122,6 +123,24 @@ def test_stage_1_leaves_it_in_folder_result_log_and_card(examined: Path) -> None
         text = (examined / place).read_text()
         assert said in text
         assert "y and all its attributes" in text
+
+
+def test_a_stop_while_it_is_examined_is_gone_on_from(
+    sft: Config, houses: Path, tmp_path: Path
+) -> None:
+    config = quick(replace(sft, dataset_folder=str(houses)), 2)
+    folder = Path(config.run_folder)
+
+    def is_examining() -> bool:
+        path = folder / "progress.json"
+        return path.exists() and "Examining" in path.read_text()
+
+    with pytest.raises(Stopped):
+        run(config, is_examining)
+    assert not (folder / "result.json").exists()
+    run(config)
+    run(replace(config, run_folder=str(tmp_path / "unbroken")))
+    assert read(folder) == read(tmp_path / "unbroken")
 
 
 def test_stage_2_takes_over_what_the_run_of_its_expert_says(
