@@ -3,11 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Select, case, func, insert, select
+from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
 
 from app.bulk.models import EFFECTS, OF_LABELS, OF_MARKS, BulkAction, BulkImage
-from app.bulk.working import BATCH, Report, Transaction, tell_nobody
+from app.bulk.working import BATCH, Report, Transaction, note_effects, tell_nobody
 from app.criteria.models import CriteriaVersion, Node
 from app.criteria.reading import version_criteria
 from app.database import Json
@@ -40,11 +40,7 @@ def look(action_id: int, *, transaction: Transaction, report: Report = tell_nobo
                 action.found = _sum(db, action)
                 db.flush()
                 return action.found
-            rows = [
-                {"bulk_action_id": action.id, **each}
-                for each in _effects(db, project, action, image_ids)
-            ]
-            db.execute(insert(BulkImage), rows)
+            note_effects(db, action.id, _effects(db, project, action, image_ids))
         report(done + len(image_ids), None)
 
 

@@ -62,6 +62,23 @@ def count_outcomes(db: Session, action_id: int) -> dict[str | None, int]:
     return dict(rows.all())
 
 
+# One statement: given row by row, those without a label would each be one of their own.
+_NOTE_EFFECTS = text(
+    """
+    INSERT INTO bulk_image (bulk_action_id, image_id, effect, before, revision, contradictions)
+    SELECT :bulk_action_id, e.image_id, e.effect, e.before, e.revision, e.contradictions
+    FROM jsonb_to_recordset(CAST(:effects AS jsonb)) AS e(
+        image_id bigint, effect text, before text, revision int, contradictions int
+    )
+    """
+)
+
+
+def note_effects(db: Session, action_id: int, effects: Sequence[dict[str, Any]]) -> None:
+    """Note what a bulk action would do to some images: the columns of `BulkImage` that a look fills."""
+    db.execute(_NOTE_EFFECTS, {"bulk_action_id": action_id, "effects": json.dumps(effects)})
+
+
 def note(db: Session, action_id: int, image_ids: Collection[int], outcome: str) -> None:
     """Note what became of some images."""
     those = BulkImage.image_id == func.any(list(image_ids))

@@ -19,6 +19,8 @@ from app.labels.recounting import find_drift
 from app.labels.saving import take_back
 from app.labels.saving import undo as undo_action
 from app.queue.assigning import find_assignments
+from app.queue.models import AgentRecord
+from app.queue.ordering import count_records
 from app.usage.measuring import measure_usage
 from app.webhooks.managing import add_webhook
 from app.webhooks.models import WebhookEvent
@@ -263,6 +265,9 @@ def test_no_figure_about_an_agent_rests_on_bulk(many: Many) -> None:
     many.save(1, "bright", "rejected")  # looked at: it counts from now on
     usage = measure_usage(db, project, "bright").positive.labels
     assert (usage.confirmed, usage.agent_confirmed, usage.agent_rejected) == (2, 0, 2)
+    count_records(db, project)
+    [record] = db.scalars(select(AgentRecord)).all()
+    assert (record.confirmed, record.rejected) == (0, 2)
     many.undo(action)
     assert not any(each.groups for each in find_drift(db))
 
