@@ -139,7 +139,7 @@ def _pairs(found: Found) -> Finding:
     less = change(found, stable, pairs)
     off = at_equal_flaws(found, pairs, "off_P")
     compared = (
-        f"Diffusion-DPO lies {off.shown()} farther from the world"
+        f"the distance of Diffusion-DPO from the world differs from that of CPO-S by {off.shown()}"
         if off
         else "CPO-S does not get as far"
     )
@@ -167,7 +167,7 @@ def _control(found: Found) -> Finding:
     off = at_equal_flaws(found, "distil-1.5", "off_P")
     less = change(found, "distil-2.0")
     compared = (
-        f"with omega 1.5 it lies {off.shown()} farther from the world than CPO-S where both leave as many"
+        f"with omega 1.5 its distance from the world differs by {off.shown()} from that of CPO-S where both leave as many"
         if off
         else "with omega 1.5 it leaves fewer than any CPO-S"
     )

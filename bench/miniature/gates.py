@@ -62,7 +62,7 @@ def _of_the_base(world: World, base: nn.Module, samples: int) -> list[Gate]:
         Gate(
             "negatives in a picture of the base",
             f"{painted.flaws:.2f}",
-            f"{truth:.2f} +- 10 %, as in the data",
+            f"{truth:.2f} ± 10 %, as in the data",
             abs(painted.flaws - truth) <= 0.1 * truth,
         ),
     ]
@@ -80,7 +80,7 @@ def _of_the_expert(world: World, expert: nn.Module, held_out: HeldOut, samples: 
     return [
         Gate(
             "attribute gain of the expert, err(y) - err(all)",
-            f"{gain:.4f} +- {half:.4f}",
+            f"{gain:.4f} ± {half:.4f}",
             f"above 0 (the best possible: {best:.4f})",
             gain - half > 0,
         ),

@@ -240,7 +240,8 @@ def _as_markdown(sections: Sequence[Section]) -> str:
                 parts.append(f"![{part.caption}]({part.name}.svg)")
             else:
                 head = f"| {' | '.join(part.head)} |\n|{' --- |' * len(part.head)}"
-                parts.append("\n".join([head, *(f"| {' | '.join(row)} |" for row in part.rows)]))
+                rows = [[each.replace("|", "\\|") for each in row] for row in part.rows]
+                parts.append("\n".join([head, *(f"| {' | '.join(row)} |" for row in rows)]))
     return "\n\n".join(parts) + "\n"
 
 
