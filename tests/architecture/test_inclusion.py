@@ -13,7 +13,6 @@ TABLES = {"Image", "Label", "LabelEvent"}
 STATEMENTS = {"select", "join", "outerjoin", "exists", "select_from"}
 # One image or one label that is known by its id, and its own history.
 BY_ID = {
-    "app/images/finding.py:get_image": "whoever has the id of an image that was set aside may look at it",
     "app/labels/recording.py:find_operation": "one action by its id",
     "app/labels/recording.py:load_attribute": "one label and its history",
     "app/labels/recording.py:load_marks": "the history of one image",
