@@ -1,6 +1,5 @@
 """How a study was done and what it found, in sentences for the methods section of a paper."""
 
-from app.intervals import in_percent
 from app.participants.models import ConsentNotice
 from app.studies.exporting import p_words
 from app.studies.models import Study
@@ -98,8 +97,7 @@ def _findings(found: Results) -> list[str]:
     said = [_finding(each) for each in found.comparisons if each.overall.preference.answers]
     if found.sides.share is not None:
         said.append(
-            f"Of the answers that decided, {found.sides.share_words} % (95 % interval {found.sides.interval_words} %) were for the"
-            " image on the left."
+            f"Of the answers that decided, {found.sides.share_words} % were for the image on the left."
         )
     return said
 
@@ -111,16 +109,14 @@ def _finding(of: Comparison) -> str:
         for row in of.dimensions
         if row.preference.share is not None
     )
-    ties = (
-        f"; {in_percent(overall.ties / overall.answers, overall.answers)} % saw no difference"
-        if overall.ties
-        else ""
-    )
+    interval = f" (95 % interval {overall.interval_words} %)" if overall.interval else ""
+    ties = f"; {overall.ties_words} % saw no difference" if overall.ties else ""
     return (
-        f"{of.group}: {overall.share_words} % of the preference (95 % interval {overall.interval_words} %) is given to {of.model} over"
+        f"{of.group}: {overall.share_words} % of the preference{interval} is given to {of.model} over"
         f" {of.other}, over {overall.answers:,} answers of {_number(overall.people, 'participant')} about"
-        f" {_number(overall.pairs, 'pair')}{ties}. More participants preferred {of.model} in {overall.pairs_won:,} pairs and"
-        f" {of.other} in {overall.pairs_lost:,} (p {p_words(overall.p_pairs)}). By dimension: {by_dimension}."
+        f" {_number(overall.pairs, 'pair')}{ties}. More answers preferred {of.model} in"
+        f" {_number(overall.pairs_won, 'pair')} and {of.other} in {overall.pairs_lost:,}"
+        f" (p {p_words(overall.p_pairs)}). By dimension: {by_dimension}."
     )
 
 
