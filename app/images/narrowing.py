@@ -4,7 +4,7 @@ which agent run; and by the day they came in.
 All that one wish asks is asked of one label; several wishes may be met by several labels of an image.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import zip_longest
@@ -295,8 +295,7 @@ def find_start(db: Session, project: Project, prepared: Prepared, after: int, la
     """
     start = after
     for wish, node_ids in zip(prepared.narrowing.labels, prepared.node_ids, strict=True):
-        first = _first_label(project, wish, node_ids, start)
-        if first is not None:
+        for first in _first_labels(project, wish, node_ids, start):
             found = db.scalar(first)
             start = max(start, last if found is None else found - 1)
     for saying in prepared.narrowing.sayings:
@@ -308,10 +307,10 @@ def find_start(db: Session, project: Project, prepared: Prepared, after: int, la
     return start
 
 
-def _first_label(
+def _first_labels(
     project: Project, wish: LabelWish, node_ids: tuple[int, ...] | None, after: int
-) -> Select[int] | None:
-    """The first image behind `after` that may have what a wish asks for; None where no index tells."""
+) -> Iterator[Select[int]]:
+    """The first image behind `after` that may have what a wish asks for, as each index tells it that knows a part."""
     if node_ids is not None:
         each = (
             func.unnest(literal(list(node_ids), ARRAY(BigInteger)))
@@ -332,20 +331,18 @@ def _first_label(
             for polarity in polarities
             for state in states
         ]
-        return select(func.min(func.least(*firsts) if len(firsts) > 1 else firsts[0])).select_from(
-            each
-        )
+        least = func.least(*firsts) if len(firsts) > 1 else firsts[0]
+        yield select(func.min(least)).select_from(each)
     if wish.run is not None:
         of_run = select(func.min(Label.image_id)).where(Label.agent_run_id == wish.run)
-        return of_run.where(Label.image_id > after)
+        yield of_run.where(Label.image_id > after)
     if wish.by is not None:
         of_person = select(func.min(Label.image_id)).where(Label.decided_by == wish.by)
-        return of_person.where(Label.image_id > after)
-    if wish.state == "proposed":
-        return select(func.min(ImageTally.image_id)).where(
+        yield of_person.where(Label.image_id > after)
+    if wish.state == "proposed" and node_ids is None:
+        yield select(func.min(ImageTally.image_id)).where(
             ImageTally.project_id == project.id, ImageTally.is_asked, ImageTally.image_id > after
         )
-    return None
 
 
 def _midnight(day: date) -> datetime:
