@@ -16,7 +16,7 @@ from app.accounts.models import Person
 from app.datasets.models import PairDataset
 from app.datasets.pairing import folder_of
 from app.studies.models import Study
-from tests.app.studies.conftest import ROOM, ROOTS, Atelier, answer_like, archive
+from tests.app.studies.conftest import ROOM, ROOTS, Atelier, answer_like, archive, picture
 
 SignIn = Callable[[TestClient, Person], TestClient]
 TokenFor = Callable[[Person], dict[str, str]]
@@ -61,6 +61,19 @@ def test_from_the_form_to_links_in_the_browser(
     assert "Spring" in browser.get(ROOM).text
     assert browser.post(f"{here}/close").headers["location"] == here
     assert browser.post(f"{here}/participants", data={"count": 2}).status_code == 422
+
+
+def test_a_folder_is_sent_with_its_folders(
+    browser: TestClient, atelier: Atelier, sign_in: SignIn
+) -> None:
+    sign_in(browser, atelier.cast.lea)
+    here = f"{ROOM}/{atelier.draft().id}"
+    names = [f"mine/G1/{model}/{at}.png" for model in ("a", "b") for at in range(2)]
+    files = [("files", (name, picture(number))) for number, name in enumerate(names)]
+    assert browser.post(f"{here}/uploads", files=files).status_code == 303
+    atelier.work()
+    page = browser.get(here).text
+    assert "2 prompts have an image of every model" in page and "<td>G1</td>" in page
 
 
 def test_members_look_and_leads_act(
