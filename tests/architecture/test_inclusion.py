@@ -35,7 +35,7 @@ ALL = {
     "app/versions/moving.py:_follow": "labels of images set aside move with their names",
     "app/versions/succession.py:_has_labels": "labels of images set aside are carried over as well",
     "app/images/finding.py:find_images": "by filtered",
-    "app/images/narrowing.py:_first_label": "tells where to begin alone",
+    "app/images/narrowing.py:_first_labels": "tells where to begin alone",
     "app/images/narrowing.py:_labels": "find_images joins them to those of filtered",
     "app/versions/labelled_images.py:find_labelled_images": "of the images that find_images found",
     "app/images/finding.py:count_images": "by filtered",

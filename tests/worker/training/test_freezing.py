@@ -25,7 +25,7 @@ def too_fast(config: Config, steps: int = 10, every: int = 100, **guard: int) ->
         config,
         optimization=Optimization(max_steps=steps, batch_size=2, learning_rate=4e-3),
         checkpoints=Checkpoints(every=every),
-        guard=Guard(**{"frozen_steps": 3, **guard}),
+        guard=replace(Guard(frozen_steps=3), **guard),
     )
 
 
