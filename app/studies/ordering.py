@@ -58,10 +58,16 @@ def find_pairs(db: Session, study: Study) -> Pairs:
         .where(StudyPair.study_id == study.id)
         .order_by(StudyPair.id)
     )
-    return tuple(DrawnPair(*row) for row in rows)
+    return _kept(tuple(DrawnPair(*row) for row in rows))
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=8)
+def _kept(pairs: Pairs) -> Pairs:
+    """The same object for equal pairs, so that what is kept of their orders holds them once."""
+    return pairs
+
+
+@lru_cache(maxsize=32)
 def order_of(seed: int, number: int, pairs: Pairs) -> tuple[ShownPair, ...]:
     """The pairs in the order of participant `number`, each with its sides."""
     sides = sides_of(seed, number, pairs)
@@ -76,7 +82,7 @@ def order_of(seed: int, number: int, pairs: Pairs) -> tuple[ShownPair, ...]:
     return tuple(ShownPair(each.id, sides[each.id]) for each in sorted(pairs, key=place))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=32)
 def sides_of(seed: int, number: int, pairs: Pairs) -> dict[int, bool]:
     """Whether the first image of each pair stands on the left for participant `number`."""
     strata: dict[tuple[int, int], list[DrawnPair]] = defaultdict(list)
