@@ -104,10 +104,11 @@ def _drawing(
                 f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{color}"/>' for x, y in places
             ]
         y_label = TOP + 14 + 20 * number
+        across_legend = f"{WIDTH - RIGHT + 10},{y_label - 4} {WIDTH - RIGHT + 32},{y_label - 4}"
         parts.append(
-            f'<rect x="{WIDTH - RIGHT + 14}" y="{y_label - 10}" width="12" height="12" fill="{color}"/>'
+            f'<polyline points="{across_legend}" stroke="{color}" stroke-width="3"{dash}/>'
         )
-        parts.append(f'<text x="{WIDTH - RIGHT + 32}" y="{y_label}">{escape(name)}</text>')
+        parts.append(f'<text x="{WIDTH - RIGHT + 38}" y="{y_label}">{escape(name)}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
