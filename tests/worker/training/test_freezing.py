@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from worker.training.run import run
 CPU = torch.device("cpu")
 
 
-def too_fast(config: Config, steps: int = 10, every: int = 100, **guard: int) -> Config:
+def too_fast(config: Config, steps: int = 10, every: int = 100, **guard: Any) -> Config:
     """At this learning rate the loss is frozen after two or three steps; at an eighth of it, it is not."""
     return replace(
         config,
