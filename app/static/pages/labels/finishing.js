@@ -4,7 +4,8 @@ import { isOn, switchTo } from "../kept.js";
 import { closeSearch } from "./adding.js";
 import { isMarked, markImage } from "./deciding.js";
 import { focusRow } from "./focus.js";
-import { clearBad, here, imageOf, rows, say } from "./sheet.js";
+import { sayState } from "./saving.js";
+import { clearBad, here, imageOf, rows } from "./sheet.js";
 import { go } from "./turning.js";
 
 const ASK = "morelli-ask-undecided";
@@ -27,8 +28,11 @@ const finish = () => {
   if (here().dataset.done !== "true") markImage();
   const following = here().dataset.undone;
   if (following && !isMarked(imageOf(following))) return go(following);
-  here().dataset.done = "true";
-  return say(here().dataset.filtered ? "All images of this choice are done." : "All images are done.");
+  const { dataset } = here();
+  dataset.done = "true";
+  // Others may be at some that are not done.
+  dataset.end = dataset.filtered ? "Saved. Nothing else of this choice waits for you." : "Saved. Nothing else waits for you.";
+  return sayState();
 };
 
 export const markDone = () => (isAsked() ? undefined : finish());

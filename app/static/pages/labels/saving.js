@@ -68,7 +68,7 @@ export const sayState = () => {
   const waiting = queue.size();
   if (queue.isRetrying() && waiting) say(`${waiting} waiting: not saved yet, trying again`, "unsaved");
   else if (waiting) say("Saving …");
-  else if (!isBad()) say("Saved");
+  else if (!isBad()) say(here().dataset.end ?? "Saved");
 };
 
 const sayLater = (failed) => {
