@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 NUM_PAINTED, NUM_REAL = 12, 60
-PASSWORD = "a long word for each"  # noqa: S105
+PASSWORD = "a long word for each"
 ROWS = """() => [...document.querySelectorAll("#labels li.label")].map((row) => [row.dataset.key, row.dataset.polarity])"""
 AT_END = "Saved. Nothing else waits"
 
