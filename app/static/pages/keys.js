@@ -1,9 +1,7 @@
-// The keys of every page: the only place that listens to the keyboard. It gives pages the name of the
-// key that was meant, and only where the key is theirs to take.
-//
-// Not theirs: what an input method composes a word from (and the Enter that ends it), what is held with
-// Ctrl, Alt, AltGr or Meta (but arrows with Alt and Shift, "Alt+Shift+ArrowUp"), dead keys, what is typed into a field, Enter and Space on what they press,
-// arrows where they move a choice, and everything below an open dialog.
+// The only place that listens to the keyboard: gives pages the name of the key that was meant, where it is
+// theirs to take. Not theirs: what an input method composes (and the Enter that ends it), what is held with Ctrl,
+// Alt, AltGr or Meta (but "Alt+Shift+ArrowUp"), dead keys, what is typed into a field, Enter and Space on
+// what they press, arrows where they move a choice, everything below an open dialog.
 
 import { isOn, switchTo } from "./kept.js";
 import { isComposing, isHeld, meant } from "./pressed.js";

@@ -27,8 +27,7 @@ export const makeQueue = ({ store, send, hears, later = afterwards }) => {
   const about = (subject) => ops.filter((op) => op.about === subject);
   const rebase = (op) => Object.assign(op, { revision: Math.max(op.revision ?? 0, known.get(op.about) ?? 0) });
 
-  // What waits about a subject is based on it from now on, also for a tab that takes it over: else one's own
-  // answered action would stand in the way of the next as if another had done it.
+  // Kept with what waits: for a tab that takes it over one's own answered action is nobody else's.
   const know = (subject, revision) => {
     known.set(subject, revision);
     for (const op of about(subject)) rebase(op);
@@ -123,7 +122,7 @@ export const makeQueue = ({ store, send, hears, later = afterwards }) => {
       // A tab that was duplicated holds what the tab it comes from still sends.
       if (isDouble) take(ops.filter((op) => op.isLeft));
       ops.unshift(...taken.map((op) => rebase({ ...op, isLeft: true })));
-      // Several tabs may have left some, and the hands have gone on in this one.
+      // In the order of the hands, whichever tabs they were at.
       ops.sort((one, other) => (one.at ?? 0) - (other.at ?? 0));
       isOpen = true;
       if (ops.length) changed();

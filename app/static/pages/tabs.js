@@ -1,5 +1,4 @@
-// Lists of what is unsent, in all tabs of this browser. Each tab keeps a list of its own and sends it; what a
-// closed or killed tab left behind, the next one takes over.
+// What is unsent in all tabs: each keeps and sends a list of its own; what a killed tab left, the next one takes over.
 
 import { inBrowser, inTab } from "./kept.js";
 import { newId } from "./new_id.js";

@@ -28,10 +28,8 @@ const finish = () => {
   if (here().dataset.done !== "true") markImage();
   const following = here().dataset.undone;
   if (following && !isMarked(imageOf(following))) return go(following);
-  const { dataset } = here();
-  dataset.done = "true";
   // Others may be at some that are not done.
-  dataset.end = dataset.filtered ? "Saved. Nothing else of this choice waits for you." : "Saved. Nothing else waits for you.";
+  Object.assign(here().dataset, { done: "true", end: "Saved. Nothing else waits for you here." });
   return sayState();
 };
 
