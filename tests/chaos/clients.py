@@ -7,7 +7,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -112,14 +112,34 @@ class Annotator(Client):
         self.operations[operation] = (*place, after, said["event_id"])
 
 
+class Worker(Protocol):
+    """Somebody who acts until it is over."""
+
+    acknowledged: int
+
+    def work(self) -> None: ...
+
+
 class Crowd(Protocol):
-    """Clients that work at once, and what tells them that it is over."""
+    """Those who work at once, and what tells them that it is over."""
 
     over: threading.Event
 
-    def everyone(self) -> Sequence[Client]: ...
+    def everyone(self) -> Sequence[Worker]: ...
 
-    def acknowledged(self) -> list[int]: ...
+
+def go_on(people: Crowd, *, more: int, seconds: float) -> bool:
+    """Wait until each has got `more` actions through; false where it is over, because somebody was told something
+    wrong, which says more than another kill.
+    """
+    known = [each.acknowledged for each in people.everyone()]
+
+    def all_went_on() -> bool:
+        now = [each.acknowledged for each in people.everyone()]
+        return all(new >= old + more for new, old in zip(now, known, strict=True))
+
+    wait_until(lambda: all_went_on() or people.over.is_set(), "everyone gets through", seconds)
+    return not people.over.is_set()
 
 
 def wreak_havoc(program: Program, people: Crowd, rng: random.Random) -> None:
@@ -127,19 +147,17 @@ def wreak_havoc(program: Program, people: Crowd, rng: random.Random) -> None:
     kills = ["web", "postgres", "postgres", "both"]
     rng.shuffle(kills)
     for what in kills:
-        known = people.acknowledged()
-
-        def all_went_on(known: list[int] = known) -> bool:
-            now = people.acknowledged()
-            return all(new >= old + 3 for new, old in zip(now, known, strict=True))
-
-        wait_until(lambda: all_went_on() or people.over.is_set(), "everyone gets through", 60)
-        if people.over.wait(rng.random()):
-            return  # someone was told something wrong, which says more than another kill
+        if not go_on(people, more=3, seconds=60) or people.over.wait(rng.random()):
+            return
         kill_something(program, what, rng)
 
 
-def live_in_chaos(program: Program, people: Crowd, rng: random.Random) -> None:
+def live_in_chaos(
+    program: Program,
+    people: Crowd,
+    rng: random.Random,
+    havoc: Callable[[Program, Crowd, random.Random], None] = wreak_havoc,
+) -> None:
     """Let everyone work while things are killed. Fails where someone was told something wrong."""
     with ThreadPoolExecutor(len(people.everyone())) as pool:
 
@@ -151,7 +169,7 @@ def live_in_chaos(program: Program, people: Crowd, rng: random.Random) -> None:
         for each in futures:
             each.add_done_callback(stop_all)
         try:
-            wreak_havoc(program, people, rng)
+            havoc(program, people, rng)
         finally:
             people.over.set()
         for each in futures:

@@ -8,7 +8,6 @@ import os
 import random
 import threading
 from collections import defaultdict
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +23,9 @@ from app.criteria.models import Node
 from app.database import unit_of_work
 from app.labels.models import Label, LabelEvent
 from app.labels.proposing import Proposed, propose
-from tests.chaos.clients import Annotator, kill_something
+from tests.chaos.clients import Annotator, Crowd, go_on, kill_something, live_in_chaos
 from tests.chaos.hands import Hands
-from tests.chaos.processes import House, Program, wait_until
+from tests.chaos.processes import House, Program
 from tests.factories import Make
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(1800)]
@@ -92,38 +91,14 @@ def invite(house: House, seed: int) -> People:
     return people
 
 
-def wreak_havoc(program: Program, people: People, rng: random.Random) -> None:
-    """Kill at random moments until all actions are done; everyone gets through between two kills."""
-    while sum(people.acknowledged()) < NUM_ACTIONS:
-        known = people.acknowledged()
-
-        def all_went_on(known: list[int] = known) -> bool:
-            now = people.acknowledged()
-            return all(new >= old + NUM_ACTIONS // 100 for new, old in zip(now, known, strict=True))
-
-        wait_until(lambda: all_went_on() or people.over.is_set(), "everyone gets through", 300)
-        if people.over.wait(rng.random()):
-            return  # someone was told something wrong, which says more than another kill
+def kill_until_all_is_done(program: Program, people: Crowd, rng: random.Random) -> None:
+    """Kill at random moments until so many actions are done; everyone gets through between two kills."""
+    while sum(each.acknowledged for each in people.everyone()) < NUM_ACTIONS:
+        if not go_on(people, more=NUM_ACTIONS // 100, seconds=300) or people.over.wait(
+            rng.random()
+        ):
+            return
         kill_something(program, rng.choice(["web", "postgres", "both"]), rng)
-
-
-def label_in_chaos(program: Program, people: People, rng: random.Random) -> None:
-    with ThreadPoolExecutor(len(people.everyone())) as pool:
-
-        def stop_all(done: Future[None]) -> None:
-            if done.exception() is not None:
-                people.over.set()
-
-        futures = [pool.submit(each.work) for each in people.everyone()]
-        for each in futures:
-            each.add_done_callback(stop_all)
-        try:
-            wreak_havoc(program, people, rng)
-        finally:
-            people.over.set()
-        for each in futures:
-            each.result()
-    assert program.is_running(), program.said()
 
 
 def check_programs(people: People) -> None:
@@ -168,7 +143,7 @@ def test_no_action_is_lost_or_done_twice(house: House) -> None:
     program = house.up("--no-worker", "--no-seed")
     with house.entered():
         people = invite(house, seed)
-        label_in_chaos(program, people, random.Random(seed))
+        live_in_chaos(program, people, random.Random(seed), kill_until_all_is_done)
         print("acknowledged", people.acknowledged())
         print("sent again", [each.retries for each in people.programs])
         print("tabs killed", [each.killed for each in people.hands])
