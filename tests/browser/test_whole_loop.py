@@ -275,7 +275,7 @@ def run_agent(loop: Loop) -> None:
 
 def open_first_image(loop: Loop) -> None:
     loop.visit("/images")
-    loop.page.locator("#wall a").first.click()
+    loop.page.locator("#wall a[href*='/images/']").first.click()
     expect(loop.page.locator("li.label[data-here]")).to_be_focused()
 
 

@@ -401,9 +401,10 @@ class Run:
 
     def _save(self) -> None:
         trainee, step = self.trainee, self.trainee.step
-        # In the middle of steps that are left out or frozen: the last good checkpoint is what to go back to.
-        is_doubtful = int(trainee.guard.in_a_row.item()) or trainee.freeze.is_doubtful()
-        if step == self.saved_step or is_doubtful:
+        # In the middle of steps that are left out or frozen: the last good checkpoint is what to go back to. At
+        # the end nothing goes back because of frozen ones, and the run's state is to be had.
+        is_frozen = step < self.plan.total_steps and trainee.freeze.is_doubtful()
+        if step == self.saved_step or is_frozen or int(trainee.guard.in_a_row.item()):
             return
         self.progress.show("saving", f"Saving step {step}.")
         trainee.averages.gather(self.engine)
