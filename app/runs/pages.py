@@ -116,9 +116,8 @@ def _show_form(
 
 
 def _expert(db: Db, project: Project, typed: dict[str, Any]) -> dict[str, Any]:
-    """What is known of the expert that is chosen."""
-    chosen = reading.as_choice(str(typed.get("expert_run_id") or ""))
-    run = telling.find_expert(db, project, chosen)
+    """What is known of the expert that is chosen, of kinds that take one."""
+    run = telling.find_expert(db, project, _choices_of(typed).expert_run_id)
     return {"expert": run, **_examination(telling.examination_of(run) if run else None)}
 
 
