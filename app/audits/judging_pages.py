@@ -14,7 +14,7 @@ from app.audits.models import Audit
 from app.audits.practising import Practised
 from app.audits.showing_examples import find_examples_for, get_example_hash
 from app.errors import Conflict, Invalid, Stale
-from app.images.access import TileNumber
+from app.images.access import KEEP_A_DAY, TileNumber
 from app.images.image_files import read_shown
 from app.images.models import Image
 from app.images.schemas import TilesOut
@@ -24,7 +24,7 @@ from app.participants.access import get_participant
 from app.participants.forms import ConsentForm, JudgementForm
 from app.participants.models import Participant
 from app.participants.notices import get_notice
-from app.participants.taking_part import is_taking_part
+from app.participants.taking_part import may_answer
 from app.projects.models import Project
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
@@ -47,17 +47,12 @@ def _practice_path(answer: Answer, token: str, position: int) -> str:
     return answer.path("show_practice", token=token, position=position)
 
 
-def _is_judging(audit: Audit, participant: Participant) -> bool:
-    """Whether the participant may look and answer now; else their link's first page says why not."""
-    return audit.state == "open" and participant.revoked_at is None and is_taking_part(participant)
-
-
 @router.get(SEAT, dependencies=[Public])
 def show_seat(token: str, db: Db, answer: Answering) -> Response:
     """Where a participant's link leads: the notice, the next image, thanks, or why it takes nothing any more."""
     participant = get_participant(db, token, of="audit", even_revoked=True)
     audit = db.get_one(Audit, participant.audit_id)
-    if _is_judging(audit, participant):
+    if may_answer(participant, audit.state):
         practice = practising.find_practice_positions(db, audit)
         if practice and not judging.get_progress(db, participant).answered:
             return RedirectResponse(_practice_path(answer, token, practice[0]), 303)
@@ -164,7 +159,7 @@ def _show_practice(
 ) -> Response:
     participant = get_participant(db, token, of="audit")
     audit = db.get_one(Audit, participant.audit_id)
-    if not _is_judging(audit, participant):
+    if not may_answer(participant, audit.state):
         return RedirectResponse(_seat(answer, token), 303)
     positions = practising.find_practice_positions(db, audit)
     image = practising.get_image_to_practise(db, audit, position)
@@ -194,7 +189,7 @@ def _show_image(
 ) -> Response:
     participant = get_participant(db, token, of="audit")
     audit = db.get_one(Audit, participant.audit_id)
-    if not _is_judging(audit, participant):
+    if not may_answer(participant, audit.state):
         return RedirectResponse(_seat(answer, token), 303)
     image = judging.get_image_to_judge(db, participant, audit, place)
     position = judging.position_at(db, audit, participant, place)
@@ -297,7 +292,7 @@ def show_judging_end(token: str, db: Db, answer: Answering) -> Response:
     """What is left to answer, and the button that finishes."""
     participant = get_participant(db, token, of="audit")
     audit = db.get_one(Audit, participant.audit_id)
-    if not _is_judging(audit, participant):
+    if not may_answer(participant, audit.state):
         return RedirectResponse(_seat(answer, token), 303)
     return answer.show(
         "audits/end.html",
@@ -327,15 +322,11 @@ def submit_finish(
     return answer.done(go_to=_seat(answer, token))
 
 
-# The bytes under an id never change; only this participant's browser may keep them.
-KEEP_A_DAY = {"Cache-Control": "private, max-age=86400, immutable"}
-
-
 def _shown_image(token: str, image_id: int, db: Db) -> Image:
     """An image of this audit, while the participant judges."""
     participant = get_participant(db, token, of="audit")
     audit = db.get_one(Audit, participant.audit_id)
-    if not _is_judging(audit, participant):
+    if not may_answer(participant, audit.state):
         raise Conflict("Images are shown only while you take part.")
     return judging.get_shown_image(db, participant, image_id)
 
@@ -378,7 +369,7 @@ def get_audit_example(
     """The bytes of an image that shows what an attribute means, while the participant judges."""
     participant = get_participant(db, token, of="audit")
     audit = db.get_one(Audit, participant.audit_id)
-    if not _is_judging(audit, participant):
+    if not may_answer(participant, audit.state):
         raise Conflict("Images are shown only while you take part.")
     shown = read_shown("display", get_example_hash(db, audit, image_id))
     return Response(shown, media_type="image/jpeg", headers=KEEP_A_DAY)

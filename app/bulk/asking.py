@@ -15,7 +15,8 @@ from app.bulk.looking import look
 from app.bulk.models import KINDS, LONGEST_QUERY, OF_LABELS, BulkAction
 from app.bulk.reading import get_action
 from app.bulk.taking import refuse_other_version, take
-from app.bulk.undoing import find_num_taken, undo
+from app.bulk.undoing import undo
+from app.bulk.working import count_outcomes
 from app.criteria.reading import current_version
 from app.errors import Conflict, Invalid, NotFound
 from app.images.asked import read_asked
@@ -146,7 +147,7 @@ def ask_to_undo(db: Session, project: Project, action_id: int, *, by: Person) ->
     left and can be listed. Raises what `ask_to_undo_for` raises.
     """
     action = ask_to_undo_for(db, project, action_id, by=by)
-    if find_num_taken(db, action) <= AT_ONCE:
+    if count_outcomes(db, action.id).get("taken", 0) <= AT_ONCE:
         undo(action.id, transaction=lambda: nullcontext(db))
     else:
         _submit(db, project, action, by, step="undo")
@@ -158,7 +159,7 @@ def ask_to_undo_for(db: Session, project: Project, action_id: int, *, by: Person
     action = _lock(db, project, action_id)
     if action.undone is not None:
         raise Conflict("This was taken back already.")
-    if not find_num_taken(db, action):
+    if not count_outcomes(db, action.id).get("taken"):
         raise Conflict("Nothing of this was done, so there is nothing to take back.")
     action.undone_by = by.id
     db.flush()
@@ -169,11 +170,7 @@ def _is_small(db: Session, project: Project, action: BulkAction) -> bool:
     if action.chosen is not None:
         return len(action.chosen) <= AT_ONCE
     asked = read_asked(action.query)
-    if not asked:
-        total = count_images(db, project)
-    else:
-        narrowing = asked.narrowing
-        total = count_images(db, project, show=asked.show, text=asked.words, narrowing=narrowing)
+    total = count_images(db, project, show=asked.show, text=asked.words, narrowing=asked.narrowing)
     return total.number <= min(AT_ONCE, MOST_COUNTED) and not total.is_more
 
 

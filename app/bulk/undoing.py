@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.bulk.models import OF_LABELS, BulkAction, BulkImage
+from app.bulk.models import OF_LABELS, BulkAction
 from app.bulk.working import (
     BATCH,
     Report,
@@ -24,23 +23,13 @@ from app.projects.models import Project
 from app.queue.assigning import MOST, take_back
 
 
-def find_num_taken(db: Session, action: BulkAction) -> int:
-    """How many images stand as the action left them, as far as it knows."""
-    taken = select(func.count()).where(
-        BulkImage.bulk_action_id == action.id,
-        BulkImage.effect == "change",
-        BulkImage.outcome == "taken",
-    )
-    return db.scalar(taken) or 0
-
-
 def undo(action_id: int, *, transaction: Transaction, report: Report = tell_nobody) -> Json:
     """Set everything back, some images a transaction; returns how many are as they were before, and how many stay as
     somebody changed them since. Safe to run again: it goes on where it stopped.
     """
     done, after = 0, 0
     with transaction() as db:
-        total = find_num_taken(db, db.get_one(BulkAction, action_id))
+        total = count_outcomes(db, action_id).get("taken", 0)
     while True:
         with transaction() as db:
             action = db.get_one(BulkAction, action_id)

@@ -78,6 +78,8 @@ PICTURE_HEADERS = {
 # each time, and get 304. Where the address names the file they may keep it for a week.
 ASK_AGAIN = {"Cache-Control": "private, no-cache"}
 KEEP_A_WEEK = {"Cache-Control": "private, max-age=604800, immutable"}
+# What participants are shown never changes under its address; only their own browsers may keep it.
+KEEP_A_DAY = {"Cache-Control": "private, max-age=86400, immutable"}
 # What the browser of whoever erases an image has kept of it goes at once.
 FORGET_PICTURES = {"Clear-Site-Data": '"cache"'}
 KnownTag = Annotated[str | None, Header(alias="If-None-Match")]

@@ -4,24 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlencode
 
-from sqlalchemy import ARRAY, BigInteger, any_, literal, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.errors import Invalid
-from app.images.finding import FILTERS, filtered, find_rare
+from app.images.finding import FILTERS, search
 from app.images.models import Image
-from app.images.narrowing import (
-    EVERYTHING,
-    LabelWish,
-    Narrowing,
-    among,
-    narrowed,
-    prepare,
-    read_narrowing,
-)
-from app.images.walking import Walk
+from app.images.narrowing import EVERYTHING, Narrowing, read_narrowing
 from app.projects.models import Project
-from taxonomy.folding import read_query
 
 LONGEST_QUERY = 2_000
 
@@ -60,22 +50,9 @@ def find_ids(
     db: Session, project: Project, asked: Asked, *, after: int = 0, limit: int
 ) -> Sequence[int]:
     """The ids of the first images behind `after` that are found, in the order of their import."""
-    query = read_query(asked.words)
-    ranked = find_rare(db, project, query) if query else None
-    narrowing = asked.narrowing
-    if ranked is None:
-        found = filtered(project, asked.show, asked.words, is_common=True)
-        if asked.show == "proposed":
-            narrowing = narrowing.asking(LabelWish(state="proposed"))
-        if narrowing:
-            walk = Walk(db, project, prepare(db, project, narrowing), found)
-            return walk.find(Image.id, after or None, limit)
-    else:
-        found = [*filtered(project, asked.show, ""), Image.id == any_(literal(ranked, _IDS))]
-        if narrowing:
-            found += narrowed(project, prepare(db, project, narrowing), among(ranked))
-    statement = select(Image.id).where(*found, Image.id > after).order_by(Image.id).limit(limit)
+    found = search(db, project, asked.show, asked.words, asked.narrowing)
+    if found.walk:
+        return found.walk.find(Image.id, after or None, limit)
+    statement = select(Image.id).where(*found.conditions, Image.id > after)
+    statement = statement.order_by(Image.id).limit(limit)
     return db.scalars(statement).all()
-
-
-_IDS = ARRAY(BigInteger)

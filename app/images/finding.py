@@ -36,7 +36,6 @@ from taxonomy.folding import Query, read_query
 
 FILTERS = ("all", "undone", "new", "done", "proposed", "unsure", "aside")
 OF_SUGGESTIONS = ("proposed", "unsure")
-"""The largest id a table can hold; the database refuses to look for larger ones."""
 PAGE = 60
 _IDS = ARRAY(BigInteger)
 MOST_RANKED = 2_000
@@ -167,6 +166,37 @@ def _is_asked() -> ColumnElement[bool]:
     return asked.exists()
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How the images of a filter are come by: all `conditions` hold of them. Where there is a `walk`, it finds
+    them stretch by stretch; where there is a `query`, they are few and in the order of how well they fit it.
+    """
+
+    conditions: Sequence[ColumnElement[bool]]
+    walk: Walk | None = None
+    query: Query | None = None
+
+
+def search(db: Session, project: Project, show: str, text: str, narrowing: Narrowing) -> Search:
+    """The way to the images of a filter that costs the same at any number of images.
+
+    Raises Invalid for an unknown filter, NotFound for a node of the narrowing that is not there.
+    """
+    query = read_query(text)
+    ranked = find_rare(db, project, query) if query else None
+    if ranked is not None:
+        few = [*filtered(project, show, ""), Image.id == any_(literal(ranked, _IDS))]
+        if narrowing:
+            few += narrowed(project, prepare(db, project, narrowing), among(ranked))
+        return Search(few, query=query)
+    conditions = filtered(project, show, text, is_common=True)
+    if show == "proposed":
+        narrowing = narrowing.asking(LabelWish(state="proposed"))
+    if not narrowing:
+        return Search(conditions)
+    return Search(conditions, Walk(db, project, prepare(db, project, narrowing), conditions))
+
+
 def find_images(
     db: Session,
     project: Project,
@@ -186,22 +216,13 @@ def find_images(
     """
     backwards = before is not None and after is None
     cursor = before if backwards else after
-    query = read_query(text)
-    ranked = find_rare(db, project, query) if query else None
-    found = filtered(project, show, text, is_common=True)
-    if show == "proposed" and ranked is None:
-        narrowing = narrowing.asking(LabelWish(state="proposed"))
+    found = search(db, project, show, text, narrowing)
     # One more than asked for tells whether the walk goes on.
-    if narrowing and ranked is None:
-        walk = Walk(db, project, prepare(db, project, narrowing), found)
-        rows = walk.find(Image, cursor, limit + 1, backwards=backwards)
+    if found.walk:
+        rows = found.walk.find(Image, cursor, limit + 1, backwards=backwards)
     else:
-        if ranked is not None:
-            found = [*filtered(project, show, ""), Image.id == any_(literal(ranked, _IDS))]
-        if narrowing:
-            found += narrowed(project, prepare(db, project, narrowing), among(ranked or ()))
-        order = _order(db, query if ranked is not None else None, cursor)
-        statement = select(Image).where(*found).limit(limit + 1)
+        order = _order(db, found.query, cursor)
+        statement = select(Image).where(*found.conditions).limit(limit + 1)
         if backwards:
             by = [column.desc() for column in order.columns]
             statement = statement.where(tuple_(*order.columns) < order.at).order_by(*by)
@@ -259,19 +280,14 @@ def count_images(
     """How many images a filter finds. Without words and narrowing the number is kept, but that of unsure ones;
     else no more than `MOST_COUNTED` are counted.
     """
-    query = read_query(text)
     kept = count_kinds(db, project).of(show)
-    if kept is not None and not query and not narrowing:
+    if kept is not None and not read_query(text) and not narrowing:
         return Total(kept)
-    ranked = find_rare(db, project, query) if query else None
-    found = filtered(project, show, text, is_common=True)
-    if ranked is not None:
-        found = [*filtered(project, show, ""), Image.id == any_(literal(ranked, _IDS))]
-    if narrowing:
-        walk = Walk(db, project, prepare(db, project, narrowing), found)
-        number = len(walk.find(Image.id, None, MOST_COUNTED + 1))
+    found = search(db, project, show, text, narrowing)
+    if found.walk:
+        number = len(found.walk.find(Image.id, None, MOST_COUNTED + 1))
     else:
-        some = select(Image.id).where(*found).limit(MOST_COUNTED + 1).subquery()
+        some = select(Image.id).where(*found.conditions).limit(MOST_COUNTED + 1).subquery()
         number = db.scalar(select(func.count()).select_from(some)) or 0
     return Total(min(number, MOST_COUNTED), number > MOST_COUNTED)
 

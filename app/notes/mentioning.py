@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -86,7 +86,7 @@ def find_nameable(db: Session, project: Project, begins: str) -> Sequence[str]:
     wanted = fold(begins.strip())
     rows = db.execute(_members(project.id).order_by(Person.name, Person.id))
     names = dict.fromkeys(row.name for row in rows)
-    return [name for name in names if f" {fold(name)}".find(f" {wanted}") >= 0][:MOST_OFFERED]
+    return [name for name in names if f" {wanted}" in f" {fold(name)}"][:MOST_OFFERED]
 
 
 def find_mentions(
@@ -125,11 +125,7 @@ def mark_read(
     discussion_id: int | None = None,
 ) -> int:
     """Mark what names a person as read: all of it, or that of one discussion. Returns how many were unread."""
-    mine = [
-        Mention.person_id == person.id,
-        Mention.project_id == project.id,
-        Mention.read_at.is_(None),
-    ]
+    mine = _unread_by(project, person)
     if discussion_id is not None:
         notes = select(Note.id).where(Note.discussion_id == discussion_id)
         mine.append(Mention.note_id.in_(notes))
@@ -143,6 +139,14 @@ def mark_read(
     return len(marked.all())
 
 
+def _unread_by(project: Project, person: Person) -> list[ColumnElement[bool]]:
+    return [
+        Mention.person_id == person.id,
+        Mention.project_id == project.id,
+        Mention.read_at.is_(None),
+    ]
+
+
 def count_unread_of(db: Session, project: Project, person: Person, discussion_id: int) -> int:
     """How many notes of a discussion name a person and are not read yet."""
     return (
@@ -151,9 +155,7 @@ def count_unread_of(db: Session, project: Project, person: Person, discussion_id
             .select_from(Mention)
             .join(Note, Note.id == Mention.note_id)
             .where(
-                Mention.person_id == person.id,
-                Mention.project_id == project.id,
-                Mention.read_at.is_(None),
+                *_unread_by(project, person),
                 Note.discussion_id == discussion_id,
             )
         )

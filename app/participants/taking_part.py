@@ -45,6 +45,13 @@ def is_taking_part(participant: Participant) -> bool:
     )
 
 
+def may_answer(participant: Participant, state: str) -> bool:
+    """Whether the participant may look and answer now, in an audit or a study in this state; else their link's first
+    page says why not.
+    """
+    return state == "open" and participant.revoked_at is None and is_taking_part(participant)
+
+
 def refuse_withdrawn(participant: Participant) -> None:
     """Raise Conflict where the participant has withdrawn."""
     if participant.withdrawn_at is not None:

@@ -8,12 +8,13 @@ from starlette.responses import RedirectResponse, Response
 
 from app.accounts.access import Public
 from app.errors import Conflict, Stale
+from app.images.access import KEEP_A_DAY
 from app.images.image_files import read_shown
 from app.participants.access import get_participant
 from app.participants.forms import ConsentForm, JudgementForm
 from app.participants.models import Participant
 from app.participants.notices import get_notice
-from app.participants.taking_part import is_taking_part
+from app.participants.taking_part import may_answer
 from app.studies import judging
 from app.studies.access import get_study_criteria, instrument
 from app.studies.models import Study
@@ -23,8 +24,6 @@ from app.web.forms import Form, submitted
 
 router = APIRouter(include_in_schema=False)
 SEAT = "/study/{token}"
-# The bytes at a place never change; only this participant's browser may keep them.
-KEEP_A_DAY = {"Cache-Control": "private, max-age=86400, immutable"}
 SHOWN_UNFINISHED = 50
 
 
@@ -37,17 +36,12 @@ def _pair_path(answer: Answer, token: str, place: int, key: str | None = None) -
     return f"{path}#item-{key}" if key else path
 
 
-def _is_judging(study: Study, participant: Participant) -> bool:
-    """Whether the participant may look and answer now; else their link's first page says why not."""
-    return study.state == "open" and participant.revoked_at is None and is_taking_part(participant)
-
-
 @router.get(SEAT, dependencies=[Public])
 def show_study_seat(token: str, db: Db, answer: Answering) -> Response:
     """Where a participant's link leads: the notice, the next pair, thanks, or why it takes nothing any more."""
     participant = get_participant(db, token, of="study", even_revoked=True)
     study = db.get_one(Study, participant.study_id)
-    if _is_judging(study, participant):
+    if may_answer(participant, study.state):
         place = judging.next_place(db, participant)
         if place is None:
             return RedirectResponse(answer.path("show_study_end", token=token), 303)
@@ -128,7 +122,7 @@ def show_pair_to_judge(token: str, place: int, db: Db, answer: Answering) -> Res
     """Two images with their questions."""
     participant = get_participant(db, token, of="study")
     study = db.get_one(Study, participant.study_id)
-    if not _is_judging(study, participant):
+    if not may_answer(participant, study.state):
         return RedirectResponse(_seat(answer, token), 303)
     return answer.show(
         "studies/judge.html",
@@ -164,7 +158,7 @@ def submit_choice(
 def get_study_image(token: str, place: int, side: Literal["left", "right"], db: Db) -> Response:
     """The bytes of one side of a pair, while the participant judges. The address tells neither model nor image."""
     participant = get_participant(db, token, of="study")
-    if not _is_judging(db.get_one(Study, participant.study_id), participant):
+    if not may_answer(participant, db.get_one(Study, participant.study_id).state):
         raise Conflict("Images are shown only while you take part.")
     shown = read_shown("display", judging.get_shown_hash(db, participant, place, side))
     return Response(shown, media_type="image/jpeg", headers=KEEP_A_DAY)
@@ -175,7 +169,7 @@ def show_study_end(token: str, db: Db, answer: Answering) -> Response:
     """What is left to answer, and the button that finishes."""
     participant = get_participant(db, token, of="study")
     study = db.get_one(Study, participant.study_id)
-    if not _is_judging(study, participant):
+    if not may_answer(participant, study.state):
         return RedirectResponse(_seat(answer, token), 303)
     return answer.show(
         "studies/end.html",

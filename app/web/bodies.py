@@ -161,8 +161,8 @@ class Bodies:
         self, scope: Scope, headers: Headers, allowance: Allowance, limit: int
     ) -> None:
         """Raise what is wrong with a request before its body is looked at."""
-        declared = headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > limit:
+        declared = declared_bytes(headers)
+        if declared is not None and declared > limit:
             raise too_large(limit)
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise NotUnderstood(
@@ -171,7 +171,7 @@ class Bodies:
         if not allowance.needs_person or is_small(headers):
             return
         if not await self._is_known(scope):
-            if declared.isdigit() and int(declared) <= ANYONE_BYTES:
+            if declared is not None and declared <= ANYONE_BYTES:
                 raise NotSignedIn(
                     "Please sign in first.", hint="Programs send `Authorization: Bearer <token>`."
                 )
@@ -218,8 +218,14 @@ def has_body(headers: Headers) -> bool:
 
 def is_small(headers: Headers) -> bool:
     """Whether a body says that it is no larger than a sign-in form: it is read first, and the route asks who sent it."""
+    declared = declared_bytes(headers)
+    return declared is not None and declared <= PLACELESS_BYTES
+
+
+def declared_bytes(headers: Headers) -> int | None:
+    """How large a body says that it is, where it does."""
     declared = headers.get("content-length", "")
-    return declared.isdigit() and int(declared) <= PLACELESS_BYTES
+    return int(declared) if declared.isdigit() else None
 
 
 def _nothing() -> Receive:

@@ -128,15 +128,19 @@ class Crowd(Protocol):
     def everyone(self) -> Sequence[Worker]: ...
 
 
+def acknowledged(people: Crowd) -> list[int]:
+    """How many actions of each were acknowledged."""
+    return [each.acknowledged for each in people.everyone()]
+
+
 def go_on(people: Crowd, *, more: int, seconds: float) -> bool:
     """Wait until each has got `more` actions through; false where it is over, because somebody was told something
     wrong, which says more than another kill.
     """
-    known = [each.acknowledged for each in people.everyone()]
+    known = acknowledged(people)
 
     def all_went_on() -> bool:
-        now = [each.acknowledged for each in people.everyone()]
-        return all(new >= old + more for new, old in zip(now, known, strict=True))
+        return all(new >= old + more for new, old in zip(acknowledged(people), known, strict=True))
 
     wait_until(lambda: all_went_on() or people.over.is_set(), "everyone gets through", seconds)
     return not people.over.is_set()

@@ -23,7 +23,7 @@ from app.criteria.models import Node
 from app.database import unit_of_work
 from app.labels.models import Label, LabelEvent
 from app.labels.proposing import Proposed, propose
-from tests.chaos.clients import Annotator, Crowd, go_on, kill_something, live_in_chaos
+from tests.chaos.clients import Annotator, Crowd, acknowledged, go_on, kill_something, live_in_chaos
 from tests.chaos.hands import Hands
 from tests.chaos.processes import House, Program
 from tests.factories import Make
@@ -47,9 +47,6 @@ class People:
 
     def everyone(self) -> list[Annotator | Hands]:
         return [*self.programs, *self.hands]
-
-    def acknowledged(self) -> list[int]:
-        return [each.acknowledged for each in self.everyone()]
 
 
 def invite(house: House, seed: int) -> People:
@@ -93,7 +90,7 @@ def invite(house: House, seed: int) -> People:
 
 def kill_until_all_is_done(program: Program, people: Crowd, rng: random.Random) -> None:
     """Kill at random moments until so many actions are done; everyone gets through between two kills."""
-    while sum(each.acknowledged for each in people.everyone()) < NUM_ACTIONS:
+    while sum(acknowledged(people)) < NUM_ACTIONS:
         if not go_on(people, more=NUM_ACTIONS // 100, seconds=300) or people.over.wait(
             rng.random()
         ):
@@ -144,7 +141,7 @@ def test_no_action_is_lost_or_done_twice(house: House) -> None:
     with house.entered():
         people = invite(house, seed)
         live_in_chaos(program, people, random.Random(seed), kill_until_all_is_done)
-        print("acknowledged", people.acknowledged())
+        print("acknowledged", acknowledged(people))
         print("sent again", [each.retries for each in people.programs])
         print("tabs killed", [each.killed for each in people.hands])
         check_programs(people)

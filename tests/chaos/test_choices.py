@@ -16,7 +16,7 @@ from app.participants.access import get_participant
 from app.participants.models import Participant
 from app.studies import founding, inviting, judging, opening
 from app.studies.models import StudyChoice, StudyImage, StudyModel
-from tests.chaos.clients import Client, live_in_chaos
+from tests.chaos.clients import Client, acknowledged, live_in_chaos
 from tests.chaos.processes import House
 from tests.factories import Make
 
@@ -56,9 +56,6 @@ class Panel:
 
     def everyone(self) -> Sequence[Client]:
         return self.judges
-
-    def acknowledged(self) -> list[int]:
-        return [each.acknowledged for each in self.judges]
 
 
 def open_study(house: House, seed: int) -> Panel:
@@ -126,5 +123,5 @@ def test_no_acknowledged_answer_is_lost(house: House) -> None:
     with house.entered():
         panel = open_study(house, seed)
         live_in_chaos(program, panel, random.Random(seed))
-        print("acknowledged", panel.acknowledged())
+        print("acknowledged", acknowledged(panel))
         check_answers(panel)

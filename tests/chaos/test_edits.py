@@ -18,7 +18,7 @@ from app.criteria.models import Node, NodeChange
 from app.database import unit_of_work
 from app.images.models import Image
 from app.labels.models import Label, LabelEvent
-from tests.chaos.clients import Annotator, Client, live_in_chaos, replayed
+from tests.chaos.clients import Annotator, Client, acknowledged, live_in_chaos, replayed
 from tests.chaos.processes import House
 from tests.factories import Make
 
@@ -61,9 +61,6 @@ class People:
 
     def everyone(self) -> Sequence[Client]:
         return [*self.annotators, self.expert]
-
-    def acknowledged(self) -> list[int]:
-        return [each.acknowledged for each in self.everyone()]
 
 
 def invite(house: House, seed: int) -> People:
@@ -142,7 +139,7 @@ def test_no_acknowledged_edit_is_lost(house: House) -> None:
     with house.entered():
         people = invite(house, seed)
         live_in_chaos(program, people, random.Random(seed))
-        print("acknowledged", people.acknowledged())
+        print("acknowledged", acknowledged(people))
         print("sent again", [each.retries for each in people.everyone()])
         check_labels(people)
         check_names(people.expert)
