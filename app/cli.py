@@ -6,22 +6,21 @@ cannot be read.
 
 import shutil
 import sys
-import time
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from app import extras
+from app.commands.agents import agent_cli
 from app.commands.criteria import criteria_cli
 from app.commands.images import images_cli
 from app.commands.labels import labels_cli
 from app.commands.output import AsJson, ProjectSlug, database, place, say, show
 from app.commands.studies import studies_cli
+from app.commands.waiting import finish_job
 from app.errors import AppError, Invalid, NotFound, WrongUse
 from app.handing_on import run_worker_module
-from method.agents import DEFAULT_AGENT
 
 cli = typer.Typer(
     name="morelli",
@@ -30,9 +29,6 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-)
-agent_cli = typer.Typer(
-    help="Have an agent propose labels.", no_args_is_help=True, rich_markup_mode=None
 )
 account_cli = typer.Typer(
     help="Accounts: a link with which someone sets a new password.",
@@ -225,52 +221,6 @@ def copy_folder(source: Path, to: Path) -> None:
         raise AppError(
             f"{to} cannot be written: {error}.", hint=f"The dataset itself is ready in {source}."
         ) from error
-
-
-def finish_job(job_id: int | None) -> dict[str, Any]:
-    """Do a job here where no worker is at it, and wait until it is over.
-
-    A job that is to be tried again is done here again when its pause is over: there may be no other
-    worker. Raises AppError where the worker does not start.
-    """
-    from app.database import unit_of_work
-    from app.jobs.models import OPEN_STATES, Job
-
-    assert job_id is not None
-    while True:
-        with unit_of_work() as db:
-            job = db.get_one(Job, job_id)
-            state = {"state": job.state, "error": job.error, "result": job.result}
-            is_due = job.state == "queued" and job.not_before <= datetime.now(UTC)
-        if state["state"] not in OPEN_STATES:
-            return state
-        if not is_due:
-            time.sleep(0.5)
-        elif run_worker_module("worker", str(job_id)):
-            raise AppError(
-                f"The worker ended without doing job {job_id}.",
-                hint="Its output above says why; `morelli up` will do the job.",
-            )
-
-
-@agent_cli.command("run")
-def run_agent(
-    project: ProjectSlug,
-    agent: Annotated[str, typer.Option(help="Which agent.")] = DEFAULT_AGENT,
-    as_json: AsJson = False,
-) -> None:
-    """Have an agent label every image of a project, and wait for it."""
-    from app.agents import launching
-    from app.database import unit_of_work
-    from app.projects.founding import get_project
-
-    with database():
-        with unit_of_work() as db:
-            run = launching.launch_agent_run(db, get_project(db, project), agent=agent, by=None)
-            job_id = run.job_id
-        job = finish_job(job_id)
-    show(job, as_json=as_json, words=lambda: f"{job['state']}: {job['result'] or job['error']}")
-    _exit(0 if job["state"] == "succeeded" else 1)
 
 
 @cli.command()

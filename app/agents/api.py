@@ -7,8 +7,12 @@ from fastapi import APIRouter, Depends, Query
 
 from app.accounts.access import CurrentPerson
 from app.agents import launching, recording
+from app.agents.again import foresee_again, launch_again
 from app.agents.budgets import Budget, budget_of, set_budget
+from app.agents.models import AgentRun
+from app.agents.restricting import restriction_of
 from app.agents.schemas import (
+    AgainOut,
     AgentRunIn,
     AgentRunOut,
     AgentRunsOut,
@@ -16,8 +20,11 @@ from app.agents.schemas import (
     LaterVersionOut,
     OutcomeOut,
     OutcomesOut,
+    RestrictedOut,
     RunImageOut,
     RunImagesOut,
+    TakenOut,
+    TouchedPairOut,
 )
 from app.criteria import reading
 from app.database import LARGEST_KEY
@@ -40,6 +47,7 @@ def _out(row: launching.RunRow) -> AgentRunOut:
         later_versions=[
             LaterVersionOut.model_validate(each) for each in recording.later_versions(row.run)
         ],
+        restricted=_restricted(row.run),
         images=row.run.images,
         labels=row.run.labels,
         problems=row.run.problems,
@@ -53,6 +61,13 @@ def _out(row: launching.RunRow) -> AgentRunOut:
         budget_cost=budget_of(row.run).cost,
         created_at=row.run.created_at,
     )
+
+
+def _restricted(run: AgentRun) -> RestrictedOut | None:
+    found = restriction_of(run)
+    if found is None:
+        return None
+    return RestrictedOut(run=found.run, since=found.since, pairs=len(found.pairs))
 
 
 @router.get("")
@@ -90,6 +105,43 @@ def api_set_budget(run_id: int, body: BudgetIn, db: Db, project: LeadProject) ->
 def api_get_agent_run(run_id: int, db: Db, project: AnnotatorProject) -> AgentRunOut:
     """One agent run."""
     run = launching.get_agent_run(db, project.id, run_id)
+    return _out(launching.find_agent_runs(db, project, before=run.id + 1, limit=1)[0])
+
+
+@router.get("/{run_id}/again")
+def api_foresee_again(run_id: int, db: Db, project: LeadProject) -> AgainOut:
+    """What labelling again what the criteria changed since a run would ask, of how many images, at what cost."""
+    again = foresee_again(db, project, run_id)
+    expected = again.expected
+    return AgainOut(
+        run=again.run.id,
+        agent=again.run.agent,
+        since=again.since.number,
+        criteria_version=again.version.number,
+        pairs=[
+            TouchedPairOut(
+                key=each.pair.key,
+                positive=each.pair.positive.name,
+                negative=each.pair.negative.name,
+                why=each.why,
+                images=each.images,
+            )
+            for each in again.pairs
+        ],
+        images=expected.images,
+        share=expected.share,
+        least=TakenOut.model_validate(expected.least),
+        most=TakenOut.model_validate(expected.most),
+    )
+
+
+@router.post("/{run_id}/again", status_code=202)
+def api_launch_again(
+    run_id: int, body: BudgetIn, db: Db, project: LeadProject, person: CurrentPerson
+) -> AgentRunOut:
+    """Have the agent of a run look for what the criteria changed since, in the images that this concerns."""
+    budget = Budget(body.budget_tokens, body.budget_cost)
+    run = launch_again(db, project, run_id, by=person, budget=budget)
     return _out(launching.find_agent_runs(db, project, before=run.id + 1, limit=1)[0])
 
 

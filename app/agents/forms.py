@@ -5,8 +5,7 @@ from pydantic import Field, field_validator
 from app.web.forms import Fields
 
 
-class AgentRunForm(Fields):
-    agent: str = Field(min_length=1, max_length=40)
+class BudgetForm(Fields):
     budget_tokens: int | None = None
     budget_cost: float | None = None
 
@@ -14,3 +13,7 @@ class AgentRunForm(Fields):
     @classmethod
     def _empty_is_no_limit(cls, value: object) -> object:
         return None if value == "" else value
+
+
+class AgentRunForm(BudgetForm):
+    agent: str = Field(min_length=1, max_length=40)

@@ -11,6 +11,7 @@ from app.agents.budgets import Budget
 from app.agents.models import AgentRun
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import current_version
+from app.database import Json
 from app.errors import Invalid, NotFound
 from app.images.inclusion import in_use
 from app.images.models import Image
@@ -43,7 +44,17 @@ def launch_agent_run(
 
     Raises Invalid where the agent is not known, nothing is published, or there are no images.
     """
-    _refuse_missing(agent)
+    version = get_version_to_label_under(db, project)
+    some = select(Image.id).where(Image.project_id == project.id, in_use()).limit(1)
+    if db.scalar(some) is None:
+        raise Invalid(
+            "There are no images to label yet.", field="images", hint="Import some first."
+        )
+    return start_run(db, project, agent=agent, version=version, config=budget.as_config(), by=by)
+
+
+def get_version_to_label_under(db: Session, project: Project) -> CriteriaVersion:
+    """The version in force. Raises Invalid where there is none."""
     version = current_version(db, project)
     if version is None:
         raise Invalid(
@@ -51,17 +62,26 @@ def launch_agent_run(
             field="criteria",
             hint="Publish a version first: labels name the version they were made under.",
         )
-    some = select(Image.id).where(Image.project_id == project.id, in_use()).limit(1)
-    if db.scalar(some) is None:
-        raise Invalid(
-            "There are no images to label yet.", field="images", hint="Import some first."
-        )
+    return version
+
+
+def start_run(
+    db: Session,
+    project: Project,
+    *,
+    agent: str,
+    version: CriteriaVersion,
+    config: Json,
+    by: Person | None,
+) -> AgentRun:
+    """Write a run and its job. Raises Invalid where the agent is not known or not set up."""
+    _refuse_missing(agent)
     run = AgentRun(
         project_id=project.id,
         agent=agent,
         agent_version="",
         version_id=version.id,
-        config=budget.as_config(),
+        config=config,
         created_by=by.id if by else None,
     )
     db.add(run)

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Numeric, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, Numeric, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,7 +15,8 @@ class AgentRun(Model):
     """One pass of an agent over a set of images, begun under one criteria version.
 
     Its counts are those of its rows in `agent_run_image`, kept in the same transactions. `labels` counts
-    what was new or refreshed.
+    what was new or refreshed. `decides` are the sides (as `app.agents.sides` writes them) that it could have
+    proposed, under whichever of its criteria versions; null where an older release or another program ran it.
     """
 
     __tablename__ = "agent_run"
@@ -46,6 +47,7 @@ class AgentRun(Model):
     tokens_in: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     tokens_out: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     cost: Mapped[Decimal] = mapped_column(Numeric(14, 6), server_default=ZERO)
+    decides: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger), deferred=True)
     created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     created_at: Mapped[Created]
 
@@ -55,7 +57,9 @@ class AgentRunImage(Model):
 
     `version_id` is the criteria version it was looked at under, `proposed` the number of labels that it
     proposed, `dropped` that of statements which made no sense, `repaired` that of answers it was asked to
-    mend, `notes` what it wrote down on the way (style, content, the dimensions that apply). What older releases did not keep is null.
+    mend, `notes` what it wrote down on the way (style, content, the dimensions that apply). `found` are the sides
+    that it says hold (as `app.agents.sides` writes them), also those that people had decided before, which
+    changed no label. What older releases did not keep is null.
     """
 
     __tablename__ = "agent_run_image"
@@ -69,6 +73,7 @@ class AgentRunImage(Model):
             name="counts",
         ),
         CheckConstraint("jsonb_typeof(notes) = 'object'", name="notes"),
+        CheckConstraint("cardinality(found) = proposed", name="found"),
         CheckConstraint("image_sha256 ~ '^[0-9a-f]{64}$'", name="image_sha256"),
         Index(
             "ix_agent_run_image_problems",
@@ -92,6 +97,7 @@ class AgentRunImage(Model):
     tokens_out: Mapped[int] = mapped_column(server_default=ZERO)
     cost: Mapped[Decimal] = mapped_column(Numeric(14, 6), server_default=ZERO)
     notes: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
+    found: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
     image_sha256: Mapped[str | None]
     seconds: Mapped[float | None]
     at: Mapped[Created]

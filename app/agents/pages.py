@@ -7,11 +7,13 @@ from fastapi import APIRouter, Depends
 from starlette.responses import RedirectResponse, Response
 
 from app.accounts.access import CurrentPerson
-from app.agents import launching, recording
+from app.agents import again, launching, recording
 from app.agents.budgets import Budget
-from app.agents.forms import AgentRunForm
+from app.agents.forms import AgentRunForm, BudgetForm
+from app.agents.restricting import restriction_of
 from app.criteria import reading
 from app.criteria.models import CriteriaVersion
+from app.errors import Conflict, Invalid
 from app.jobs.models import OPEN_STATES
 from app.jobs.queueing import get_job
 from app.labels.access import Sight
@@ -20,6 +22,8 @@ from app.projects.models import Project
 from app.web.answer import Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
+from method.agents import AGENTS
+from taxonomy.asking_again import WHY
 
 router = APIRouter(include_in_schema=False, prefix="/projects/{project}/agent")
 PAGE = 20
@@ -45,7 +49,8 @@ def _list(
         is_live=before is None and any(row.job and row.job.state in OPEN_STATES for row in rows),
         agents=(agents := launching.available_agents()),
         takes_money=any(each.needs for each in agents.values()),
-        version=reading.current_version(db, project),
+        version=(version := reading.current_version(db, project)),
+        earlier=again.find_to_go_on_from(db, project, version),
         form=form or Form(),
     )
 
@@ -99,8 +104,62 @@ def show_agent_run(
         run=run,
         version=db.get_one(CriteriaVersion, run.version_id),
         later=recording.later_versions(run),
+        restriction=(restriction := restriction_of(run)),
+        asked=[node for node in nodes.values() if restriction and node.id in restriction.pairs],
+        may_go_on=again.may_go_on_from(db, run, reading.current_version(db, project)),
         job=get_job(db, project, run.job_id) if run.job_id else None,
         rows=sorted(rows, key=lambda row: -row[3]),
         problems=problems[:100],
         next=problems[99][1].id if len(problems) > 100 else None,
     )
+
+
+def _show_again(
+    db: Db,
+    answer: Answering,
+    project: Project,
+    run_id: int,
+    *,
+    form: Form[BudgetForm] | None = None,
+    status: int = 200,
+) -> Response:
+    run = launching.get_agent_run(db, project.id, run_id)
+    try:
+        found, nothing = again.foresee_again(db, project, run_id), None
+    except (Invalid, Conflict) as error:
+        found, nothing = None, error
+    return answer.show(
+        "agents/again.html",
+        status=status,
+        run=run,
+        again=found,
+        nothing=nothing,
+        why=WHY,
+        takes_money=bool((facts := AGENTS.get(run.agent)) and facts.needs),
+        form=form or Form(),
+    )
+
+
+@router.get("/{run_id}/again")
+def show_again(run_id: int, db: Db, answer: Answering, project: LeadProject) -> Response:
+    """What labelling again what changed since a run would ask and take, and the button for it."""
+    return _show_again(db, answer, project, run_id)
+
+
+@router.post("/{run_id}/again")
+def submit_again(
+    run_id: int,
+    db: Db,
+    answer: Answering,
+    project: LeadProject,
+    person: CurrentPerson,
+    form: Annotated[Form[BudgetForm], Depends(submitted(BudgetForm))],
+) -> Response:
+    """Launch a run over what changed."""
+    if not form.errors:
+        with form.attempt():
+            budget = Budget(form.values.budget_tokens, form.values.budget_cost)
+            again.launch_again(db, project, run_id, by=person, budget=budget)
+    if form.errors:
+        return _show_again(db, answer, project, run_id, form=form, status=422)
+    return RedirectResponse(answer.path("show_agent_runs", project=project.slug), 303)

@@ -1,6 +1,6 @@
 """Which images wait for an agent run, and what became of those it has looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Literal
@@ -10,8 +10,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.agents.models import AgentRun, AgentRunImage
+from app.agents.restricting import images_of
 from app.database import Json
-from app.images.inclusion import in_use
 from app.images.models import Image
 from app.webhooks.telling import tell
 
@@ -20,7 +20,9 @@ LONGEST_REASON = 500
 
 @dataclass(frozen=True)
 class LookedAt:
-    """What a run did with one image, and what that took; `reason` says why it got no labels."""
+    """What a run did with one image, and what that took; `reason` says why it got no labels, `found` are the
+    sides that it says hold.
+    """
 
     image_id: int
     image_sha256: str
@@ -34,6 +36,7 @@ class LookedAt:
     tokens_out: int = 0
     cost: Decimal = Decimal(0)
     notes: Json | None = None
+    found: Sequence[int] | None = None
     seconds: float = 0.0
 
 
@@ -57,13 +60,13 @@ def find_waiting_images(
     db: Session, run: AgentRun, *, after: int = 0, limit: int
 ) -> Sequence[Image]:
     """Images that a run has not looked at yet, by id."""
-    own = select(Image).where(Image.project_id == run.project_id, in_use(), ~_is_done(run))
+    own = select(Image).where(*images_of(run), ~_is_done(run))
     return db.scalars(own.where(Image.id > after).order_by(Image.id).limit(limit)).all()
 
 
 def count_waiting_images(db: Session, run: AgentRun) -> int:
     """How many images a run has not looked at yet."""
-    own = select(func.count(Image.id)).where(Image.project_id == run.project_id, in_use())
+    own = select(func.count(Image.id)).where(*images_of(run))
     return db.scalar(own.where(~_is_done(run))) or 0
 
 
@@ -84,11 +87,15 @@ def record_images(
     agent_version: str,
     prompt_hash: str | None,
     labels: int,
+    decides: Collection[int] = (),
 ) -> None:
     """Keep what became of some images, in the transaction that holds their labels: a killed run goes on
-    with the others. `labels` is how many of theirs were new or refreshed.
+    with the others. `labels` is how many of theirs were new or refreshed, `decides` are the sides that were
+    looked for.
     """
     run.agent_version, run.prompt_hash = agent_version, prompt_hash
+    if more := set(decides) - set(run.decides or ()):
+        run.decides = sorted({*(run.decides or ()), *more})
     later = later_versions(run)
     if under.version_id not in (run.version_id, *(each.version_id for each in later)):
         went_on = [asdict(each) for each in (*later, under)]

@@ -30,4 +30,8 @@ def forget_image(db: Session, image: Image) -> None:
     nothing of the picture.
     """
     db.execute(delete(AgentAnswer).where(AgentAnswer.image_id == image.id))
-    db.execute(update(AgentRunImage).where(AgentRunImage.image_id == image.id).values(notes=None))
+    db.execute(
+        update(AgentRunImage)
+        .where(AgentRunImage.image_id == image.id)
+        .values(notes=None, found=None)
+    )

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from method.agents import DEFAULT_AGENT
+from taxonomy.asking_again import Why
 
 
 class AgentRunIn(BaseModel):
@@ -36,9 +37,19 @@ class LaterVersionOut(BaseModel):
     first_image: int
 
 
+class RestrictedOut(BaseModel):
+    """A run that labels again what changed: it goes on from `run`, which knew criteria version `since`, and asks
+    about so many pairs.
+    """
+
+    run: int
+    since: int
+    pairs: int
+
+
 class AgentRunOut(BaseModel):
     """One pass of an agent over the images. It begins under `criteria_version`, and goes on under those
-    that are published meanwhile. `problems` counts images that got no labels, `dropped` statements of the
+    that are published meanwhile. `restricted` is null where it asks about all. `problems` counts images that got no labels, `dropped` statements of the
     agent that made no sense, `repaired` answers that it was asked to mend; tokens and `cost` are what it
     took.
     """
@@ -50,6 +61,7 @@ class AgentRunOut(BaseModel):
     agent_version: str
     criteria_version: int
     later_versions: list[LaterVersionOut]
+    restricted: RestrictedOut | None
     images: int
     labels: int
     problems: int
@@ -116,3 +128,42 @@ class OutcomesOut(BaseModel):
     """What became of a run's proposals, by attribute."""
 
     items: list[OutcomeOut]
+
+
+class TouchedPairOut(BaseModel):
+    """A pair that is asked again. `why` is `new`, `split`, `redefined`, `restored`, `requirement` (it needs less
+    content than before) or `words` (a name or definition went to or came from another pair); `images` is of how many.
+    """
+
+    key: str
+    positive: str
+    negative: str
+    why: Why
+    images: int
+
+
+class TakenOut(BaseModel):
+    """Tokens, and cost by the operator's prices."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    tokens_in: int
+    tokens_out: int
+    cost: float
+
+
+class AgainOut(BaseModel):
+    """What labelling again what changed since a run would ask, of at most how many images. `share` is the part of all
+    pairs of these images that is asked; what it takes lies between `least` (that share of what the run took for each
+    image) and `most` (as much as a whole look at each).
+    """
+
+    run: int
+    agent: str
+    since: int
+    criteria_version: int
+    pairs: list[TouchedPairOut]
+    images: int
+    share: float
+    least: TakenOut
+    most: TakenOut

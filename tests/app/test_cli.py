@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app import cli, doctor
-from app.commands import criteria
+from app.commands import criteria, waiting
 from app.database import unit_of_work
 from app.datasets.models import Dataset
 from app.embedded import ServersError
@@ -419,8 +419,8 @@ def test_a_job_that_is_to_be_tried_again_is_done_here_again(
                 claiming.finish(db, mine.id, mine.attempt, {"images": 1})
         return 0
 
-    monkeypatch.setattr(cli, "run_worker_module", work)
-    found = cli.finish_job(job.id)
+    monkeypatch.setattr(waiting, "run_worker_module", work)
+    found = waiting.finish_job(job.id)
     assert calls == [("worker", str(job.id))] * 2
     assert (found["state"], found["result"]) == ("succeeded", {"images": 1})
 
@@ -429,9 +429,9 @@ def test_a_worker_that_does_not_start_ends_the_wait(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = gallery.make.job(gallery.project)
-    monkeypatch.setattr(cli, "run_worker_module", lambda *_: 1)
+    monkeypatch.setattr(waiting, "run_worker_module", lambda *_: 1)
     with pytest.raises(AppError, match="ended without doing job"):
-        cli.finish_job(job.id)
+        waiting.finish_job(job.id)
 
 
 def test_a_folder_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ To add one: a module of `worker.agents` with a function `open_agent() -> Agent`,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
@@ -93,6 +93,9 @@ class Reader(Protocol):
     @property
     def decides(self) -> frozenset[Side]:
         """The sides of attribute pairs of these criteria that it may propose."""
+
+    def only(self, keys: Collection[str]) -> Reader:
+        """The same, asking about these attribute pairs and about nothing else."""
 
     def label(self, image: Image.Image, account: Account, memory: Memory) -> Sequence[Finding]:
         """The attributes that apply to an image, all of them among `decides`, each once. Called by several threads."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 
 import numpy as np
@@ -80,6 +80,12 @@ class MeasuredReader:
     def decides(self) -> frozenset[Side]:
         """The sides that some rule decides."""
         return frozenset(self.places.values())
+
+    def only(self, keys: Collection[str]) -> MeasuredReader:
+        """The same, with what stands at these pairs."""
+        return replace(
+            self, places={side: at for side, at in self.places.items() if at.key in keys}
+        )
 
     def label(
         self, image: Image.Image, account: agent.Account, memory: agent.Memory

@@ -6,7 +6,7 @@ stored has a row, so a run that was killed goes on with the images that have non
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,9 +17,10 @@ from io import BytesIO
 from PIL import Image as Pictures
 from sqlalchemy.orm import Session
 
-from app.agents import budgets, launching, recording, remembering
+from app.agents import budgets, launching, recording, remembering, restricting
 from app.agents.models import AgentRun
 from app.agents.recording import LaterVersion, LookedAt
+from app.agents.sides import number_of
 from app.criteria.reading import current_version, nodes_by_key, version_criteria
 from app.database import Json, unit_of_work
 from app.images import image_files
@@ -31,7 +32,7 @@ from app.labels.stating import record_seen
 from app.projects.models import Project
 from method.items import NAMED, Failed, Failures, attempt
 from taxonomy.applicability import Kind
-from taxonomy.tree import Criteria
+from taxonomy.tree import Criteria, Side
 from worker.agents.agent import Account, Agent, Finding, NoSuchAgent, Reader, open_agent
 from worker.ledger import JobFailed, Work
 
@@ -53,6 +54,16 @@ class Under:
     criteria: Criteria
     nodes: dict[str, int]
     reader: Reader
+    restricted: dict[frozenset[int], Reader] = field(default_factory=dict)
+
+    def reader_for(self, asked: frozenset[int] | None) -> Reader:
+        """Who asks about these pairs alone; None: about all."""
+        if asked is None:
+            return self.reader
+        if asked not in self.restricted:
+            keys = {key for key, node_id in self.nodes.items() if node_id in asked}
+            self.restricted[asked] = self.reader.only(keys)
+        return self.restricted[asked]
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,7 @@ class Looked:
 
     image: Image
     under: Under
+    reader: Reader
     found: Sequence[Finding] | Failed
     account: Account
     seconds: float
@@ -133,6 +145,8 @@ class _Pass:
     waiting: deque[Image] = field(default_factory=deque)
     flight: set[Future[Looked]] = field(default_factory=set)
     hands: set[int] = field(default_factory=set)
+    # Of a run that is restricted: which pairs it asks of each image that waits.
+    asked: dict[int, frozenset[int]] = field(default_factory=dict)
     after: int = 0
     total: int | None = None
 
@@ -172,6 +186,7 @@ class _Pass:
             # Those that came back into use meanwhile stand before.
             found = read(after=0)
         self.waiting.extend(image for image in found if image.id not in held)
+        self.asked |= restricting.find_asked(db, agent_run, found) or {}
         if found:
             self.after = found[-1].id
 
@@ -180,7 +195,8 @@ class _Pass:
         assert self.under is not None
         image = self.waiting.popleft()
         self.hands.add(image.id)
-        self.flight.add(pool.submit(_look, image, self.under))
+        reader = self.under.reader_for(self.asked.get(image.id))
+        self.flight.add(pool.submit(_look, image, self.under, reader))
 
     def store(self, answered: Sequence[Looked]) -> None:
         """Store what was answered; where that fails for one image, each image by itself."""
@@ -196,6 +212,8 @@ class _Pass:
         again = attempt(store, answered, lambda _: "some images")
         if isinstance(again, Failed):
             again = [stale for each in answered for stale in self._store_alone(store, each)]
+        for each in {each.image.id for each in answered} - {each.image.id for each in again}:
+            self.asked.pop(each, None)
         # Looked at under criteria that are not in force any more: they are looked at again.
         self.waiting.extendleft(each.image for each in reversed(again))
 
@@ -233,17 +251,17 @@ def _under(db: Session, project: Project, agent: Agent, before: Under | None) ->
     return Under(version.id, version.number, criteria, nodes, agent.under(criteria))
 
 
-def _look(image: Image, under: Under) -> Looked:
+def _look(image: Image, under: Under, reader: Reader) -> Looked:
     """What the agent finds in one image."""
     account, began = Account(), time.monotonic()
 
     def find(image: Image) -> Sequence[Finding]:
         data = image_files.read_shown("display", image.sha256)
         with Pictures.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as picture:
-            return under.reader.label(picture, account, _Memory(image.id))
+            return reader.label(picture, account, _Memory(image.id))
 
     found = attempt(find, image, _name)
-    return Looked(image, under, found, account, time.monotonic() - began)
+    return Looked(image, under, reader, found, account, time.monotonic() - began)
 
 
 class _Memory:
@@ -305,6 +323,7 @@ def _store(
             agent_version=agent.identity.version,
             prompt_hash=agent.identity.prompt_hash,
             labels=added,
+            decides={n for each in standing for n in _sides(each.under, each.reader.decides)},
         )
     return [each for each in answered if each.under.version_id not in in_force]
 
@@ -315,6 +334,10 @@ def _traits(looked: Looked) -> Iterator[tuple[int, Kind, str]]:
         yield looked.image.id, "style", looked.account.style
     for each in looked.account.content:
         yield looked.image.id, "content", each
+
+
+def _sides(under: Under, sides: Iterable[Side | Finding]) -> list[int]:
+    return [number_of(under.nodes[each.key], each.polarity) for each in sides]
 
 
 def _proposed(looked: Looked, finding: Finding) -> Proposed:
@@ -348,5 +371,6 @@ def _looked_at(looked: Looked, *, is_gone: bool) -> LookedAt:
         tokens_out=account.tokens_out,
         cost=Decimal(f"{account.cost:.6f}"),
         notes=account.notes or None if not is_gone else None,
+        found=None if reason else sorted(_sides(looked.under, looked.findings)),
         seconds=looked.seconds,
     )

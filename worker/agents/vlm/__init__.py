@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from PIL import Image
 from app.settings import settings
 from method.files import canonical
 from method.pictures import as_seen
+from taxonomy.asking_again import only_pairs
 from taxonomy.tree import POLARITIES, Criteria, Pair, Side
 from worker.agents.agent import Account, Finding, Identity, Memory, NoSuchAgent
 from worker.agents.vlm.answers import (
@@ -100,8 +101,14 @@ class VlmReader:
         pairs = self.criteria.active_pairs()
         return frozenset(Side(pair.key, polarity) for pair in pairs for polarity in POLARITIES)
 
+    def only(self, keys: Collection[str]) -> VlmReader:
+        """The same, under criteria that hold these pairs alone: no other branch is asked about."""
+        return replace(self, criteria=only_pairs(self.criteria, keys))
+
     def label(self, image: Image.Image, account: Account, memory: Memory) -> Sequence[Finding]:
         """The three steps. Raises NotAnswered where a step comes to nothing."""
+        if not self.decides:
+            return []  # what it was restricted to has left the criteria meanwhile
         criteria, talk = self.criteria, _Talk(self.endpoint, _as_part(image), account, memory)
         first = deconstruct(criteria)
         seen = talk.ask(first, lambda text: read_deconstructed(text, _keys(first), criteria))

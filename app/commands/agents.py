@@ -1,0 +1,108 @@
+"""`morelli agent`: has agents label images, for the first time or again where the criteria changed."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.commands.output import AsJson, ProjectSlug, database, show
+from app.commands.waiting import finish_job
+from method.agents import DEFAULT_AGENT
+
+if TYPE_CHECKING:
+    from app.agents.again import Again, Taken
+
+agent_cli = typer.Typer(
+    help="Have an agent propose labels.", no_args_is_help=True, rich_markup_mode=None
+)
+Run = Annotated[int, typer.Argument(help="The number of an agent run.")]
+
+
+@agent_cli.command("run")
+def run_agent(
+    project: ProjectSlug,
+    agent: Annotated[str, typer.Option(help="Which agent.")] = DEFAULT_AGENT,
+    as_json: AsJson = False,
+) -> None:
+    """Have an agent label every image of a project, and wait for it."""
+    from app.agents import launching
+    from app.database import unit_of_work
+    from app.projects.founding import get_project
+
+    with database():
+        with unit_of_work() as db:
+            run = launching.launch_agent_run(db, get_project(db, project), agent=agent, by=None)
+            job_id = run.job_id
+        job = finish_job(job_id)
+    _tell_job(job, as_json=as_json)
+
+
+@agent_cli.command("again")
+def label_again(
+    project: ProjectSlug,
+    run: Run,
+    only_tell: Annotated[
+        bool, typer.Option("--only-tell", help="Only say what would be asked, and what it takes.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have the agent of a run look for what the criteria changed since, in the images that this concerns."""
+    from app.agents.again import foresee_again, launch_again
+    from app.database import unit_of_work
+    from app.projects.founding import get_project
+
+    with database():
+        with unit_of_work() as db:
+            found = get_project(db, project)
+            again = foresee_again(db, found, run)
+            told = _foreseen(again)
+            job_id = None if only_tell else launch_again(db, found, run, by=None).job_id
+        if only_tell:
+            show(told, as_json=as_json, words=lambda: _in_words(told))
+            return
+        if not as_json:
+            typer.echo(_in_words(told), err=True)
+        job = finish_job(job_id)
+    _tell_job(job, as_json=as_json)
+
+
+def _tell_job(job: dict[str, Any], *, as_json: bool) -> None:
+    show(job, as_json=as_json, words=lambda: f"{job['state']}: {job['result'] or job['error']}")
+    if job["state"] != "succeeded":
+        raise typer.Exit(1)
+
+
+def _foreseen(again: "Again") -> dict[str, Any]:
+    expected = again.expected
+    return {
+        "run": again.run.id,
+        "agent": again.run.agent,
+        "since": again.since.number,
+        "criteria_version": again.version.number,
+        "pairs": [
+            {"key": each.pair.key, "why": each.why, "images": each.images} for each in again.pairs
+        ],
+        "images": expected.images,
+        "share": expected.share,
+        "least": _taken(expected.least),
+        "most": _taken(expected.most),
+    }
+
+
+def _taken(taken: "Taken") -> dict[str, Any]:
+    return {"tokens_in": taken.tokens_in, "tokens_out": taken.tokens_out, "cost": taken.cost}
+
+
+def _in_words(told: dict[str, Any]) -> str:
+    least, most = told["least"], told["most"]
+    lines = [
+        f"{each['key']}: {each['why']}, in up to {each['images']} images" for each in told["pairs"]
+    ]
+    tokens = (least["tokens_in"] + least["tokens_out"], most["tokens_in"] + most["tokens_out"])
+    if any(tokens):
+        lines.append(
+            f"{tokens[0]} to {tokens[1]} tokens, for {least['cost']:.2f} to {most['cost']:.2f}"
+        )
+    number = len(told["pairs"])
+    what = f"{number} pair{'s' if number != 1 else ''} that changed from version {told['since']}"
+    what += f" to {told['criteria_version']}, in up to {told['images']} images, by {told['agent']}"
+    return "\n".join([*lines, what])
