@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from worker.agents import measures
+from worker.agents.measures import colour, composition, edges, planes, shapes, space, surface, value
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -32,7 +32,7 @@ class Look:
     @cached_property
     def lab(self) -> Floats:
         """CIELAB at `MIDDLE`."""
-        return measures.to_lab(self.pixels)
+        return planes.to_lab(self.pixels)
 
     @cached_property
     def lightness(self) -> Floats:
@@ -42,7 +42,7 @@ class Look:
     @cached_property
     def coarse_lab(self) -> Floats:
         """CIELAB at `COARSE`."""
-        return measures.to_lab(_at_most(self.rgb, COARSE))
+        return planes.to_lab(_at_most(self.rgb, COARSE))
 
     @cached_property
     def coarse_lightness(self) -> Floats:
@@ -52,132 +52,133 @@ class Look:
     @cached_property
     def fine_lightness(self) -> Floats:
         """L* at `FINE`."""
-        return measures.to_lightness(np.asarray(self.rgb))
+        return planes.to_lightness(np.asarray(self.rgb))
 
     @cached_property
     def attention(self) -> Floats:
         """Where the eye is drawn, at `COARSE`."""
-        return measures.saliency(self.coarse_lab)
+        return composition.saliency(self.coarse_lab)
 
     @cached_property
-    def spot(self) -> measures.Spot:
-        return measures.focal_spot(self.attention)
+    def spot(self) -> composition.Spot:
+        return composition.focal_spot(self.attention)
 
     @cached_property
     def detail(self) -> Floats:
         """Local contrast by cell."""
-        return measures.detail_map(self.coarse_lightness)
+        return composition.detail_map(self.coarse_lightness)
 
     @cached_property
     def directions(self) -> tuple[float, float, float]:
         """Level, upright and slantwise structure."""
-        return measures.direction_shares(self.coarse_lightness)
+        return composition.direction_shares(self.coarse_lightness)
 
     @cached_property
-    def shapes(self) -> measures.Shapes:
-        return measures.shapes(self.coarse_lightness)
+    def pieces(self) -> shapes.Shapes:
+        """What the squinted picture falls into."""
+        return shapes.shapes(self.coarse_lightness)
 
     @cached_property
     def temperatures(self) -> tuple[float, float]:
         """Warm and cool share."""
-        return measures.temperature_shares(self.lab)
+        return colour.temperature_shares(self.lab)
 
     @cached_property
     def hues(self) -> Floats:
-        return measures.hue_histogram(self.lab)
+        return colour.hue_histogram(self.lab)
 
     @cached_property
     def opposition(self) -> tuple[float, float]:
         """The weaker of two opposite hue sectors, and both."""
-        return measures.hue_opposition(self.hues)
+        return colour.hue_opposition(self.hues)
 
     @cached_property
-    def skin(self) -> measures.Surface | None:
+    def skin(self) -> surface.Surface | None:
         """The paint, where the picture is large enough to show it."""
-        enough = min(self.fine_lightness.shape) >= measures.LEAST_SIDE_FOR_PAINT
-        return measures.surface(self.fine_lightness) if enough else None
+        enough = min(self.fine_lightness.shape) >= surface.LEAST_SIDE_FOR_PAINT
+        return surface.surface(self.fine_lightness) if enough else None
 
     @cached_property
-    def borders(self) -> measures.Borders | None:
+    def borders(self) -> edges.Borders | None:
         """The borders between masses, where there are enough to speak of."""
-        found = measures.borders(self.fine_lightness)
-        return found if found.widths.size >= measures.LEAST_BORDERS else None
+        found = edges.borders(self.fine_lightness)
+        return found if found.widths.size >= edges.LEAST_BORDERS else None
 
     @cached_property
     def width_shares(self) -> tuple[float, float] | None:
         """Share of hard and of soft borders."""
-        return measures.width_shares(self.borders.widths) if self.borders else None
+        return edges.width_shares(self.borders.widths) if self.borders else None
 
 
-def _skin(read: Callable[[measures.Surface], float]) -> Callable[[Look], float | None]:
+def _skin(read: Callable[[surface.Surface], float]) -> Callable[[Look], float | None]:
     return lambda look: read(look.skin) if look.skin else None
 
 
-def _border(read: Callable[[measures.Borders], float]) -> Callable[[Look], float | None]:
+def _border(read: Callable[[edges.Borders], float]) -> Callable[[Look], float | None]:
     return lambda look: read(look.borders) if look.borders else None
 
 
 def _level(percentile: float) -> Callable[[Look], float | None]:
-    return lambda look: measures.lightness_level(look.lightness, percentile)
+    return lambda look: value.lightness_level(look.lightness, percentile)
 
 
 # Every measure by the name that rules call it; None where the picture is too small or too plain to show it.
 MEASURES: dict[str, Callable[[Look], float | None]] = {
-    "tonal extent": lambda look: measures.tonal_extent(look.lightness),
+    "tonal extent": lambda look: value.tonal_extent(look.lightness),
     "darkest L*": _level(2),
     "quarter L*": _level(25),
     "median L*": _level(50),
     "upper quarter L*": _level(75),
     "lightest L*": _level(98),
-    "squinted contrast": lambda look: measures.squinted_contrast(look.lightness),
-    "midtone layers": lambda look: measures.midtone_layers(look.lightness),
-    "light direction": lambda look: measures.light_direction(look.lightness),
-    "row share": lambda look: measures.row_share(look.lightness),
-    "distance haze": lambda look: measures.distance_haze(look.lightness),
-    "haze steps": lambda look: float(measures.haze_steps(look.lightness)),
+    "squinted contrast": lambda look: value.squinted_contrast(look.lightness),
+    "midtone layers": lambda look: value.midtone_layers(look.lightness),
+    "light direction": lambda look: value.light_direction(look.lightness),
+    "row share": lambda look: composition.row_share(look.lightness),
+    "distance haze": lambda look: space.distance_haze(look.lightness),
+    "haze steps": lambda look: float(space.haze_steps(look.lightness)),
     "format": lambda look: look.lightness.shape[1] / look.lightness.shape[0],
-    "contrast fall": lambda look: measures.contrast_fall(look.lightness),
-    "mass share": lambda look: measures.mass_share(look.lightness),
-    "mirror symmetry": lambda look: measures.mirror_symmetry(look.coarse_lab),
+    "contrast fall": lambda look: space.contrast_fall(look.lightness),
+    "mass share": lambda look: shapes.mass_share(look.lightness),
+    "mirror symmetry": lambda look: composition.mirror_symmetry(look.coarse_lab),
     "focal share": lambda look: look.spot.share,
-    "centre distance": lambda look: measures.centre_distance(look.spot),
-    "sideways lean": lambda look: measures.sideways_lean(look.attention),
-    "detail cover": lambda look: measures.detail_cover(look.detail),
-    "calm area": lambda look: measures.calm_area(look.detail),
+    "centre distance": lambda look: composition.centre_distance(look.spot),
+    "sideways lean": lambda look: composition.sideways_lean(look.attention),
+    "detail cover": lambda look: composition.detail_cover(look.detail),
+    "calm area": lambda look: composition.calm_area(look.detail),
     "level structure": lambda look: look.directions[0],
     "upright structure": lambda look: look.directions[1],
     "slant structure": lambda look: look.directions[2],
-    "counter slant": lambda look: measures.counter_slant(look.coarse_lightness),
-    "column rhythm": lambda look: measures.column_rhythm(look.coarse_lightness),
-    "ring likeness": lambda look: measures.ring_likeness(look.coarse_lightness),
-    "ring closure": lambda look: measures.ring_closure(look.coarse_lightness),
-    "figure contrast": lambda look: measures.figure_contrast(look.coarse_lab, look.attention),
-    "shape number": lambda look: float(look.shapes.number),
-    "shape sizes": lambda look: look.shapes.size_spread,
-    "shape outlines": lambda look: look.shapes.outline_spread,
-    "colourfulness": lambda look: measures.colourfulness(look.pixels),
-    "mean chroma": lambda look: measures.mean_chroma(look.lab),
+    "counter slant": lambda look: composition.counter_slant(look.coarse_lightness),
+    "column rhythm": lambda look: composition.column_rhythm(look.coarse_lightness),
+    "ring likeness": lambda look: composition.ring_likeness(look.coarse_lightness),
+    "ring closure": lambda look: composition.ring_closure(look.coarse_lightness),
+    "figure contrast": lambda look: space.figure_contrast(look.coarse_lab, look.attention),
+    "shape number": lambda look: float(look.pieces.number),
+    "shape sizes": lambda look: look.pieces.size_spread,
+    "shape outlines": lambda look: look.pieces.outline_spread,
+    "colourfulness": lambda look: colour.colourfulness(look.pixels),
+    "mean chroma": lambda look: colour.mean_chroma(look.lab),
     "warm share": lambda look: look.temperatures[0],
     "cool share": lambda look: look.temperatures[1],
     "warm surplus": lambda look: look.temperatures[0] - look.temperatures[1],
     "cool surplus": lambda look: look.temperatures[1] - look.temperatures[0],
     "lesser temperature": lambda look: min(look.temperatures),
-    "temperature spread": lambda look: measures.temperature_spread(look.lab),
-    "hue sector": lambda look: measures.hue_sector(look.hues),
+    "temperature spread": lambda look: colour.temperature_spread(look.lab),
+    "hue sector": lambda look: colour.hue_sector(look.hues),
     "hue opposition": lambda look: look.opposition[0],
     "opposed hues": lambda look: look.opposition[1],
-    "hue number": lambda look: measures.hue_number(look.hues),
-    "value share": lambda look: measures.value_share(look.lab),
+    "hue number": lambda look: colour.hue_number(look.hues),
+    "value share": lambda look: colour.value_share(look.lab),
     "stroke strength": _skin(lambda skin: skin.strength),
     "stroke coherence": _skin(lambda skin: skin.coherence),
     "texture unevenness": _skin(lambda skin: skin.unevenness),
     "stroke one-way": _skin(lambda skin: skin.one_way),
     "ridge contrast": _skin(lambda skin: skin.relief),
-    "edge width": _border(lambda found: measures.typical_width(found.widths)),
+    "edge width": _border(lambda found: edges.typical_width(found.widths)),
     "hard edges": lambda look: look.width_shares[0] if look.width_shares else None,
     "soft edges": lambda look: look.width_shares[1] if look.width_shares else None,
-    "edge spread": _border(lambda found: measures.width_spread(found.widths)),
-    "changing contours": _border(measures.changing_contours),
+    "edge spread": _border(lambda found: edges.width_spread(found.widths)),
+    "changing contours": _border(edges.changing_contours),
 }
 
 

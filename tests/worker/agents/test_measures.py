@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
-from worker.agents import measures
+from worker.agents.measures import colour, composition, edges, planes, shapes, space, surface, value
 
 Floats = npt.NDArray[np.float32]
 
@@ -59,160 +59,160 @@ def rings(height: int = 160, width: int = 160) -> Floats:
 
 def test_lab_of_known_colours() -> None:
     pixels = np.array([[[255, 255, 255], [0, 0, 0], [255, 0, 0]]], np.uint8)
-    converted = measures.to_lab(pixels)
+    converted = planes.to_lab(pixels)
     expected = [[100, 0, 0], [0, 0, 0], [53.24, 80.09, 67.20]]
     assert converted[0] == pytest.approx(np.array(expected), abs=0.05)
-    assert measures.to_lightness(pixels) == pytest.approx(converted[..., 0], abs=1e-3)
+    assert planes.to_lightness(pixels) == pytest.approx(converted[..., 0], abs=1e-3)
 
 
 def test_tonal_extent() -> None:
-    assert measures.tonal_extent(ramp(0, 100)) == pytest.approx(96, abs=1)
-    assert measures.tonal_extent(ramp(40, 60)) == pytest.approx(19.2, abs=0.5)
+    assert value.tonal_extent(ramp(0, 100)) == pytest.approx(96, abs=1)
+    assert value.tonal_extent(ramp(40, 60)) == pytest.approx(19.2, abs=0.5)
 
 
 def test_lightness_level() -> None:
-    assert measures.lightness_level(ramp(0, 100), 25) == pytest.approx(25, abs=1)
+    assert value.lightness_level(ramp(0, 100), 25) == pytest.approx(25, abs=1)
 
 
 def test_squinted_contrast_sees_masses_and_not_marks() -> None:
     halves = np.full((120, 160), 20, np.float32)
     halves[:, 80:] = 80
-    assert measures.squinted_contrast(halves) > 25
-    assert measures.squinted_contrast(speckle(30)) < 6
+    assert value.squinted_contrast(halves) > 25
+    assert value.squinted_contrast(speckle(30)) < 6
 
 
 def test_midtone_layers() -> None:
-    assert measures.midtone_layers(ramp(20, 80)) > 0.95
-    assert measures.midtone_layers(grey(np.where(ramp(0, 1) > 0.5, 95.0, 5.0))) == 0
+    assert value.midtone_layers(ramp(20, 80)) > 0.95
+    assert value.midtone_layers(grey(np.where(ramp(0, 1) > 0.5, 95.0, 5.0))) == 0
 
 
 def test_light_direction() -> None:
-    assert measures.light_direction(ramp(20, 80)) > 0.8
+    assert value.light_direction(ramp(20, 80)) > 0.8
     there_and_back = np.concatenate([ramp(20, 80, width=80), ramp(80, 20, width=80)], axis=1)
-    assert measures.light_direction(there_and_back) < 0.05
+    assert value.light_direction(there_and_back) < 0.05
     from_above = ramp(20, 80).T.copy()
-    assert measures.light_direction(from_above) < 0.05
+    assert value.light_direction(from_above) < 0.05
 
 
 def test_mirror_symmetry() -> None:
     half = ndimage.gaussian_filter(speckle(40, 120, 80), 4)
     mirrored = lab(np.concatenate([half, half[:, ::-1]], axis=1))
-    assert measures.mirror_symmetry(mirrored) == pytest.approx(1, abs=1e-3)
-    assert measures.mirror_symmetry(lab(ramp(10, 90))) < -0.5
+    assert composition.mirror_symmetry(mirrored) == pytest.approx(1, abs=1e-3)
+    assert composition.mirror_symmetry(lab(ramp(10, 90))) < -0.5
 
 
 def test_bands_across_the_picture_are_not_symmetry() -> None:
-    assert measures.mirror_symmetry(lab(ramp(10, 90).T.copy())) == 0
+    assert composition.mirror_symmetry(lab(ramp(10, 90).T.copy())) == 0
 
 
 def test_attention_goes_to_the_odd_spot() -> None:
-    spot = measures.focal_spot(measures.saliency(lab(dark_spot(0.3, 0.6))))
+    spot = composition.focal_spot(composition.saliency(lab(dark_spot(0.3, 0.6))))
     assert (spot.x, spot.y) == pytest.approx((0.3, 0.6), abs=0.05)
     assert spot.share > 0.6
-    everywhere = measures.focal_spot(measures.saliency(lab(speckle(20))))
+    everywhere = composition.focal_spot(composition.saliency(lab(speckle(20))))
     assert everywhere.share < 0.25
 
 
 def test_an_even_picture_has_no_focal_spot() -> None:
-    assert measures.focal_spot(np.full((20, 30), 1 / 600, np.float32)) == (0.5, 0.5, 0.0)
+    assert composition.focal_spot(np.full((20, 30), 1 / 600, np.float32)) == (0.5, 0.5, 0.0)
 
 
 def test_distances_of_a_spot() -> None:
-    crossing = measures.Spot(1 / 3, 2 / 3, 1.0)
-    assert measures.centre_distance(crossing) == pytest.approx(np.hypot(1 / 6, 1 / 6))
-    assert measures.centre_distance(measures.Spot(0.5, 0.5, 1.0)) == 0
+    crossing = composition.Spot(1 / 3, 2 / 3, 1.0)
+    assert composition.centre_distance(crossing) == pytest.approx(np.hypot(1 / 6, 1 / 6))
+    assert composition.centre_distance(composition.Spot(0.5, 0.5, 1.0)) == 0
 
 
 def test_sideways_lean() -> None:
     weight = np.zeros((10, 100), np.float32)
     weight[:, 75] = 1
-    assert measures.sideways_lean(weight) == pytest.approx(0.255)
-    assert measures.sideways_lean(np.ones((10, 100), np.float32)) == pytest.approx(0)
-    assert measures.sideways_lean(np.zeros((10, 100), np.float32)) == 0
+    assert composition.sideways_lean(weight) == pytest.approx(0.255)
+    assert composition.sideways_lean(np.ones((10, 100), np.float32)) == pytest.approx(0)
+    assert composition.sideways_lean(np.zeros((10, 100), np.float32)) == 0
 
 
 def test_detail_and_calm() -> None:
     half_busy = np.full((160, 160), 50, np.float32)
     half_busy[:, 80:] = stripes(90, 160, 80, period=8)
-    detail = measures.detail_map(half_busy)
-    assert measures.detail_cover(detail) == pytest.approx(0.5, abs=0.05)
-    assert measures.calm_area(detail) == pytest.approx(0.5, abs=0.05)
-    assert measures.calm_area(measures.detail_map(stripes(90, period=8))) == 0
+    detail = composition.detail_map(half_busy)
+    assert composition.detail_cover(detail) == pytest.approx(0.5, abs=0.05)
+    assert composition.calm_area(detail) == pytest.approx(0.5, abs=0.05)
+    assert composition.calm_area(composition.detail_map(stripes(90, period=8))) == 0
 
 
 @pytest.mark.parametrize(("turn", "expected"), [(0, 0), (90, 1), (45, 2), (-45, 2)])
 def test_direction_shares(turn: float, expected: int) -> None:
-    shares = measures.direction_shares(stripes(turn))
+    shares = composition.direction_shares(stripes(turn))
     assert shares[expected] > 0.85
     assert sum(share < 0.1 for share in shares) == 2
 
 
 def test_counter_slant() -> None:
-    assert measures.counter_slant(stripes(45)) < 0.1
+    assert composition.counter_slant(stripes(45)) < 0.1
     both = np.concatenate([stripes(45), stripes(-45)], axis=1)
-    assert measures.counter_slant(both) > 0.7
+    assert composition.counter_slant(both) > 0.7
 
 
 def test_row_share() -> None:
-    assert measures.row_share(ramp(10, 90).T.copy()) == pytest.approx(1, abs=1e-3)
-    assert measures.row_share(ramp(10, 90)) < 1e-3
+    assert composition.row_share(ramp(10, 90).T.copy()) == pytest.approx(1, abs=1e-3)
+    assert composition.row_share(ramp(10, 90)) < 1e-3
 
 
 def test_column_rhythm() -> None:
-    assert measures.column_rhythm(stripes(90)) > 0.7
-    assert measures.column_rhythm(stripes(0)) == 0
+    assert composition.column_rhythm(stripes(90)) > 0.7
+    assert composition.column_rhythm(stripes(0)) == 0
 
 
 def test_ring_likeness() -> None:
-    assert measures.ring_likeness(rings()) > 0.9
-    assert measures.ring_closure(rings()) > 0.98
-    assert measures.ring_likeness(stripes(90)) < 0.7
+    assert composition.ring_likeness(rings()) > 0.9
+    assert composition.ring_closure(rings()) > 0.98
+    assert composition.ring_likeness(stripes(90)) < 0.7
 
 
 def test_colourfulness_of_grey_and_of_primaries() -> None:
     pixels = np.zeros((60, 60, 3), np.uint8)
-    assert measures.colourfulness(pixels) == 0
+    assert colour.colourfulness(pixels) == 0
     for channel in range(3):
         pixels[channel * 20 : channel * 20 + 20, :, channel] = 255
-    assert measures.colourfulness(pixels) > 120
+    assert colour.colourfulness(pixels) > 120
 
 
 def test_mean_chroma() -> None:
-    assert measures.mean_chroma(hued(30, 200, chroma=25)) == pytest.approx(25, abs=0.01)
+    assert colour.mean_chroma(hued(30, 200, chroma=25)) == pytest.approx(25, abs=0.01)
 
 
 def test_temperature() -> None:
-    assert measures.temperature_shares(hued(50, 80, 30, 250)) == pytest.approx((0.75, 0.25))
-    assert measures.temperature_shares(hued(50, 250, chroma=3)) == (0, 0)
-    assert measures.temperature_spread(hued(65, 245)) == pytest.approx(80, abs=1)
-    assert measures.temperature_spread(hued(65, 65)) == pytest.approx(0, abs=0.01)
+    assert colour.temperature_shares(hued(50, 80, 30, 250)) == pytest.approx((0.75, 0.25))
+    assert colour.temperature_shares(hued(50, 250, chroma=3)) == (0, 0)
+    assert colour.temperature_spread(hued(65, 245)) == pytest.approx(80, abs=1)
+    assert colour.temperature_spread(hued(65, 65)) == pytest.approx(0, abs=0.01)
 
 
 def test_hue_number_and_sector() -> None:
-    one = measures.hue_histogram(hued(62))
-    assert measures.hue_number(one) == pytest.approx(1)
-    assert measures.hue_sector(one) == pytest.approx(1)
-    six = measures.hue_histogram(hued(5, 65, 125, 185, 245, 305))
-    assert measures.hue_number(six) == pytest.approx(6)
-    assert measures.hue_sector(six) == pytest.approx(2 / 6)
+    one = colour.hue_histogram(hued(62))
+    assert colour.hue_number(one) == pytest.approx(1)
+    assert colour.hue_sector(one) == pytest.approx(1)
+    six = colour.hue_histogram(hued(5, 65, 125, 185, 245, 305))
+    assert colour.hue_number(six) == pytest.approx(6)
+    assert colour.hue_sector(six) == pytest.approx(2 / 6)
 
 
 def test_a_grey_picture_has_no_hue() -> None:
-    none = measures.hue_histogram(hued(62, chroma=2))
-    assert measures.hue_number(none) == 0
-    assert measures.hue_sector(none) == 0
-    assert measures.hue_opposition(none) == (0, 0)
+    none = colour.hue_histogram(hued(62, chroma=2))
+    assert colour.hue_number(none) == 0
+    assert colour.hue_sector(none) == 0
+    assert colour.hue_opposition(none) == (0, 0)
 
 
 def test_hue_opposition() -> None:
-    weaker, both = measures.hue_opposition(measures.hue_histogram(hued(60, 60, 60, 240)))
+    weaker, both = colour.hue_opposition(colour.hue_histogram(hued(60, 60, 60, 240)))
     assert (weaker, both) == pytest.approx((0.25, 1.0))
-    assert measures.hue_opposition(measures.hue_histogram(hued(60, 100)))[0] == pytest.approx(0)
+    assert colour.hue_opposition(colour.hue_histogram(hued(60, 100)))[0] == pytest.approx(0)
 
 
 def test_value_share() -> None:
-    assert measures.value_share(lab(ramp(10, 90), 20, 20)) == pytest.approx(1)
-    assert measures.value_share(hued(30, 210)) == pytest.approx(0)
+    assert colour.value_share(lab(ramp(10, 90), 20, 20)) == pytest.approx(1)
+    assert colour.value_share(hued(30, 210)) == pytest.approx(0)
 
 
 def blurred_discs(blur: float) -> Floats:
@@ -224,9 +224,7 @@ def blurred_discs(blur: float) -> Floats:
 
 
 def test_borders_measure_their_blur() -> None:
-    typical = [
-        measures.typical_width(measures.borders(blurred_discs(b)).widths) for b in (0.5, 2, 4)
-    ]
+    typical = [edges.typical_width(edges.borders(blurred_discs(b)).widths) for b in (0.5, 2, 4)]
     # In thousandths of a long side of 512 pixels, 2 pixels are 3.9.
     assert typical[0] < 1.8
     assert typical[1] == pytest.approx(3.9, abs=0.5)
@@ -234,11 +232,11 @@ def test_borders_measure_their_blur() -> None:
 
 
 def test_width_shares_and_spread() -> None:
-    hard = measures.borders(blurred_discs(0.5)).widths
-    soft = measures.borders(blurred_discs(4)).widths
-    assert measures.width_shares(hard)[0] > 0.9
-    assert measures.width_shares(soft)[1] > 0.9
-    assert measures.width_spread(np.concatenate([hard, soft])) > measures.width_spread(hard) + 0.5
+    hard = edges.borders(blurred_discs(0.5)).widths
+    soft = edges.borders(blurred_discs(4)).widths
+    assert edges.width_shares(hard)[0] > 0.9
+    assert edges.width_shares(soft)[1] > 0.9
+    assert edges.width_spread(np.concatenate([hard, soft])) > edges.width_spread(hard) + 0.5
 
 
 def test_changing_contours() -> None:
@@ -248,23 +246,23 @@ def test_changing_contours() -> None:
     for cx in (130, 250, 360):
         weight[:, cx - 60 : cx + 60] = np.linspace(0, 1, 120)
     lost_and_found = hard * (1 - weight) + soft * weight
-    assert measures.changing_contours(measures.borders(grey(lost_and_found))) > 0.6
-    assert measures.changing_contours(measures.borders(hard)) < 0.1
-    assert measures.changing_contours(measures.borders(soft)) < 0.1
+    assert edges.changing_contours(edges.borders(grey(lost_and_found))) > 0.6
+    assert edges.changing_contours(edges.borders(hard)) < 0.1
+    assert edges.changing_contours(edges.borders(soft)) < 0.1
 
 
 def test_no_borders_in_a_plain_or_tiny_picture() -> None:
     for picture in (np.full((200, 200), 50, np.float32), blurred_discs(0)[:30, :30]):
-        widths = measures.borders(picture).widths
-        assert measures.typical_width(widths) == 0
-        assert measures.width_shares(widths) == (0, 0)
+        widths = edges.borders(picture).widths
+        assert edges.typical_width(widths) == 0
+        assert edges.width_shares(widths) == (0, 0)
 
 
 def test_surface_tells_strokes_from_grain_and_from_smooth_paint() -> None:
     noise = np.random.default_rng(3).normal(0, 30, (384, 512))
-    strokes = measures.surface(grey(50 + ndimage.gaussian_filter(noise, (1, 9)) * 3))
-    grain = measures.surface(grey(50 + ndimage.gaussian_filter(noise, 1)))
-    smooth = measures.surface(ramp(20, 80, 384, 512))
+    strokes = surface.surface(grey(50 + ndimage.gaussian_filter(noise, (1, 9)) * 3))
+    grain = surface.surface(grey(50 + ndimage.gaussian_filter(noise, 1)))
+    smooth = surface.surface(ramp(20, 80, 384, 512))
     assert smooth.strength < 0.3 < grain.strength
     assert strokes.coherence > 0.5 > 0.3 > grain.coherence
     assert strokes.one_way > 0.8
@@ -276,34 +274,34 @@ def test_surface_of_patches_is_uneven_and_turned_strokes_are_not_one_way() -> No
     noise = np.random.default_rng(3).normal(0, 30, (384, 512))
     grain = ndimage.gaussian_filter(noise, 1)
     patchy = grain * (np.repeat(np.arange(8) % 2, 64)[None, :] + 0.02)
-    found = measures.surface(grey(50 + patchy))
-    assert found.unevenness > 3 * measures.surface(grey(50 + grain)).unevenness
+    found = surface.surface(grey(50 + patchy))
+    assert found.unevenness > 3 * surface.surface(grey(50 + grain)).unevenness
     level, upright = ndimage.gaussian_filter(noise, (1, 9)), ndimage.gaussian_filter(noise, (9, 1))
     both = np.where(np.arange(512)[None, :] < 256, level, upright) * 3
-    assert measures.surface(grey(50 + both)).one_way < 0.2
+    assert surface.surface(grey(50 + both)).one_way < 0.2
 
 
 def test_haze() -> None:
     hills = np.repeat(np.linspace(80, 20, 10), 16)[:, None] + np.zeros((160, 200))
     contrast = np.linspace(0.5, 15, 160)[:, None] * np.sin(np.arange(200))[None, :]
     hazy = grey(hills + contrast)
-    assert measures.distance_haze(hazy) > 25
-    assert measures.haze_steps(hazy) == 4
-    assert measures.contrast_fall(hazy) < 0.9
-    assert measures.distance_haze(hazy[::-1].copy()) < -15
-    assert measures.haze_steps(hazy[::-1].copy()) == 0
+    assert space.distance_haze(hazy) > 25
+    assert space.haze_steps(hazy) == 4
+    assert space.contrast_fall(hazy) < 0.9
+    assert space.distance_haze(hazy[::-1].copy()) < -15
+    assert space.haze_steps(hazy[::-1].copy()) == 0
 
 
 def test_figure_contrast() -> None:
     picture = lab(dark_spot(0.5, 0.5, 36))
-    assert measures.figure_contrast(picture, measures.saliency(picture)) > 1.5
+    assert space.figure_contrast(picture, composition.saliency(picture)) > 1.5
     even = lab(speckle(10))
-    assert measures.figure_contrast(even, np.ones(even.shape[:2], np.float32)) < 0.5
+    assert space.figure_contrast(even, np.ones(even.shape[:2], np.float32)) < 0.5
 
 
 def test_mass_share() -> None:
-    assert measures.mass_share(stripes(90, period=120)) > 0.7
-    assert measures.mass_share(speckle(20)) < 0.05
+    assert shapes.mass_share(stripes(90, period=120)) > 0.7
+    assert shapes.mass_share(speckle(20)) < 0.05
 
 
 def test_shapes_of_one_size_do_not_vary() -> None:
@@ -320,6 +318,6 @@ def test_shapes_of_one_size_do_not_vary() -> None:
         (110, 120, 40, 14),
     ):
         varied[y : y + tall, x : x + wide] = 20
-    same, different = measures.shapes(squares), measures.shapes(varied)
+    same, different = shapes.shapes(squares), shapes.shapes(varied)
     assert different.outline_spread > same.outline_spread + 0.2
-    assert measures.shapes(np.full((50, 50), 50, np.float32)).size_spread == 0
+    assert shapes.shapes(np.full((50, 50), 50, np.float32)).size_spread == 0

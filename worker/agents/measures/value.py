@@ -1,0 +1,60 @@
+"""Measures of light and dark: range, key, contrast, middle tones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from worker.agents.measures.planes import Floats, cell_means, entropy, gradient, squint
+
+
+def tonal_extent(lightness: Floats) -> float:
+    """Distance between the dark and the light end of the scale in L*: 98th minus 2nd percentile, 0 to 100.
+
+    Datta et al. 2006 and Machajdik & Hanbury 2010 use the same idea as "dynamic range"; percentiles ignore specks.
+    """
+    low, high = np.percentile(lightness, [2, 98])
+    return float(high - low)
+
+
+def lightness_level(lightness: Floats, percentile: float) -> float:
+    """The L* below which `percentile` per cent of the picture lies, 0 to 100 (the key of the picture)."""
+    return float(np.percentile(lightness, percentile))
+
+
+def squinted_contrast(lightness: Floats) -> float:
+    """Root mean square contrast of the picture seen with half-closed eyes, in L*, 0 to 50.
+
+    RMS contrast: Peli 1990. The blur (3 % of the short side) leaves the masses and takes away the marks. It weighs by
+    area: a small bright spot on black has little of it, whatever the eye says.
+    """
+    return float(squint(lightness).std())
+
+
+def midtone_layers(lightness: Floats) -> float:
+    """How much of the picture lies in middle values and how evenly over them, 0 to 1.
+
+    Share of pixels with L* 20 to 80, times the entropy (as a share of its maximum) over ten steps in that range
+    (after the entropy features of Machajdik & Hanbury 2010).
+    """
+    counts, _ = np.histogram(lightness, bins=10, range=(20, 80))
+    inside = int(counts.sum())
+    if inside == 0:
+        return 0.0
+    return inside / lightness.size * entropy(counts / inside) / float(np.log(10))
+
+
+def light_direction(lightness: Floats) -> float:
+    """How far the soft gradations of all parts agree on one side of the light, 0 (none) to 1 (one ramp).
+
+    Mean over a grid of the mean gradient over the mean length of the gradients, borders left out: Pentland 1982
+    estimates the illuminant from the same mean. Only the sideways part is used, since skies are lighter below whatever
+    the lamp; and each part of the picture has one vote, since light from one side is seen in all of them. A high value is
+    a direction of values, not always of light; a value near 0 says nothing (light from the front or from above has it).
+    """
+    across, down = gradient(lightness, 0.03 * min(lightness.shape))
+    length = np.hypot(across, down)
+    soft = length <= np.percentile(length, 85)
+    # Gradations too faint to see (4 L* from side to side) must not make a direction.
+    faint = 4.0 / min(lightness.shape)
+    votes = cell_means(across * soft, 14) / (cell_means(length * soft, 14) + faint)
+    return float(abs(votes.mean()))
