@@ -12,10 +12,11 @@ import ipaddress
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
@@ -31,6 +32,7 @@ LOOK_SECONDS = 0.2
 # Addresses of IPv6 that carry one of IPv4, which is what has to be checked (RFC 6052).
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 T = TypeVar("T")
 
 
@@ -40,6 +42,10 @@ class NotFetched(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class NotReachable(NotFetched):
+    """A URL that leads into a network which nothing is asked of."""
 
 
 def shown_url(url: str) -> str:
@@ -76,27 +82,40 @@ def _carried(address: Address) -> Address:
     return address.ipv4_mapped or address.sixtofour or (teredo[1] if teredo else address)
 
 
-def is_allowed(address: Address) -> bool:
-    """Whether an address may be fetched from: public, or listed by the operator."""
+@dataclass(frozen=True)
+class Inside:
+    """Networks that are not public and that may be asked all the same, and the setting that lists them."""
+
+    networks: Sequence[Network]
+    setting: str
+
+
+def for_people() -> Inside:
+    """What addresses that a person gave may lead to."""
+    return Inside(settings().allow_private_fetch, "MORELLI_ALLOW_PRIVATE_FETCH")
+
+
+def is_allowed(address: Address, networks: Sequence[Network]) -> bool:
+    """Whether an address may be asked: public, or in one of the networks that the operator lists."""
     inner = _carried(address)
-    if any(
-        each in network for each in (address, inner) for network in settings().allow_private_fetch
-    ):
+    if any(each in network for each in (address, inner) for network in networks):
         return True
     return inner.is_global and not (inner.is_multicast or inner.is_reserved)
 
 
-def resolve(host: str, port: int) -> str:
-    """The address to connect to. Raises NotFetched where the name has none, or one of them is not public."""
+def resolve(host: str, port: int, inside: Inside) -> str:
+    """The address to connect to. Raises NotFetched where the name has none, or one of them is neither public nor
+    in the networks `inside`.
+    """
     try:
         answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise NotFetched(f"The name {host[:100]} was not found.") from error
     addresses = [ipaddress.ip_address(str(each[4][0]).partition("%")[0]) for each in answers]
-    if not addresses or not all(is_allowed(each) for each in addresses):
-        raise NotFetched(
+    if not addresses or not all(is_allowed(each, inside.networks) for each in addresses):
+        raise NotReachable(
             f"{host[:100]} is an address inside a private network, which nothing is asked of. "
-            "The operator can allow it with MORELLI_ALLOW_PRIVATE_FETCH."
+            f"The operator can allow it with {inside.setting}."
         )
     return str(addresses[0])
 
@@ -146,7 +165,7 @@ def what_happened(error: Exception) -> str:
     return f"what it sent cannot be read ({type(error).__name__})"
 
 
-async def _resolve(host: str, port: int) -> str:
+async def resolve_apart(host: str, port: int, inside: Inside) -> str:
     """`resolve` in a thread of its own, which nobody waits for: a name server that hangs holds up
     neither other names nor a worker that stops.
     """
@@ -163,7 +182,7 @@ async def _resolve(host: str, port: int) -> str:
 
     def ask() -> None:
         try:
-            found: str | NotFetched = resolve(host, port)
+            found: str | NotFetched = resolve(host, port, inside)
         except NotFetched as error:
             found = error
         loop.call_soon_threadsafe(tell, found)
@@ -190,7 +209,7 @@ async def answer_of(
     async with httpx2.AsyncClient(timeout=timeout, trust_env=False, verify=_trust()) as client:
         try:
             async with asyncio.timeout(HEADER_SECONDS):
-                address = await _resolve(url.host, port)
+                address = await resolve_apart(url.host, port, for_people())
                 answer = await client.send(
                     client.build_request(
                         method,

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     """The model's name at that address."""
     vision_key: SecretStr | None = None
     """Key for that address, where it wants one."""
+    vision_private: list[IPvAnyNetwork] = []
+    """Networks that are not public and in which the model's server may stand, such as `127.0.0.0/8` (JSON list of
+    CIDR)."""
     vision_at_once: int = Field(default=4, ge=1, le=256)
     """Images that the model is shown at the same time, by each agent run."""
     vision_per_minute: int | None = Field(default=None, ge=1)

@@ -15,8 +15,9 @@ class AgentRun(Model):
     """One pass of an agent over a set of images, begun under one criteria version.
 
     Its counts are those of its rows in `agent_run_image`, kept in the same transactions. `labels` counts
-    what was new or refreshed. `decides` are the sides (as `app.agents.sides` writes them) that it could have
-    proposed, under whichever of its criteria versions; null where an older release or another program ran it.
+    what was new or refreshed, `requests` how often a model's server was asked; `seed` is what it was told to draw by.
+    `decides` are the sides (as `app.agents.sides` writes them) that it could have proposed, under whichever of its
+    criteria versions; null where an older release or another program ran it.
     """
 
     __tablename__ = "agent_run"
@@ -28,6 +29,7 @@ class AgentRun(Model):
             " AND repaired >= 0 AND tokens_in >= 0 AND tokens_out >= 0 AND cost >= 0",
             name="counts",
         ),
+        CheckConstraint("requests >= 0", name="requests"),
         Index(None, "project_id", "id"),
     )
 
@@ -37,6 +39,7 @@ class AgentRun(Model):
     agent: Mapped[str]
     agent_version: Mapped[str]
     prompt_hash: Mapped[str | None]
+    seed: Mapped[int | None] = mapped_column(BigInteger)
     version_id: Mapped[int] = mapped_column(ForeignKey("criteria_version.id"))
     config: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
     images: Mapped[int] = mapped_column(server_default=ZERO)
@@ -44,6 +47,7 @@ class AgentRun(Model):
     problems: Mapped[int] = mapped_column(server_default=ZERO)
     dropped: Mapped[int] = mapped_column(server_default=ZERO)
     repaired: Mapped[int] = mapped_column(server_default=ZERO)
+    requests: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     tokens_in: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     tokens_out: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
     cost: Mapped[Decimal] = mapped_column(Numeric(14, 6), server_default=ZERO)
@@ -72,6 +76,7 @@ class AgentRunImage(Model):
             " AND tokens_in >= 0 AND tokens_out >= 0 AND cost >= 0 AND seconds >= 0",
             name="counts",
         ),
+        CheckConstraint("requests >= 0", name="requests"),
         CheckConstraint("jsonb_typeof(notes) = 'object'", name="notes"),
         CheckConstraint("cardinality(found) = proposed", name="found"),
         CheckConstraint("image_sha256 ~ '^[0-9a-f]{64}$'", name="image_sha256"),
@@ -93,6 +98,7 @@ class AgentRunImage(Model):
     proposed: Mapped[int] = mapped_column(server_default=ZERO)
     dropped: Mapped[int] = mapped_column(server_default=ZERO)
     repaired: Mapped[int] = mapped_column(server_default=ZERO)
+    requests: Mapped[int] = mapped_column(server_default=ZERO)
     tokens_in: Mapped[int] = mapped_column(server_default=ZERO)
     tokens_out: Mapped[int] = mapped_column(server_default=ZERO)
     cost: Mapped[Decimal] = mapped_column(Numeric(14, 6), server_default=ZERO)
@@ -104,12 +110,26 @@ class AgentRunImage(Model):
 
 
 class AgentAnswer(Model):
-    """What a model answered about an image, by a hash of all that it was asked: nothing is paid for twice."""
+    """What a model answered about an image, by a hash of all that it was asked: nothing is paid for twice.
+
+    `agent_run_id` is the run that paid for it, and the counts are what it took, failed requests before it included:
+    a run that was killed before it stored the image finds them here. Older releases did not keep that.
+    """
 
     __tablename__ = "agent_answer"
-    __table_args__ = (CheckConstraint("key ~ '^[0-9a-f]{64}$'", name="key"),)
+    __table_args__ = (
+        CheckConstraint("key ~ '^[0-9a-f]{64}$'", name="key"),
+        CheckConstraint(
+            "requests >= 0 AND tokens_in >= 0 AND tokens_out >= 0 AND cost >= 0", name="counts"
+        ),
+    )
 
     image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
     answer: Mapped[str]
+    agent_run_id: Mapped[int | None] = mapped_column(ForeignKey("agent_run.id"))
+    requests: Mapped[int] = mapped_column(server_default=ZERO)
+    tokens_in: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    tokens_out: Mapped[int] = mapped_column(BigInteger, server_default=ZERO)
+    cost: Mapped[Decimal] = mapped_column(Numeric(18, 9), server_default=ZERO)
     at: Mapped[Created]

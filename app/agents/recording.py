@@ -32,6 +32,7 @@ class LookedAt:
     proposed: int = 0
     dropped: int = 0
     repaired: int = 0
+    requests: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     cost: Decimal = Decimal(0)
@@ -86,6 +87,7 @@ def record_images(
     under: LaterVersion,
     agent_version: str,
     prompt_hash: str | None,
+    seed: int | None,
     labels: int,
     decides: Collection[int] = (),
 ) -> None:
@@ -93,7 +95,7 @@ def record_images(
     with the others. `labels` is how many of theirs were new or refreshed, `decides` are the sides that were
     looked for.
     """
-    run.agent_version, run.prompt_hash = agent_version, prompt_hash
+    run.agent_version, run.prompt_hash, run.seed = agent_version, prompt_hash, seed
     if more := set(decides) - set(run.decides or ()):
         run.decides = sorted({*(run.decides or ()), *more})
     later = later_versions(run)
@@ -115,6 +117,7 @@ def record_images(
     run.problems += sum(each.state != "labelled" for each in looked_at)
     run.dropped += sum(each.dropped for each in looked_at)
     run.repaired += sum(each.repaired for each in looked_at)
+    run.requests += sum(each.requests for each in looked_at)
     run.tokens_in += sum(each.tokens_in for each in looked_at)
     run.tokens_out += sum(each.tokens_out for each in looked_at)
     run.cost += sum((each.cost for each in looked_at), Decimal(0))

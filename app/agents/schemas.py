@@ -49,9 +49,9 @@ class RestrictedOut(BaseModel):
 
 class AgentRunOut(BaseModel):
     """One pass of an agent over the images. It begins under `criteria_version`, and goes on under those
-    that are published meanwhile. `restricted` is null where it asks about all. `problems` counts images that got no labels, `dropped` statements of the
-    agent that made no sense, `repaired` answers that it was asked to mend; tokens and `cost` are what it
-    took.
+    that are published meanwhile. `restricted` is null where it asks about all. `problems` counts images that
+    got no labels, `dropped` statements of the agent that made no sense, `repaired` answers that it was asked to
+    mend; `requests` (refused ones included), tokens and `cost` are what it took.
     """
 
     id: int
@@ -67,10 +67,12 @@ class AgentRunOut(BaseModel):
     problems: int
     dropped: int
     repaired: int
+    requests: int
     tokens_in: int
     tokens_out: int
     cost: float
     prompt_hash: str | None
+    seed: int | None
     budget_tokens: int | None
     budget_cost: float | None
     created_at: datetime
@@ -97,6 +99,7 @@ class RunImageOut(BaseModel):
     proposed: int
     dropped: int
     repaired: int
+    requests: int
     tokens_in: int
     tokens_out: int
     cost: float

@@ -17,10 +17,10 @@ from app.jobs.queueing import request_cancel, resume
 from app.settings import settings
 from tests.app.datasets.gallery import HANDLERS, Gallery, Killed, open_gallery
 from tests.factories import Make
-from tests.worker.agents.vlm.scripted import Act, Asked, Server, everything, state
+from tests.worker.agents.vlm.scripted import LOOPBACK, Act, Asked, Server, everything, state
 from tests.worker.test_agent_run import release, stop_in_batch
 from worker import ledger
-from worker.agents.vlm import endpoint
+from worker.agents.vlm import breaker, endpoint
 
 
 @pytest.fixture
@@ -31,9 +31,11 @@ def server(own_storage: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve
         "model": "eye",
         "price_in": 1.0,
         "price_out": 4.0,
+        "private": LOOPBACK,
     }.items():
         monkeypatch.setattr(settings(), f"vision_{name}", value)
     monkeypatch.setattr(endpoint, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(breaker, "FIRST_REST_SECONDS", 0.01)
     yield server
     server.close()
 
@@ -75,7 +77,9 @@ def test_with_faults_every_image_is_labelled_once_and_the_account_is_the_servers
     assert (run.tokens_in, run.tokens_out) == (server.tokens_in, server.tokens_out)
     assert run.tokens_in == sum(each.tokens_in for each in done.values())
     assert float(run.cost) == pytest.approx((run.tokens_in + 4 * run.tokens_out) / 1e6, abs=1e-5)
-    assert (run.images, run.problems, run.agent_version) == (12, 0, "1 eye")
+    assert (run.images, run.problems, run.agent_version) == (12, 0, "2 eye")
+    assert run.requests == len(server.asked) == sum(each.requests for each in done.values())
+    assert run.seed == 0
     assert run.repaired == sum(each.repaired for each in done.values()) > 0
     label = gallery.labels()[0]
     assert (label.source, label.evidence) == ("agent", "left half: The whole left half glows.")
@@ -102,6 +106,9 @@ def test_killed_it_pays_for_no_answer_twice(
     release(gallery.db, job)
     gallery.work(job)
     assert (job.state, run.images, len(rows(gallery))) == ("succeeded", 12, 12)
+    # What was paid for before the kill is in the account, though no image had been stored with it.
+    assert (run.tokens_in, run.tokens_out) == (server.tokens_in, server.tokens_out)
+    assert run.requests == len(server.asked)
     # Of what was in the model's hands when the worker went, each image has one question under way at most.
     assert len(server.asked) <= 12 * 3 + settings().vision_at_once
     asked = len(server.asked)
@@ -183,8 +190,9 @@ def test_a_wrong_key_stops_the_run_in_words(gallery: Gallery, server: Server) ->
 
 
 def test_a_server_that_is_away_is_no_problem_of_the_images(
-    gallery: Gallery, server: Server
+    gallery: Gallery, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(breaker, "TRIALS", 2)
     server.answer, server.models_status = lambda _: Act(status=503), 503
     _, job = gallery.launch("vlm")
     gallery.work(job)

@@ -26,11 +26,14 @@ class NoSuchAgent(Exception):
 
 @dataclass(frozen=True)
 class Identity:
-    """Who looked: what a label can be traced to. `prompt_hash` is None where no prompt is used."""
+    """Who looked: what a label can be traced to. `prompt_hash` is None where no prompt is used, `seed` where nothing
+    is drawn.
+    """
 
     name: str
     version: str
     prompt_hash: str | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,24 @@ class Finding:
     evidence: str | None = None
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What asking took: requests sent (refused ones included), tokens read and written, and their cost."""
+
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float = 0.0
+
+    def __sub__(self, before: Spent) -> Spent:
+        return Spent(
+            self.requests - before.requests,
+            self.tokens_in - before.tokens_in,
+            self.tokens_out - before.tokens_out,
+            self.cost - before.cost,
+        )
+
+
 @dataclass
 class Account:
     """What looking at one image took. The agent adds to it as it goes, so that it is known of images that fail, too.
@@ -56,6 +77,7 @@ class Account:
     """
 
     attempts: int = 1
+    requests: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
     cost: float = 0.0
@@ -65,26 +87,44 @@ class Account:
     style: str | None = None
     content: tuple[str, ...] = ()
 
+    @property
+    def spent(self) -> Spent:
+        """What asking has taken so far."""
+        return Spent(self.requests, self.tokens_in, self.tokens_out, self.cost)
+
+    def add(self, spent: Spent) -> None:
+        """Take into account what was spent before."""
+        self.requests += spent.requests
+        self.tokens_in += spent.tokens_in
+        self.tokens_out += spent.tokens_out
+        self.cost += spent.cost
+
 
 class Memory(Protocol):
     """What was answered about one image before, by a hash of all that was asked: nothing is paid for twice."""
 
+    def spent(self) -> Spent:
+        """What answers took that this run has paid for and not accounted for: it was killed, or the criteria changed."""
+
     def find(self, key: str) -> str | None:
         """The answer, where there is one."""
 
-    def keep(self, key: str, answer: str) -> None:
-        """Keep an answer, from now on and for later runs."""
+    def keep(self, key: str, answer: str, spent: Spent) -> None:
+        """Keep an answer and what it took, from now on and for later runs."""
 
 
 class NoMemory:
     """Implements Memory where nothing is kept."""
 
+    def spent(self) -> Spent:
+        return Spent()
+
     def find(self, key: str) -> str | None:
         del key
         return None
 
-    def keep(self, key: str, answer: str) -> None:
-        del key, answer
+    def keep(self, key: str, answer: str, spent: Spent) -> None:
+        del key, answer, spent
 
 
 class Reader(Protocol):

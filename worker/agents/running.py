@@ -33,7 +33,7 @@ from app.projects.models import Project
 from method.items import NAMED, Failed, Failures, attempt
 from taxonomy.applicability import Kind
 from taxonomy.tree import Criteria, Side
-from worker.agents.agent import Account, Agent, Finding, NoSuchAgent, Reader, open_agent
+from worker.agents.agent import Account, Agent, Finding, NoSuchAgent, Reader, Spent, open_agent
 from worker.ledger import JobFailed, Work
 
 # Images that are fetched from the database at once.
@@ -196,7 +196,7 @@ class _Pass:
         image = self.waiting.popleft()
         self.hands.add(image.id)
         reader = self.under.reader_for(self.asked.get(image.id))
-        self.flight.add(pool.submit(_look, image, self.under, reader))
+        self.flight.add(pool.submit(_look, image, self.under, reader, self.run_id))
 
     def store(self, answered: Sequence[Looked]) -> None:
         """Store what was answered; where that fails for one image, each image by itself."""
@@ -251,14 +251,14 @@ def _under(db: Session, project: Project, agent: Agent, before: Under | None) ->
     return Under(version.id, version.number, criteria, nodes, agent.under(criteria))
 
 
-def _look(image: Image, under: Under, reader: Reader) -> Looked:
+def _look(image: Image, under: Under, reader: Reader, run_id: int) -> Looked:
     """What the agent finds in one image."""
     account, began = Account(), time.monotonic()
 
     def find(image: Image) -> Sequence[Finding]:
         data = image_files.read_shown("display", image.sha256)
         with Pictures.open(BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as picture:
-            return reader.label(picture, account, _Memory(image.id))
+            return reader.label(picture, account, _Memory(image.id, run_id))
 
     found = attempt(find, image, _name)
     return Looked(image, under, reader, found, account, time.monotonic() - began)
@@ -270,8 +270,9 @@ class _Memory:
     Implements Memory.
     """
 
-    def __init__(self, image_id: int) -> None:
+    def __init__(self, image_id: int, run_id: int) -> None:
         self.image_id = image_id
+        self.run_id = run_id
 
     @cached_property
     def _answers(self) -> dict[str, str]:
@@ -281,9 +282,16 @@ class _Memory:
     def find(self, key: str) -> str | None:
         return self._answers.get(key)
 
-    def keep(self, key: str, answer: str) -> None:
+    def spent(self) -> Spent:
         with unit_of_work() as db:
-            remembering.keep_answer(db, self.image_id, key, answer)
+            paid = remembering.find_paid(db, self.image_id, self.run_id)
+        return Spent(paid.requests, paid.tokens_in, paid.tokens_out, float(paid.cost))
+
+    def keep(self, key: str, answer: str, spent: Spent) -> None:
+        cost = Decimal(f"{spent.cost:.9f}")
+        paid = remembering.Paid(spent.requests, spent.tokens_in, spent.tokens_out, cost)
+        with unit_of_work() as db:
+            remembering.keep_answer(db, self.image_id, key, answer, run_id=self.run_id, paid=paid)
 
 
 def _spent(run: AgentRun) -> str:
@@ -322,6 +330,7 @@ def _store(
             under=LaterVersion(under.version_id, under.number, min(ids)),
             agent_version=agent.identity.version,
             prompt_hash=agent.identity.prompt_hash,
+            seed=agent.identity.seed,
             labels=added,
             decides={n for each in standing for n in _sides(each.under, each.reader.decides)},
         )
@@ -367,6 +376,7 @@ def _looked_at(looked: Looked, *, is_gone: bool) -> LookedAt:
         proposed=0 if reason else len(looked.findings),
         dropped=account.dropped,
         repaired=account.repaired,
+        requests=account.requests,
         tokens_in=account.tokens_in,
         tokens_out=account.tokens_out,
         cost=Decimal(f"{account.cost:.6f}"),

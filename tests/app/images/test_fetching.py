@@ -118,14 +118,14 @@ def test_fetches_by_name(site: str) -> None:
     ],
 )  # fmt: skip
 def test_addresses_inside_are_not_public(servers: None, address: str) -> None:
-    assert not is_allowed(ipaddress.ip_address(address))
+    assert not is_allowed(ipaddress.ip_address(address), ())
 
 
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 )
 def test_public_addresses_are(servers: None, address: str) -> None:
-    assert is_allowed(ipaddress.ip_address(address))
+    assert is_allowed(ipaddress.ip_address(address), ())
 
 
 @pytest.mark.parametrize(
@@ -156,9 +156,9 @@ def test_the_name_is_asked_once_for_each_request(
     asked: list[str] = []
     real = outgoing.resolve
 
-    def resolve(host: str, port: int) -> str:
+    def resolve(host: str, port: int, inside: outgoing.Inside) -> str:
         asked.append(host)
-        return real(host, port)
+        return real(host, port, inside)
 
     def no_more(host: str, *args: object, **options: object) -> object:
         if host != "127.0.0.1":

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from PIL import Image
 
+from app.outgoing import NotFetched
 from app.settings import settings
 from method.files import canonical
 from method.pictures import as_seen
@@ -40,17 +41,18 @@ from worker.agents.vlm.asking import (
     quantify,
     structure,
 )
-from worker.agents.vlm.endpoint import Endpoint, Message, NotAnswered, Where
+from worker.agents.vlm.endpoint import Endpoint, NotAnswered, Where
 from worker.agents.vlm.pacing import Pace
+from worker.agents.vlm.ways import Message
 
 # Goes up whenever steps, form of the answers or what is made of them change; prompts have a hash of their own.
-VERSION = "1"
+VERSION = "2"
 LONGEST_SIDE = 1024
 T = TypeVar("T")
 
 
 def open_agent() -> VlmAgent:
-    """The agent at the operator's address. Raises NoSuchAgent where none is set."""
+    """The agent at the operator's address. Raises NoSuchAgent where none is set, or it is no address."""
     chosen = settings()
     if not chosen.vision_url or not chosen.vision_model:
         raise NoSuchAgent(
@@ -63,12 +65,17 @@ def open_agent() -> VlmAgent:
         seconds=chosen.vision_seconds,
         price_in=chosen.vision_price_in,
         price_out=chosen.vision_price_out,
+        private=chosen.vision_private,
     )
     pace = None
     if chosen.redis_url:
         shared = f"{where.url} {where.model}"
         pace = Pace(chosen.redis_url.get_secret_value(), shared, chosen.vision_per_minute)
-    return VlmAgent(Endpoint(where, pace), chosen.vision_at_once)
+    try:
+        endpoint = Endpoint(where, pace, chosen.vision_at_once)
+    except NotFetched as error:
+        raise NoSuchAgent(f"MORELLI_VISION_URL: {error.reason}") from error
+    return VlmAgent(endpoint, chosen.vision_at_once)
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,8 @@ class VlmAgent:
 
     @property
     def identity(self) -> Identity:
-        return Identity("vlm", f"{VERSION} {self.endpoint.where.model}", prompt_hash())
+        version = f"{VERSION} {self.endpoint.where.model}"
+        return Identity("vlm", version, prompt_hash(), self.endpoint.way.seed)
 
     def under(self, criteria: Criteria | None) -> VlmReader:
         """Made ready for these criteria; it knows none by itself."""
@@ -110,6 +118,7 @@ class VlmReader:
         if not self.decides:
             return []  # what it was restricted to has left the criteria meanwhile
         criteria, talk = self.criteria, _Talk(self.endpoint, _as_part(image), account, memory)
+        account.add(memory.spent())
         first = deconstruct(criteria)
         seen = talk.ask(first, lambda text: read_deconstructed(text, _keys(first), criteria))
         activated = {each.key: each.why for each in seen.dimensions}
@@ -170,8 +179,9 @@ class _Talk:
         key = hashlib.sha256(asked.encode()).hexdigest()
         known = self.memory.find(key)
         if known is None:
+            before = self.account.spent
             known = self.endpoint.ask(messages, question, self.account)
-            self.memory.keep(key, known)
+            self.memory.keep(key, known, self.account.spent - before)
         return known
 
 

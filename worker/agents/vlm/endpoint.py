@@ -12,27 +12,29 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
 
 import httpx2
 
+from app.outgoing import Network, NotFetched, NotReachable
 from worker.agents.agent import Account
 from worker.agents.vlm.asking import Question
+from worker.agents.vlm.breaker import Away, Breaker
 from worker.agents.vlm.pacing import Pace
+from worker.agents.vlm.reaching import Reach
+from worker.agents.vlm.ways import Message, Way, said_in
 from worker.ledger import JobFailed
-
-Message = dict[str, Any]
 
 TRIES = 5
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 60.0
-MOST_TOKENS = 8192
 MOST_BYTES = 1024 * 1024
 TOO_MANY = 429
 BUSY = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+# What says that a question has a form or a field which the server does not know.
+WRONG = frozenset({400, 422})
 OPERATORS = frozenset({401, 402, 403, 404, 405})
-# Ways to ask for JSON, the strictest first; a server that refuses one is asked in the next.
-FORMATS = ("json_schema", "json_object", "text")
+# A server is taken for broken when more questions than these fail one after the other, with all their tries.
+LONGEST_ROW = 8
 # How often a server that asks for patience gets it: with pauses that grow to a minute, some twenty minutes.
 PATIENCE = 25
 PROBE_SECONDS = 20.0
@@ -56,20 +58,23 @@ class _Again(Exception):
         self.tries = tries
 
 
-class _OtherFormat(Exception):
-    """The server does not take this way of asking for JSON."""
+class _OtherWay(Exception):
+    """The server does not take this way of asking."""
 
 
 @dataclass(frozen=True)
 class Where:
-    """The server, the model, and what it takes; prices are per million tokens."""
+    """The server, the model, and what it takes; prices are per million tokens. `private` are the networks that are
+    not public and in which it may stand.
+    """
 
     url: str
     model: str
-    key: str = ""
+    key: str = field(default="", repr=False)
     seconds: float = 120.0
     price_in: float = 0.0
     price_out: float = 0.0
+    private: Sequence[Network] = ()
 
 
 def _stopped() -> JobFailed:
@@ -78,19 +83,23 @@ def _stopped() -> JobFailed:
 
 @dataclass
 class Endpoint:
-    """One server, asked by several threads. `close` ends all that is under way."""
+    """One server, asked by as many threads as `at_once` says. `close` ends all that is under way."""
 
     where: Where
     pace: Pace | None = None
-    _format: int = 0
-    _is_settled: bool = False
+    at_once: int = 1
+    way: Way = field(default_factory=Way)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def __post_init__(self) -> None:
+        self._reach = Reach(self.where.url, self.where.private)
         self._thread = threading.Thread(target=self._turn, name="vlm", daemon=True)
         self._thread.start()
+        self._breaker = Breaker(TRIES * (min(self.at_once, LONGEST_ROW) + 1))
         self._client = httpx2.AsyncClient(
-            timeout=httpx2.Timeout(self.where.seconds, connect=20.0), trust_env=False
+            timeout=httpx2.Timeout(self.where.seconds, connect=20.0),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=self.at_once),
+            trust_env=False,
         )
 
     def _turn(self) -> None:
@@ -133,39 +142,60 @@ class Endpoint:
     ) -> str:
         turn = 1
         while True:
-            way = self._format
-            if self.pace:
-                await self.pace.turn()
             try:
-                return await self._exchange(messages, question, FORMATS[way], account)
-            except _OtherFormat:
-                # Another thread may have found that out already.
-                self._format = max(self._format, way + 1)
+                return await self._once(messages, question, account)
+            except _OtherWay:
+                continue
+            except Away as error:
+                raise _is_away("it answers nobody.") from error
             except _Again as again:
-                if turn >= again.tries:
-                    await self._give_up(again)
-                if self.pace and again.seconds:
-                    await self.pace.hold(again.seconds)
-                await asyncio.sleep(_pause(turn, again.seconds))
+                await self._rest(again, turn)
                 turn += 1
                 account.attempts = max(account.attempts, turn)
 
-    async def _give_up(self, last: _Again) -> NoReturn:
-        """Whether it is this question that cannot be answered, or none can: then the images are not to blame."""
-        if last.tries == TRIES and await self._is_there():
-            raise NotAnswered(
-                f"The model's server did not answer, {TRIES} times: {last.reason}"
-            ) from last
-        raise JobFailed(
-            "infrastructure", f"The model's server is away or too busy: {last.reason}", again=True
-        ) from last
+    async def _once(self, messages: Sequence[Message], question: Question, account: Account) -> str:
+        """Ask when it is this question's turn. Raises _Again, _OtherWay, Away and what `ask` does."""
+        async with self._breaker.passage():
+            if self.pace:
+                await self.pace.turn()
+            try:
+                said = await self._exchange(messages, question, account)
+            except _Again as again:
+                # Who says that it has too much to do is there.
+                self._breaker.answered() if again.tries == PATIENCE else self._breaker.failed()
+                raise
+            except (_OtherWay, NotAnswered):
+                self._breaker.answered()
+                raise
+            self._breaker.answered()
+            return said
+
+    async def _rest(self, again: _Again, turn: int) -> None:
+        """Wait before asking again. Raises NotAnswered where it is this question that cannot be answered, JobFailed
+        where none can be: then the images are not to blame.
+        """
+        if turn >= again.tries and again.tries == PATIENCE:
+            raise _is_away(again.reason) from again
+        if turn >= again.tries and not self._breaker.is_open:
+            if await self._is_there():
+                raise NotAnswered(
+                    f"The model's server did not answer, {TRIES} times: {again.reason}"
+                ) from again
+            self._breaker.open()
+        if self._breaker.is_open:
+            if self.pace:
+                await self.pace.hold(self._breaker.rest_seconds)
+            return
+        if self.pace and again.seconds:
+            await self.pace.hold(again.seconds)
+        await asyncio.sleep(_pause(turn, again.seconds))
 
     async def _is_there(self) -> bool:
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                url = f"{self.where.url.rstrip('/')}/models"
-                answer = await self._client.get(url, headers=self._headers())
-        except (TimeoutError, httpx2.HTTPError):
+                asked = await self._reach.request(self._client, "GET", "models", self._headers())
+                answer = await self._client.send(asked)
+        except (TimeoutError, httpx2.HTTPError, NotFetched):
             return False
         # A server without such a list is there, too.
         return answer.status_code < 500 and answer.status_code not in BUSY
@@ -174,55 +204,51 @@ class Endpoint:
         return {"Authorization": f"Bearer {self.where.key}"} if self.where.key else {}
 
     async def _exchange(
-        self, messages: Sequence[Message], question: Question, form: str, account: Account
+        self, messages: Sequence[Message], question: Question, account: Account
     ) -> str:
-        body: dict[str, Any] = {
-            "model": self.where.model,
-            "messages": list(messages),
-            "temperature": 0,
-            "seed": 0,
-            "max_tokens": MOST_TOKENS,
-        } | _response_format(form, question)
+        form = self.way.form
+        body = self.way.body(self.where.model, messages, question)
         try:
             async with asyncio.timeout(self.where.seconds):
-                status, headers_back, data = await self._send(body)
+                status, headers_back, data = await self._send(body, account)
         except TimeoutError as error:
             raise _Again(f"it took longer than {self.where.seconds:g} seconds.") from error
+        except NotReachable as error:
+            raise JobFailed("user_config", f"The model's server: {error.reason}") from error
+        except NotFetched as error:
+            raise _Again(error.reason) from error
         except httpx2.HTTPError as error:
             raise _Again(f"it cannot be reached, or broke off ({type(error).__name__}).") from error
-        self._refuse(status, headers_back, form)
-        self._is_settled = True
+        if status in WRONG and self.way.give_way(form, data):
+            raise _OtherWay
+        _refuse(status, headers_back)
+        self.way.is_settled = True
         return self._text_of(data, account)
 
-    async def _send(self, body: dict[str, Any]) -> tuple[int, httpx2.Headers, bytes]:
-        url = f"{self.where.url.rstrip('/')}/chat/completions"
-        async with self._client.stream("POST", url, json=body, headers=self._headers()) as answer:
+    async def _send(self, body: Message, account: Account) -> tuple[int, httpx2.Headers, bytes]:
+        asked = await self._reach.request(
+            self._client, "POST", "chat/completions", self._headers(), body
+        )
+        account.requests += 1
+        try:
+            answer = await self._client.send(asked, stream=True)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout):
+            account.requests -= 1  # it never heard of it
+            raise
+        try:
             data = b""
             async for chunk in answer.aiter_bytes():
                 data += chunk
                 if len(data) > MOST_BYTES:
-                    raise NotAnswered(f"The answer is longer than {MOST_BYTES // 1024} KiB.")
+                    raise _Again(f"what it sends is longer than {MOST_BYTES // 1024} KiB.")
             return answer.status_code, answer.headers, data
-
-    def _refuse(self, status: int, headers: httpx2.Headers, form: str) -> None:
-        if status in BUSY:
-            tries = PATIENCE if status == TOO_MANY else TRIES
-            raise _Again(f"it says {status}.", _seconds(headers.get("retry-after", "")), tries)
-        if status in OPERATORS:
-            raise JobFailed(
-                "user_config",
-                f"The model's server refuses with {status}: address, model or key are wrong. The operator sets them "
-                "(MORELLI_VISION_URL, MORELLI_VISION_MODEL, MORELLI_VISION_KEY).",
-            )
-        if status in (400, 422) and form != FORMATS[-1] and not self._is_settled:
-            raise _OtherFormat
-        if status != 200:
-            raise NotAnswered(f"The model's server refuses this question ({status}).")
+        finally:
+            await answer.aclose()
 
     def _text_of(self, data: bytes, account: Account) -> str:
         try:
             answer = json.loads(data)
-            text = answer["choices"][0]["message"]["content"]
+            text = said_in(answer["choices"][0]["message"])
             usage = answer.get("usage") or {}
             read, wrote = int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0))
         except (
@@ -240,15 +266,26 @@ class Endpoint:
             max(read, 0) * self.where.price_in + max(wrote, 0) * self.where.price_out
         ) / 1e6
         # What no table can keep and no message can carry is left out here, once.
-        plain = text if isinstance(text, str) else ""
-        return plain.replace("\0", "").encode("utf-8", "replace").decode()
+        return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
-def _response_format(form: str, question: Question) -> dict[str, Any]:
-    if form == "json_schema":
-        named = {"name": question.name, "strict": True, "schema": question.schema}
-        return {"response_format": {"type": form, "json_schema": named}}
-    return {"response_format": {"type": form}} if form == "json_object" else {}
+def _is_away(reason: str) -> JobFailed:
+    said = f"The model's server is away or too busy: {reason}"
+    return JobFailed("infrastructure", said, again=True)
+
+
+def _refuse(status: int, headers: httpx2.Headers) -> None:
+    if status in BUSY:
+        tries = PATIENCE if status == TOO_MANY else TRIES
+        raise _Again(f"it says {status}.", _seconds(headers.get("retry-after", "")), tries)
+    if status in OPERATORS:
+        raise JobFailed(
+            "user_config",
+            f"The model's server refuses with {status}: address, model or key are wrong. The operator sets them "
+            "(MORELLI_VISION_URL, MORELLI_VISION_MODEL, MORELLI_VISION_KEY).",
+        )
+    if status != 200:
+        raise NotAnswered(f"The model's server refuses this question ({status}).")
 
 
 def _seconds(said: str) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import random
 import time
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from redis.exceptions import RedisError
 log = logging.getLogger(__name__)
 WINDOW_SECONDS = 60.0
 ANSWER_SECONDS = 2.0
+SPREAD_SECONDS = 1.0
 
 
 @dataclass
@@ -38,7 +40,8 @@ class Pace:
         """Wait until the server may be asked."""
         try:
             while (seconds := await self._seconds_to_wait()) > 0:
-                await asyncio.sleep(seconds)
+                # Those who waited together come back apart.
+                await asyncio.sleep(seconds + random.uniform(0, min(seconds, SPREAD_SECONDS)))
         except (RedisError, OSError) as error:
             log.warning("the pace of asking is not shared: Redis (%s)", type(error).__name__)
 

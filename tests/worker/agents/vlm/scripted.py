@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import threading
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]
 Json = dict[str, Any]
 Answer = Callable[["Asked"], "Json | Act"]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.settings import settings
-from tests.worker.agents.vlm.scripted import Act, Server, everything
+from tests.worker.agents.vlm.scripted import LOOPBACK, Act, Server, everything
 from tests.worker.agents.vlm.test_endpoint import look
 from worker.agents.vlm import VlmAgent, pacing
 from worker.agents.vlm.endpoint import Endpoint, Where
@@ -74,7 +74,7 @@ def test_a_server_that_asks_for_a_pause_gets_it_from_other_runs_too(
     server.answer = lambda asked: (
         Act(status=429, headers={"Retry-After": "2"}) if asked.number == 1 else everything(asked)
     )
-    where = Where(server.url, "eye")
+    where = Where(server.url, "eye", private=LOOPBACK)
     one, other = (VlmAgent(Endpoint(where, Pace(redis_url, server.url)), 1) for _ in range(2))
     thread = threading.Thread(target=look, args=(one,))
     thread.start()

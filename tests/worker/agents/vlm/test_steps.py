@@ -9,7 +9,7 @@ from PIL import Image
 from taxonomy.formats.yaml import read_yaml
 from taxonomy.tree import Side
 from tests.worker.agents.vlm.scripted import Act, Asked, Server, everything, state
-from worker.agents.agent import Account, Finding, NoMemory, NoSuchAgent
+from worker.agents.agent import Account, Finding, NoMemory, NoSuchAgent, Spent
 from worker.agents.vlm import VlmAgent, asking
 from worker.agents.vlm.endpoint import NotAnswered
 
@@ -236,8 +236,17 @@ def test_evidence_of_any_length_and_with_zero_bytes_can_be_kept(
 
 
 def test_a_second_look_is_not_paid_for(agent: VlmAgent, server: Server) -> None:
-    class Memory(dict[str, str]):
-        find, keep = dict.get, dict.__setitem__
+    class Memory(NoMemory):
+        def __init__(self) -> None:
+            self.known: dict[str, str] = {}
+            self.paid: list[Spent] = []
+
+        def find(self, key: str) -> str | None:
+            return self.known.get(key)
+
+        def keep(self, key: str, answer: str, spent: Spent) -> None:
+            self.known[key] = answer
+            self.paid.append(spent)
 
     memory, account = Memory(), Account()
     reader = agent.under(CRITERIA)
@@ -245,7 +254,9 @@ def test_a_second_look_is_not_paid_for(agent: VlmAgent, server: Server) -> None:
     asked = len(server.asked)
     assert reader.label(PICTURE, account, memory) == first
     assert len(server.asked) == asked
-    assert (account.tokens_in, account.cost) == (0, 0)
+    assert (account.tokens_in, account.cost, account.requests) == (0, 0, 0)
+    assert sum(each.tokens_in for each in memory.paid) == server.tokens_in
+    assert [each.requests for each in memory.paid] == [1] * asked
     other = Image.new("RGB", (1600, 800), (10, 60, 30))
     reader.label(other, account, memory)
     assert len(server.asked) == 2 * asked
@@ -282,4 +293,6 @@ def test_it_decides_both_sides_of_every_pair_and_knows_none_by_itself(agent: Vlm
     with pytest.raises(NoSuchAgent):
         agent.under(None)
     who = agent.identity
-    assert (who.name, who.version) == ("vlm", "1 eye") and len(who.prompt_hash or "") == 64
+    assert (who.name, who.version, who.seed) == ("vlm", "2 eye", 0) and len(
+        who.prompt_hash or ""
+    ) == 64
