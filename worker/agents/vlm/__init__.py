@@ -115,10 +115,10 @@ class VlmReader:
 
     def label(self, image: Image.Image, account: Account, memory: Memory) -> Sequence[Finding]:
         """The three steps. Raises NotAnswered where a step comes to nothing."""
+        account.add(memory.spent())
         if not self.decides:
             return []  # what it was restricted to has left the criteria meanwhile
         criteria, talk = self.criteria, _Talk(self.endpoint, _as_part(image), account, memory)
-        account.add(memory.spent())
         first = deconstruct(criteria)
         seen = talk.ask(first, lambda text: read_deconstructed(text, _keys(first), criteria))
         activated = {each.key: each.why for each in seen.dimensions}
