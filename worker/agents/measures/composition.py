@@ -8,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from worker.agents.measures.planes import Floats, blur, entropy, gradient, orientation
+from worker.agents.measures.planes import (
+    Floats,
+    blur,
+    cell_means,
+    entropy,
+    gradient,
+    orientation,
+)
 
 
 def mirror_symmetry(lab: Floats) -> float:
