@@ -7,10 +7,11 @@ holds to be there is no decoy.
 """
 
 import hashlib
-import math
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import accumulate, count
 
 MOST_PERCENT = 50
 Attribute = tuple[int, str]
@@ -35,6 +36,9 @@ def draw_decoys(
     make up for it. The same seed draws the same.
     """
     rates = Counter(attribute for each in given.values() for attribute in each)
+    # In an order that is the same on any machine, which that of ids is not.
+    attributes = sorted(rates, key=names.__getitem__)
+    until = list(accumulate(rates[each] for each in attributes))
     labels = drawn = 0
     for image_id, sha256 in images:
         own = given.get(image_id, frozenset())
@@ -43,17 +47,23 @@ def draw_decoys(
         not_asked = not_applicable.get(image_id, frozenset())
         left = rates.keys() - own - held.get(image_id, frozenset())
         left = {attribute for attribute in left if attribute[0] not in not_asked}
-        chosen = sorted(
-            left, key=lambda each: _lateness(f"{seed}:{sha256}:{names[each]}", rates[each])
-        )[: max(0, wanted)]
-        drawn += len(chosen)
-        yield from ((image_id, attribute) for attribute in chosen)
+        chances = _chances(f"{seed}:{sha256}")
+        while wanted > 0 and left:
+            # By rates among all; what cannot be a decoy here, or is one already, is passed over.
+            attribute = attributes[bisect(until, next(chances) * until[-1])]
+            if attribute in left:
+                left.remove(attribute)
+                wanted, drawn = wanted - 1, drawn + 1
+                yield image_id, attribute
 
 
-def _lateness(words: str, weight: int) -> float:
-    """Sorted by it, things come in a random order where each is first in proportion to its weight."""
-    number = int.from_bytes(hashlib.sha256(words.encode()).digest()[:8])
-    return -math.log((number + 1) / (2**64 + 1)) / weight
+def _chances(words: str) -> Iterator[float]:
+    """Numbers in [0, 1) without end that follow from the words."""
+    for number in count():
+        digest = hashlib.sha256(f"{words}:{number}".encode()).digest()
+        yield from (
+            int.from_bytes(digest[at : at + 6]) / 2**48 for at in range(0, len(digest) - 7, 8)
+        )
 
 
 def by_image(rows: Iterable[tuple[int, int, str]]) -> dict[int, set[Attribute]]:

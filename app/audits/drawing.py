@@ -3,7 +3,8 @@
 Images are walked through in the order of the SHA-256 of their files, from a place that the seed chooses and around to it
 again. That order has nothing to do with what they show, so the first ones that have enough labels are a simple random
 sample, and the same seed over the same images draws the same sample on any machine. The walk goes along an index and
-ends where the sample is full: a million images take no longer than a thousand.
+ends where the sample is full: a million images take no longer than a thousand. Where few images have enough labels,
+which the kept counts tell, only those are walked through.
 
 Stratified, every stratum (root dimension, polarity or agent run) gets its share of the images: an image is taken where
 it has a label in the stratum that lacks most. What a rare stratum lacks after a long walk is filled up with others.
@@ -26,12 +27,13 @@ from app.images.applicability import applies, needs_of
 from app.images.counting import count_kinds
 from app.images.inclusion import in_use, is_there, left_out
 from app.images.models import Image
-from app.labels.models import Label, LabelEvent
+from app.labels.models import ImageTally, Label, LabelEvent
 from app.projects.models import Project
 from taxonomy.tree import Criteria
 
+FIRST_CHUNK = 500
 CHUNK = 2_000
-LOOKED_AT = 4_000
+LOOKED_AT = 2_000
 """So many images tell how many there are to draw from; of more it is told about."""
 WALKED_PER_IMAGE = 200
 """How far a stratified draw walks for each image of the sample before it takes what there is."""
@@ -43,10 +45,11 @@ Drawn = tuple[int, str]
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a sample is drawn from: a criteria version, its pairs in use and what they need, and an agent's
-    labels.
+    """What a sample is drawn from: a criteria version, its pairs in use and what they need, and the labels of an
+    agent run or (None) of all.
     """
 
+    run_id: int | None
     version_id: int
     criteria: Criteria
     keys: dict[int, str]
@@ -101,7 +104,7 @@ def get_frame(db: Session, project: Project, run_id: int | None) -> Frame:
             unused.append(node_id)
     needs = needs_of(find_needs(db, project, criteria))
     annotated = _annotated(project, run_id, unused, needs)
-    return Frame(version.id, criteria, keys, needs, annotated)
+    return Frame(run_id, version.id, criteria, keys, needs, annotated)
 
 
 def _get_version(db: Session, project: Project, run_id: int | None) -> CriteriaVersion:
@@ -165,8 +168,13 @@ def _annotated(
 # Walking ---------------------------------------------------------------------------------------
 
 
-def walk(db: Session, project: Project, seed: int) -> Iterator[list[Drawn]]:
-    """All images in use, some at a time, in the order of their hashes from the place that the seed chooses."""
+def walk(
+    db: Session, project: Project, seed: int, *, among: Sequence[int] | None = None
+) -> Iterator[list[Drawn]]:
+    """All images in use, some at a time, in the order of their hashes from the place that the seed chooses; or those
+    of them that are `among` these ids.
+    """
+    size = FIRST_CHUNK
     start = hashlib.sha256(f"audit {seed}".encode()).hexdigest()
     for first, end in ((start, None), ("", start)):
         last, is_first = first, True
@@ -177,18 +185,36 @@ def walk(db: Session, project: Project, seed: int) -> Iterator[list[Drawn]]:
                     Image.project_id == project.id,
                     in_use(),
                     is_there(),
+                    true() if among is None else Image.id == func.any(list(among)),
                     Image.sha256 >= last if is_first else Image.sha256 > last,
                     true() if end is None else Image.sha256 < end,
                 )
                 .order_by(Image.sha256)
-                .limit(CHUNK)
+                .limit(size)
             ).all()
             if not rows:
                 break
             yield [(image_id, sha256) for image_id, sha256 in rows]
             last, is_first = rows[-1].sha256, False
-            if len(rows) < CHUNK:
+            if len(rows) < size:
                 break
+            size = min(2 * size, CHUNK)
+
+
+def _find_few(db: Session, project: Project, frame: Frame, min_labels: int) -> Sequence[int] | None:
+    """The ids of all images that may have enough labels where those are few, by the counts that are kept, so that
+    nobody walks past a million others to find them; else None.
+    """
+    # What one run stated may be the label of a person or of another run by now, which the counts do not tell.
+    if frame.run_id is not None:
+        return None
+    ids = db.scalars(
+        select(ImageTally.image_id)
+        .where(ImageTally.project_id == project.id, ImageTally.of_agents >= min_labels)
+        .order_by(ImageTally.of_agents.desc())
+        .limit(LOOKED_AT + 1)
+    ).all()
+    return ids if len(ids) <= LOOKED_AT else None
 
 
 def _of(frame: Frame, ids: Sequence[int]) -> Subquery:
@@ -215,9 +241,10 @@ def _with_enough(
 
 def count_population(db: Session, project: Project, frame: Frame, *, min_labels: int) -> Population:
     """How many images have at least `min_labels` labels of the agent."""
-    total = count_kinds(db, project).used
+    few = _find_few(db, project, frame, min_labels)
+    total = count_kinds(db, project).used if few is None else len(few)
     looked_at = found = labels = 0
-    for images in walk(db, project, seed=0):
+    for images in walk(db, project, 0, among=few):
         counts = _with_enough(db, frame, images, min_labels)
         looked_at += len(images)
         found += len(counts)
@@ -244,7 +271,8 @@ def draw(
 ) -> list[Drawn]:
     """So many images in a random order; fewer where there are no more with enough labels."""
     drawn: list[Drawn] = []
-    for images in walk(db, project, seed):
+    few = _find_few(db, project, frame, min_labels)
+    for images in walk(db, project, seed, among=few):
         enough = _with_enough(db, frame, images, min_labels)
         drawn += [each for each in images if each[0] in enough]
         if len(drawn) >= sample_size:
@@ -268,7 +296,8 @@ def draw_stratified(
     share = -(-sample_size // max(1, len(strata.names)))
     lacking = Counter(dict.fromkeys(strata.names, share))
     walked = 0
-    for images in walk(db, project, seed):
+    few = _find_few(db, project, frame, min_labels)
+    for images in walk(db, project, seed, among=few):
         walked += len(images)
         held = _strata_of(db, frame, strata, images, min_labels)
         for image in images:

@@ -3,10 +3,26 @@ project decided. What a participant answers there is kept nowhere; they are told
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import FromClause, insert, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Result,
+    Select,
+    Text,
+    cast,
+    column,
+    func,
+    insert,
+    select,
+    true,
+    union,
+    values,
+)
 from sqlalchemy.orm import Session
 
 from app.audits.access import as_polarity, get_audit_criteria
@@ -22,8 +38,7 @@ from taxonomy.tree import Criteria, Pair
 
 IMAGES = 2
 ITEMS = 4
-# Practice needs no more to choose from, however much was decided.
-MOST_LABELS = 2_000
+MOST_IMAGES = 100
 EXPECTED = {"confirmed": "appears", "rejected": "does_not_appear"}
 
 
@@ -58,10 +73,8 @@ def choose_practice(
     first; else the seed decides.
     """
     decided: dict[int, list[tuple[int, str, str]]] = {}
-    for label in _find_decided(db, audit, needs, sample):
-        if label.node_id in nodes:
-            row = (label.node_id, label.polarity, EXPECTED[label.state])
-            decided.setdefault(label.image_id, []).append(row)
+    for image_id, node_id, polarity, state in _find_decided(db, audit, nodes, needs, sample):
+        decided.setdefault(image_id, []).append((node_id, polarity, EXPECTED[state]))
     images = sorted(
         (image_id for image_id, rows in decided.items() if len(rows) > 1),
         key=lambda image_id: (
@@ -86,21 +99,66 @@ def choose_practice(
 
 
 def _find_decided(
-    db: Session, audit: Audit, needs: FromClause, sample: Sequence[int]
-) -> Iterable[Label]:
-    return db.scalars(
-        select(Label)
+    db: Session, audit: Audit, nodes: Collection[int], needs: FromClause, sample: Sequence[int]
+) -> Result[int, int, str, str]:
+    """What was decided about a few images outside the sample: image, node, polarity and state."""
+    images = sorted(
+        _find_images(db, audit, nodes, sample), key=lambda each: _chance(audit.seed, each)
+    )
+    return db.execute(
+        select(Label.image_id, Label.node_id, Label.polarity, Label.state)
         .where(
-            Label.project_id == audit.project_id,
+            Label.image_id.in_(images[:MOST_IMAGES]),
             Label.state.in_(EXPECTED),
             Label.decided_by.is_not(None),
-            Label.image_id.not_in(sample),
-            Label.image_id.not_in(left_out(audit.project_id)),
+            Label.node_id.in_(nodes),
             applies(Label.image_id, Label.node_id, needs),
         )
-        .order_by(Label.id.desc())
-        .limit(MOST_LABELS)
+        .order_by(Label.id)
     )
+
+
+def _find_images(
+    db: Session, audit: Audit, nodes: Collection[int], sample: Sequence[int]
+) -> Sequence[int]:
+    """Some images of which something was decided: for each attribute and answer the next ones from a random image on,
+    and around. An index leads to each, however much was decided and however little.
+    """
+    first, last = db.execute(
+        select(func.min(Image.id), func.max(Image.id)).where(Image.project_id == audit.project_id)
+    ).one()
+    start = first + int.from_bytes(_chance(audit.seed, "practice")[:6]) % (last - first + 1)
+    asked = (
+        func.unnest(cast(list(nodes), ARRAY(BigInteger)))
+        .table_valued("node_id")
+        .render_derived(name="asked")
+    )
+    polarities = values(column("polarity", Text), name="of").data([("positive",), ("negative",)])
+    states = values(column("state", Text), name="decided").data([(each,) for each in EXPECTED])
+
+    def next_ones(where: ColumnElement[bool], name: str) -> Select[int]:
+        near = (
+            select(Label.image_id)
+            .where(
+                Label.node_id == asked.c.node_id,
+                Label.polarity == polarities.c.polarity,
+                Label.state == states.c.state,
+                Label.decided_by.is_not(None),
+                Label.image_id.not_in(sample),
+                Label.image_id.not_in(left_out(audit.project_id)),
+                where,
+            )
+            .order_by(Label.image_id)
+            .limit(IMAGES)
+            .lateral(name)
+        )
+        return select(near.c.image_id).select_from(
+            asked.join(polarities, true()).join(states, true()).join(near, true())
+        )
+
+    after = next_ones(Label.image_id >= start, "after")
+    before = next_ones(Label.image_id < start, "before")
+    return db.scalars(union(after, before)).all()
 
 
 def _mixed(

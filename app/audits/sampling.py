@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import ARRAY, cast, func, insert, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -46,7 +46,6 @@ MOST_LABELS = 1_000
 MOST_JUDGES = 100
 MOST_SEED = 2**53 - 1  # every whole number up to here survives JSON in any program
 NAME_LENGTH = 120
-BATCH = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +245,21 @@ def _freeze_items(db: Session, audit: Audit, frame: Frame, images: Sequence[Draw
         for image_id, node_id, polarity, kind in asked
     ]
     items = list(_with_checks(audit, items, dict(images)))
-    for start in range(0, len(items), BATCH):
-        db.execute(insert(AuditItem), items[start : start + BATCH])
+    _write(db, items)
+
+
+def _write(db: Session, items: Sequence[dict[str, Any]]) -> None:
+    """Write items in their order, in one statement: a thousand images have some 20,000."""
+    columns = AuditItem.__table__.c
+    names = list(items[0])
+    arrays = [cast([item[name] for item in items], ARRAY(columns[name].type)) for name in names]
+    given = (
+        func.unnest(*arrays)
+        .table_valued(*names, with_ordinality="place")
+        .render_derived(name="given")
+    )
+    rows = select(*(given.c[name] for name in names)).order_by(given.c.place)
+    db.execute(insert(AuditItem).from_select(names, rows))
 
 
 def _with_checks(

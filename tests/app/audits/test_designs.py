@@ -3,9 +3,11 @@
 import math
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
@@ -16,6 +18,9 @@ from app.audits.planning import Design, between
 from app.audits.results import get_facts, results
 from app.errors import Invalid
 from app.examples.choosing import choose_example
+from app.images.image_files import hash_of
+from app.images.models import Image
+from app.labels.models import Label
 from tests.app.audits.conftest import LIGHT, Studio
 from tests.app.audits.test_scoring import answers
 
@@ -50,6 +55,7 @@ def test_each_stratum_gets_its_share(db: Session, studio: Studio) -> None:
 def test_a_walk_goes_around_once(
     db: Session, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(drawing, "FIRST_CHUNK", 2)
     monkeypatch.setattr(drawing, "CHUNK", 3)
     for _ in range(10):
         studio.annotate((0, "positive"))
@@ -61,12 +67,73 @@ def test_a_walk_goes_around_once(
 def test_of_many_images_it_is_told_about_how_many(
     db: Session, studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drawing, "CHUNK", 5)
+    monkeypatch.setattr(drawing, "FIRST_CHUNK", 5)
     monkeypatch.setattr(drawing, "LOOKED_AT", 5)
     for _ in range(12):
         studio.annotate((0, "positive"), (1, "positive"))
     audit = studio.audit(sample_size=2)
     assert (audit.population, audit.population_is_about) == (12, True)
+
+
+def add_many(db: Session, studio: Studio, count: int) -> list[int]:
+    """Images with one label of the agent each, in the order of import."""
+    rows = [
+        {
+            "project_id": studio.cast.project.id,
+            "name": f"{at}.png",
+            "sha256": hash_of(str(at).encode()),
+        }
+        | {"format": "PNG", "width": 1, "height": 1, "bytes": 1}
+        for at in range(count)
+    ]
+    ids = db.scalars(insert(Image).returning(Image.id, sort_by_parameter_order=True), rows).all()
+    run = studio.run
+    about = {"project_id": run.project_id, "node_id": studio.pairs[0].id, "polarity": "positive"}
+    about |= {"state": "proposed", "source": "agent", "agent_run_id": run.id, "revision": 1}
+    about |= {"version_id": run.version_id, "measure": "m"}
+    db.execute(insert(Label), [about | {"image_id": each} for each in ids])
+    db.commit()
+    return list(ids)
+
+
+def test_every_part_of_an_import_is_drawn_as_often(db: Session, studio: Studio) -> None:
+    ids = add_many(db, studio, 1_000)
+    frame = drawing.get_frame(db, studio.cast.project, None)
+    found = Counter(
+        ids.index(image_id) // 100
+        for seed in range(100)
+        for image_id, _ in drawing.draw(
+            db, studio.cast.project, frame, seed=seed, sample_size=50, min_labels=1
+        )
+    )
+    # 5,000 draws: 500 of each tenth, give or take 6 standard deviations of draws that come in runs by hash.
+    assert sum(found.values()) == 5_000
+    assert all(350 < found[tenth] < 650 for tenth in range(10)), found
+
+
+def test_where_few_have_enough_labels_the_counts_lead_to_them(
+    db: Session, studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_many(db, studio, 30)
+    rich = {studio.annotate((0, "positive"), (1, "positive")).id for _ in range(6)}
+    by_counts = drawn_in_order(db, studio.audit(sample_size=4, min_labels=2, seed=5))
+    monkeypatch.setattr(drawing, "LOOKED_AT", 3)
+    walked = studio.audit(sample_size=4, min_labels=2, seed=5)
+    assert by_counts == drawn_in_order(db, walked)
+    assert set(by_counts) < rich
+    monkeypatch.setattr(drawing, "walk", partial(never_walk, drawing.walk))
+    monkeypatch.setattr(drawing, "LOOKED_AT", 10)
+    studio.audit(sample_size=4, min_labels=2, seed=5)
+
+
+def never_walk(walk: Any, *given: Any, among: Any = None) -> Any:
+    assert among is not None and len(among) == 6
+    return walk(*given, among=among)
+
+
+def drawn_in_order(db: Session, audit: Audit) -> list[int]:
+    rows = select(AuditItem.image_id).where(AuditItem.audit_id == audit.id).order_by(AuditItem.id)
+    return list(dict.fromkeys(db.scalars(rows)))
 
 
 # Judges --------------------------------------------------------------------------------------
