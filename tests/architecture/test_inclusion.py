@@ -48,6 +48,8 @@ ALL = {
     "app/images/changes.py:find_image_changes": "history names all",
     "app/audits/verdicts.py:iterate_verdicts": "verdicts stay; an erased image has no name left",
     "app/agents/recording.py:find_problems": "what a run said stays",
+    "app/agents/recording.py:find_waiting_images": "by images_of",
+    "app/agents/recording.py:count_waiting_images": "by images_of",
     "app/agents/importing.py:record_taken_over": "of the images that were locked in use",
     "app/labels/exporting.py:_rows": "looked up by the images that the caller chose",
     "app/datasets/selecting.py:_find_labels": "looked up by the images that the caller chose",
