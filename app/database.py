@@ -148,6 +148,14 @@ def after_commit(db: Session, action: Callable[[], None]) -> None:
     db.info.setdefault("after_commit", []).append(action)
 
 
+def keep_until_commit(db: Session, loaded: object) -> None:
+    """Keep what was loaded for the next who asks this session for it, which would forget it otherwise.
+
+    For what cannot change until the transaction ends, because this one holds its lock.
+    """
+    db.info.setdefault("kept", []).append(loaded)
+
+
 @contextmanager
 def only_tried(db: Session) -> Iterator[None]:
     """Take back what is done meanwhile: it shows whether it would be refused, and in which words."""
@@ -170,6 +178,7 @@ def unit_of_work() -> Iterator[Session]:
             db.expunge_all()
             db.rollback()
             raise
+        db.info.pop("kept", None)
         for action in db.info.pop("after_commit", []):
             action()
 
@@ -180,6 +189,7 @@ def let_go(db: Session) -> None:
     For requests that wait for their client in the middle. The next statement begins another transaction.
     """
     assert not db.new and not db.dirty and not db.deleted
+    db.info.pop("kept", None)
     db.commit()
 
 
@@ -193,6 +203,7 @@ __all__ = [
     "Moment",
     "after_commit",
     "engine",
+    "keep_until_commit",
     "let_go",
     "limits",
     "make_engine",

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import re
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -9,7 +10,7 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.middleware.gzip import GZipMiddleware
@@ -78,6 +79,7 @@ from app.web.bodies import Allowance, Bodies, FindAllowance
 from app.web.dependencies import STREAMS
 from app.web.describing import describe
 from app.web.errors import install_error_pages
+from app.web.matching import ask_where_meant
 from app.web.methods import Head
 from app.web.parameters import OnlyKnownParameters
 from app.web.protection import Protection
@@ -159,8 +161,12 @@ def allowed_hosts() -> frozenset[str] | None:
     return frozenset({own, "127.0.0.1", "localhost", "::1", "testserver"})
 
 
+def _routes_of(router: APIRouter) -> list[APIRoute]:
+    return [route for route in router.routes if isinstance(route, APIRoute)]
+
+
 def routes() -> list[APIRoute]:
-    return [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    return [route for router in ROUTERS for route in _routes_of(router)]
 
 
 # The event loop answers whether the process lives; it must not wait long for the threads that compute.
@@ -221,19 +227,20 @@ def _calls(dependant: Dependant) -> Iterator[object]:
 
 def allowances(known: Iterable[APIRoute]) -> FindAllowance:
     """What each route takes as a body, told from what it depends on; found by method and path."""
-    table = []
+    table: dict[str, list[tuple[re.Pattern[str], Allowance]]] = {}
     for route in known:
         calls = set(_calls(route.dependant))
         streams = any(hasattr(each, STREAMS) for each in calls)
-        table.append((route, Allowance(needs_person=signed_in in calls, streams=streams)))
+        allowance = Allowance(needs_person=signed_in in calls, streams=streams)
+        for method in route.methods or ():
+            table.setdefault(method, []).append((route.path_regex, allowance))
 
     def find(method: str, path: str) -> Allowance | None:
         if method in ("GET", "HEAD", "OPTIONS", "TRACE"):
             return None
-        for route, allowance in table:
-            if method in (route.methods or ()) and route.path_regex.match(path):
-                return allowance
-        return None
+        return next(
+            (allowed for paths, allowed in table.get(method, ()) if paths.match(path)), None
+        )
 
     return find
 
@@ -251,6 +258,7 @@ def create_app() -> FastAPI:
     )
     for router in ROUTERS:
         app.include_router(router, dependencies=[OnlyKnownParameters])
+        ask_where_meant(app.router.routes[-1], _routes_of(router))
     app.state.routes = {route.name: route for route in routes()}
     app.mount("/static", StaticFolder(directory=STATIC), name="static")
     install_error_pages(app)

@@ -169,7 +169,7 @@ def rows(browser: httpx2.Client, program: httpx2.Client, ids: list[int]) -> Iter
         return lambda: client.get(path).status_code
 
     yield Row("save of one action", SAVE_BAR, _saver(program, waiting, chance))
-    yield Row("next image: claim, then its page", NEXT_BAR, _next(browser))
+    yield Row("next image: claim, then its page", NEXT_BAR, _next(browser, program))
     keys = _keys()
     for name, bar, query in filters(keys):
         yield Row(name, bar, get(browser, f"{ROOT}/images?{query}"))
@@ -268,12 +268,15 @@ _ABOVE = """
 """
 
 
-def _next(browser: httpx2.Client) -> Callable[[], int]:
-    """What `Enter` at the end of an image leads to, without a script: the claim and the page."""
+def _next(browser: httpx2.Client, program: httpx2.Client) -> Callable[[], int]:
+    """What the next image of the queue takes: the claim behind the one before, and the page."""
+    at = 0
 
     def ask() -> int:
-        claimed = browser.get(f"{ROOT}/next-image")
-        return browser.get(claimed.headers["Location"]).status_code
+        nonlocal at
+        claimed = program.post(f"{API}/queue/next", json={"after": at})
+        at = claimed.json()["image"]
+        return browser.get(f"{ROOT}/images/{at}").status_code
 
     return ask
 

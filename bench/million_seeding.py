@@ -40,6 +40,8 @@ DONE_SHARE = 0.6
 PART = 20_000
 WITH_PICTURES = 130
 """Images at the ends of each part of the work that have files: those that measured pages show."""
+# Of the images' triggers those that nothing makes up for in the end: the queue, and what metadata says.
+WORK_MEANWHILE = ("image_added_waits", "image_added_valued")
 BIG_TABLES = ("image", "label", "label_event", "agent_run_image")
 PLACES = (
     "harbor",
@@ -77,6 +79,7 @@ def fill(images: int, say: Callable[[str], None]) -> None:
             connection.execute(text(statement))
         say(f"  indexes and foreign keys after {time.monotonic() - began:.0f} s")
         connection.execute(text(_SUM_RUNS))
+        connection.execute(text(_SURENESS))
         connection.execute(text("VACUUM ANALYZE"))
     with unit_of_work() as db:
         db.execute(text("SET LOCAL statement_timeout = 0"))
@@ -98,6 +101,8 @@ def _set_aside() -> list[str]:
             connection.execute(text(f'DROP INDEX "{name}"'))
         for table in BIG_TABLES:
             connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+        for name in WORK_MEANWHILE:
+            connection.execute(text(f"ALTER TABLE image ENABLE TRIGGER {name}"))
     return [
         *(definition for _, definition in indexes),
         *(
@@ -329,6 +334,13 @@ _DONE = """
     INSERT INTO label_event (image_id, kind, after, image_revision, person_id, version_id, operation_id)
     SELECT id, 'done', 'done', label_revision, done_by, :version, gen_random_uuid()
     FROM image WHERE id BETWEEN :offset + :first AND :offset + :last AND done_at IS NOT NULL
+"""
+# What a measured queue knows.
+_SURENESS = """
+    UPDATE waiting_image AS w SET sureness = m.sureness FROM (
+        SELECT l.image_id, avg(l.confidence) AS sureness FROM label AS l
+        WHERE l.state = 'proposed' AND l.source = 'agent' GROUP BY l.image_id
+    ) AS m WHERE m.image_id = w.image_id
 """
 _SUM_RUNS = """
     UPDATE agent_run SET images = s.images, labels = s.labels FROM (

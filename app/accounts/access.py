@@ -104,8 +104,8 @@ def visitor(request: Request, db: Db) -> Person | None:
 Visitor = Annotated[Person | None, Depends(visitor)]
 
 
-def signed_in(person: Visitor) -> Person:
-    """Policy: a signed-in person, or the holder of a bearer token."""
+async def signed_in(person: Visitor) -> Person:
+    """Policy: a signed-in person, or the holder of a bearer token. Asks nothing, so that it needs no thread."""
     if person is None:
         raise NotSignedIn(
             "Please sign in first.", hint="Programs send `Authorization: Bearer <token>`."

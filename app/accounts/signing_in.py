@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from app.accounts.guessing import begin_try, forgive
@@ -122,20 +122,25 @@ def sign_in(db: Session, person: Person, *, browser: str, address: str) -> str:
     return token
 
 
+# Asked by every page, so it is put together once.
+_SIGNED_IN = (
+    select(Person, SignIn)
+    .join(SignIn, SignIn.person_id == Person.id)
+    .where(
+        SignIn.token_hash == bindparam("token_hash"),
+        SignIn.ended_at.is_(None),
+        SignIn.expires_at > bindparam("now"),
+        SignIn.seen_at > bindparam("seen_since"),
+        Person.disabled_at.is_(None),
+    )
+)
+
+
 def find_signed_in(db: Session, token: str) -> tuple[Person, SignIn] | None:
     """Who holds this browser token, if the sign-in still stands."""
     now = datetime.now(UTC)
-    row = db.execute(
-        select(Person, SignIn)
-        .join(SignIn, SignIn.person_id == Person.id)
-        .where(
-            SignIn.token_hash == token_hash(token),
-            SignIn.ended_at.is_(None),
-            SignIn.expires_at > now,
-            SignIn.seen_at > now - IDLE,
-            Person.disabled_at.is_(None),
-        )
-    ).one_or_none()
+    values = {"token_hash": token_hash(token), "now": now, "seen_since": now - IDLE}
+    row = db.execute(_SIGNED_IN, values).one_or_none()
     if row is None:
         return None
     person, held = row

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import ApiToken, Person
@@ -51,17 +51,21 @@ def revoke_token(db: Session, person: Person, token_id: int) -> None:
     token.revoked_at = token.revoked_at or datetime.now(UTC)
 
 
+# Asked by every request of a program, so it is put together once.
+_BEARER = (
+    select(ApiToken, Person)
+    .join(Person, Person.id == ApiToken.person_id)
+    .where(
+        ApiToken.token_hash == bindparam("token_hash"),
+        ApiToken.revoked_at.is_(None),
+        Person.disabled_at.is_(None),
+    )
+)
+
+
 def find_bearer(db: Session, text: str) -> Person | None:
     """Who holds this bearer token."""
-    row = db.execute(
-        select(ApiToken, Person)
-        .join(Person, Person.id == ApiToken.person_id)
-        .where(
-            ApiToken.token_hash == token_hash(text),
-            ApiToken.revoked_at.is_(None),
-            Person.disabled_at.is_(None),
-        )
-    ).one_or_none()
+    row = db.execute(_BEARER, {"token_hash": token_hash(text)}).one_or_none()
     if row is None:
         return None
     token, person = row

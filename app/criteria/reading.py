@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session, defer
 
 from app.accounts.models import Person
@@ -153,19 +153,22 @@ def names_of(node: Node) -> dict[str, str]:
 # Published versions --------------------------------------------------------------------------
 
 
+# The content is some 200 KB and most readers have the parsed tree already.
+_VERSIONS = (
+    select(CriteriaVersion)
+    .order_by(CriteriaVersion.number.desc())
+    .options(defer(CriteriaVersion.content))
+)
+_CURRENT = _VERSIONS.where(CriteriaVersion.project_id == bindparam("project_id")).limit(1)
+
+
 def _versions(project: Project) -> Select[Any]:
-    # The content is some 200 KB and most readers have the parsed tree already.
-    return (
-        select(CriteriaVersion)
-        .where(CriteriaVersion.project_id == project.id)
-        .order_by(CriteriaVersion.number.desc())
-        .options(defer(CriteriaVersion.content))
-    )
+    return _VERSIONS.where(CriteriaVersion.project_id == project.id)
 
 
 def current_version(db: Session, project: Project) -> CriteriaVersion | None:
     """The latest published version, or None."""
-    return cast(CriteriaVersion | None, db.scalar(_versions(project).limit(1)))
+    return cast(CriteriaVersion | None, db.scalar(_CURRENT, {"project_id": project.id}))
 
 
 def get_version(db: Session, project: Project, number: int) -> CriteriaVersion:

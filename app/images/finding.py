@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.database import LARGEST_KEY
+from app.database import LARGEST_KEY, keep_until_commit
 from app.errors import Invalid, NotFound
 from app.images.applicability import applies
 from app.images.counting import count_kinds
@@ -56,6 +56,8 @@ def get_image(db: Session, project: Project, image_id: int, *, lock: bool = Fals
         # Not the key: who takes a lease on the image holds its place in the queue, and waiting for one another
         # they would never end.
         image = db.get(Image, image_id, with_for_update={"key_share": True}, populate_existing=True)
+        # Nobody else changes it until the transaction ends: what asks for it again needs no question.
+        keep_until_commit(db, image)
     else:
         image = db.get(Image, image_id)
     if image is None or image.project_id != project.id:
@@ -302,12 +304,25 @@ def neighbours(
     narrowing: Narrowing = EVERYTHING,
 ) -> tuple[int | None, int | None]:
     """The ids of the images before and after one, in the order of the wall under this filter."""
+    if (show, text) == ("all", "") and not narrowing:
+        return _beside(db, project, image_id)
     same = {"limit": 1, "show": show, "text": text, "narrowing": narrowing}
     found = [
         find_images(db, project, before=image_id, **same),  # type: ignore[arg-type]
         find_images(db, project, after=image_id, **same),  # type: ignore[arg-type]
     ]
     previous, following = (page.images[0].id if page.images else None for page in found)
+    return previous, following
+
+
+def _beside(db: Session, project: Project, image_id: int) -> tuple[int | None, int | None]:
+    """The same where nothing is filtered: both ends of the index in one statement, without their rows."""
+    own = select(Image.id).where(Image.project_id == project.id, in_use()).limit(1)
+    sides = (
+        own.where(Image.id < image_id).order_by(Image.id.desc()),
+        own.where(Image.id > image_id).order_by(Image.id),
+    )
+    previous, following = db.execute(select(*(each.scalar_subquery() for each in sides))).one()
     return previous, following
 
 

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, cast
 
-from sqlalchemy import ColumnElement, delete, func, select, tuple_
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, ColumnElement, bindparam, delete, func, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -27,6 +27,12 @@ Source: TypeAlias = Literal["person", "metadata", "agent"]
 # The keys of metadata that are read where a project has not chosen others.
 DEFAULT_KEYS: Mapping[Kind, tuple[str, ...]] = {"style": ("style",), "content": ("content",)}
 MAX_KEYS = 20
+
+_STATED = (
+    select(ImageTrait, Person.name)
+    .outerjoin(Person, Person.id == ImageTrait.person_id)
+    .where(ImageTrait.image_id == func.any(bindparam("image_ids", type_=ARRAY(BigInteger))))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +87,7 @@ class Knowing:
         """What counts of each image, by id; `details` holds the metadata of each."""
         if not self._known:
             return {}
-        rows = db.execute(
-            select(ImageTrait, Person.name)
-            .outerjoin(Person, Person.id == ImageTrait.person_id)
-            .where(ImageTrait.image_id == func.any(list(details)))
-        )
+        rows = db.execute(_STATED, {"image_ids": list(details)})
         stated: dict[int, list[Trait]] = {}
         for row, name in rows:
             kind, source = cast(Kind, row.kind), cast(Source, row.source)

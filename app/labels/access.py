@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import Cookie, Depends, Request
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session, load_only
 
 from app.accounts.access import CurrentPerson
 from app.criteria.models import Criteria as CriteriaRow
@@ -20,10 +20,11 @@ from taxonomy.tree import POLARITIES, Criteria, Pair
 COOKIE = "morelli_suggestions"
 # Of PostgreSQL's advisory locks: the one that labelling in a project stands under.
 _LABELLING = 0x6C61626C
+_HELD = "criteria_in_force"
 Kept = Annotated[Literal["show", "hide"], Cookie(alias=COOKIE, include_in_schema=False)]
 
 
-def sees_suggestions(request: Request, person: CurrentPerson, kept: Kept = "show") -> bool:
+async def sees_suggestions(request: Request, person: CurrentPerson, kept: Kept = "show") -> bool:
     """Whether who asks is shown what agents propose. A browser remembers it; programs always are."""
     del person  # known first: only then is it known whether a browser asks
     return kept == "show" or request.state.sign_in is None
@@ -32,7 +33,7 @@ def sees_suggestions(request: Request, person: CurrentPerson, kept: Kept = "show
 Sight = Annotated[bool, Depends(sees_suggestions)]
 
 
-def refuse_hidden(sight: Sight) -> None:
+async def refuse_hidden(sight: Sight) -> None:
     """Policy: who has not hidden suggestions. Raises NotAllowed: image by image, an agent's account tells
     where it proposed something.
     """
@@ -51,7 +52,7 @@ class Viewer:
     suggestions: bool
 
 
-def viewer(person: CurrentPerson, sight: Sight) -> Viewer:
+async def viewer(person: CurrentPerson, sight: Sight) -> Viewer:
     """Policy: what is counted for a person is what they are shown."""
     return Viewer(person.id, sight)
 
@@ -86,10 +87,20 @@ class InForce:
 
 def find_in_force(db: Session, project: Project) -> InForce | None:
     """The newest published criteria version of a project, or None before the first."""
+    held = _held(db)
+    if project.id in held:
+        return held[project.id]
     version = current_version(db, project)
     if version is None:
         return None
-    return InForce(version.id, version.number, version_criteria(version))
+    held[project.id] = InForce(version.id, version.number, version_criteria(version))
+    return held[project.id]
+
+
+def _held(db: Session) -> dict[int, InForce]:
+    """What is in force by project, as far as this transaction keeps publications from replacing it."""
+    transaction, known = db.info.get(_HELD, (None, {}))
+    return known if transaction is not None and transaction is db.get_transaction() else {}
 
 
 def hold_in_force(db: Session, project: Project, version_id: int) -> bool:
@@ -110,6 +121,7 @@ def hold_labels(db: Session, project: Project) -> None:
     ends, so that no label is made under a version that they replace. Others who label do not wait.
     """
     db.execute(select(func.pg_advisory_xact_lock_shared(_LABELLING, project.id)))
+    db.info[_HELD] = (db.get_transaction(), {})
 
 
 def hold_all_labels(db: Session, project: Project) -> None:
@@ -130,6 +142,12 @@ def get_in_force(db: Session, project: Project) -> InForce:
     return in_force
 
 
+def _node(project_id: int, key: str) -> Select[Node]:
+    # Its texts are those of the version in force, and come from there.
+    wanted = load_only(Node.key, Node.kind, Node.project_id)
+    return select(Node).where(Node.project_id == project_id, Node.key == key).options(wanted)
+
+
 def get_attribute(
     db: Session, project: Project, in_force: InForce, key: str, polarity: str
 ) -> tuple[Node, str]:
@@ -142,7 +160,7 @@ def get_attribute(
         raise Invalid(f"A polarity is {' or '.join(POLARITIES)}.", field="polarity")
     if not is_key(key):
         raise Invalid("This is not the key of an attribute pair.", field="key")
-    node = db.scalar(select(Node).where(Node.project_id == project.id, Node.key == key))
+    node = db.scalar(_node(project.id, key))
     entry = in_force.criteria.find(key)
     if node is None:
         raise Invalid(f"No attribute pair of this project has the key “{key}”.", field="key")

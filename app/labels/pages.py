@@ -77,7 +77,6 @@ def show_labels(
     hide = not sight if suggestions is None else suggestions == "hide"
     if not hide and not ahead:
         note_shown(db, image, person)
-    handing_out.take(db, [image.id], person)
     context = _context(db, answer, project, image, person, hide=hide, q=q, within=within)
     context["session"] = _session(request)
     context["traits_open"] = traits == "open"
@@ -305,6 +304,7 @@ def _context(
         text=within.words,
         narrowing=within.narrowing,
     )
+    is_free = handing_out.take(db, [image.id], person)
     following_undone = _claim_following(db, project, person, image, within)
     return {
         "sheet": _sheet(answer, project, image, within, hide=hide),
@@ -319,7 +319,7 @@ def _context(
         "previous": previous,
         "following": following,
         "next_undone": _page_of(answer, project, following_undone, within),
-        "busy": handing_out.who_is_at(db, image.id, person),
+        "busy": None if is_free else handing_out.who_is_at(db, image.id, person),
         "progress": find_progress(db, project, person),
         "within": within,
         "hide": hide,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, cast, func, select
+from sqlalchemy import BigInteger, bindparam, cast, func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -240,6 +240,13 @@ def _is_no_suggestion(label: Label, viewer_id: int | None) -> bool:
     return label.state != "proposed"
 
 
+_STATED = (
+    select(Node.key, Label.polarity, Label.state)
+    .join(Node, Node.id == Label.node_id)
+    .where(Label.image_id == bindparam("image_id"))
+)
+
+
 def find_contradictions_of(
     db: Session, project: Project, image: Image, *, suggestions: bool = True
 ) -> tuple[Contradiction, ...]:
@@ -247,11 +254,7 @@ def find_contradictions_of(
     in_force = find_in_force(db, project)
     if in_force is None:
         return ()
-    rows = db.execute(
-        select(Node.key, Label.polarity, Label.state)
-        .join(Node, Node.id == Label.node_id)
-        .where(Label.image_id == image.id)
-    )
+    rows = db.execute(_STATED, {"image_id": image.id})
     here = apply(db, project, in_force.criteria, image)
     stated = [each for row in rows if here.applies((each := Stated(*row)).key)]
     if not suggestions:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -78,13 +78,26 @@ class Attribute:
         return self.label.state if self.label else None
 
 
+_LABEL = (
+    select(Label)
+    .where(
+        Label.image_id == bindparam("image_id"),
+        Label.node_id == bindparam("node_id"),
+        Label.polarity == bindparam("polarity"),
+    )
+    .execution_options(populate_existing=True)
+)
+_OPERATION = (
+    select(LabelEvent, Node.key)
+    .outerjoin(Node, Node.id == LabelEvent.node_id)
+    .where(LabelEvent.operation_id == bindparam("operation_id"))
+)
+
+
 def load_attribute(db: Session, image: Image, node: Node, polarity: str, name: str) -> Attribute:
     """An attribute of an image with its label and its history."""
-    label = db.scalar(
-        select(Label)
-        .where(Label.image_id == image.id, Label.node_id == node.id, Label.polarity == polarity)
-        .execution_options(populate_existing=True)
-    )
+    place = {"image_id": image.id, "node_id": node.id, "polarity": polarity}
+    label = db.scalar(_LABEL, place)
     events = happened_to(db, image, node_id=node.id, polarity=polarity)
     return Attribute(image, node, polarity, name, label, events)
 
@@ -122,11 +135,7 @@ def find_operation(db: Session, operation_id: UUID | None) -> tuple[LabelEvent, 
     """The event that an operation id stands for, and the key of its pair."""
     if operation_id is None:
         return None
-    row = db.execute(
-        select(LabelEvent, Node.key)
-        .outerjoin(Node, Node.id == LabelEvent.node_id)
-        .where(LabelEvent.operation_id == operation_id)
-    ).one_or_none()
+    row = db.execute(_OPERATION, {"operation_id": operation_id}).one_or_none()
     return (row[0], row[1]) if row else None
 
 

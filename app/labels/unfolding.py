@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import Any
 
-from sqlalchemy import BigInteger, Subquery, Text, cast, func, select, true
+from sqlalchemy import BigInteger, Select, Subquery, Text, bindparam, cast, func, select, true
 from sqlalchemy.orm import Session
 
 from app.images.models import Image
@@ -74,8 +75,19 @@ def happened_to(
     db: Session, image: Image, *, node_id: int | None = None, polarity: str | None = None
 ) -> list[Happening]:
     """What happened to the labels of an image, oldest first; with a node to that attribute alone."""
+    values = {"image_id": image.id, "node_id": node_id, "polarity": polarity}
+    asked = _asked(of_one=node_id is not None)
+    return [Happening(*row) for row in db.execute(asked, values)]
+
+
+@cache
+def _asked(*, of_one: bool) -> Select[Any]:
     told = happenings()
-    asked = select(told).where(told.c.image_id == image.id, told.c.node_id.is_not(None))
-    if node_id is not None:
-        asked = asked.where(told.c.node_id == node_id, told.c.polarity == polarity)
-    return [Happening(*row) for row in db.execute(asked.order_by(told.c.id))]
+    asked = select(told).where(
+        told.c.image_id == bindparam("image_id"), told.c.node_id.is_not(None)
+    )
+    if of_one:
+        asked = asked.where(
+            told.c.node_id == bindparam("node_id"), told.c.polarity == bindparam("polarity")
+        )
+    return asked.order_by(told.c.id)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
-from sqlalchemy import func, select
+from sqlalchemy import BindParameter, Select, bindparam, func, select
 
 from app.accounts.access import CurrentPerson
 from app.errors import NotAllowed, NotFound
@@ -21,6 +21,27 @@ def may(role: str | None, needed: str) -> bool:
     return role is not None and ROLES.index(role) >= ROLES.index(needed)
 
 
+def _project() -> Select[Project, str | None, int]:
+    """A project by its address with a person's role in it. What they have not read is asked with
+    it, as every page tells of it.
+    """
+    person: BindParameter[int] = bindparam("person_id")
+    unread = select(func.count()).where(
+        Mention.person_id == person, Mention.project_id == Project.id, Mention.read_at.is_(None)
+    )
+    return (
+        select(Project, Membership.role, unread.correlate(Project).scalar_subquery())
+        .outerjoin(
+            Membership, (Membership.project_id == Project.id) & (Membership.person_id == person)
+        )
+        .where(Project.slug == bindparam("slug"))
+    )
+
+
+# Asked by every request to a project, so it is put together once.
+_PROJECT = _project()
+
+
 def project_for(needed: str) -> Callable[..., Project]:
     """Policy: members of the project in the path with at least the role `needed`.
 
@@ -28,20 +49,7 @@ def project_for(needed: str) -> Callable[..., Project]:
     """
 
     def load(request: Request, project: str, db: Db, person: CurrentPerson) -> Project:
-        # Asked with the project, as every page of it tells.
-        unread = select(func.count()).where(
-            Mention.person_id == person.id,
-            Mention.project_id == Project.id,
-            Mention.read_at.is_(None),
-        )
-        found = db.execute(
-            select(Project, Membership.role, unread.correlate(Project).scalar_subquery())
-            .outerjoin(
-                Membership,
-                (Membership.project_id == Project.id) & (Membership.person_id == person.id),
-            )
-            .where(Project.slug == project)
-        ).one_or_none()
+        found = db.execute(_PROJECT, {"slug": project, "person_id": person.id}).one_or_none()
         role = "lead" if found and person.is_operator else found[1] if found else None
         if found is None or role is None:
             raise NotFound("There is no such project, or you are not in it.")

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, text, tuple_
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Row,
+    Select,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.accounts.models import Person
@@ -73,10 +84,35 @@ def who_is_at(db: Session, image_id: int, person: Person) -> str | None:
     )
 
 
-def strategy_of(db: Session, project: Project) -> str:
-    """The order in which the project's queue is handed out."""
-    found = db.scalar(select(QueueOrder.strategy).where(QueueOrder.project_id == project.id))
-    return found or "id"
+def _standing() -> Select[Any]:
+    """All that a claim has to know beforehand, in one row: the project's order, whether images were given
+    to the person, and where the image stands that they come from.
+    """
+    project: BindParameter[int] = bindparam("project_id")
+    person: BindParameter[int] = bindparam("person_id")
+    strategy = select(QueueOrder.strategy).where(QueueOrder.project_id == project)
+    given = select(Assignment.id).where(
+        Assignment.person_id == person,
+        Assignment.project_id == project,
+        Assignment.taken_back_at.is_(None),
+    )
+    columns = {
+        each.key: each for each in (*_BY_PLACE, *(one for of in ORDERS.values() for one in of))
+    }
+    return (
+        select(
+            strategy.scalar_subquery().label("strategy"),
+            given.exists().label("is_given"),
+            *columns.values(),
+        )
+        .select_from(Project)
+        .outerjoin(WaitingImage, WaitingImage.image_id == bindparam("after"))
+        .where(Project.id == project)
+    )
+
+
+_BY_PLACE: Order = (WaitingImage.assignment_id, WaitingImage.place)
+_STANDING = _standing()
 
 
 def claim_next(db: Session, project: Project, person: Person, *, after: int = 0) -> int | None:
@@ -85,13 +121,15 @@ def claim_next(db: Session, project: Project, person: Person, *, after: int = 0)
     Those that were given to the person come first, in the order in which they were given, then those that
     were given to nobody, in the order of the project's queue; each from behind `after`, and starting over.
     """
-    own = _next_assigned(project, person)
-    order = ORDERS[strategy_of(db, project)]
+    standing = db.execute(
+        _STANDING, {"project_id": project.id, "person_id": person.id, "after": after}
+    ).one()
+    order = ORDERS[standing.strategy or "id"]
+    queues = []
+    if standing.is_given:
+        queues += _behind(_next_assigned(project, person), _BY_PLACE, standing, after)
     free = _waiting(project).where(WaitingImage.assignment_id.is_(None)).order_by(*order)
-    for waiting in (
-        *_behind(db, own, (WaitingImage.assignment_id, WaitingImage.place), after),
-        *_behind(db, free, order, after),
-    ):
+    for waiting in (*queues, *_behind(free, order, standing, after)):
         found = _claim(db, waiting.where(WaitingImage.image_id != after), person)
         if found is not None:
             return found
@@ -193,16 +231,15 @@ def _next_assigned(project: Project, person: Person) -> Select[int]:
     )
 
 
-def _behind(db: Session, waiting: Select[int], order: Order, after: int) -> list[Select[int]]:
+def _behind(
+    waiting: Select[int], order: Order, standing: Row[Any], after: int
+) -> list[Select[int]]:
     """The part of a queue behind an image, and the whole; the whole alone where the image is not in it."""
-    at: tuple[Any, ...] | None = None
-    if after:
-        found = db.execute(select(*order).where(WaitingImage.image_id == after)).one_or_none()
-        at = tuple(found) if found else None
+    at = tuple(getattr(standing, column.key) for column in order)
     # By id one knows what is behind it, also once it is done.
-    if at is None and len(order) == 1 and after:
+    if at[0] is None and len(order) == 1 and after:
         at = (after,)
-    if at is None or at[0] is None:
+    if at[0] is None:
         return [waiting]
     return [waiting.where(tuple_(*order) > at), waiting]
 

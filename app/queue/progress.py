@@ -47,16 +47,16 @@ def _bounded(number: int) -> str:
 
 def find_progress(db: Session, project: Project, person: Person) -> Progress:
     """What a person did today, and what waits for them."""
-    day = db.get(DayOfWork, (project.id, person.id, today(db)), populate_existing=True)
+    today = func.date(func.timezone("UTC", func.clock_timestamp()))
+    day = db.execute(
+        select(DayOfWork.images, DayOfWork.decisions).where(
+            DayOfWork.project_id == project.id,
+            DayOfWork.person_id == person.id,
+            DayOfWork.day == today,
+        )
+    ).one_or_none()
     assigned, others = count_waiting(db, project, person)
     return Progress(day.images if day else 0, day.decisions if day else 0, assigned, others)
-
-
-def today(db: Session) -> date:
-    """The day of the database's clock, in UTC."""
-    found = db.scalar(select(func.date(func.timezone("UTC", func.clock_timestamp()))))
-    assert isinstance(found, date)
-    return found
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import NoMatchFound
 
 from app.database import Model
 from app.folders import folder
@@ -134,7 +135,12 @@ class Answer:
         each time would take longer than the page.
         """
         route = self.request.app.state.routes[name]
-        return str(route.url_path_for(name, **parameters))
+        convertors = route.param_convertors
+        if parameters.keys() != convertors.keys():
+            raise NoMatchFound(name, parameters)
+        return str(route.path_format).format(
+            **{each: convertors[each].to_string(value) for each, value in parameters.items()}
+        )
 
     def _render(self, template: str, context: dict[str, Any]) -> str:
         state = self.request.state
