@@ -13,8 +13,8 @@ TABLES = {"Image", "Label", "LabelEvent"}
 STATEMENTS = {"select", "join", "outerjoin", "exists", "select_from"}
 # One image or one label that is known by its id, and its own history.
 BY_ID = {
-    "app/labels/recording.py:find_operation": "one action by its id",
-    "app/labels/recording.py:load_attribute": "one label and its history",
+    "app/labels/recording.py:_OPERATION": "one action by its id",
+    "app/labels/recording.py:_LABEL": "one label",
     "app/labels/recording.py:load_marks": "the history of one image",
     "app/labels/stating.py:_load_statements": "the history of one image",
     "app/labels/stating.py:_lock": "of the images that the agent looked at",
@@ -22,7 +22,7 @@ BY_ID = {
     "app/labels/undoing.py:_get_undoable": "the history of one image",
     "app/labels/reading.py:_find": "the labels of one image",
     "app/labels/unfolding.py:happenings": "asked by image, for its history",
-    "app/labels/reading.py:find_contradictions_of": "the labels of one image",
+    "app/labels/reading.py:_STATED": "the labels of one image",
     "app/audits/judging.py:get_image_to_judge": "samples stay as they were drawn",
 }
 # Those that have to see all.
@@ -50,6 +50,7 @@ ALL = {
     "app/agents/recording.py:find_problems": "what a run said stays",
     "app/agents/recording.py:find_waiting_images": "by images_of",
     "app/agents/recording.py:count_waiting_images": "by images_of",
+    "app/labels/carrying.py:_COLUMNS": "the names of columns",
     "app/agents/importing.py:record_taken_over": "of the images that were locked in use",
     "app/labels/exporting.py:_rows": "looked up by the images that the caller chose",
     "app/datasets/selecting.py:_find_labels": "looked up by the images that the caller chose",
@@ -68,19 +69,22 @@ ALL = {
 }
 
 
-def functions() -> Iterator[tuple[str, ast.FunctionDef]]:
+def functions() -> Iterator[tuple[str, ast.stmt]]:
+    """Functions, and statements that a module puts together once, by file and name."""
     for room in ("app", "worker"):
         for path in sorted((ROOT / room).rglob("*.py")):
             for node in ast.parse(path.read_text()).body:
                 if isinstance(node, ast.FunctionDef):
                     yield f"{path.relative_to(ROOT)}:{node.name}", node
+                if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                    yield f"{path.relative_to(ROOT)}:{node.targets[0].id}", node
 
 
 def names(tree: ast.AST) -> set[str]:
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 
-def asks_for_images(function: ast.FunctionDef) -> bool:
+def asks_for_images(function: ast.stmt) -> bool:
     for node in ast.walk(function):
         if not isinstance(node, ast.Call):
             continue
