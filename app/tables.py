@@ -21,6 +21,7 @@ from app.queue import models as queue
 from app.readings import models as readings
 from app.runs import models as runs
 from app.studies import models as studies
+from app.trust import models as trust
 from app.versions import models as versions
 from app.webhooks import models as webhooks
 
@@ -46,6 +47,7 @@ __all__ = [
     "readings",
     "runs",
     "studies",
+    "trust",
     "versions",
     "webhooks",
 ]

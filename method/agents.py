@@ -12,6 +12,8 @@ class AgentFacts:
     """What it looks with, in the words of a report."""
     needs: str = ""
     """The setting without which it is not there."""
+    looks: bool = True
+    """Whether it looks at pictures itself, and is no ensemble of what others said."""
 
 
 AGENTS = {
@@ -24,9 +26,15 @@ AGENTS = {
         nature="a model that sees",
         needs="vision_url",
     ),
+    "ensemble": AgentFacts(
+        description="Several agent runs as one: proposes what they agree on, and decides the rest by how far each is to be trusted.",
+        nature="what other agents said",
+        looks=False,
+    ),
 }
 """By name, in the order in which people choose. Tables, forms and commands read this list and no other."""
 
 DEFAULT_AGENT = "measured"
+ENSEMBLE = "ensemble"
 JUDGE = "measured"
 """Who judges generated images: in evaluation, in ranking pairs, while sampling."""

@@ -18,6 +18,7 @@ from worker.agents import running
 from worker.celery_app import app
 from worker.datasets import building
 from worker.ledger import Handler, run
+from worker.trust import teaching
 
 log = logging.getLogger("morelli.worker")
 
@@ -34,6 +35,7 @@ HANDLERS: dict[str, Handler] = {
     "queue_order": queue_measuring.run,
     "study_images": study_images.run,
     "demo_audit": demo_audit.run,
+    "agent_trust": teaching.run,
 }
 
 

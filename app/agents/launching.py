@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.agents.budgets import Budget
+from app.agents.ensembles import plan_ensemble
 from app.agents.models import AgentRun
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import current_version
@@ -20,7 +21,7 @@ from app.jobs.queueing import submit
 from app.labels.models import AgentRunCount
 from app.projects.models import Project
 from app.settings import settings
-from method.agents import AGENTS, AgentFacts
+from method.agents import AGENTS, ENSEMBLE, AgentFacts
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,16 @@ def launch_agent_run(
     agent: str,
     by: Person | None,
     budget: Budget = Budget(),  # noqa: B008 - frozen
+    quiet: bool = False,
+    runs: Sequence[int] = (),
+    at_least: float | None = None,
 ) -> AgentRun:
     """Ask for one pass of an agent over all images of the project, within a budget.
 
-    Raises Invalid where the agent is not known, nothing is published, or there are no images.
+    What a `quiet` run says is kept for ensembles and proposed to nobody. An ensemble is made of `runs`, and `at_least`
+    is the share of what it proposes that is to be right (`ensembles.plan_ensemble`).
+
+    Raises Invalid where the agent is not known, nothing is published, there are no images, and as `plan_ensemble` does.
     """
     version = get_version_to_label_under(db, project)
     some = select(Image.id).where(Image.project_id == project.id, in_use()).limit(1)
@@ -50,7 +57,15 @@ def launch_agent_run(
         raise Invalid(
             "There are no images to label yet.", field="images", hint="Import some first."
         )
-    return start_run(db, project, agent=agent, version=version, config=budget.as_config(), by=by)
+    config = budget.as_config() | ({"quiet": True} if quiet else {})
+    if agent == ENSEMBLE:
+        config = plan_ensemble(db, project, runs, at_least).as_config()
+    elif runs or at_least is not None:
+        raise Invalid(
+            f"“{agent}” looks at the images itself; only the ensemble is made of other runs.",
+            field="runs" if runs else "at_least",
+        )
+    return start_run(db, project, agent=agent, version=version, config=config, by=by)
 
 
 def get_version_to_label_under(db: Session, project: Project) -> CriteriaVersion:

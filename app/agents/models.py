@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, ForeignKey, Index, Numeric, text
+from sqlalchemy import ARRAY, REAL, BigInteger, CheckConstraint, ForeignKey, Index, Numeric, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -63,7 +63,7 @@ class AgentRunImage(Model):
     proposed, `dropped` that of statements which made no sense, `repaired` that of answers it was asked to
     mend, `notes` what it wrote down on the way (style, content, the dimensions that apply). `found` are the sides
     that it says hold (as `app.agents.sides` writes them), also those that people had decided before, which
-    changed no label. What older releases did not keep is null.
+    changed no label; `sure` is how sure it is of each, null where it does not say. What older releases did not keep is null.
     """
 
     __tablename__ = "agent_run_image"
@@ -79,6 +79,7 @@ class AgentRunImage(Model):
         CheckConstraint("requests >= 0", name="requests"),
         CheckConstraint("jsonb_typeof(notes) = 'object'", name="notes"),
         CheckConstraint("cardinality(found) = proposed", name="found"),
+        CheckConstraint("cardinality(sure) = cardinality(found)", name="sure"),
         CheckConstraint("image_sha256 ~ '^[0-9a-f]{64}$'", name="image_sha256"),
         Index(
             "ix_agent_run_image_problems",
@@ -104,6 +105,7 @@ class AgentRunImage(Model):
     cost: Mapped[Decimal] = mapped_column(Numeric(14, 6), server_default=ZERO)
     notes: Mapped[Json | None] = mapped_column(JSONB(none_as_null=True))
     found: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))
+    sure: Mapped[list[float | None] | None] = mapped_column(ARRAY(REAL))
     image_sha256: Mapped[str | None]
     seconds: Mapped[float | None]
     at: Mapped[Created]

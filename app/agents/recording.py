@@ -21,7 +21,7 @@ LONGEST_REASON = 500
 @dataclass(frozen=True)
 class LookedAt:
     """What a run did with one image, and what that took; `reason` says why it got no labels, `found` are the
-    sides that it says hold.
+    sides that it says hold, `sure` how sure it is of each.
     """
 
     image_id: int
@@ -38,6 +38,7 @@ class LookedAt:
     cost: Decimal = Decimal(0)
     notes: Json | None = None
     found: Sequence[int] | None = None
+    sure: Sequence[float | None] | None = None
     seconds: float = 0.0
 
 

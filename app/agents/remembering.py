@@ -65,5 +65,5 @@ def forget_image(db: Session, image: Image) -> None:
     db.execute(
         update(AgentRunImage)
         .where(AgentRunImage.image_id == image.id)
-        .values(notes=None, found=None)
+        .values(notes=None, found=None, sure=None)
     )

@@ -16,6 +16,7 @@ from app.images.removing import erase_image
 from app.labels.dropping import drop_labels
 from app.notes.writing import drop_discussions_on
 from app.projects.models import Project
+from app.trust.keeping import forget_differences
 
 
 @dataclass(frozen=True)
@@ -57,5 +58,6 @@ def erase(
     drop_examples_of(db, image)
     drop_discussions_on(db, image)
     forget_image(db, image)
+    forget_differences(db, image)
     erasures.mark(db, holding, image)
     return Erased(image, num_labels, holding)

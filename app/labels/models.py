@@ -163,6 +163,12 @@ class LabelEvent(Model):
         Index(None, "image_id", "id"),
         Index(None, "carrying_id", postgresql_where=text("carrying_id IS NOT NULL")),
         Index(None, "person_id", "sitting", "id", postgresql_where=text("sitting IS NOT NULL")),
+        # They are few among many.
+        Index(
+            "ix_label_event_blind",
+            "image_id",
+            postgresql_where=text("NOT suggestion_visible AND person_id IS NOT NULL"),
+        ),
         Index(
             "uq_label_event_operation_id",
             "operation_id",

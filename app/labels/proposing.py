@@ -112,7 +112,7 @@ def propose(
     """
     if not findings:
         return 0
-    _refuse_nonsense(findings)
+    refuse_nonsense(findings)
     _refuse_foreign(db, project, agent_run_id, version_id, findings)
     if not hold_in_force(db, project, version_id):
         raise Conflict(
@@ -155,7 +155,8 @@ def _applicable(db: Session, findings: Sequence[Proposed]) -> list[Proposed]:
     return [each for each in findings if each.node_id not in not_here.get(each.image_id, ())]
 
 
-def _refuse_nonsense(findings: Sequence[Proposed]) -> None:
+def refuse_nonsense(findings: Sequence[Proposed]) -> None:
+    """Raises Invalid where one of these findings makes no sense by itself."""
     seen: set[tuple[int, int, str]] = set()
     for each in findings:
         where = f"image {each.image_id}, node {each.node_id}, {each.polarity}"

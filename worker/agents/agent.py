@@ -165,5 +165,7 @@ def open_agent(name: str) -> Agent:
     """The agent of this name. Raises NoSuchAgent."""
     if name not in AGENTS:
         raise NoSuchAgent(f"This worker has no agent “{name}”.")
+    if not AGENTS[name].looks:
+        raise NoSuchAgent(f"“{name}” is made of what other agents said; it looks at no picture.")
     agent: Agent = import_module(f"worker.agents.{name}").open_agent()
     return agent

@@ -18,6 +18,7 @@ from PIL import Image as Pictures
 from sqlalchemy.orm import Session
 
 from app.agents import budgets, launching, recording, remembering, restricting
+from app.agents.ensembles import is_quiet
 from app.agents.models import AgentRun
 from app.agents.recording import LaterVersion, LookedAt
 from app.agents.sides import number_of
@@ -27,12 +28,14 @@ from app.images import image_files
 from app.images.inclusion import left_out
 from app.images.models import Image
 from app.labels.access import hold_in_force
-from app.labels.proposing import Proposed, propose
+from app.labels.proposing import Proposed, propose, refuse_nonsense
 from app.labels.stating import record_seen
 from app.projects.models import Project
+from method.agents import ENSEMBLE
 from method.items import NAMED, Failed, Failures, attempt
 from taxonomy.applicability import Kind
 from taxonomy.tree import Criteria, Side
+from worker.agents import ensemble
 from worker.agents.agent import Account, Agent, Finding, NoSuchAgent, Reader, Spent, open_agent
 from worker.ledger import JobFailed, Work
 
@@ -92,7 +95,10 @@ def run(work: Work) -> Json:
     with work.transaction() as db:
         agent_run = launching.get_agent_run(db, work.project_id or 0, work.spec["agent_run_id"])
         project = db.get_one(Project, agent_run.project_id)
-        run_id, agent = agent_run.id, _open(agent_run.agent)
+        run_id = agent_run.id
+        agent = None if agent_run.agent == ENSEMBLE else _open(agent_run.agent)
+    if agent is None:
+        return ensemble.run(work, project, run_id)
     pass_over = _Pass(work, project, run_id, agent)
     with _hands(agent) as pool:
         while pass_over.refill():
@@ -315,12 +321,16 @@ def _store(
     if standing:
         under = standing[0].under
         proposed = [_proposed(each, finding) for each in standing for finding in each.findings]
+        if is_quiet(agent_run):
+            refuse_nonsense(proposed)
+            proposed = []
         added = propose(
             db, project, agent_run_id=run_id, version_id=under.version_id, findings=proposed
         )
         ids = [each.image.id for each in standing]
         gone = set(db.scalars(left_out(project.id).where(Image.id.in_(ids))))
-        seen = [one for each in standing if each.image.id not in gone for one in _traits(each)]
+        heard = [] if is_quiet(agent_run) else standing
+        seen = [one for each in heard if each.image.id not in gone for one in _traits(each)]
         # After the images are locked in the order of their ids, as every writer of labels does.
         record_seen(db, run_id, under.criteria, under.version_id, seen)
         recording.record_images(
@@ -367,6 +377,8 @@ def _looked_at(looked: Looked, *, is_gone: bool) -> LookedAt:
     reason = looked.found.reason if isinstance(looked.found, Failed) else None
     if is_gone and not failed:
         reason = "It was set aside or erased while the agent looked at it."
+    sides = _sides(looked.under, looked.findings)
+    said = sorted(zip(sides, (each.confidence for each in looked.findings), strict=True))
     return LookedAt(
         image_id=looked.image.id,
         image_sha256=looked.image.sha256,
@@ -381,6 +393,7 @@ def _looked_at(looked: Looked, *, is_gone: bool) -> LookedAt:
         tokens_out=account.tokens_out,
         cost=Decimal(f"{account.cost:.6f}"),
         notes=account.notes or None if not is_gone else None,
-        found=None if reason else sorted(_sides(looked.under, looked.findings)),
+        found=None if reason else [side for side, _ in said],
+        sure=None if reason else [sure for _, sure in said],
         seconds=looked.seconds,
     )

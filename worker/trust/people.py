@@ -19,7 +19,7 @@ Person = str
 AS_THE_OTHERS = 10.0
 # Fewer labels that several people judged tell too little of how often people miss what is there.
 LEAST_JUDGED_TWICE = 50
-LEAST, MOST = 0.005, 0.45
+LEAST, MOST, MOST_MISSED = 0.005, 0.99, 0.45
 ROUNDS = 500
 CLOSE = 1e-7
 
@@ -80,7 +80,7 @@ def miss_rate(labels: Whole, yes: NDArray[np.bool_], rates: Reals) -> float | No
         before = share, miss
         share = float(np.clip(there.mean(), LEAST, 1 - LEAST))
         weight = there[index]
-        miss = float(np.clip(weight[~yes].sum() / weight.sum(), LEAST, MOST))
+        miss = float(np.clip(weight[~yes].sum() / weight.sum(), LEAST, MOST_MISSED))
         if abs(share - before[0]) + abs(miss - before[1]) < CLOSE:
             break
     return miss
@@ -92,7 +92,7 @@ def likelihoods(
     """Each label once, in ascending order, with how likely its answers are if it holds, and if it does not."""
     known = list(rates)
     false_yes = np.clip([each.yes for each in known], LEAST, MOST)
-    missed = np.clip([each.miss for each in known], LEAST, MOST)
+    missed = np.clip([each.miss for each in known], LEAST, MOST_MISSED)
     each, index = np.unique(labels, return_inverse=True)
     if_true = _sums(np.log(np.where(yes, 1 - missed, missed)), index, len(each))
     if_false = _sums(np.log(np.where(yes, false_yes, 1 - false_yes)), index, len(each))

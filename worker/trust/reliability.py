@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.intervals import Interval, share_interval, spread
-from worker.trust.people import LEAST, MOST, Reals, Whole
+from worker.trust.people import LEAST, MOST, MOST_MISSED, Reals, Whole
 
 BINS = 10
 
@@ -93,10 +93,12 @@ def _bin(judged: Judged, chosen: np.typing.NDArray[np.bool_]) -> Bin:
     yes = judged.yes[chosen]
     share = float(yes.mean())
     false_yes = float(np.clip(judged.yes_rate[chosen], 0, MOST).mean())
-    missed = float(np.clip(judged.miss_rate[chosen], 0, MOST).mean())
+    missed = float(np.clip(judged.miss_rate[chosen], 0, MOST_MISSED).mean())
+    # What is left to tell by: nothing of somebody who says yes to everything.
+    telling = max(1 - false_yes - missed, LEAST)
 
     def corrected(share: float) -> float:
-        return min(1.0, max(0.0, (share - false_yes) / (1 - false_yes - missed)))
+        return min(1.0, max(0.0, (share - false_yes) / telling))
 
     parts = (yes - share) / len(yes)
     found = spread(parts, judged.images[chosen], judged.people[chosen])
@@ -107,5 +109,5 @@ def _bin(judged: Judged, chosen: np.typing.NDArray[np.bool_]) -> Bin:
         float(judged.said[chosen].mean()),
         corrected(share),
         (corrected(interval[0]), corrected(interval[1])) if interval else None,
-        error / (1 - false_yes - missed),
+        error / telling,
     )
