@@ -230,6 +230,7 @@ def _store(
         under=LaterVersion(under.version_id, under.number, min(ids)),
         agent_version=VERSION,
         prompt_hash=None,
+        seed=None,
         labels=labels,
         decides=frozenset().union(*under.members.decides) & under.members.places.keys(),
     )
