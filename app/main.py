@@ -70,6 +70,7 @@ from app.settings import settings
 from app.studies import api as studies_api
 from app.studies import judging_pages as studies_judging_pages
 from app.studies import pages as studies_pages
+from app.studies import practice_pages as studies_practice_pages
 from app.usage import api as usage_api
 from app.usage import pages as usage_pages
 from app.versions import api as versions_api
@@ -148,6 +149,7 @@ ROUTERS = [
     runs_pages.router,
     runs_api.router,
     studies_pages.router,
+    studies_practice_pages.router,
     studies_judging_pages.router,
     studies_api.router,
 ]

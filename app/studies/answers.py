@@ -15,7 +15,7 @@ from app.participants.models import Participant
 from app.participants.progress import counted
 from app.studies.access import StudyCriteria
 from app.studies.models import Study, StudyChoice
-from app.studies.ordering import find_pairs, sides_of
+from app.studies.ordering import find_pairs, find_shared_pairs, sides_of
 
 Mask = NDArray[np.bool_]
 FIRST_WON = {"first": 1.0, "tie": 0.5, "second": 0.0}
@@ -65,8 +65,9 @@ class Answers:
 
 
 def gather_answers(db: Session, study: Study, criteria: StudyCriteria) -> Answers:
-    """Everything that participants answered, by participant and time; two queries."""
+    """Everything that participants answered, by participant and time; two queries, with shares four."""
     pairs = find_pairs(db, study)
+    shared = find_shared_pairs(db, study) if study.prompts_each else {}
     drawn = {each.id: each for each in pairs}
     places = {each.key: place for place, each in enumerate(criteria.dimensions)}
     rows = db.execute(
@@ -82,7 +83,10 @@ def gather_answers(db: Session, study: Study, criteria: StudyCriteria) -> Answer
         .where(StudyChoice.study_id == study.id, counted())
         .order_by(Participant.code, StudyChoice.at)
     ).all()
-    sides = {number: sides_of(study.seed, number, pairs) for number in {row[1] for row in rows}}
+    sides = {
+        number: sides_of(study.seed, number, shared.get(number, pairs))
+        for number in {row[1] for row in rows}
+    }
     of = [drawn[row[0]] for row in rows]
     return Answers(
         pairs=np.array([each.id for each in of], dtype=np.int64),

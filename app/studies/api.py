@@ -28,7 +28,7 @@ from app.participants.schemas import (
 from app.participants.taking_part import refuse_unless_taking_part
 from app.projects.access import AnnotatorProject, LeadProject
 from app.settings import settings
-from app.studies import collecting, founding, inviting, judging, opening
+from app.studies import collecting, founding, inviting, judging, opening, practising
 from app.studies import results as outcome
 from app.studies.access import get_study, instrument
 from app.studies.evaluations import find_evaluated
@@ -42,6 +42,8 @@ from app.studies.schemas import (
     EvaluatedOut,
     PairsToJudgeOut,
     PairToJudgeOut,
+    PracticeAnswerIn,
+    PracticePairOut,
     PreferenceOut,
     RankingOut,
     SidesOut,
@@ -58,6 +60,8 @@ from app.studies.schemas import (
     StudyOut,
     StudyPairsIn,
     StudyPairsOut,
+    StudyPracticeOut,
+    StudyPractisedOut,
     StudyProgressOut,
     StudyQuestionOut,
     StudyResultsOut,
@@ -84,6 +88,8 @@ def _study(db: Db, study: Study) -> StudyOut:
             "has_ties": study.has_ties,
             "identical_percent": study.identical_percent,
             "repeated_percent": study.repeated_percent,
+            "judges": study.judges,
+            "prompts_each": study.prompts_each,
             "criteria_version": facts.criteria.number,
             "dimensions": [
                 StudyDimensionOut.model_validate(each) for each in facts.criteria.dimensions
@@ -94,6 +100,7 @@ def _study(db: Db, study: Study) -> StudyOut:
             "pairs": facts.pairs,
             "identical": facts.identical,
             "repeated": facts.repeated,
+            "practice": len(practising.find_practice_positions(db, study)),
             "notice": notice.text,
             "notice_number": notice.number,
             "participants": PeopleOut.model_validate(facts.people),
@@ -280,6 +287,38 @@ def api_get_study_results(study_id: int, db: Db, project: AnnotatorProject) -> S
     )
 
 
+def _practice(db: Db, study: Study) -> StudyPracticeOut:
+    pairs = [
+        practising.get_pair_to_practise(db, study, position, with_answers=True)
+        for position in practising.find_practice_positions(db, study)
+    ]
+    return StudyPracticeOut(
+        may_change=practising.may_say(db, study),
+        items=[PracticePairOut.model_validate(each, from_attributes=True) for each in pairs],
+    )
+
+
+@router.get(ROOM + "/{study_id}/practice")
+def api_get_study_practice(study_id: int, db: Db, project: LeadProject) -> StudyPracticeOut:
+    """The pairs that participants practise on, with what they are told of them."""
+    return _practice(db, get_study(db, project, study_id))
+
+
+@router.put(ROOM + "/{study_id}/practice/{position}/{key}")
+def api_say_of_practice(
+    study_id: int,
+    position: int,
+    key: str,
+    body: PracticeAnswerIn,
+    db: Db,
+    project: LeadProject,
+    person: CurrentPerson,
+) -> StudyPracticeOut:
+    """Say which image of a practice pair is better in a dimension, before the first participant agrees."""
+    practising.say(db, project, study_id, position, key, body.answer, by=person)
+    return _practice(db, get_study(db, project, study_id))
+
+
 @router.get(ROOM + "/{study_id}/participants")
 def api_list_study_participants(
     study_id: int, db: Db, project: LeadProject, after: int = 0, limit: Limit = 100
@@ -417,6 +456,18 @@ def api_choose(token: str, place: int, key: str, body: JudgementIn, db: Db) -> C
             "progress": _progress(db, participant, chosen.progress),
         }
     )
+
+
+@router.put(SEAT + "/practice/{position}/{key}", dependencies=[Public])
+def api_practise_in_study(
+    token: str, position: int, key: str, body: JudgementIn, db: Db
+) -> StudyPractisedOut:
+    """Try an answer about a practice pair: what the project's people say. Keeps nothing."""
+    participant = get_participant(db, token, of="study")
+    refuse_unless_taking_part(participant)
+    study = db.get_one(Study, participant.study_id)
+    found = practising.practise(db, study, position, key, body.answer)
+    return StudyPractisedOut.model_validate(found, from_attributes=True)
 
 
 @router.post(SEAT + "/finish", dependencies=[Public])

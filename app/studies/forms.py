@@ -15,6 +15,8 @@ class StudyForm(Fields):
     has_ties: bool = False
     identical_percent: int = 0
     repeated_percent: int = 0
+    judges: int | None = None
+    prompts_each: int | None = None
     seed: int
     notice: str = Field(min_length=1, max_length=NOTICE_LENGTH)
 
@@ -22,6 +24,11 @@ class StudyForm(Fields):
     @classmethod
     def _ticked(cls, value: object) -> object:
         return value == "on" if isinstance(value, str) else value
+
+    @field_validator("judges", "prompts_each", mode="before")
+    @classmethod
+    def _or_none(cls, value: object) -> object:
+        return None if value == "" else value
 
     @property
     def design(self) -> Design:
@@ -35,6 +42,8 @@ class PlanForm(Fields):
     prompts: str = ""
     people: str = ""
     share: str = ""
+    judges: str = ""
+    prompts_each: str = ""
 
 
 class GroupForm(Fields):

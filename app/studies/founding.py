@@ -18,6 +18,7 @@ NAME_LENGTH = 120
 MOST_PROMPTS = 10_000
 MOST_SEED = 2**31 - 1
 MOST_PERCENT = 50
+MOST_JUDGES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Design:
     has_ties: bool = True
     identical_percent: int = 0
     repeated_percent: int = 0
+    judges: int | None = None
+    prompts_each: int | None = None
 
 
 def create_study(
@@ -82,9 +85,24 @@ def _refuse_nonsense(name: str, design: Design) -> None:
     ):
         if not least <= getattr(design, field) <= most:
             raise Invalid(f"This has to be from {least:,} to {most:,}.", field=field)
+    _refuse_sharing(design)
     if design.identical_percent and not design.has_ties:
         raise Invalid(
             "Of the same image twice only “no difference” is right.",
             field="identical_percent",
             hint="Let participants say “no difference”, or show no such pairs.",
+        )
+
+
+def _refuse_sharing(design: Design) -> None:
+    if design.judges is None and design.prompts_each is None:
+        return
+    if design.judges is None or not 1 <= design.judges <= MOST_JUDGES:
+        raise Invalid(
+            f"Say how many participants judge each pair, 1 to {MOST_JUDGES}.", field="judges"
+        )
+    if design.prompts_each is None or not 1 <= design.prompts_each <= design.prompts:
+        raise Invalid(
+            f"Say how many of the {design.prompts} prompts each participant judges.",
+            field="prompts_each",
         )

@@ -12,7 +12,7 @@ from app.participants import inviting, notices, progress
 from app.participants.models import ConsentNotice
 from app.participants.progress import Given, ParticipantRow
 from app.studies.access import instrument
-from app.studies.models import Study, StudyChoice, StudyDimension, StudyPair
+from app.studies.models import Study, StudyChoice, StudyDimension, StudyPair, StudyShare
 
 
 def invite_participants(db: Session, study: Study, count: int) -> list[tuple[int, str]]:
@@ -60,8 +60,8 @@ def find_participants(
     """
     found = progress.find_participants(db, instrument(study), after=after, limit=limit)
     ids = [each.id for each in found]
+    asked = _count_asked(db, study, ids)
     dimensions = db.scalar(select(func.count()).where(StudyDimension.study_id == study.id)) or 0
-    pairs = db.scalar(select(func.count()).where(StudyPair.study_id == study.id)) or 0
     by_pair = (
         select(
             StudyChoice.participant_id,
@@ -86,11 +86,24 @@ def find_participants(
             func.sum(case((passed, 1), else_=0)),
         ).group_by(by_pair.c.participant_id)
     )
-    asked = pairs * dimensions
-    given = {each: Given(asked=asked) for each in ids}
+    given = {each: Given(asked=asked[each] * dimensions) for each in ids}
     for participant_id, answered, last, checks, right in rows:
-        given[participant_id] = Given(int(answered), last, asked, int(checks), int(right))
+        of_all = given[participant_id].asked
+        given[participant_id] = Given(int(answered), last, of_all, int(checks), int(right))
     return progress.describe(found, given)
+
+
+def _count_asked(db: Session, study: Study, participant_ids: Sequence[int]) -> dict[int, int]:
+    """How many pairs each participant is asked about; none before they agreed, where pairs are shared out."""
+    if study.prompts_each is None:
+        pairs = db.scalar(select(func.count()).where(StudyPair.study_id == study.id)) or 0
+        return dict.fromkeys(participant_ids, pairs)
+    rows = db.execute(
+        select(StudyShare.participant_id, func.count())
+        .where(StudyShare.participant_id.in_(participant_ids))
+        .group_by(StudyShare.participant_id)
+    )
+    return dict.fromkeys(participant_ids, 0) | dict(rows.all())
 
 
 def close_study(db: Session, study: Study) -> None:

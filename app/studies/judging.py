@@ -14,8 +14,16 @@ from app.participants.answering import Overtaken, store_answer
 from app.participants.models import Participant
 from app.participants.progress import Progress
 from app.studies.access import Asked, get_study_criteria, hold, instrument
-from app.studies.models import Study, StudyChoice, StudyDimension, StudyImage, StudyPair
+from app.studies.models import (
+    Study,
+    StudyChoice,
+    StudyDimension,
+    StudyImage,
+    StudyPair,
+    StudyShare,
+)
 from app.studies.ordering import ShownPair, find_order
+from app.studies.sharing import give_share
 
 LEFT, RIGHT, TIE = "left", "right", "tie"
 WORDS = {LEFT: "Left", TIE: "No difference", RIGHT: "Right"}
@@ -69,12 +77,13 @@ def answers_of(study: Study) -> dict[str, str]:
 
 
 def consent(db: Session, participant: Participant, *, read: int | None = None) -> None:
-    """Record that the participant read the notice (number `read`) and agreed.
+    """Record that the participant read the notice (number `read`) and agreed, and give them their pairs.
 
     Doing so twice changes nothing. Raises Stale where the notice was changed meanwhile.
     """
     study = hold(db, participant, alone=True)
     taking_part.consent(db, participant, instrument(study), read=read)
+    give_share(db, study, participant)
 
 
 def choose(
@@ -162,21 +171,23 @@ def withdraw(db: Session, participant: Participant) -> None:
 
 
 def get_progress(db: Session, participant: Participant) -> Progress:
-    """How many questions the participant has answered, of how many: one for each pair and dimension."""
-    study_id = participant.study_id
-    pairs = select(func.count()).select_from(StudyPair).where(StudyPair.study_id == study_id)
+    """How many questions the participant has answered, of how many: one for each pair and dimension. Of none before
+    they agreed, where pairs are shared out.
+    """
     asked = (
-        select(func.count()).select_from(StudyDimension).where(StudyDimension.study_id == study_id)
+        select(func.count())
+        .select_from(StudyDimension)
+        .where(StudyDimension.study_id == participant.study_id)
     )
     given = (
         select(func.count())
         .select_from(StudyChoice)
         .where(StudyChoice.participant_id == participant.id)
     )
-    row = db.execute(
-        select(pairs.scalar_subquery(), asked.scalar_subquery(), given.scalar_subquery())
+    dimensions, answered = db.execute(
+        select(asked.scalar_subquery(), given.scalar_subquery())
     ).one()
-    return Progress(answered=row[2], items=row[0] * row[1])
+    return Progress(answered=answered, items=dimensions * count_places(db, participant))
 
 
 def find_unfinished(db: Session, participant: Participant) -> Iterator[tuple[int, int]]:
@@ -190,7 +201,7 @@ def find_unfinished(db: Session, participant: Participant) -> Iterator[tuple[int
             .group_by(StudyChoice.pair_id)
         ).all()
     )
-    for place, shown in enumerate(find_order(db, study, participant.number), start=1):
+    for place, shown in enumerate(find_order(db, study, participant), start=1):
         left = asked - given.get(shown.pair_id, 0)
         if left:
             yield place, left
@@ -203,8 +214,12 @@ def next_place(db: Session, participant: Participant) -> int | None:
 
 def count_places(db: Session, participant: Participant) -> int:
     """How many pairs the participant is asked about."""
-    pairs = select(func.count()).where(StudyPair.study_id == participant.study_id)
-    return db.scalar(pairs) or 0
+    study = db.get_one(Study, participant.study_id)
+    table = StudyPair if study.prompts_each is None else StudyShare
+    own = select(func.count()).select_from(table).filter_by(study_id=study.id)
+    if study.prompts_each is not None:
+        own = own.filter_by(participant_id=participant.id)
+    return db.scalar(own) or 0
 
 
 def get_pair(db: Session, participant: Participant, place: int) -> PairToJudge:
@@ -217,7 +232,7 @@ def find_pairs_to_judge(
 ) -> list[PairToJudge]:
     """The participant's pairs in their order, from behind the place `after`. Raises NotFound for fewer than `least`."""
     study = db.get_one(Study, participant.study_id)
-    order = find_order(db, study, participant.number)
+    order = find_order(db, study, participant)
     shown = order[after : after + limit] if after >= 0 else ()
     if len(shown) < least:
         raise NotFound(f"There is no pair {after + 1} for you in this study.")
@@ -278,7 +293,7 @@ def _asked(db: Session, study: Study) -> tuple[Asked, ...]:
 
 
 def _shown_at(db: Session, study: Study, participant: Participant, place: int) -> ShownPair:
-    order = find_order(db, study, participant.number)
+    order = find_order(db, study, participant)
     if not 1 <= place <= len(order):
         raise NotFound(f"There is no pair {place} for you in this study.")
     return order[place - 1]

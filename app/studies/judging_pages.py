@@ -14,10 +14,12 @@ from app.participants.access import get_participant
 from app.participants.forms import ConsentForm, JudgementForm
 from app.participants.models import Participant
 from app.participants.notices import get_notice
-from app.participants.taking_part import may_answer
-from app.studies import judging
+from app.participants.taking_part import may_answer, refuse_unless_taking_part
+from app.studies import judging, practising
 from app.studies.access import get_study_criteria, instrument
 from app.studies.models import Study
+from app.studies.practising import Practised
+from app.studies.sharing import count_asked
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
@@ -31,6 +33,10 @@ def _seat(answer: Answer, token: str) -> str:
     return answer.path("show_study_seat", token=token)
 
 
+def _practice_path(answer: Answer, token: str, position: int) -> str:
+    return answer.path("show_study_practice", token=token, position=position)
+
+
 def _pair_path(answer: Answer, token: str, place: int, key: str | None = None) -> str:
     path = answer.path("show_pair_to_judge", token=token, place=place)
     return f"{path}#item-{key}" if key else path
@@ -42,6 +48,9 @@ def show_study_seat(token: str, db: Db, answer: Answering) -> Response:
     participant = get_participant(db, token, of="study", even_revoked=True)
     study = db.get_one(Study, participant.study_id)
     if may_answer(participant, study.state):
+        practice = practising.find_practice_positions(db, study)
+        if practice and not judging.get_progress(db, participant).answered:
+            return RedirectResponse(_practice_path(answer, token, practice[0]), 303)
         place = judging.next_place(db, participant)
         if place is None:
             return RedirectResponse(answer.path("show_study_end", token=token), 303)
@@ -67,7 +76,8 @@ def _show_seat(
         participant=participant,
         notice=get_notice(db, instrument(study)),
         progress=judging.get_progress(db, participant),
-        pairs=judging.count_places(db, participant),
+        pairs=judging.count_places(db, participant) or count_asked(db, study),
+        practice=len(practising.find_practice_positions(db, study)),
         dimensions=get_study_criteria(db, study).dimensions,
         problem=problem,
     )
@@ -115,6 +125,64 @@ def submit_study_withdrawal(token: str, db: Db, answer: Answering) -> Response:
     """Delete one's answers and take no part any more."""
     judging.withdraw(db, get_participant(db, token, of="study", even_revoked=True))
     return answer.done(go_to=_seat(answer, token))
+
+
+@router.get(SEAT + "/practice/{position}", dependencies=[Public])
+def show_study_practice(token: str, position: int, db: Db, answer: Answering) -> Response:
+    """Two images to practise on."""
+    return _show_practice(db, answer, token, position)
+
+
+@router.post(SEAT + "/practice/{position}/{key}", dependencies=[Public])
+def submit_study_practice(
+    token: str,
+    position: int,
+    key: str,
+    db: Db,
+    answer: Answering,
+    form: Annotated[Form[JudgementForm], Depends(submitted(JudgementForm))],
+) -> Response:
+    """What people of the project say of one question, on a page without JavaScript."""
+    if form.errors:
+        raise Conflict("The answer did not arrive whole.", hint="Go back and answer again.")
+    participant = get_participant(db, token, of="study")
+    refuse_unless_taking_part(participant)
+    study = db.get_one(Study, participant.study_id)
+    practised = practising.practise(db, study, position, key, form.values.answer)
+    return _show_practice(db, answer, token, position, practised)
+
+
+def _show_practice(
+    db: Db, answer: Answer, token: str, position: int, practised: Practised | None = None
+) -> Response:
+    participant = get_participant(db, token, of="study")
+    study = db.get_one(Study, participant.study_id)
+    if not may_answer(participant, study.state):
+        return RedirectResponse(_seat(answer, token), 303)
+    return answer.show(
+        "studies/practice.html",
+        token=token,
+        study=study,
+        participant=participant,
+        pair=practising.get_pair_to_practise(db, study, position),
+        positions=practising.find_practice_positions(db, study),
+        first=judging.next_place(db, participant) or 1,
+        answers=judging.answers_of(study),
+        practised=practised,
+    )
+
+
+@router.get(SEAT + "/practice/{position}/images/{side}", dependencies=[Public])
+def get_study_practice_image(
+    token: str, position: int, side: Literal["left", "right"], db: Db
+) -> Response:
+    """The bytes of one side of a practice pair, while the participant judges."""
+    participant = get_participant(db, token, of="study")
+    study = db.get_one(Study, participant.study_id)
+    if not may_answer(participant, study.state):
+        raise Conflict("Images are shown only while you take part.")
+    shown = read_shown("display", practising.get_practice_hash(db, study, position, side))
+    return Response(shown, media_type="image/jpeg", headers=KEEP_A_DAY)
 
 
 @router.get(SEAT + "/pairs/{place}", dependencies=[Public])

@@ -21,7 +21,8 @@ STATES = ("draft", "open", "closed")
 
 class Study(Model):
     """One study: what is asked, of how many prompts. While it is a draft its images can change; the pairs are drawn
-    when it is opened, and stay.
+    when it is opened, and stay. With `judges` each pair is judged by that many participants, of whom each is asked
+    about `prompts_each` prompts; without, everyone is asked about all.
     """
 
     __tablename__ = "study"
@@ -32,6 +33,10 @@ class Study(Model):
         CheckConstraint("repeated_percent BETWEEN 0 AND 50", name="repeated_percent"),
         # Of two identical images only a tie is right.
         CheckConstraint("has_ties OR identical_percent = 0", name="identical_pairs_need_ties"),
+        CheckConstraint(
+            "(judges IS NULL) = (prompts_each IS NULL) AND judges > 0 AND prompts_each BETWEEN 1 AND prompts",
+            name="judges",
+        ),
         CheckConstraint("(state = 'draft') = (opened_at IS NULL)", name="opened"),
         CheckConstraint("(state = 'closed') = (closed_at IS NOT NULL)", name="closed"),
         Index(None, "project_id", "id"),
@@ -46,6 +51,8 @@ class Study(Model):
     has_ties: Mapped[bool] = mapped_column(server_default=text("true"))
     identical_percent: Mapped[int] = mapped_column(server_default=text("0"))
     repeated_percent: Mapped[int] = mapped_column(server_default=text("0"))
+    judges: Mapped[int | None]
+    prompts_each: Mapped[int | None]
     version_id: Mapped[int] = mapped_column(ForeignKey("criteria_version.id"))
     created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     created_at: Mapped[Created]
@@ -130,6 +137,69 @@ class StudyPair(Model):
     first_image_id: Mapped[int] = mapped_column(BigInteger)
     second_image_id: Mapped[int] = mapped_column(BigInteger)
     repeats_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class StudyShare(Model):
+    """A pair that a participant is asked about, where not everyone is asked about all."""
+
+    __tablename__ = "study_share"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["study_id", "participant_id"], ["participant.study_id", "participant.id"]
+        ),
+        ForeignKeyConstraint(["study_id", "pair_id"], ["study_pair.study_id", "study_pair.id"]),
+        Index(None, "study_id", "pair_id"),
+    )
+
+    participant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    pair_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    study_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class StudyPractice(Model):
+    """Two images of a prompt that was not drawn, on which participants practise; each stands where it says."""
+
+    __tablename__ = "study_practice"
+    __table_args__ = (
+        UniqueConstraint("study_id", "id"),
+        UniqueConstraint("study_id", "position"),
+        CheckConstraint("position > 0", name="position"),
+        CheckConstraint("left_image_id <> right_image_id", name="sides"),
+        ForeignKeyConstraint(
+            ["study_id", "left_image_id"], ["study_image.study_id", "study_image.id"]
+        ),
+        ForeignKeyConstraint(
+            ["study_id", "right_image_id"], ["study_image.study_id", "study_image.id"]
+        ),
+    )
+
+    id: Mapped[Key]
+    study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
+    position: Mapped[int]
+    left_image_id: Mapped[int] = mapped_column(BigInteger)
+    right_image_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class StudyPracticeAnswer(Model):
+    """What the project's people say of a practice pair in one dimension; participants are told."""
+
+    __tablename__ = "study_practice_answer"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["study_id", "practice_id"], ["study_practice.study_id", "study_practice.id"]
+        ),
+        ForeignKeyConstraint(
+            ["study_id", "root_key"], ["study_dimension.study_id", "study_dimension.root_key"]
+        ),
+        CheckConstraint("answer IN ('left', 'right', 'tie')", name="answer"),
+    )
+
+    practice_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    root_key: Mapped[str] = mapped_column(primary_key=True)
+    study_id: Mapped[int] = mapped_column(BigInteger)
+    answer: Mapped[str]
+    decided_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    at: Mapped[Created]
 
 
 class StudyChoice(Model):

@@ -18,6 +18,7 @@ from app.studies.access import get_study
 from app.studies.collecting import find_open_job
 from app.studies.founding import MOST_PROMPTS
 from app.studies.models import Study, StudyImage, StudyModel, StudyPair
+from app.studies.practising import choose_practice
 
 MOST_PAIRS = 20_000
 T = TypeVar("T")
@@ -99,8 +100,9 @@ def get_gathering(db: Session, study: Study) -> Gathering:
 def open_study(db: Session, project: Project, study_id: int, *, prompts: int) -> Study:
     """Draw so many of the prompts that all models have an image of, and make the pairs.
 
-    Of each group every two models are compared on every prompt. Doing so twice changes nothing. Raises Invalid,
-    field `prompts`, for more prompts than there are, Conflict where images lack or still come in.
+    Of each group every two models are compared on every prompt. Prompts that are left over are there to practise on. Doing
+    so twice changes nothing. Raises Invalid, field `prompts`, for more prompts than there are and for fewer than each
+    participant is to judge, Conflict where images lack or still come in.
     """
     study = get_study(db, project, study_id, lock=True)
     if study.state == "open":
@@ -118,6 +120,12 @@ def open_study(db: Session, project: Project, study_id: int, *, prompts: int) ->
             field="prompts",
             hint=f"Draw 1 to {min(there.common_prompts, MOST_PROMPTS):,} of them.",
         )
+    if study.prompts_each is not None and study.prompts_each > prompts:
+        raise Invalid(
+            f"Each participant is to judge {study.prompts_each:,} prompts.",
+            field="prompts",
+            hint="Draw as many at least.",
+        )
     _make_pairs(db, study, there, prompts)
     study.state, study.prompts, study.opened_at = "open", prompts, datetime.now(UTC)
     db.flush()
@@ -126,7 +134,8 @@ def open_study(db: Session, project: Project, study_id: int, *, prompts: int) ->
 
 def _make_pairs(db: Session, study: Study, there: Gathering, prompts: int) -> None:
     by_prompt = _images_by_prompt(db, study, number_of_models=len(there.models))
-    drawn = _shuffled(study, "prompt", by_prompt)[:prompts]
+    order = _shuffled(study, "prompt", by_prompt)
+    drawn = order[:prompts]
     between = [
         pair
         for models in there.groups.values()
@@ -145,22 +154,23 @@ def _make_pairs(db: Session, study: Study, there: Gathering, prompts: int) -> No
     ]
     ids = _write(db, pairs)
     known = dict(zip(ids, pairs, strict=True))
-    order = _shuffled(study, "check", ids)
+    checked = _shuffled(study, "check", ids)
     identical = _share(len(pairs), study.identical_percent)
     repeated = _share(len(pairs), study.repeated_percent)
     # An identical pair shows one side of some pair, now the first model's and now the second's, no image twice.
     shown = dict.fromkeys(
         known[each][("first_image_id", "second_image_id")[number % 2]]
-        for number, each in enumerate(order)
+        for number, each in enumerate(checked)
     )
     _write(db, [_row(study, "identical", each, each) for each in list(shown)[:identical]])
     _write(
         db,
         [
             {**known[each], "kind": "repeated", "repeats_id": each}
-            for each in order[identical : identical + repeated]
+            for each in checked[identical : identical + repeated]
         ],
     )
+    choose_practice(db, study, [by_prompt[each] for each in order[prompts:]], between)
 
 
 def _row(study: Study, kind: str, first: int, second: int) -> Json:

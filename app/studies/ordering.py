@@ -1,21 +1,22 @@
 """In which order a participant sees the pairs, and which image stands on which side.
 
-Both follow from the study's seed and the participant's number, so they are the same whenever somebody comes back,
-and can be told afterwards. The order is random and each one's own. Of every two models each stands left in half of a
-participant's pairs, and each pair stands one way round for half of the participants. A repeated pair comes in
-the second half, after the pair that it repeats, with the sides changed.
+Both follow from the study's seed, the participant's number and the pairs that they are asked about, so they are the same
+whenever somebody comes back, and can be told afterwards. The order is random and each one's own. Of every two models
+each stands left in half of a participant's pairs; where everyone is asked about all, each pair stands one way round for
+half of the participants. A repeated pair comes in the second half, after the pair that it repeats, with the sides changed.
 """
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from app.studies.models import Study, StudyImage, StudyPair
+from app.participants.models import Participant
+from app.studies.models import Study, StudyImage, StudyPair, StudyShare
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def _kept(pairs: Pairs) -> Pairs:
 
 @lru_cache(maxsize=32)
 def order_of(seed: int, number: int, pairs: Pairs) -> tuple[ShownPair, ...]:
-    """The pairs in the order of participant `number`, each with its sides."""
+    """Pairs in the order of participant `number`, who is asked about them and no others, each with its sides."""
     sides = sides_of(seed, number, pairs)
     repeated = {each.repeats_id for each in pairs}
 
@@ -106,6 +107,34 @@ def _chance(seed: int, what: str, pair_id: int) -> float:
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def find_order(db: Session, study: Study, number: int) -> Sequence[ShownPair]:
-    """What participant `number` sees, place by place."""
-    return order_of(study.seed, number, find_pairs(db, study))
+def find_own_pairs(db: Session, study: Study, participant: Participant) -> Pairs:
+    """The pairs that a participant is asked about, by id; none before they agreed, where pairs are shared out."""
+    pairs = find_pairs(db, study)
+    if study.prompts_each is None:
+        return pairs
+    own = select(StudyShare.pair_id).where(StudyShare.participant_id == participant.id)
+    return _among(pairs, frozenset(db.scalars(own)))
+
+
+def find_shared_pairs(db: Session, study: Study) -> dict[int, Pairs]:
+    """The pairs that each participant is asked about, by the participant's number; two queries."""
+    pairs = find_pairs(db, study)
+    rows = db.execute(
+        select(Participant.number, StudyShare.pair_id)
+        .join(StudyShare, StudyShare.participant_id == Participant.id)
+        .where(StudyShare.study_id == study.id)
+    )
+    shares: dict[int, set[int]] = defaultdict(set)
+    for number, pair_id in rows:
+        shares[number].add(pair_id)
+    return {number: _among(pairs, own) for number, own in shares.items()}
+
+
+def _among(pairs: Pairs, ids: AbstractSet[int]) -> Pairs:
+    return tuple(each for each in pairs if each.id in ids)
+
+
+def find_order(db: Session, study: Study, participant: Participant) -> tuple[ShownPair, ...]:
+    """What a participant sees, place by place."""
+    own = find_own_pairs(db, study, participant)
+    return order_of(study.seed, participant.number, own)

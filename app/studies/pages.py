@@ -1,5 +1,6 @@
 """Pages of studies for the project's people; `judging_pages` has those of participants."""
 
+import math
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -18,7 +19,7 @@ from app.participants.notices import find_notices, get_notice
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.settings import settings
-from app.studies import collecting, exporting, founding, inviting, looking, opening
+from app.studies import collecting, exporting, founding, inviting, looking, opening, practising
 from app.studies import results as outcome
 from app.studies.access import get_study, instrument
 from app.studies.evaluations import find_evaluated
@@ -27,6 +28,7 @@ from app.studies.models import Study
 from app.studies.notice import DEFAULT_NOTICE
 from app.studies.planning import MOST_PAIRS, Plan, plan
 from app.studies.protocol import caption, describe
+from app.studies.sharing import people_for
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
@@ -83,9 +85,15 @@ def _plan(db: Db, project: Project, typed: Mapping[str, object]) -> Plan | None:
         return None
     if not (prompts <= MOST_PAIRS and people <= MOST and 0 < share < 100):
         return None
-    dimensions = len(version_criteria(version).dimensions)
+    judges, each = (_number(typed.get(name)) for name in ("judges", "prompts_each"))
+    if judges and each:
+        people = min(MOST, math.ceil(prompts * judges / each))
     return plan(
-        pairs=int(prompts), people=int(people), share=share / 100, dimensions=dimensions or 1
+        pairs=int(prompts),
+        people=int(people),
+        share=share / 100,
+        dimensions=len(version_criteria(version).dimensions) or 1,
+        judges=int(judges) if judges and each else None,
     )
 
 
@@ -178,6 +186,10 @@ def _of_results(db: Db, study: Study) -> dict[str, object]:
         "results": outcome.results(db, study),
         "participants": inviting.find_participants(db, study, limit=MOST),
         "p_words": exporting.p_words,
+        "people_needed": people_for(study),
+        "practice": len(practising.find_practice_positions(db, study)),
+        "may_say": practising.may_say(db, study),
+        "unsaid": practising.count_unsaid(db, study),
     }
 
 

@@ -30,35 +30,40 @@ class Plan:
     questions: int
 
 
-def plan(*, pairs: int, people: int, share: float, dimensions: int, groups: int = 1) -> Plan:
+def plan(
+    *, pairs: int, people: int, share: float, dimensions: int, judges: int | None = None
+) -> Plan:
     """The width of the 95 % interval around a share, the power to tell it from one half, and the fewest pairs with
-    a power of 80 %; None where no number is enough.
+    a power of 80 %; None where no number is enough. So many `judges` answer about each pair (None: everyone).
     """
+    judges = people if judges is None else min(judges, people)
     return Plan(
         pairs=pairs,
         people=people,
         share=share,
-        half_width=_design(share, people).half_width(pairs),
-        power=_power(share, pairs, people, dimensions),
-        pairs_needed=_pairs_needed(share, people, dimensions),
-        questions=pairs * dimensions * groups,
+        half_width=_design(share, people, judges).half_width(pairs),
+        power=_power(share, pairs, people, judges, dimensions),
+        pairs_needed=_pairs_needed(share, people, judges, dimensions),
+        questions=round(pairs * judges / people) * dimensions,
     )
 
 
-def _design(share: float, people: int) -> Design:
+def _design(share: float, people: int, judges: int) -> Design:
     return Design(
         accuracy=share,
         labels=1,
         people=people,
-        judges=people,
+        judges=judges,
         between_images=BETWEEN_PAIRS,
         between_people=USUAL_BETWEEN_PEOPLE,
     )
 
 
-def _power(share: float, pairs: int, people: int, dimensions: int) -> float:
+def _power(share: float, pairs: int, people: int, judges: int, dimensions: int) -> float:
     freedom = max(1, people - 1)
-    error = _design(share, people).half_width(pairs) / student_quantile(1 - LEVEL / 2, freedom)
+    error = _design(share, people, judges).half_width(pairs) / student_quantile(
+        1 - LEVEL / 2, freedom
+    )
     away = abs(share - 0.5) / error
     bar = student_quantile(1 - LEVEL / dimensions / 2, freedom)
     return _below(away - bar, freedom)
@@ -70,13 +75,13 @@ def _below(t: float, freedom: float) -> float:
     return 1 - outside if t > 0 else outside
 
 
-def _pairs_needed(share: float, people: int, dimensions: int) -> int | None:
+def _pairs_needed(share: float, people: int, judges: int, dimensions: int) -> int | None:
     low, high = 1, MOST_PAIRS
-    if math.isclose(share, 0.5) or _power(share, high, people, dimensions) < WANTED:
+    if math.isclose(share, 0.5) or _power(share, high, people, judges, dimensions) < WANTED:
         return None
     while low < high:
         middle = (low + high) // 2
-        if _power(share, middle, people, dimensions) >= WANTED:
+        if _power(share, middle, people, judges, dimensions) >= WANTED:
             high = middle
         else:
             low = middle + 1

@@ -31,7 +31,7 @@ def describe(study: Study, facts: StudyFacts, found: Results, notice: ConsentNot
     figures = FIGURES + (RANKING if found.rankings else "")
     return [
         _images(study, facts),
-        _participants(facts, notice),
+        _participants(study, facts, notice),
         _task(study, facts),
         figures,
         *_findings(found),
@@ -51,7 +51,7 @@ def _images(study: Study, facts: StudyFacts) -> str:
     )
 
 
-def _participants(facts: StudyFacts, notice: ConsentNotice) -> str:
+def _participants(study: Study, facts: StudyFacts, notice: ConsentNotice) -> str:
     people = facts.people
     left = []
     if people.withdrawn:
@@ -61,9 +61,18 @@ def _participants(facts: StudyFacts, notice: ConsentNotice) -> str:
     if people.judging:
         left.append(f"{people.judging} had not finished")
     rest = f" Of all invited, {'; '.join(left)}." if left else ""
-    return (
+    return _sharing(study) + (
         f"{_number(people.finished, 'participant').capitalize()} finished. Each had read and agreed to the notice"
         f" (number {notice.number}), had no account and no name in the system, and is known by a random code only.{rest}"
+    )
+
+
+def _sharing(study: Study) -> str:
+    if study.judges is None or study.prompts_each is None:
+        return ""
+    return (
+        f"Each pair was given to {_number(study.judges, 'participant')}, each participant being asked about"
+        f" {_number(study.prompts_each, 'prompt')}: those that the fewest others had. "
     )
 
 
@@ -82,12 +91,17 @@ def _task(study: Study, facts: StudyFacts) -> str:
             f"{_number(facts.repeated, 'pair')} came a second time with the sides changed"
         )
     checked = f" As checks, {' and '.join(checks)}; they count in no preference." if checks else ""
+    balanced = (
+        ", and each pair was shown one way round to half of the participants"
+        if study.prompts_each is None
+        else ""
+    )
     return (
         f"Participants saw the two images of a pair side by side, with the prompt and without the models' names, and chose the better"
         f" one in each of {_number(len(facts.criteria.dimensions), 'root dimension')} ({names}; criteria version"
         f" {facts.criteria.number}, SHA-256 {facts.criteria.sha256[:12]}){tie}. Each participant had a random order of"
-        " pairs of their own. Of every two models each stood on the left in half of a participant's pairs, and each pair was shown"
-        f" one way round to half of the participants.{checked}"
+        " pairs of their own. Of every two models each stood on the left in half of a participant's"
+        f" pairs{balanced}.{checked}"
     )
 
 

@@ -26,6 +26,7 @@ from app.studies.scoring import (
     prefer,
     prefer_by_dimension,
 )
+from app.studies.sharing import count_asked
 
 OVERALL = "overall"
 
@@ -106,19 +107,20 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class StudyFacts:
-    """What the figures of a study rest on."""
+    """What the figures of a study rest on; `asked` is about how many pairs each participant is asked about."""
 
     criteria: StudyCriteria
     models: tuple[ModelRow, ...]
     pairs: int
     identical: int
     repeated: int
+    asked: int
     people: People
 
     @property
     def questions(self) -> int:
-        """How many answers each participant is asked for."""
-        return (self.pairs + self.identical + self.repeated) * len(self.criteria.dimensions)
+        """How many answers each participant is asked for; about so many where pairs are shared out."""
+        return self.asked * len(self.criteria.dimensions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,7 @@ def get_facts(db: Session, study: Study) -> StudyFacts:
         pairs=kinds.get("pair", 0),
         identical=kinds.get("identical", 0),
         repeated=kinds.get("repeated", 0),
+        asked=count_asked(db, study),
         people=count_people(db, [of]).get(of, People()),
     )
 

@@ -16,7 +16,8 @@ class StudyIn(BaseModel):
     """A new study. Without `seed` one is drawn; without `notice` the default one is shown.
 
     `identical_percent` of the pairs are shown as the same image twice (with ties only), `repeated_percent` once more
-    with the sides changed.
+    with the sides changed. With `judges` so many participants judge each pair, and each participant the pairs of
+    `prompts_each` prompts.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -26,6 +27,8 @@ class StudyIn(BaseModel):
     has_ties: bool = True
     identical_percent: int = 0
     repeated_percent: int = 0
+    judges: int | None = None
+    prompts_each: int | None = None
     seed: Annotated[int, Field(ge=0, le=MOST_SEED)] | None = None
     notice: str | None = None
 
@@ -64,6 +67,8 @@ class StudyOut(BaseModel):
     has_ties: bool
     identical_percent: int
     repeated_percent: int
+    judges: int | None
+    prompts_each: int | None
     criteria_version: int
     dimensions: list[StudyDimensionOut]
     models: list[StudyModelOut]
@@ -72,6 +77,7 @@ class StudyOut(BaseModel):
     pairs: int
     identical: int
     repeated: int
+    practice: int
     notice: str
     notice_number: int
     participants: PeopleOut
@@ -281,6 +287,8 @@ class StudySeatOut(BaseModel):
 class StudyQuestionOut(BaseModel):
     """In a dimension: which image is better."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     key: str
     name: str
     definition: str
@@ -313,3 +321,35 @@ class ChosenOut(BaseModel):
     answer: Answer
     revision: int
     progress: StudyProgressOut
+
+
+class PracticePairOut(BaseModel):
+    """A pair to practise on; the answers are what participants are told."""
+
+    place: int
+    prompt: str
+    questions: list[StudyQuestionOut]
+
+
+class StudyPracticeOut(BaseModel):
+    """What participants practise on; `may_change` until the first one agrees."""
+
+    may_change: bool
+    items: list[PracticePairOut]
+
+
+class PracticeAnswerIn(BaseModel):
+    """What participants are told of a practice pair in a dimension; null takes it back."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    answer: str | None
+
+
+class StudyPractisedOut(BaseModel):
+    """An answer in practice, and what the project's people say; nothing of it is kept."""
+
+    key: str
+    answer: Answer
+    expected: Answer | None
+    agrees: bool

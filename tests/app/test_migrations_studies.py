@@ -8,6 +8,8 @@ from tests.app.migrating import go
 from tests.app.test_migrations_audits import OLD, run
 
 BEFORE = "0041"
+SHARES = "0046"
+"""The last release whose studies had no shares."""
 MORE = """
     INSERT INTO consent_notice (audit_id, number, text) SELECT id, 1, 'Read.' FROM audit;
     UPDATE participant SET notice_id = n.id, consented_at = now() FROM consent_notice AS n WHERE participant.number = 1;
@@ -43,6 +45,20 @@ def test_what_was_there_stays_up_and_down(old: Engine) -> None:
         assert kept(connection) == [1, 2, 2, 1, 1]
         assert connection.scalar(text("SELECT count(*) FROM participant WHERE audit_id > 0")) == 2
     go(old, "head")
+
+
+def test_studies_with_shares_are_not_lost_going_back(old: Engine) -> None:
+    fill(old)
+    go(old, "head")
+    with old.begin() as connection:
+        connection.execute(text(STUDY))
+    go(old, SHARES, down=True)
+    go(old, "head")
+    with old.begin() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM study WHERE judges IS NULL")) == 1
+        connection.execute(text("UPDATE study SET judges = 1, prompts_each = 1"))
+    with pytest.raises(Exception, match="there are studies with shares"):
+        go(old, SHARES, down=True)
 
 
 @pytest.mark.parametrize("written", [STUDY, PAIRS])

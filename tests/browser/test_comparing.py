@@ -5,6 +5,7 @@ Run with STUDY_PROMPTS=150 it has the size of the paper's study: 300 pairs and 2
 """
 
 import os
+import random
 import time
 import zipfile
 from collections.abc import Callable
@@ -16,11 +17,13 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.holding import wait_until
 from tests.browser.house import House
+from tests.browser.looking import REST_MS
 from tests.browser.test_every_page import Api, found_project
 from tests.browser.test_judging import WAITING, meet_guidelines, press_on
 from tests.browser.watching import Window
 
 PROMPTS = int(os.environ.get("STUDY_PROMPTS", "2"))
+SPARE = 2
 DIMENSIONS = 7
 pytestmark = [
     pytest.mark.browser,
@@ -44,18 +47,29 @@ REDDER = """() => {
 LOADED = "() => [...document.querySelectorAll('.side img')].every((each) => each.complete && each.naturalWidth)"
 
 
+def paint(colour: tuple[int, ...], size: tuple[int, int], larger: int) -> bytes:
+    """Squares of a colour and a darker one, in no order that repeats."""
+    small = Image.new("RGB", (12, 12))
+    shades = random.Random(1)
+    dark = tuple(part // 3 for part in colour)
+    small.putdata([shades.choice((colour, dark)) for _ in range(144)])
+    out = BytesIO()
+    small.resize((larger * size[0], larger * size[1]), Image.Resampling.NEAREST).save(out, "PNG")
+    return out.getvalue()
+
+
 def images() -> bytes:
     """For each prompt a blue picture of one model and a red one of the other, in two groups."""
     out = BytesIO()
     with zipfile.ZipFile(out, "w") as packed:
         for group, models in MODELS.items():
             for model in models:
-                for at in range(PROMPTS):
-                    picture = BytesIO()
+                for at in range(PROMPTS + SPARE):
                     colour = (200, at % 200, 30) if model.endswith("cpo") else (30, at % 200, 200)
+                    # The models of a group paint in the same places, and one of them larger.
                     size = (96, 96) if group == "G1" else (120, 90)
-                    Image.new("RGB", size, colour).save(picture, "PNG")
-                    packed.writestr(f"{group}/{model}/{at:04d}.png", picture.getvalue())
+                    larger = 2 if model == "cpo" else 1
+                    packed.writestr(f"{group}/{model}/{at:04d}.png", paint(colour, size, larger))
     return out.getvalue()
 
 
@@ -100,6 +114,97 @@ def judge_all(page: Page, token: str, pairs: int, hand: Callable[[Page], str]) -
     return time.monotonic() - began
 
 
+def practise(page: Page) -> None:
+    """Two pairs that tell what the lead said of them, and keep nothing."""
+    page.wait_for_url("**/practice/1")
+    meet_guidelines(page)
+    page.set_viewport_size({"width": 390, "height": 720})
+    ready(page)
+    page.keyboard.press("1")
+    expect(page.get_by_text("The project’s people say: Left.")).to_be_visible()
+    page.keyboard.press("1")
+    expect(page.get_by_text("The project’s people have said nothing of this.")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.locator("#saved")).to_contain_text("Enter again goes on")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/practice/2")
+    ready(page)
+    press_on(page, "Begin the study")
+
+
+def say_what_is_told(lead: Window, study: int) -> None:
+    """The lead says of the first practice pair that left is better in the first dimension, and takes the second back."""
+    page = lead.page
+    page.goto(f"/projects/still-life/studies/{study}")
+    page.get_by_role("link", name="say it").click()
+    first = page.locator("form.said").nth(0)
+    first.get_by_role("button", name="Left").click()
+    second = page.locator("form.said").nth(1)
+    second.get_by_role("button", name="Right").click()
+    expect(second.locator("[aria-pressed=true]")).to_have_text("Right")
+    second.get_by_role("button", name="Right").click()
+    expect(page.locator("form.said [aria-pressed=true]")).to_have_count(1)
+    meet_guidelines(page)
+    page.set_viewport_size({"width": 1280, "height": 720})
+    lead.look("practice-answers")
+
+
+def shown(page: Page, side: int) -> list[bool]:
+    """Where one image, as it is seen, is darker than in the mean: so coarse that edges tell nothing."""
+    seen = Image.open(BytesIO(page.locator(".side .stage").nth(side).screenshot())).convert("L")
+    grey = seen.resize((24, 24), Image.Resampling.BOX).tobytes()
+    return [each < sum(grey) / len(grey) for each in grey]
+
+
+def same_part(page: Page, *, after: list[bool] | None = None) -> list[bool]:
+    """Wait until both images show the same part as large, and another one than before; returns what the left one shows."""
+    found: list[bool] = []
+
+    def is_so() -> bool:
+        page.wait_for_timeout(REST_MS)
+        found[:] = shown(page, 0)
+        alike = sum(one == other for one, other in zip(found, shown(page, 1), strict=True))
+        return alike > 0.93 * len(found) and found != after
+
+    wait_until(is_so, "both images show the same part")
+    return found
+
+
+def look_closer(window: Window, page: Page) -> None:
+    """By keys, wheel, dragging and clicks, in either image; and the answers' keys stay at hand."""
+    ready(page)
+    says = page.locator("#zoom-scale")
+    expect(says).to_contain_text("fit")
+    fitted = same_part(page)
+    page.keyboard.press("z")
+    expect(says).not_to_contain_text("fit")
+    page.keyboard.press("+")
+    seen = same_part(page, after=fitted)
+    page.keyboard.press("Shift+ArrowRight")
+    seen = same_part(page, after=seen)
+    window.look("pair-enlarged")
+    right = page.locator(".side .stage").nth(1)
+    box = right.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 90, box["y"] + 120)
+    page.mouse.wheel(0, 120)
+    seen = same_part(page, after=seen)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 160, box["y"] + 170, steps=4)
+    page.mouse.up()
+    seen = same_part(page, after=seen)
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("form.current")).to_be_focused()
+    page.keyboard.press("z")
+    expect(says).to_contain_text("fit")
+    assert same_part(page, after=seen) == fitted
+    right.click()
+    expect(says).not_to_contain_text("fit")
+    same_part(page, after=fitted)
+    page.locator("#zoom-scale").click()
+    expect(says).to_contain_text("fit")
+
+
 def take_part_by_keyboard(window: Window, api: Api, token: str, pairs: int) -> None:
     """One who knows what they prefer, in a window as narrow as a phone; in again and out at the end."""
     page = window.context.new_page()
@@ -108,6 +213,7 @@ def take_part_by_keyboard(window: Window, api: Api, token: str, pairs: int) -> N
     meet_guidelines(page)
     page.set_viewport_size({"width": 390, "height": 720})
     press_on(page, "I agree")
+    practise(page)
     page.wait_for_url("**/pairs/1")
     meet_guidelines(page)
     seconds = judge_all(page, token, pairs, lambda page: str(page.evaluate(REDDER)))
@@ -195,16 +301,20 @@ def test_comparing(house: House, open_one: Callable[[], Window]) -> None:
     api = found_project(lead, house)
     study = open_study(api)
     pairs = 2 * PROMPTS
+    say_what_is_told(lead, study)
     participant.expected.append("request failed: PUT")
     take_part_by_keyboard(participant, api, invite(api, study), pairs)
 
     leaning, leaving = invite(api, study), invite(api, study)
+    page = participant.page
     for token in (leaning, leaving):
         api.ask("POST", f"/api/v1/study/{token}/consent")
     outlive_a_killed_tab(participant, api, leaving)
     move_and_change(participant.page, leaving)
     withdraw(participant.page, api, leaving)
-    participant.page.goto(f"/study/{leaning}")
+    page.goto(f"/study/{leaning}/pairs/1")
+    look_closer(participant, page)
+    page.goto(f"/study/{leaning}/pairs/1")
     judge_all(participant.page, leaning, pairs, lambda _: "1")
     press_on(participant.page, "Finish")
     read_the_result(lead, api, study)

@@ -115,7 +115,9 @@ export const openDeep = (Library, stage, picture, hears) => {
       viewport.zoomTo(width / across(), viewport.pointFromPixel(new Library.Point(unflipped(x), y), true), isNow);
       viewport.applyConstraints(isNow);
     },
-    centre: (isNow = false) => viewport.panTo(new Library.Point(0.5, (0.5 * picture.naturalHeight) / picture.naturalWidth), isNow),
+    // A point of the picture, in parts of it, to the middle of the stage.
+    centre: (isNow = false, x = 0.5, y = 0.5) =>
+      viewport.panTo(new Library.Point(x, (y * picture.naturalHeight) / picture.naturalWidth), isNow),
     // Onto whole pixels of the screen: at 100 % each shows one of the image then, and not a mixture of two.
     settle: () => {
       const { left, top, width } = box();

@@ -103,11 +103,16 @@ class Atelier:
         self.db.expire_all()
 
     def study(
-        self, groups: Mapping[str, Sequence[str]] = GROUPS, *, prompts: int = 4, **values: Any
+        self,
+        groups: Mapping[str, Sequence[str]] = GROUPS,
+        *,
+        prompts: int = 4,
+        spare: int = 0,
+        **values: Any,
     ) -> Study:
-        """A study that is open."""
+        """A study that is open, with images of some `spare` prompts besides."""
         study = self.draft(prompts=prompts, **values)
-        self.fill(study, archive(groups, prompts))
+        self.fill(study, archive(groups, prompts + spare))
         opening.open_study(self.db, self.cast.project, study.id, prompts=prompts)
         self.db.commit()
         return study

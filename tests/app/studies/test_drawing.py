@@ -183,9 +183,9 @@ def test_orders_are_each_ones_own_and_repeats_come_later(atelier: Atelier) -> No
         each.id: each.repeats_id for each in find_pairs(atelier.db, study) if each.repeats_id
     }
     orders = []
-    for number in (1, 2):
-        order = [each.pair_id for each in find_order(atelier.db, study, number)]
-        assert order == [each.pair_id for each in find_order(atelier.db, study, number)]
+    for participant, _ in atelier.seats(study, 2):
+        order = [each.pair_id for each in find_order(atelier.db, study, participant)]
+        assert order == [each.pair_id for each in find_order(atelier.db, study, participant)]
         assert all(order.index(again) > order.index(first or 0) for again, first in repeats.items())
         orders.append(order)
     assert orders[0] != orders[1] and sorted(orders[0]) == sorted(orders[1])

@@ -210,12 +210,15 @@ def test_how_each_participant_answered() -> None:
 
 
 def test_a_plan_of_more_pairs_or_people_tells_more() -> None:
-    paper = plan(pairs=150, people=10, share=0.635, dimensions=7, groups=2)
-    assert paper.questions == 2_100
+    paper = plan(pairs=150, people=10, share=0.635, dimensions=7)
+    assert paper.questions == 1_050
     more = plan(pairs=300, people=10, share=0.635, dimensions=7)
     assert paper.power < more.power
     assert paper.half_width > more.half_width
     assert paper.pairs_needed is not None
     enough = plan(pairs=paper.pairs_needed, people=10, share=0.635, dimensions=7)
     assert enough.power >= 0.8
+    shared = plan(pairs=150, people=10, share=0.635, dimensions=7, judges=2)
+    assert shared.questions == 210
+    assert shared.half_width > paper.half_width and shared.power < paper.power
     assert plan(pairs=150, people=2, share=0.52, dimensions=7).pairs_needed is None

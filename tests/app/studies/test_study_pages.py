@@ -131,7 +131,7 @@ def judged(api: TestClient, atelier: Atelier) -> Study:
     best = {each.first_model for each in drawn.values()} & _models(atelier, "cpo")
     best |= {each.second_model for each in drawn.values()} & _models(atelier, "cpo")
     for participant, token in lead:
-        order = find_order(atelier.db, study, participant.number)
+        order = find_order(atelier.db, study, participant)
         for place, shown in enumerate(order, start=1):
             pair = drawn[shown.pair_id]
             if pair.kind == "identical":
