@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     """Questions that all workers together ask the model in a minute."""
     vision_seconds: float = Field(default=120, gt=0)
     """How long the model may take for one answer."""
+    vision_answer_tokens: int = Field(default=8192, ge=64)
+    """Tokens that the model may write for one answer; together with the question they have to fit into its context."""
     vision_price_in: float = Field(default=0, ge=0)
     """Price of a million tokens that the model reads."""
     vision_price_out: float = Field(default=0, ge=0)

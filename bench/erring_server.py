@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import random
+import sys
 import threading
 import time
 from collections import Counter
@@ -180,6 +181,16 @@ class Handler(BaseHTTPRequestHandler):
         del said
 
 
+class Server(ThreadingHTTPServer):
+    """Whoever breaks off an answer of 10 MB is right to."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+
 def main() -> None:
     """Serve until ended."""
     parser = argparse.ArgumentParser(
@@ -190,9 +201,7 @@ def main() -> None:
     parser.add_argument("keys", type=Path)
     wanted = parser.parse_args()
     Handler.books = Books(wanted.share, frozenset(wanted.keys.read_text("utf-8").split()))
-    server = ThreadingHTTPServer(("127.0.0.1", wanted.port), Handler)
-    server.daemon_threads = True
-    server.serve_forever()
+    Server(("127.0.0.1", wanted.port), Handler).serve_forever()
 
 
 if __name__ == "__main__":

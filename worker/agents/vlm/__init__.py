@@ -43,7 +43,7 @@ from worker.agents.vlm.asking import (
 )
 from worker.agents.vlm.endpoint import Endpoint, NotAnswered, Where
 from worker.agents.vlm.pacing import Pace
-from worker.agents.vlm.ways import Message
+from worker.agents.vlm.ways import Message, Way
 
 # Goes up whenever steps, form of the answers or what is made of them change; prompts have a hash of their own.
 VERSION = "2"
@@ -72,7 +72,8 @@ def open_agent() -> VlmAgent:
         shared = f"{where.url} {where.model}"
         pace = Pace(chosen.redis_url.get_secret_value(), shared, chosen.vision_per_minute)
     try:
-        endpoint = Endpoint(where, pace, chosen.vision_at_once)
+        way = Way(chosen.vision_answer_tokens)
+        endpoint = Endpoint(where, pace, chosen.vision_at_once, way)
     except NotFetched as error:
         raise NoSuchAgent(f"MORELLI_VISION_URL: {error.reason}") from error
     return VlmAgent(endpoint, chosen.vision_at_once)

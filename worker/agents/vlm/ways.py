@@ -17,20 +17,16 @@ Message = dict[str, Any]
 
 # Ways to ask for JSON, the strictest first.
 FORMS = ("json_schema", "tools", "json_object", "text")
-MOST_TOKENS = 8192
 SEED = 0
-# Fields that some servers do not know, and what stands for each of them there.
-FIELDS: dict[str, Message] = {
-    "temperature": {},
-    "seed": {},
-    "max_tokens": {"max_completion_tokens": MOST_TOKENS},
-}
+# Fields that some servers do not know, and what they call them instead.
+FIELDS = {"temperature": None, "seed": None, "max_tokens": "max_completion_tokens"}
 
 
 @dataclass
 class Way:
-    """The way of one server; all who ask it share it."""
+    """The way of one server; all who ask it share it. `answer_tokens` is how long an answer may be."""
 
+    answer_tokens: int = 8192
     form: int = 0
     without: set[str] = field(default_factory=set)
     is_settled: bool = False
@@ -42,10 +38,10 @@ class Way:
 
     def body(self, model: str, messages: Sequence[Message], question: Question) -> Message:
         """The question as it is sent."""
-        known: Message = {"temperature": 0, "seed": SEED, "max_tokens": MOST_TOKENS}
+        known: Message = {"temperature": 0, "seed": SEED, "max_tokens": self.answer_tokens}
         for name in self.without:
-            del known[name]
-            known |= FIELDS[name]
+            value, other = known.pop(name), FIELDS[name]
+            known |= {other: value} if other else {}
         asked = {"model": model, "messages": list(messages)}
         return asked | known | _form(FORMS[self.form], question)
 
