@@ -90,8 +90,7 @@ def answer(books: Books, picture: str, schema: Json) -> Json:
     if "attributes" in properties:
         keys = properties["attributes"]["items"]["properties"]["key"]["enum"]
         stated = [key for key in keys if key in books.keys and draw(picture, key) % 5 == 0]
-        with books.lock:
-            books.said.setdefault(picture, set()).update(stated)
+        books.said[picture].update(stated)
         return {"attributes": [statement(key, draw(key, picture)) for key in stated]}
     keys = properties["dimensions"]["items"]["properties"]["key"]["enum"]
     chosen = [{"key": key, "why": "It can be seen."} for key in keys if draw(picture, key) % 10 < 7]
@@ -153,6 +152,8 @@ class Handler(BaseHTTPRequestHandler):
         """Say something, and charge for it."""
         shown = body["messages"][1]["content"][0]["image_url"]["url"]
         picture = hashlib.sha256(shown.encode()).hexdigest()
+        with self.books.lock:
+            self.books.said.setdefault(picture, set())
         schema = body["response_format"]["json_schema"]["schema"]
         said = spoil(fault, answer(self.books, picture, schema))
         usage = self.books.charge(words, said)

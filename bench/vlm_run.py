@@ -4,7 +4,7 @@
 
 An installation of its own with a worker, and a server on loopback that errs in so many of its answers: too slow,
 storms of 429, cut connections, 500, answers of 10 MB, truncated JSON, invented attributes, statements without
-evidence. With `--kills` the worker is killed (SIGKILL) that often on the way, with `--pauses` the run is cancelled and
+evidence. With `--kills` the worker is killed (SIGKILL) that often on the way, with `--pauses` the run is paused and
 resumed. At the end the database is compared with the server's own books. Exit code 1 where they differ: by more than
 the questions that were under way at a kill or a pause, which nobody hears the answers of.
 """
@@ -35,7 +35,7 @@ from app.criteria.loading import load_criteria
 from app.database import unit_of_work
 from app.demo.walking import free_port
 from app.images.importing import add_image, create_import
-from app.jobs.queueing import get_job, request_cancel, resume
+from app.jobs.queueing import get_job, request_pause, resume
 from app.projects.founding import create_project, get_project
 from app.settings import settings
 from app.up import Household, everything
@@ -118,11 +118,11 @@ class Run:
         self.household.restart_the_dead()
 
     def pause(self) -> None:
-        """Cancel, wait until it has stopped, resume."""
+        """Pause, wait until it has stopped, resume."""
         began = time.monotonic()
         with unit_of_work() as db:
-            request_cancel(db, get_project(db, SLUG), self.job_id)
-        while self.look()[0] != "cancelled":
+            request_pause(db, get_project(db, SLUG), self.job_id)
+        while self.look()[0] != "paused":
             time.sleep(0.05)
         self.notes.append(f"stopped {time.monotonic() - began:.1f} s after it was told to")
         with unit_of_work() as db:

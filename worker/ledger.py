@@ -100,6 +100,14 @@ class JobFailed(EndsTheWhole):
         self.again = again
 
 
+class JobPaused(EndsTheWhole):
+    """The job waits for a person: what it left is kept, and it goes on from there when it is resumed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
 class Work:
     """One attempt at one job, as its handler sees it."""
 
@@ -252,6 +260,10 @@ def _do(work: Work, kind: str, handlers: dict[str, Handler]) -> None:
     except Stopped as stopped:
         reason = stopped.reason
         _settle(work, lambda db: _stop(db, work, reason))
+    except JobPaused as paused:
+        reason = paused.message
+        log.info("job %s paused: %s", work.job_id, reason)
+        _settle(work, lambda db: claiming.pause(db, work.job_id, work.attempt, reason))
     except JobFailed as failed:
         log.warning("job %s failed: %s", work.job_id, failed.message)
         _fail(work, failed.kind, failed.message, again=failed.again)

@@ -26,6 +26,7 @@ from app.agents.schemas import (
     TakenOut,
     TouchedPairOut,
 )
+from app.agents.spending import spending_of
 from app.criteria import reading
 from app.database import LARGEST_KEY
 from app.labels.access import refuse_hidden
@@ -37,6 +38,7 @@ router = APIRouter(prefix="/api/v1/projects/{project}/agent-runs", tags=["agent 
 
 
 def _out(row: launching.RunRow) -> AgentRunOut:
+    spending = spending_of(row.run, row.job)
     return AgentRunOut(
         id=row.run.id,
         job_id=row.run.job_id,
@@ -56,7 +58,9 @@ def _out(row: launching.RunRow) -> AgentRunOut:
         requests=row.run.requests,
         tokens_in=row.run.tokens_in,
         tokens_out=row.run.tokens_out,
-        cost=float(row.run.cost),
+        cost=spending.cost,
+        expected_tokens=spending.expected_tokens,
+        expected_cost=spending.expected_cost,
         prompt_hash=row.run.prompt_hash,
         seed=row.run.seed,
         budget_tokens=budget_of(row.run).tokens,

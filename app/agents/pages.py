@@ -10,13 +10,15 @@ from app.accounts.access import CurrentPerson
 from app.agents import again, launching, recording
 from app.agents.budgets import Budget
 from app.agents.forms import AgentRunForm, BudgetForm
+from app.agents.looking_back import look_back
 from app.agents.restricting import restriction_of
+from app.agents.spending import spending_of
 from app.criteria import reading
 from app.criteria.models import CriteriaVersion
 from app.errors import Conflict, Invalid
 from app.jobs.models import OPEN_STATES
 from app.jobs.queueing import get_job
-from app.labels.access import Sight
+from app.labels.access import Sight, refuse_hidden
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.web.answer import Answering
@@ -27,6 +29,7 @@ from taxonomy.asking_again import WHY
 
 router = APIRouter(include_in_schema=False, prefix="/projects/{project}/agent")
 PAGE = 20
+IMAGES = 100
 
 
 def _list(
@@ -99,19 +102,63 @@ def show_agent_run(
         for (node_id, polarity), states in counts.items()
     ]
     problems = recording.find_problems(db, run, after=after, limit=101) if sight else []
+    job = get_job(db, project, run.job_id) if run.job_id else None
     return answer.show(
         "agents/run.html",
         run=run,
+        spending=spending_of(run, job),
+        suggestions=sight,
+        is_live=job is not None and job.state in OPEN_STATES,
         version=db.get_one(CriteriaVersion, run.version_id),
         later=recording.later_versions(run),
         restriction=(restriction := restriction_of(run)),
         asked=[node for node in nodes.values() if restriction and node.id in restriction.pairs],
         may_go_on=again.may_go_on_from(db, run, reading.current_version(db, project)),
-        job=get_job(db, project, run.job_id) if run.job_id else None,
+        job=job,
         rows=sorted(rows, key=lambda row: -row[3]),
         problems=problems[:100],
         next=problems[99][1].id if len(problems) > 100 else None,
     )
+
+
+@router.get("/{run_id}/state")
+def show_agent_run_state(
+    run_id: int, db: Db, answer: Answering, project: AnnotatorProject
+) -> Response:
+    """How far a run is and what it has taken, as a part of its page."""
+    run = launching.get_agent_run(db, project.id, run_id)
+    job = get_job(db, project, run.job_id) if run.job_id else None
+    return answer.show(
+        "agents/_state.html",
+        run=run,
+        job=job,
+        spending=spending_of(run, job),
+        is_live=job is not None and job.state in OPEN_STATES,
+    )
+
+
+@router.get("/{run_id}/images", dependencies=[Depends(refuse_hidden)])
+def show_run_images(
+    run_id: int, db: Db, answer: Answering, project: AnnotatorProject, after: int = 0
+) -> Response:
+    """What a run did with each image, and what that took."""
+    run = launching.get_agent_run(db, project.id, run_id)
+    found = recording.find_looked_at(db, run, after=after, limit=IMAGES + 1)
+    return answer.show(
+        "agents/images.html",
+        run=run,
+        rows=found[:IMAGES],
+        next=found[IMAGES - 1][1].id if len(found) > IMAGES else None,
+    )
+
+
+@router.get("/{run_id}/images/{image_id}", dependencies=[Depends(refuse_hidden)])
+def show_run_image(
+    run_id: int, image_id: int, db: Db, answer: Answering, project: AnnotatorProject
+) -> Response:
+    """How an agent looked at one image, step by step."""
+    run = launching.get_agent_run(db, project.id, run_id)
+    return answer.show("agents/image.html", run=run, back=look_back(db, project, run, image_id))
 
 
 def _show_again(

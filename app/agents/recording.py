@@ -135,6 +135,19 @@ def find_run_images(
     ).all()
 
 
+def find_looked_at(
+    db: Session, run: AgentRun, *, after: int = 0, limit: int = 100
+) -> Sequence[tuple[AgentRunImage, Image]]:
+    """What a run did with each image, by image."""
+    return db.execute(
+        select(AgentRunImage, Image)
+        .join(Image, Image.id == AgentRunImage.image_id)
+        .where(AgentRunImage.agent_run_id == run.id, AgentRunImage.image_id > after)
+        .order_by(AgentRunImage.image_id)
+        .limit(limit)
+    ).all()
+
+
 def find_problems(
     db: Session, run: AgentRun, *, after: int = 0, limit: int = 100
 ) -> Sequence[tuple[AgentRunImage, Image]]:

@@ -51,7 +51,8 @@ class AgentRunOut(BaseModel):
     """One pass of an agent over the images. It begins under `criteria_version`, and goes on under those
     that are published meanwhile. `restricted` is null where it asks about all. `problems` counts images that
     got no labels, `dropped` statements of the agent that made no sense, `repaired` answers that it was asked to
-    mend; `requests` (refused ones included), tokens and `cost` are what it took.
+    mend; `requests` (refused ones included), tokens and `cost` are what it took. `expected_tokens` and
+    `expected_cost` are what it will have taken in all; null where it is done, or nothing can be said yet.
     """
 
     id: int
@@ -71,6 +72,8 @@ class AgentRunOut(BaseModel):
     tokens_in: int
     tokens_out: int
     cost: float
+    expected_tokens: int | None
+    expected_cost: float | None
     prompt_hash: str | None
     seed: int | None
     budget_tokens: int | None

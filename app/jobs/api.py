@@ -38,7 +38,13 @@ def api_cancel_job(job_id: int, db: Db, project: LeadProject) -> Job:
     return queueing.request_cancel(db, project, job_id)
 
 
+@router.post("/{job_id}/pause", response_model=JobOut)
+def api_pause_job(job_id: int, db: Db, project: LeadProject) -> Job:
+    """Stop a job to go on later: at once where it waits, within seconds where it runs; what it has done is kept."""
+    return queueing.request_pause(db, project, job_id)
+
+
 @router.post("/{job_id}/resume", response_model=JobOut)
 def api_resume_job(job_id: int, db: Db, project: LeadProject) -> Job:
-    """Queue a cancelled or failed job again; it goes on from what it left."""
+    """Queue a paused, cancelled or failed job again; it goes on from what it left."""
     return queueing.resume(db, project, job_id)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.database import Json, after_commit
 from app.jobs.models import QUEUES, Job
-from app.jobs.queueing import record, ring
+from app.jobs.queueing import record, ring, stopped_state
 from app.jobs.wording import for_people
 
 LEASE = timedelta(seconds=60)
@@ -114,10 +114,18 @@ def finish(db: Session, job_id: int, attempt: int, result: Json | None) -> None:
 
 
 def cancel(db: Session, job_id: int, attempt: int) -> None:
-    """The worker has stopped because someone wished so. Raises Fenced."""
+    """The worker has stopped because someone wished so: for good, or to go on later. Raises Fenced."""
     job = fence(db, job_id, attempt)
-    _close(job, "cancelled")
-    record(db, job, "cancelled")
+    _close(job, stopped_state(job))
+    record(db, job, job.state)
+
+
+def pause(db: Session, job_id: int, attempt: int, reason: str) -> None:
+    """The worker has stopped by itself until a person resumes the job; `reason` says what for. Raises Fenced."""
+    job = fence(db, job_id, attempt)
+    _close(job, "paused")
+    job.error, job.error_class = for_people(reason), None
+    record(db, job, "paused", reason)
 
 
 def give_back(db: Session, job_id: int, attempt: int, reason: str) -> None:
@@ -143,8 +151,8 @@ def _failed(db: Session, job: Job, *, kind: str, message: str, again: bool) -> N
             job.not_before = datetime.now(UTC) + pause
         record(db, job, "will try again", message)
     elif job.cancel_requested_at is not None:
-        _close(job, "cancelled")
-        record(db, job, "cancelled", message)
+        _close(job, stopped_state(job))
+        record(db, job, job.state, message)
     else:
         _close(job, "failed")
         record(db, job, "failed", message)

@@ -15,13 +15,14 @@ class Job(Model):
     """One long piece of work.
 
     `attempt` only grows and is the fencing token of every write made for the job; `failures` is what
-    stops a poison job.
+    stops a poison job. A wish to stop is one to `pause` where somebody means to go on; the two end in states of
+    their own and are resumed alike.
     """
 
     __tablename__ = "job"
     __table_args__ = (
         CheckConstraint(
-            "state IN ('queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled')",
+            "state IN ('queued', 'running', 'cancelling', 'succeeded', 'failed', 'cancelled', 'paused')",
             name="state",
         ),
         CheckConstraint("queue IN ('cpu', 'gpu')", name="queue"),
@@ -51,6 +52,7 @@ class Job(Model):
     lease_until: Mapped[datetime | None]
     heartbeat_at: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
+    pauses: Mapped[bool] = mapped_column(server_default=text("false"))
     not_before: Mapped[Created]
     sent_at: Mapped[datetime | None]
     progress: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))

@@ -48,8 +48,15 @@ def cancel_job(job_id: int, db: Db, answer: Answering, project: LeadProject) -> 
     return answer.done(go_to=answer.path("show_job", project=project.slug, job_id=job_id))
 
 
+@router.post("/{job_id}/pause")
+def pause_job(job_id: int, db: Db, answer: Answering, project: LeadProject) -> Response:
+    """Stop a job to go on later."""
+    queueing.request_pause(db, project, job_id)
+    return answer.done(go_to=answer.path("show_job", project=project.slug, job_id=job_id))
+
+
 @router.post("/{job_id}/resume")
 def resume_job(job_id: int, db: Db, answer: Answering, project: LeadProject) -> Response:
-    """Queue a cancelled or failed job again."""
+    """Queue a paused, cancelled or failed job again."""
     queueing.resume(db, project, job_id)
     return answer.done(go_to=answer.path("show_job", project=project.slug, job_id=job_id))

@@ -20,7 +20,13 @@ from app.settings import settings
 log = logging.getLogger("morelli.jobs")
 TASK = "morelli.run_job"
 RING_SECONDS = 1.0
-OVER = {"succeeded": "succeeded", "failed": "failed", "cancelled": "was cancelled"}
+RESUMABLE = ("paused", "cancelled", "failed")
+OVER = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "cancelled": "was cancelled",
+    "paused": "was paused",
+}
 
 
 def celery_settings() -> Json:
@@ -144,30 +150,52 @@ def find_events(db: Session, job: Job, *, limit: int = 200) -> Sequence[JobEvent
 
 
 def request_cancel(db: Session, project: Project, job_id: int) -> Job:
-    """Cancel a job: at once where it waits, at the worker's next heartbeat where it runs."""
+    """Cancel a job: at once where it waits or is paused, at the worker's next heartbeat where it runs."""
+    job = get_job(db, project, job_id, lock=True)
+    if job.state not in (*OPEN_STATES, "paused"):
+        raise Conflict(f"This job is over: it {OVER[job.state]}.")
+    return _ask_to_stop(db, job, pauses=False)
+
+
+def request_pause(db: Session, project: Project, job_id: int) -> Job:
+    """Stop a job to go on later: at once where it waits, at the worker's next heartbeat where it runs."""
     job = get_job(db, project, job_id, lock=True)
     if job.state not in OPEN_STATES:
         raise Conflict(f"This job is over: it {OVER[job.state]}.")
+    if job.state == "cancelling" and not job.pauses:
+        raise Conflict("This job is being cancelled. It can be resumed when it has stopped.")
+    return _ask_to_stop(db, job, pauses=True)
+
+
+def _ask_to_stop(db: Session, job: Job, *, pauses: bool) -> Job:
     now = datetime.now(UTC)
-    if job.cancel_requested_at is None:
-        job.cancel_requested_at = now
-        record(db, job, "cancel asked for")
-    if job.state == "queued":
-        job.state, job.finished_at = "cancelled", now
-        record(db, job, "cancelled")
+    if job.cancel_requested_at is None or job.pauses != pauses:
+        job.cancel_requested_at = job.cancel_requested_at or now
+        record(db, job, "pause asked for" if pauses else "cancel asked for")
+    job.pauses = pauses
+    if job.state in ("queued", "paused"):
+        job.state, job.finished_at = stopped_state(job), now
+        record(db, job, job.state)
     else:
         job.state = "cancelling"
     return job
 
 
+def stopped_state(job: Job) -> str:
+    """How a job ends that was asked to stop."""
+    return "paused" if job.pauses else "cancelled"
+
+
 def resume(db: Session, project: Project, job_id: int) -> Job:
-    """Queue a cancelled or failed job again; it goes on from what it left."""
+    """Queue a paused, cancelled or failed job again; it goes on from what it left."""
     job = get_job(db, project, job_id, lock=True)
-    if job.state not in ("cancelled", "failed"):
-        raise Conflict(f"Only a cancelled or failed job can be resumed; this one is {job.state}.")
+    if job.state not in RESUMABLE:
+        raise Conflict(
+            f"Only a paused, cancelled or failed job can be resumed; this one is {job.state}."
+        )
     now = datetime.now(UTC)
     job.state, job.failures, job.cancel_requested_at, job.finished_at = "queued", 0, None, None
-    job.error = job.error_class = None
+    job.error, job.error_class, job.pauses = None, None, False
     job.not_before = job.sent_at = now
     record(db, job, "resumed")
     queue, waiting = job.queue, job.id

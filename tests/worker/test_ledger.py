@@ -9,11 +9,13 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from app.database import Json, unit_of_work
+from app.errors import Conflict
 from app.jobs import claiming, queueing
 from app.jobs.models import Job, JobEvent
+from app.projects.models import Project
 from tests.factories import Make
 from worker import ledger
-from worker.ledger import JobFailed, Stopped, Work
+from worker.ledger import JobFailed, JobPaused, Stopped, Work
 
 
 @pytest.fixture(autouse=True)
@@ -97,6 +99,57 @@ def test_cancel_reaches_a_running_job(db: Session, make: Make) -> None:
 
     run(job, wait_for_cancel)
     assert state(db, job).state == "cancelled"
+
+
+def test_pause_reaches_a_running_job_and_a_cancel_overrides_it(db: Session, make: Make) -> None:
+    project = make.project()
+
+    def ask(*wishes: Callable[[Session, Project, int], Job]) -> str:
+        job = make.job(project)
+
+        def wait(work: Work) -> None:
+            with unit_of_work() as other:
+                for wish in wishes:
+                    wish(other, project, job.id)
+            for _ in range(200):
+                work.check()
+                work.report(done=1, total=2)
+                threading.Event().wait(0.02)
+
+        run(job, wait)
+        return state(db, job).state
+
+    assert ask(queueing.request_pause) == "paused"
+    assert ask(queueing.request_pause, queueing.request_cancel) == "cancelled"
+
+
+def test_a_job_that_is_being_cancelled_is_not_paused(db: Session, make: Make) -> None:
+    project = make.project()
+    job = make.job(project)
+
+    def wish(work: Work) -> None:
+        with unit_of_work() as other:
+            queueing.request_cancel(other, project, job.id)
+        with pytest.raises(Conflict, match="being cancelled"), unit_of_work() as other:
+            queueing.request_pause(other, project, job.id)
+
+    run(job, wish)
+
+
+def test_what_waits_for_a_person_is_paused_with_the_reason(db: Session, make: Make) -> None:
+    project = make.project()
+    job = make.job(project)
+
+    def stop(work: Work) -> None:
+        raise JobPaused("The budget is spent.")
+
+    run(job, stop)
+    found = state(db, job)
+    assert (found.state, found.error, found.failures) == ("paused", "The budget is spent.", 0)
+    queueing.resume(db, project, job.id)
+    db.commit()
+    assert run(job, lambda work: None)
+    assert (state(db, job).state, state(db, job).error) == ("succeeded", None)
 
 
 def test_a_waiting_job_is_cancelled_at_once_and_can_be_resumed(db: Session, make: Make) -> None:

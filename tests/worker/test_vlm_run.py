@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 from app.agents.budgets import Budget, set_budget
 from app.agents.models import AgentAnswer, AgentRun, AgentRunImage
 from app.erasing.erasing import erase
-from app.jobs.queueing import request_cancel, resume
+from app.jobs.queueing import request_cancel, request_pause, resume
 from app.settings import settings
 from tests.app.datasets.gallery import HANDLERS, Gallery, Killed, open_gallery
 from tests.factories import Make
@@ -136,27 +136,30 @@ def test_one_image_that_cannot_be_read_costs_no_other(gallery: Gallery, server: 
     assert (run.tokens_in, run.tokens_out) == (server.tokens_in, server.tokens_out)
 
 
-def test_a_cancelled_run_hears_of_it_in_the_middle_of_an_answer_and_goes_on_later(
-    gallery: Gallery, server: Server
+@pytest.mark.parametrize(
+    ("stop", "stopped"), [(request_cancel, "cancelled"), (request_pause, "paused")]
+)
+def test_a_run_hears_in_the_middle_of_an_answer_that_it_is_to_stop_and_goes_on_later(
+    gallery: Gallery, server: Server, stop: Any, stopped: str
 ) -> None:
     server.answer = lambda asked: everything(asked) if asked.number < 9 else Act(seconds=30.0)
     run, job = gallery.launch("vlm")
     began: list[float] = []
 
-    def stop() -> None:
+    def ask() -> None:
         while len(server.asked) < 9:
             time.sleep(0.02)
         began.append(time.monotonic())
         with Session(gallery.db.get_bind()) as db:
-            request_cancel(db, gallery.project, job.id)
+            stop(db, gallery.project, job.id)
             db.commit()
 
-    thread = threading.Thread(target=stop)
+    thread = threading.Thread(target=ask)
     thread.start()
     gallery.work(job)
     thread.join()
     assert time.monotonic() - began[0] < 8
-    assert job.state == "cancelled"
+    assert job.state == stopped
     server.answer = everything
     resume(gallery.db, gallery.project, job.id)
     gallery.db.commit()
@@ -169,7 +172,7 @@ def test_a_run_stops_when_its_budget_is_spent_and_goes_on_with_another(
 ) -> None:
     run, job = gallery.launch("vlm", budget=Budget(tokens=9000))
     gallery.work(job)
-    assert (job.state, job.error_class) == ("failed", "user_config")
+    assert (job.state, job.error_class) == ("paused", None)
     assert "budget of this run is spent" in (job.error or "")
     assert 0 < run.images < 12
     assert run.tokens_in + run.tokens_out == server.tokens_in + server.tokens_out >= 9000

@@ -37,7 +37,7 @@ from taxonomy.applicability import Kind
 from taxonomy.tree import Criteria, Side
 from worker.agents import ensemble
 from worker.agents.agent import Account, Agent, Finding, NoSuchAgent, Reader, Spent, open_agent
-from worker.ledger import JobFailed, Work
+from worker.ledger import JobFailed, JobPaused, Work
 
 # Images that are fetched from the database at once.
 BATCH = 24
@@ -175,7 +175,7 @@ class _Pass:
             message = f"{agent_run.labels} labels{spent}{since}"
             self.work.report(done=agent_run.images, total=self.total, message=message)
         if is_spent and not self.flight and self._left():
-            raise JobFailed("user_config", OVER_BUDGET)
+            raise JobPaused(OVER_BUDGET)
         return bool(self.waiting or self.flight)
 
     def _left(self) -> int:

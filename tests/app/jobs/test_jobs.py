@@ -13,7 +13,7 @@ SignInAt = Callable[[TestClient, Person], TestClient]
 TokenFor = Callable[[Person], dict[str, str]]
 
 
-@pytest.mark.parametrize("state", ["queued", "succeeded", "failed", "cancelled"])
+@pytest.mark.parametrize("state", ["queued", "succeeded", "failed", "cancelled", "paused"])
 def test_pages_show_a_job_in_every_state(
     browser: TestClient, htmx: TestClient, make: Make, sign_in: SignInAt, state: str
 ) -> None:
@@ -45,6 +45,25 @@ def test_a_lead_cancels_and_resumes(
     )
     assert browser.post(f"{where}/resume").status_code == 303
     assert api.get(f"/api/v1{where}", headers=headers).json()["state"] == "queued"
+
+
+def test_a_lead_pauses_resumes_and_cancels_what_is_paused(
+    browser: TestClient, api: TestClient, make: Make, sign_in: SignInAt, token_for: TokenFor
+) -> None:
+    people = cast(make)
+    where = f"/projects/paintings/jobs/{make.job(people.project).id}"
+    page = sign_in(browser, people.lea).get(where).text
+    assert f"{where}/pause" in page and f"{where}/resume" not in page
+    assert browser.post(f"{where}/pause").status_code == 303
+    page = browser.get(where).text
+    assert "chip-paused" in page and f"{where}/resume" in page and f"{where}/pause" not in page
+    headers = token_for(people.lea)
+    again = api.post(f"/api/v1{where}/pause", headers=headers)
+    assert (again.status_code, again.json()["detail"]) == (409, "This job is over: it was paused.")
+    assert api.post(f"/api/v1{where}/resume", headers=headers).json()["state"] == "queued"
+    assert api.post(f"/api/v1{where}/pause", headers=headers).json()["state"] == "paused"
+    assert api.post(f"/api/v1{where}/cancel", headers=headers).json()["state"] == "cancelled"
+    assert api.post(f"/api/v1{where}/pause", headers=token_for(people.ada)).status_code == 403
 
 
 def test_others_do_not(browser: TestClient, make: Make, sign_in: SignInAt) -> None:
