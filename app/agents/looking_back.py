@@ -72,17 +72,12 @@ def look_back(db: Session, project: Project, run: AgentRun, image_id: int) -> Lo
         row=row,
         version=version.number,
         has_steps="dimensions" in notes,
-        style=_named(criteria.styles, [notes.get("style")])[0] if notes.get("style") else None,
-        content=_named(criteria.content, notes.get("content", [])),
+        style=next((each.name for each in criteria.styles if each.id == notes.get("style")), None),
+        content=[each.name for each in criteria.content if each.id in notes.get("content", [])],
         deconstructed=_activated(criteria, chosen, deep=False),
         structured=_activated(criteria, chosen, deep=True),
         stated=_stated(db, project, run, row),
     )
-
-
-def _named(known: Sequence[object], ids: Sequence[object]) -> list[str]:
-    names = {getattr(each, "id", None): str(getattr(each, "name", "")) for each in known}
-    return [names.get(each, str(each)) for each in ids]
 
 
 def _activated(criteria: Criteria, chosen: Mapping[str, str], *, deep: bool) -> list[Activated]:

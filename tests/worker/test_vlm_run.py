@@ -270,6 +270,69 @@ def test_the_agent_is_there_only_where_the_operator_has_set_it_up(
     assert "MORELLI_VISION_URL" in (job.error or "")
 
 
+def test_the_page_of_a_run_says_how_far_it_is_what_it_took_and_what_it_will(
+    gallery: Gallery,
+    server: Server,
+    browser: TestClient,
+    api: TestClient,
+    sign_in: Any,
+    token_for: Any,
+) -> None:
+    run, job = gallery.launch("vlm", budget=Budget(tokens=9000))
+    page = f"/projects/paintings/agent/{run.id}"
+    waiting = sign_in(browser, gallery.people.lea).get(page).text
+    assert f'hx-get="{page}/state"' in waiting and f"jobs/{job.id}/pause" in waiting
+    gallery.work(job)
+    told = " ".join(browser.get(page).text.split())
+    assert "chip-paused" in told and f"jobs/{job.id}/resume" in told and "hx-get" not in told
+    headers = token_for(gallery.people.ben)
+    out = api.get(f"/api/v1/projects/paintings/agent-runs/{run.id}", headers=headers).json()
+    took, share = out["tokens_in"] + out["tokens_out"], 12 / out["images"]
+    assert out["expected_tokens"] == pytest.approx(took * share, abs=1)
+    assert out["expected_cost"] == pytest.approx(out["cost"] * share, rel=1e-3)
+    assert "all images will take about" in told
+    state = browser.get(f"{page}/state").text
+    assert "<html" not in state and f"for {out['cost']:.2f}" in state
+    set_budget(gallery.db, run, Budget())
+    resume(gallery.db, gallery.project, job.id)
+    gallery.db.commit()
+    gallery.work(job)
+    assert "will take" not in browser.get(page).text
+    assert f"jobs/{job.id}/cancel" not in browser.get(page).text
+
+
+def test_the_three_steps_of_each_image_can_be_looked_back_on(
+    gallery: Gallery, server: Server, browser: TestClient, sign_in: Any
+) -> None:
+    chosen = [{"key": "color-relationship", "why": "The red <glows>."}]
+    server.answer = lambda asked: (
+        {"style": "other", "content": [], "dimensions": chosen}
+        if asked.step == "deconstruct"
+        else {"attributes": [state("warm-dominance"), state("rich-saturation")]}
+    )
+    run, job = gallery.launch("vlm")
+    gallery.work(job)
+    page = f"/projects/paintings/agent/{run.id}/images"
+    image = gallery.images[3]
+    assert f"{page}/{image.id}" in sign_in(browser, gallery.people.ben).get(page).text
+    told = " ".join(browser.get(f"{page}/{image.id}").text.split())
+    for words in (
+        "1. Deconstruct",
+        "The red &lt;glows&gt;.",
+        "2. Structure",
+        "3. Quantify",
+        "Warm dominance",
+        "left half: The whole left half glows.",
+    ):
+        assert words in told, words
+    assert "Cool dominance" not in told
+    assert browser.get(f"{page}/{image.id + 1000}").status_code == 404
+    browser.cookies.set("morelli_suggestions", "hide")
+    assert browser.get(f"{page}/{image.id}").status_code == 403
+    assert browser.get(page).status_code == 403
+    assert page not in browser.get(f"/projects/paintings/agent/{run.id}").text
+
+
 def make_run_without_setting(gallery: Gallery) -> Any:
     """A run that was asked for where the agent was set up, on a worker where it is not."""
     run, job = gallery.launch()
