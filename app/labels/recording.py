@@ -6,18 +6,21 @@ Whoever calls these has locked the image's row, so that actions on one image hap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TypeVar
+from functools import cache
+from typing import TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, text
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Integer, Table, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql.selectable import ExecutableReturnsRows
 
 from app.accounts.models import Person
 from app.criteria.models import Node
 from app.errors import Conflict
 from app.images.models import Image
-from app.labels.models import PUBLICATION_KINDS, Label, LabelEvent
+from app.labels.models import PUBLICATION_KINDS, DayOfWork, Label, LabelEvent
 from app.labels.unfolding import Happening, happened_to
 
 Told = TypeVar("Told", bound=LabelEvent | Happening)
@@ -173,60 +176,94 @@ def record(
     undoes_id: int | None = None,
 ) -> LabelEvent:
     """Write one event and raise the image's label revision. Raises Conflict for a used operation id."""
-    # The image's lock orders actions on one image; the same operation id on two images at once
-    # meets only here, at the unique index.
+    decisions, images = _day_of(kind, before, of_label=node is not None, of_trait=trait is not None)
     event: LabelEvent | None = db.scalar(
-        insert(LabelEvent)
-        .values(
-            image_id=image.id,
-            node_id=node.id if node else None,
-            polarity=polarity,
-            trait_kind=trait[0] if trait else None,
-            trait_value=trait[1] if trait else None,
-            kind=kind,
-            before=before,
-            after=after,
-            image_revision=image.label_revision + 1,
-            person_id=how.by.id,
-            version_id=version_id,
-            operation_id=how.operation_id,
-            sitting=how.sitting,
-            suggestion_visible=how.suggestion_visible,
-            undoes_id=undoes_id,
-        )
-        .on_conflict_do_nothing()
-        .returning(LabelEvent)
+        _recording(counts=bool(decisions or images)),
+        {
+            "new_image_id": image.id,
+            "new_node_id": node.id if node else None,
+            "new_polarity": polarity,
+            "new_trait_kind": trait[0] if trait else None,
+            "new_trait_value": trait[1] if trait else None,
+            "new_kind": kind,
+            "new_before": before,
+            "new_after": after,
+            "new_image_revision": image.label_revision + 1,
+            "new_person_id": how.by.id,
+            "new_version_id": version_id,
+            "new_operation_id": how.operation_id,
+            "new_sitting": how.sitting,
+            "new_suggestion_visible": how.suggestion_visible,
+            "new_undoes_id": undoes_id,
+            "of_project_id": image.project_id,
+            "more_decisions": decisions,
+            "more_images": images,
+        },
     )
     if event is None:
         raise used_otherwise()
-    image.label_revision += 1
-    _count(db, image, event)
+    set_committed_value(image, "label_revision", event.image_revision)
     return event
+
+
+_EVENTS = cast(Table, LabelEvent.__table__)
+_OF_EVENT = (
+    *("image_id", "node_id", "polarity", "trait_kind", "trait_value", "kind", "before", "after"),
+    *("image_revision", "person_id", "version_id", "operation_id", "sitting", "suggestion_visible"),
+    "undoes_id",
+)
+
+
+@cache
+def _recording(*, counts: bool) -> ExecutableReturnsRows:
+    """One statement for all that an action leaves beside its label: every question costs a save more than
+    what it asks for.
+
+    The image's lock orders actions on one image; the same operation id on two images at once meets only
+    here, at the unique index, and brings no row.
+    """
+    event = (
+        insert(_EVENTS)
+        .values({each: bindparam(f"new_{each}") for each in _OF_EVENT})
+        .on_conflict_do_nothing()
+    )
+    raised = (
+        update(Image)
+        .where(Image.id == bindparam("new_image_id"))
+        .values(label_revision=bindparam("new_image_revision"))
+    )
+    event = event.add_cte(raised.cte("raised"))
+    if counts:
+        event = event.add_cte(_counting().cte("counted"))
+    return select(LabelEvent).from_statement(event.returning(*_EVENTS.c))
+
+
+def _counting() -> Insert:
+    """An action is added to its person's day; taking one back takes it from the day."""
+    counts = {
+        DayOfWork.decisions: bindparam("more_decisions", type_=Integer),
+        DayOfWork.images: bindparam("more_images", type_=Integer),
+    }
+    day = insert(DayOfWork).values(
+        project_id=bindparam("of_project_id"),
+        person_id=bindparam("new_person_id"),
+        day=func.date(func.timezone("UTC", func.clock_timestamp())),
+        **{column.key: func.greatest(more, 0) for column, more in counts.items()},
+    )
+    return day.on_conflict_do_update(
+        index_elements=["project_id", "person_id", "day"],
+        set_={column.key: func.greatest(column + more, 0) for column, more in counts.items()},
+    )
 
 
 DECISIONS = ("confirm", "reject", "doubt", "add", "withdraw")
 
-_COUNT = text(
-    """
-    INSERT INTO day_of_work AS d (project_id, person_id, day, decisions, images)
-    VALUES (:project, :person, (clock_timestamp() AT TIME ZONE 'UTC')::date,
-            greatest(:decisions, 0), greatest(:images, 0))
-    ON CONFLICT (project_id, person_id, day) DO UPDATE
-    SET decisions = greatest(d.decisions + :decisions, 0), images = greatest(d.images + :images, 0)
-    """
-)
 
-
-def _count(db: Session, image: Image, event: LabelEvent) -> None:
-    """Add an action to its person's day; taking one back takes it from the day."""
-    is_undo = event.kind == "undo" and event.trait_kind is None
-    decisions = -int(is_undo) if event.node_id else 0
-    decisions += event.kind in DECISIONS
-    is_unmarked = is_undo and event.node_id is None and event.before == "done"
-    images = (event.kind == "done") - int(is_unmarked)
-    if decisions or images:
-        values = {"project": image.project_id, "person": event.person_id}
-        db.execute(_COUNT, values | {"decisions": decisions, "images": images})
+def _day_of(kind: str, before: str | None, *, of_label: bool, of_trait: bool) -> tuple[int, int]:
+    """How many decisions and images more an action makes of its person's day."""
+    is_undo = kind == "undo" and not of_trait
+    decisions = (kind in DECISIONS) - (is_undo and of_label)
+    return decisions, (kind == "done") - (is_undo and not of_label and before == "done")
 
 
 def apply_event(
