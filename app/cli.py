@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from app import extras
+from app.commands.agent_trust import list_differences, tell_trust
 from app.commands.agents import agent_cli
 from app.commands.criteria import criteria_cli
 from app.commands.images import images_cli
@@ -37,6 +38,8 @@ account_cli = typer.Typer(
 )
 cli.add_typer(account_cli, name="account")
 cli.add_typer(criteria_cli, name="criteria")
+agent_cli.command("trust")(tell_trust)
+agent_cli.command("differences")(list_differences)
 cli.add_typer(agent_cli, name="agent")
 cli.add_typer(images_cli, name="images")
 cli.add_typer(labels_cli, name="labels")

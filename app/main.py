@@ -71,6 +71,8 @@ from app.studies import api as studies_api
 from app.studies import judging_pages as studies_judging_pages
 from app.studies import pages as studies_pages
 from app.studies import practice_pages as studies_practice_pages
+from app.trust import api as trust_api
+from app.trust import pages as trust_pages
 from app.usage import api as usage_api
 from app.usage import pages as usage_pages
 from app.versions import api as versions_api
@@ -133,6 +135,8 @@ ROUTERS = [
     labels_api.router,
     queue_pages.router,
     queue_api.router,
+    trust_pages.router,
+    trust_api.router,
     agents_pages.router,
     agents_api.router,
     audits_doubt_pages.router,

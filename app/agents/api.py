@@ -9,6 +9,7 @@ from app.accounts.access import CurrentPerson
 from app.agents import launching, recording
 from app.agents.again import foresee_again, launch_again
 from app.agents.budgets import Budget, budget_of, set_budget
+from app.agents.ensembles import ensemble_of, is_quiet
 from app.agents.models import AgentRun
 from app.agents.restricting import restriction_of
 from app.agents.schemas import (
@@ -50,6 +51,9 @@ def _out(row: launching.RunRow) -> AgentRunOut:
             LaterVersionOut.model_validate(each) for each in recording.later_versions(row.run)
         ],
         restricted=_restricted(row.run),
+        quiet=is_quiet(row.run),
+        runs=list(ensemble.runs) if (ensemble := ensemble_of(row.run)) else None,
+        at_least=ensemble.at_least if ensemble else None,
         images=row.run.images,
         labels=row.run.labels,
         problems=row.run.problems,
@@ -95,7 +99,16 @@ def api_launch_agent_run(
 ) -> AgentRunOut:
     """Have an agent label all images; the job tells how far it is."""
     budget = Budget(body.budget_tokens, body.budget_cost)
-    run = launching.launch_agent_run(db, project, agent=body.agent, by=person, budget=budget)
+    run = launching.launch_agent_run(
+        db,
+        project,
+        agent=body.agent,
+        by=person,
+        budget=budget,
+        quiet=body.quiet,
+        runs=body.runs,
+        at_least=body.at_least,
+    )
     return _out(launching.find_agent_runs(db, project, before=run.id + 1, limit=1)[0])
 
 

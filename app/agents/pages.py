@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from app.accounts.access import CurrentPerson
 from app.agents import again, launching, recording
 from app.agents.budgets import Budget
+from app.agents.ensembles import ensemble_of, is_quiet
 from app.agents.forms import AgentRunForm, BudgetForm
 from app.agents.looking_back import look_back
 from app.agents.restricting import restriction_of
@@ -21,10 +22,11 @@ from app.jobs.queueing import get_job
 from app.labels.access import Sight, refuse_hidden
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
+from app.trust.keeping import find_agreements
 from app.web.answer import Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
-from method.agents import AGENTS
+from method.agents import AGENTS, ENSEMBLE
 from taxonomy.asking_again import WHY
 
 router = APIRouter(include_in_schema=False, prefix="/projects/{project}/agent")
@@ -79,7 +81,18 @@ def submit_agent_run(
         with form.attempt():
             asked = form.values
             budget = Budget(asked.budget_tokens, asked.budget_cost)
-            launching.launch_agent_run(db, project, agent=asked.agent, by=person, budget=budget)
+            launching.launch_agent_run(
+                db,
+                project,
+                agent=asked.agent,
+                by=person,
+                budget=budget,
+                quiet=asked.quiet and asked.agent != ENSEMBLE,
+                runs=asked.run_ids if asked.agent == ENSEMBLE else (),
+                at_least=asked.at_least / 100
+                if asked.at_least and asked.agent == ENSEMBLE
+                else None,
+            )
     if form.errors:
         return _list(db, answer, project, form=form, status=422)
     return RedirectResponse(answer.path("show_agent_runs", project=project.slug), 303)
@@ -111,6 +124,11 @@ def show_agent_run(
         is_live=job is not None and job.state in OPEN_STATES,
         version=db.get_one(CriteriaVersion, run.version_id),
         later=recording.later_versions(run),
+        ensemble=(ensemble := ensemble_of(run)),
+        agreements=[(nodes[each.node_id], each) for each in find_agreements(db, run)]
+        if ensemble
+        else [],
+        is_quiet=is_quiet(run),
         restriction=(restriction := restriction_of(run)),
         asked=[node for node in nodes.values() if restriction and node.id in restriction.pairs],
         may_go_on=again.may_go_on_from(db, run, reading.current_version(db, project)),

@@ -3,20 +3,26 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from method.agents import DEFAULT_AGENT
 from taxonomy.asking_again import Why
 
 
 class AgentRunIn(BaseModel):
-    """Which agent is to label the images, and what that may take: tokens, and cost by the operator's prices."""
+    """Which agent is to label the images, and what that may take: tokens, and cost by the operator's prices. What a
+    `quiet` run says is kept for ensembles and proposed to nobody. An `ensemble` is made of `runs` (of none: of the newest
+    run of each agent); `at_least` is the share of what it proposes that is to be right, in [0, 1].
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     agent: str = DEFAULT_AGENT
     budget_tokens: int | None = None
     budget_cost: float | None = None
+    quiet: bool = False
+    runs: list[int] = Field(default=[], max_length=20)
+    at_least: float | None = None
 
 
 class BudgetIn(BaseModel):
@@ -49,7 +55,7 @@ class RestrictedOut(BaseModel):
 
 class AgentRunOut(BaseModel):
     """One pass of an agent over the images. It begins under `criteria_version`, and goes on under those
-    that are published meanwhile. `restricted` is null where it asks about all. `problems` counts images that
+    that are published meanwhile. `restricted` is null where it asks about all, `runs` where it is no ensemble. `problems` counts images that
     got no labels, `dropped` statements of the agent that made no sense, `repaired` answers that it was asked to
     mend; `requests` (refused ones included), tokens and `cost` are what it took. `expected_tokens` and
     `expected_cost` are what it will have taken in all; null where it is done, or nothing can be said yet.
@@ -63,6 +69,9 @@ class AgentRunOut(BaseModel):
     criteria_version: int
     later_versions: list[LaterVersionOut]
     restricted: RestrictedOut | None
+    quiet: bool
+    runs: list[int] | None
+    at_least: float | None
     images: int
     labels: int
     problems: int

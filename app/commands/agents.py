@@ -21,16 +21,40 @@ Run = Annotated[int, typer.Argument(help="The number of an agent run.")]
 def run_agent(
     project: ProjectSlug,
     agent: Annotated[str, typer.Option(help="Which agent.")] = DEFAULT_AGENT,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Propose nothing: keep what it says for ensembles.")
+    ] = False,
+    runs: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--of", metavar="RUN", help="A run that an ensemble is made of; give it again for each."
+        ),
+    ] = None,
+    at_least: Annotated[
+        float | None,
+        typer.Option(help="How much of what an ensemble proposes is to be right, as 0.8."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have an agent label every image of a project, and wait for it."""
+    """Have an agent label every image of a project, and wait for it.
+
+    The agent “ensemble” is made of other runs, by default of the newest of each agent.
+    """
     from app.agents import launching
     from app.database import unit_of_work
     from app.projects.founding import get_project
 
     with database():
         with unit_of_work() as db:
-            run = launching.launch_agent_run(db, get_project(db, project), agent=agent, by=None)
+            run = launching.launch_agent_run(
+                db,
+                get_project(db, project),
+                agent=agent,
+                by=None,
+                quiet=quiet,
+                runs=runs or (),
+                at_least=at_least,
+            )
             job_id = run.job_id
         job = finish_job(job_id)
     _tell_job(job, as_json=as_json)

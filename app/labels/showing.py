@@ -5,6 +5,8 @@ Whether they saw them is known by who served them: it is noted here, once and fo
 suggestions of an image leave the server for a person, and not left to what their browser says.
 """
 
+from collections.abc import Sequence
+
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
@@ -16,11 +18,12 @@ from app.labels.models import SuggestionShown
 _NOTE = text(
     """
     INSERT INTO suggestion_shown (image_id, person_id)
-    SELECT :image, :person WHERE EXISTS (
-        SELECT FROM label WHERE image_id = :image AND (source <> 'person' OR state = 'proposed')
+    SELECT image, :person FROM unnest(CAST(:images AS bigint[])) AS image WHERE EXISTS (
+        SELECT FROM label WHERE image_id = image AND (source <> 'person' OR state = 'proposed')
     ) AND NOT EXISTS (
-        SELECT FROM suggestion_shown WHERE image_id = :image AND person_id = :person
+        SELECT FROM suggestion_shown WHERE image_id = image AND person_id = :person
     )
+    ORDER BY image
     ON CONFLICT (image_id, person_id) DO NOTHING
     """
 )
@@ -28,7 +31,12 @@ _NOTE = text(
 
 def note_shown(db: Session, image: Image, person: Person) -> None:
     """Note that this person is shown what is proposed for this image."""
-    db.execute(_NOTE, {"image": image.id, "person": person.id})
+    db.execute(_NOTE, {"images": [image.id], "person": person.id})
+
+
+def note_several_shown(db: Session, image_ids: Sequence[int], person: Person) -> None:
+    """Note that this person is shown what is proposed for these images."""
+    db.execute(_NOTE, {"images": sorted(set(image_ids)), "person": person.id})
 
 
 def was_shown(db: Session, image: Image, person: Person) -> bool:

@@ -47,6 +47,8 @@ COMMANDS = [
     "criteria import",
     "agent",
     "agent run",
+    "agent trust",
+    "agent differences",
     "images",
     "images list",
     "images aside",
