@@ -27,6 +27,8 @@ from app.audits import pages as audits_pages
 from app.audits import result_pages as audits_result_pages
 from app.bulk import api as bulk_api
 from app.bulk import pages as bulk_pages
+from app.comparisons import api as comparisons_api
+from app.comparisons import pages as comparisons_pages
 from app.criteria import api as criteria_api
 from app.criteria import file_pages as criteria_file_pages
 from app.criteria import lineage_pages as criteria_lineage_pages
@@ -139,6 +141,8 @@ ROUTERS = [
     trust_api.router,
     agents_pages.router,
     agents_api.router,
+    comparisons_pages.router,
+    comparisons_api.router,
     audits_doubt_pages.router,
     audits_pages.router,
     audits_judging_pages.router,

@@ -4,6 +4,7 @@ from app.accounts import models as accounts
 from app.agents import models as agents
 from app.audits import models as audits
 from app.bulk import models as bulk
+from app.comparisons import models as comparisons
 from app.criteria import models as criteria
 from app.database import Model
 from app.datasets import models as datasets
@@ -31,6 +32,7 @@ __all__ = [
     "agents",
     "audits",
     "bulk",
+    "comparisons",
     "criteria",
     "datasets",
     "examples",

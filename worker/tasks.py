@@ -3,6 +3,7 @@
 import logging
 
 from worker import (
+    agent_comparing,
     apart,
     bulk_acting,
     demo_audit,
@@ -36,6 +37,7 @@ HANDLERS: dict[str, Handler] = {
     "study_images": study_images.run,
     "demo_audit": demo_audit.run,
     "agent_trust": teaching.run,
+    "agent_comparison": agent_comparing.run,
 }
 
 

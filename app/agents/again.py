@@ -5,7 +5,7 @@ about the pairs that it touched; a run that goes on from such a run looks at the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
@@ -23,14 +23,16 @@ from app.images.inclusion import left_out
 from app.jobs.models import OPEN_STATES, Job
 from app.labels.models import Label
 from app.projects.models import Project
+from method.agents import ENSEMBLE
 from taxonomy.asking_again import TouchedPair, Why, touched_pairs
 from taxonomy.tree import Pair
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Tokens, and cost by the operator's prices."""
+    """Requests to a model's server, tokens, and cost by the operator's prices."""
 
+    requests: int
     tokens_in: int
     tokens_out: int
     cost: float
@@ -79,7 +81,7 @@ def foresee_again(db: Session, project: Project, run_id: int) -> Again:
     """
     run = get_agent_run(db, project.id, run_id)
     version = get_version_to_label_under(db, project)
-    _refuse_unfinished(db, run)
+    _refuse_what_cannot(db, run)
     earlier = restriction_of(run)
     root = get_agent_run(db, project.id, earlier.root) if earlier else run
     since = db.get_one(CriteriaVersion, run.version_id)
@@ -123,6 +125,8 @@ def launch_again(
             field="images",
         )
     config = budget.as_config() | again.restriction.as_config()
+    # What was kept for ensembles alone stays so.
+    config |= {name: kept for name, kept in again.run.config.items() if name == "quiet"}
     agent = again.run.agent
     return start_run(db, project, agent=agent, version=again.version, config=config, by=by)
 
@@ -130,19 +134,27 @@ def launch_again(
 def find_to_go_on_from(
     db: Session, project: Project, version: CriteriaVersion | None
 ) -> AgentRun | None:
-    """The newest run, where it has come to its end and another version is in force by now."""
-    newest = select(AgentRun).where(AgentRun.project_id == project.id).order_by(AgentRun.id.desc())
-    run = db.scalar(newest.limit(1))
+    """The newest run of an agent here, where it has come to its end and another version is in force by now."""
+    own = select(AgentRun).where(
+        AgentRun.project_id == project.id, AgentRun.job_id.is_not(None), AgentRun.agent != ENSEMBLE
+    )
+    run = db.scalar(own.order_by(AgentRun.id.desc()).limit(1))
     return run if run is not None and may_go_on_from(db, run, version) else None
 
 
 def may_go_on_from(db: Session, run: AgentRun, version: CriteriaVersion | None) -> bool:
     """Whether it can be asked what changed since a run."""
     is_older = version is not None and version.id != run.version_id
-    return is_older and run.job_id is not None and not _is_unfinished(db, run)
+    looks = run.job_id is not None and run.agent != ENSEMBLE
+    return is_older and looks and not _is_unfinished(db, run)
 
 
-def _refuse_unfinished(db: Session, run: AgentRun) -> None:
+def _refuse_what_cannot(db: Session, run: AgentRun) -> None:
+    if run.agent == ENSEMBLE:
+        raise Conflict(
+            f"Run {run.id} is an ensemble, which looks at no image itself.",
+            hint="Label again with the runs that it is made of, then launch another ensemble.",
+        )
     if run.job_id is None:
         raise Conflict(
             f"Run {run.id} was made elsewhere and came in with a file; no agent here can go on from it."
@@ -238,10 +250,14 @@ def _expect(
         for each, number in zip(restriction.asked, numbers[:-1], strict=True)
     )
     share = min(1.0, asked / (images * num_pairs)) if images and num_pairs else 0.0
-    return Expected(images, share, _taken(root, images * share), _taken(root, images))
+    least, most = _taken(root, images * share), _taken(root, images)
+    # No image is asked about in less than one question.
+    least = replace(least, requests=min(most.requests, max(least.requests, images)))
+    return Expected(images, share, least, most)
 
 
 def _taken(root: AgentRun, images: float) -> Taken:
     each = images / root.images if root.images else 0.0
-    tokens = root.tokens_in * each, root.tokens_out * each
-    return Taken(round(tokens[0]), round(tokens[1]), float(root.cost) * each)
+    numbers = (root.requests, root.tokens_in, root.tokens_out)
+    requests, tokens_in, tokens_out = (round(number * each) for number in numbers)
+    return Taken(requests, tokens_in, tokens_out, float(root.cost) * each)

@@ -18,6 +18,7 @@ from app.agents.schemas import (
     AgentRunOut,
     AgentRunsOut,
     BudgetIn,
+    DefaultAgent,
     LaterVersionOut,
     OutcomeOut,
     OutcomesOut,
@@ -110,6 +111,19 @@ def api_launch_agent_run(
         at_least=body.at_least,
     )
     return _out(launching.find_agent_runs(db, project, before=run.id + 1, limit=1)[0])
+
+
+@router.get("/default")
+def api_get_default_agent(project: AnnotatorProject) -> DefaultAgent:
+    """The agent that labels where nobody names one."""
+    return DefaultAgent(agent=launching.default_agent(project))
+
+
+@router.put("/default")
+def api_choose_default_agent(body: DefaultAgent, db: Db, project: LeadProject) -> DefaultAgent:
+    """Have another agent label where nobody names one."""
+    launching.choose_default_agent(db, project, body.agent)
+    return DefaultAgent(agent=launching.default_agent(project))
 
 
 @router.patch("/{run_id}")

@@ -19,9 +19,10 @@ from app.images.models import Image
 from app.jobs.models import Job
 from app.jobs.queueing import submit
 from app.labels.models import AgentRunCount
+from app.projects.founding import set_default_agent
 from app.projects.models import Project
 from app.settings import settings
-from method.agents import AGENTS, ENSEMBLE, AgentFacts
+from method.agents import AGENTS, DEFAULT_AGENT, ENSEMBLE, AgentFacts
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,14 @@ def launch_agent_run(
     db: Session,
     project: Project,
     *,
-    agent: str,
+    agent: str | None,
     by: Person | None,
     budget: Budget = Budget(),  # noqa: B008 - frozen
     quiet: bool = False,
     runs: Sequence[int] = (),
     at_least: float | None = None,
 ) -> AgentRun:
-    """Ask for one pass of an agent over all images of the project, within a budget.
+    """Ask for one pass of an agent (None: the project's own) over all images of the project, within a budget.
 
     What a `quiet` run says is kept for ensembles and proposed to nobody. An ensemble is made of `runs`, and `at_least`
     is the share of what it proposes that is to be right (`ensembles.plan_ensemble`).
@@ -57,6 +58,7 @@ def launch_agent_run(
         raise Invalid(
             "There are no images to label yet.", field="images", hint="Import some first."
         )
+    agent = agent or default_agent(project)
     config = budget.as_config() | ({"quiet": True} if quiet else {})
     if agent == ENSEMBLE:
         config = plan_ensemble(db, project, runs, at_least).as_config()
@@ -66,6 +68,25 @@ def launch_agent_run(
             field="runs" if runs else "at_least",
         )
     return start_run(db, project, agent=agent, version=version, config=config, by=by)
+
+
+def default_agent(project: Project) -> str:
+    """The agent that labels where nobody names one: the one that was chosen, where it is still set up here."""
+    chosen = project.default_agent
+    return chosen if chosen is not None and chosen in available_agents() else DEFAULT_AGENT
+
+
+def choose_default_agent(db: Session, project: Project, agent: str) -> None:
+    """Have an agent label where nobody names one. Raises Invalid where there is no such agent here, and for the
+    ensemble: which runs it is made of is said each time.
+    """
+    _refuse_missing(agent)
+    if agent == ENSEMBLE:
+        raise Invalid(
+            "The ensemble is made of runs that are chosen each time, so it cannot be the default.",
+            field="agent",
+        )
+    set_default_agent(db, project, agent)
 
 
 def get_version_to_label_under(db: Session, project: Project) -> CriteriaVersion:

@@ -14,6 +14,7 @@ from app.agents.forms import AgentRunForm, BudgetForm
 from app.agents.looking_back import look_back
 from app.agents.restricting import restriction_of
 from app.agents.spending import spending_of
+from app.comparisons.comparing import find_comparisons, find_others
 from app.criteria import reading
 from app.criteria.models import CriteriaVersion
 from app.errors import Conflict, Invalid
@@ -53,6 +54,7 @@ def _list(
         next=rows[-1].run.id if len(found) > PAGE else None,
         is_live=before is None and any(row.job and row.job.state in OPEN_STATES for row in rows),
         agents=(agents := launching.available_agents()),
+        default=launching.default_agent(project),
         takes_money=any(each.needs for each in agents.values()),
         version=(version := reading.current_version(db, project)),
         earlier=again.find_to_go_on_from(db, project, version),
@@ -131,6 +133,8 @@ def show_agent_run(
         is_quiet=is_quiet(run),
         restriction=(restriction := restriction_of(run)),
         asked=[node for node in nodes.values() if restriction and node.id in restriction.pairs],
+        others=find_others(db, run),
+        comparisons=find_comparisons(db, run),
         may_go_on=again.may_go_on_from(db, run, reading.current_version(db, project)),
         job=job,
         rows=sorted(rows, key=lambda row: -row[3]),
@@ -177,6 +181,14 @@ def show_run_image(
     """How an agent looked at one image, step by step."""
     run = launching.get_agent_run(db, project.id, run_id)
     return answer.show("agents/image.html", run=run, back=look_back(db, project, run, image_id))
+
+
+@router.post("/{run_id}/default")
+def submit_default_agent(run_id: int, db: Db, answer: Answering, project: LeadProject) -> Response:
+    """Have the agent of a run label where nobody names one."""
+    run = launching.get_agent_run(db, project.id, run_id)
+    launching.choose_default_agent(db, project, run.agent)
+    return RedirectResponse(answer.path("show_agent_runs", project=project.slug), 303)
 
 
 def _show_again(

@@ -5,19 +5,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from method.agents import DEFAULT_AGENT
 from taxonomy.asking_again import Why
 
 
 class AgentRunIn(BaseModel):
-    """Which agent is to label the images, and what that may take: tokens, and cost by the operator's prices. What a
+    """Which agent is to label the images (null: the project's own), and what that may take: tokens, and cost by the operator's prices. What a
     `quiet` run says is kept for ensembles and proposed to nobody. An `ensemble` is made of `runs` (of none: of the newest
     run of each agent); `at_least` is the share of what it proposes that is to be right, in [0, 1].
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    agent: str = DEFAULT_AGENT
+    agent: str | None = None
     budget_tokens: int | None = None
     budget_cost: float | None = None
     quiet: bool = False
@@ -32,6 +31,14 @@ class BudgetIn(BaseModel):
 
     budget_tokens: int | None = None
     budget_cost: float | None = None
+
+
+class DefaultAgent(BaseModel):
+    """The agent that labels where nobody names one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    agent: str
 
 
 class LaterVersionOut(BaseModel):
@@ -158,10 +165,11 @@ class TouchedPairOut(BaseModel):
 
 
 class TakenOut(BaseModel):
-    """Tokens, and cost by the operator's prices."""
+    """Requests to a model's server, tokens, and cost by the operator's prices."""
 
     model_config = ConfigDict(from_attributes=True)
 
+    requests: int
     tokens_in: int
     tokens_out: int
     cost: float

@@ -6,7 +6,7 @@ import typer
 
 from app.commands.output import AsJson, ProjectSlug, database, show
 from app.commands.waiting import finish_job
-from method.agents import DEFAULT_AGENT
+from app.errors import AppError
 
 if TYPE_CHECKING:
     from app.agents.again import Again, Taken
@@ -20,7 +20,9 @@ Run = Annotated[int, typer.Argument(help="The number of an agent run.")]
 @agent_cli.command("run")
 def run_agent(
     project: ProjectSlug,
-    agent: Annotated[str, typer.Option(help="Which agent.")] = DEFAULT_AGENT,
+    agent: Annotated[
+        str | None, typer.Option(help="Which agent; without it the project's own.")
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Propose nothing: keep what it says for ensembles.")
     ] = False,
@@ -89,6 +91,41 @@ def label_again(
     _tell_job(job, as_json=as_json)
 
 
+@agent_cli.command("compare")
+def compare_runs(
+    project: ProjectSlug,
+    run: Run,
+    other: Annotated[int, typer.Argument(help="The number of another run.")],
+    anew: Annotated[bool, typer.Option(help="Compare them again where they were.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put two runs side by side: labels lost and gained, agreement, cost, and how right each is."""
+    from app.comparisons.comparing import ask_comparison, get_compared
+    from app.comparisons.schemas import ComparisonOut
+    from app.comparisons.telling import in_words
+    from app.database import unit_of_work
+    from app.errors import NotFound
+    from app.projects.founding import get_project
+
+    with database():
+        with unit_of_work() as db:
+            found = get_project(db, project)
+            try:
+                is_made = get_compared(db, found, run, other).figures is not None
+            except NotFound:
+                is_made = False
+            job_id = None
+            if anew or not is_made:
+                job_id = ask_comparison(db, found, run, other, by=None).job_id
+        if job_id is not None and (job := finish_job(job_id))["state"] != "succeeded":
+            raise AppError(f"The runs were not compared: {job['error']}")
+        with unit_of_work() as db:
+            compared = get_compared(db, get_project(db, project), run, other)
+            told = ComparisonOut.of(compared).model_dump(mode="json")
+            words = in_words(compared)
+    show(told, as_json=as_json, words=lambda: words)
+
+
 def _tell_job(job: dict[str, Any], *, as_json: bool) -> None:
     show(job, as_json=as_json, words=lambda: f"{job['state']}: {job['result'] or job['error']}")
     if job["state"] != "succeeded":
@@ -113,7 +150,12 @@ def _foreseen(again: "Again") -> dict[str, Any]:
 
 
 def _taken(taken: "Taken") -> dict[str, Any]:
-    return {"tokens_in": taken.tokens_in, "tokens_out": taken.tokens_out, "cost": taken.cost}
+    return {
+        "requests": taken.requests,
+        "tokens_in": taken.tokens_in,
+        "tokens_out": taken.tokens_out,
+        "cost": taken.cost,
+    }
 
 
 def _in_words(told: dict[str, Any]) -> str:
@@ -124,7 +166,8 @@ def _in_words(told: dict[str, Any]) -> str:
     tokens = (least["tokens_in"] + least["tokens_out"], most["tokens_in"] + most["tokens_out"])
     if any(tokens):
         lines.append(
-            f"{tokens[0]} to {tokens[1]} tokens, for {least['cost']:.2f} to {most['cost']:.2f}"
+            f"{least['requests']} to {most['requests']} requests, {tokens[0]} to {tokens[1]} tokens, "
+            f"for {least['cost']:.2f} to {most['cost']:.2f}"
         )
     number = len(told["pairs"])
     what = f"{number} pair{'s' if number != 1 else ''} that changed from version {told['since']}"

@@ -29,6 +29,12 @@ def create_project(db: Session, *, slug: str, name: str, description: str = "") 
     return project
 
 
+def set_default_agent(db: Session, project: Project, agent: str) -> None:
+    """Say which agent labels where nobody names one; who asks has made sure that there is one of this name."""
+    project.default_agent = agent
+    db.flush()
+
+
 def slug_for(name: str) -> str:
     """The address that a project of this name gets where nobody chooses one."""
     return names.slug(name)[:63].strip("-")

@@ -25,7 +25,7 @@ from app.versions.publishing import publish
 from taxonomy.tree import Attribute
 from tests.app.datasets.gallery import BLUE, Gallery, open_gallery
 from tests.factories import Make
-from tests.worker.agents.vlm.scripted import Server, everything, state
+from tests.worker.agents.vlm.scripted import LOOPBACK, Server, everything, state
 
 PAGE, API = "/projects/paintings/agent", "/api/v1/projects/paintings/agent-runs"
 
@@ -47,6 +47,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         "model": "eye",
         "price_in": 1.0,
         "price_out": 4.0,
+        "private": LOOPBACK,
     }.items():
         monkeypatch.setattr(settings(), f"vision_{name}", value)
     yield server
@@ -177,6 +178,8 @@ def test_it_says_before_what_it_takes(
     assert told["share"] == pytest.approx(1 / 5)
     assert told["most"]["tokens_in"] == round(first.tokens_in * 2 / 3)
     assert told["least"]["tokens_in"] == round(first.tokens_in * 2 / 3 / 5)
+    # Three pictures with two questions each; at least one question for each.
+    assert (told["least"]["requests"], told["most"]["requests"]) == (2, 4)
     assert told["most"]["cost"] == pytest.approx(float(first.cost) * 2 / 3)
     made = api.post(f"{API}/{first.id}/again", json={"budget_tokens": 5000}, headers=headers)
     assert made.status_code == 202
@@ -265,3 +268,21 @@ def test_only_leads_may(gallery: Gallery, api: TestClient, token_for: Any) -> No
     nothing = api.get(f"{API}/{first.id}/again", headers=token_for(gallery.people.lea))
     assert nothing.status_code == 422
     assert "asks nothing that run" in nothing.json()["detail"]
+
+
+def test_an_ensemble_is_made_anew_and_what_was_kept_quiet_stays_so(gallery: Gallery) -> None:
+    change(gallery, "warm-dominance", retire)
+    run, job = gallery.launch("measured", quiet=True)
+    gallery.work(job)
+    change(gallery, "warm-dominance", restore)
+    second = again(gallery, run)
+    assert any(found_by(gallery, second).values())
+    assert gallery.labels() == []
+    made = gallery.make.agent_run(
+        gallery.project,
+        gallery.version,
+        agent="ensemble",
+        job_id=gallery.make.job(gallery.project).id,
+    )
+    with pytest.raises(Conflict, match="looks at no image itself"):
+        launch_again(gallery.db, gallery.project, made.id, by=None)
