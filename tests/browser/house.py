@@ -21,12 +21,13 @@ END_OF_TRACEBACK = re.compile(r"\| (?:\w+\.)*[A-Z]\w+(?::|$)")
 
 @dataclass(frozen=True)
 class House:
-    """A running installation: its folder, its address, the one-time link, and what it printed."""
+    """A running installation: its folder, its address, the one-time link, what it printed, and its process."""
 
     home: Path
     address: str
     link: str
     lines: list[str]
+    pid: int
 
     def faults(self) -> list[str]:
         """What was printed around errors that nobody caught."""
@@ -72,7 +73,8 @@ def morelli_up(home: Path, *options: str) -> Iterator[House]:
     ready = threading.Event()
     threading.Thread(target=_read, args=(process, lines, ready), daemon=True).start()
     try:
-        yield House(home, f"http://127.0.0.1:{port}", _link(process, lines, ready), lines)
+        link = _link(process, lines, ready)
+        yield House(home, f"http://127.0.0.1:{port}", link, lines, process.pid)
         process.send_signal(signal.SIGINT)
         assert process.wait(STOP_SECONDS) == 0, "\n".join(lines[-30:])
     finally:
