@@ -106,6 +106,14 @@ def test_two_raters_as_irrcac_has_them() -> None:
     assert named == cohens_kappa(first, second)
 
 
+def test_the_same_answers_as_other_programs_have_them() -> None:
+    """By statsmodels 0.15.0 (`fleiss_kappa`, `cohens_kappa`) and krippendorff 0.9.0 (`alpha`, nominal)."""
+    assert fleiss_kappa(PSYCHIATRISTS).value == pytest.approx(0.4139264990, abs=1e-9)
+    assert cohens_kappa(*two_people()).value == pytest.approx(0.7964094022, abs=1e-9)
+    assert krippendorffs_alpha(PSYCHIATRISTS).value == pytest.approx(0.4204384268, abs=1e-9)
+    assert krippendorffs_alpha(WITH_GAPS).value == pytest.approx(0.7434210526, abs=1e-9)
+
+
 @pytest.mark.parametrize("freedom", [0.7, 1, 2, 2.5, 9.3, 10, 99, 1_000, 10**6])
 def test_students_distribution_as_scipy_has_it(freedom: float) -> None:
     for probability in (0.025, 0.5, 0.9, 0.975, 0.9995):

@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.audits.scoring import Answers, gather, score
-from app.intervals import Spread, in_percent, rest_interval, share_interval, spread
+from app.intervals import (
+    Spread,
+    in_percent,
+    rest_interval,
+    share_interval,
+    spread,
+    variances,
+)
 
 SAID = {"y": "appears", "n": "does_not_appear", "u": "cannot_tell"}
 
@@ -59,6 +66,16 @@ def test_the_variance_is_that_of_two_way_clusters() -> None:
     assert found.error == pytest.approx(variance**0.5, abs=1e-12)
     # Between the degrees of freedom of five participants and those of twelve images.
     assert 4 <= found.freedom <= 16
+
+
+def test_the_variance_is_that_of_other_programs() -> None:
+    """By statsmodels 0.15.0: least squares on a constant with `cov_cluster_2groups` and `cov_cluster`, corrected."""
+    images, people = (each.ravel() for each in np.meshgrid(range(6), range(4), indexing="ij"))
+    said = ((7 * images + 5 * people + images * people) % 3 > 0).astype(float)
+    parts = (said - said.mean()) / len(said)
+    found = variances(parts, images, people)
+    assert found == pytest.approx((0.008333333333, 0.006944444444, 0.008152173913), abs=1e-9)
+    assert found[0] + found[1] - found[2] == pytest.approx(0.007125603865, abs=1e-9)
 
 
 def test_intervals_keep_within_bounds_and_widen_with_the_error() -> None:

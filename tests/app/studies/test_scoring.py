@@ -1,5 +1,7 @@
 """Figures of studies against scipy, and by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -83,6 +85,9 @@ def test_holm_is_as_its_paper_has_it() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([None, 0.5, None, 0.9]) == [None, 1.0, None, 1.0]
     assert holm([]) == []
+    # By `multipletests` of statsmodels 0.15.0.
+    found = holm([0.01, 0.04, 0.03, 0.005, 0.2, 0.0004, 0.03])
+    assert found == pytest.approx([0.05, 0.12, 0.12, 0.03, 0.2, 0.0028, 0.12], abs=1e-9)
 
 
 def test_a_tie_is_half_a_preference_for_each() -> None:
@@ -159,6 +164,33 @@ def test_the_ranking_is_the_most_likely_one() -> None:
     assert found is not None
     assert found == pytest.approx(np.append(best.x, -best.x.sum()), abs=1e-6)
     assert found.sum() == pytest.approx(0, abs=1e-9)
+
+
+def test_strengths_and_their_errors_are_those_of_other_programs() -> None:
+    """Strengths by choix 0.4.1 (`opt_pairwise`, a tie as half a win for each) and by statsmodels 0.15.0 (a binomial GLM); errors by its
+    covariance of clusters (`cov_cluster`, prompts, times 10 / 9), turned to strengths that add up to 0.
+    """
+    outcomes = (0, 1, 1, 0.5, 1, 0, 0, 1, 0.5, 1)
+    met = [
+        (prompt, one, other, outcomes[(3 * prompt + 2 * one + 5 * other + one * other) % 10])
+        for prompt in range(10)
+        for one in range(4)
+        for other in range(one + 1, 4)
+    ]
+    answers = given(
+        [each[3] for each in met],
+        first=[each[1] + 1 for each in met],
+        second=[each[2] + 1 for each in met],
+    )
+    answers = replace(answers, prompts=np.array([each[0] for each in met]))
+    found = {each.model: each for each in rank(answers, [1, 2, 3, 4])}
+    strengths = (0.306176390, 0.101382083, -0.101382083, -0.306176390)
+    errors = (0.403857910, 0.210763212, 0.210763212, 0.403857910)
+    for model, strength, error in zip((1, 2, 3, 4), strengths, errors, strict=True):
+        assert found[model].strength == pytest.approx(strength, abs=1e-6)
+        low, high = found[model].interval or (0, 0)
+        reach = stats.t.ppf(0.975, 9) * error
+        assert (low, high) == pytest.approx((strength - reach, strength + reach), abs=1e-6)
 
 
 def test_three_models_are_ranked_with_intervals() -> None:
