@@ -84,7 +84,7 @@ def _together(kept: Sequence[tuple[BlindAnswer, Statement]], decoys: Mapping[str
     rates = yes_rates(decoys, names)
     yes_rate = np.array([rates[each.person] for each, _ in kept], dtype=np.float64)
     miss = miss_rate(labels, yes, yes_rate)
-    known = [Rates(each, miss or 0.0) for each in yes_rate]
+    known = [Rates(float(each), miss or 0.0) for each in yes_rate]
     _, if_true, if_false = likelihoods(labels, yes, known)
     images = np.array([image_id for image_id, _ in numbers], dtype=np.int64)
     sources = Counter(answer.source for answer, _ in kept)
@@ -94,7 +94,7 @@ def _together(kept: Sequence[tuple[BlindAnswer, Statement]], decoys: Mapping[str
         yes,
         np.array([names.index(each.person) for each, _ in kept], dtype=np.int64),
         yes_rate,
-        np.full(len(kept), miss or 0.0),
+        np.array([each.miss for each in known], dtype=np.float64),
         {each: sources[each] for each in SOURCES},
         0,
         Decoys(

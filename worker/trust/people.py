@@ -26,10 +26,15 @@ CLOSE = 1e-7
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How often somebody says yes to what is not there (`yes`), and no to what is (`miss`); both in [0, 1]."""
+    """How often somebody says yes to what is not there (`yes`), and no to what is (`miss`); both in [0, 1]. Together they
+    are at most 1: then an answer tells nothing, and it never tells the opposite of what it says.
+    """
 
     yes: float = 0.0
     miss: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "miss", min(self.miss, 1 - self.yes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def likelihoods(
     """Each label once, in ascending order, with how likely its answers are if it holds, and if it does not."""
     known = list(rates)
     false_yes = np.clip([each.yes for each in known], LEAST, MOST)
-    missed = np.clip([each.miss for each in known], LEAST, MOST_MISSED)
+    missed = np.minimum(np.clip([each.miss for each in known], LEAST, MOST_MISSED), 1 - false_yes)
     each, index = np.unique(labels, return_inverse=True)
     if_true = _sums(np.log(np.where(yes, 1 - missed, missed)), index, len(each))
     if_false = _sums(np.log(np.where(yes, false_yes, 1 - false_yes)), index, len(each))

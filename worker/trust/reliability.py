@@ -7,14 +7,16 @@ answers chance alone keeps them apart. How much it would be by chance is told be
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from app.intervals import Interval, share_interval, spread
-from worker.trust.people import LEAST, MOST, MOST_MISSED, Reals, Whole
+from worker.trust.people import LEAST, Reals, Whole
 
 BINS = 10
+# Somebody who says yes to what is there hardly more often than to what is not tells nothing of single labels.
+LEAST_TELLING = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,10 @@ def calibration_error(said: Reals, holds: Reals) -> float:
 
 
 def curve(judged: Judged) -> Curve:
-    """What holds beside what is said, where what holds is told by people of whom is known how they err."""
+    """What holds beside what is said, where what holds is told by people of whom is known how they err. Answers of people
+    who tell next to nothing (`LEAST_TELLING`) are left out.
+    """
+    judged = _telling(judged)
     place = _places(judged.said)
     bins = tuple(_bin(judged, place == each) for each in range(BINS) if (place == each).any())
     total = sum(each.answers for each in bins)
@@ -81,6 +86,12 @@ def curve(judged: Judged) -> Curve:
     )
 
 
+def _telling(judged: Judged) -> Judged:
+    """Only the answers of people who tell something."""
+    chosen = 1 - judged.yes_rate - judged.miss_rate >= LEAST_TELLING
+    return Judged(*(getattr(judged, each.name)[chosen] for each in fields(judged)))
+
+
 def _places(said: Reals) -> Whole:
     return np.minimum((said * BINS).astype(np.int64), BINS - 1)
 
@@ -92,10 +103,11 @@ def _mean(values: Sequence[float], bins: Sequence[Bin]) -> float:
 def _bin(judged: Judged, chosen: np.typing.NDArray[np.bool_]) -> Bin:
     yes = judged.yes[chosen]
     share = float(yes.mean())
-    false_yes = float(np.clip(judged.yes_rate[chosen], 0, MOST).mean())
-    missed = float(np.clip(judged.miss_rate[chosen], 0, MOST_MISSED).mean())
-    # What is left to tell by: nothing of somebody who says yes to everything.
-    telling = max(1 - false_yes - missed, LEAST)
+    false_yes, missed = (
+        float(judged.yes_rate[chosen].mean()),
+        float(judged.miss_rate[chosen].mean()),
+    )
+    telling = 1 - false_yes - missed
 
     def corrected(share: float) -> float:
         return min(1.0, max(0.0, (share - false_yes) / telling))

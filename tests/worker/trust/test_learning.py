@@ -167,3 +167,15 @@ def test_the_curve_takes_back_what_people_say_too_readily() -> None:
     (only,) = curve(judged(said, yes, 0.3)).bins
     assert only.holds == pytest.approx(0.45, abs=0.03)
     assert curve(judged(np.zeros(0), np.zeros(0))).error is None
+
+
+def test_who_says_yes_to_anything_tells_nothing_and_never_the_opposite() -> None:
+    everything = Rates(0.7, 0.45)
+    assert everything.miss == pytest.approx(0.3)
+    _, if_true, if_false = likelihoods(np.array([1, 2]), np.array([True, False]), [everything] * 2)
+    assert if_true / if_false == pytest.approx([1.0, 1.0])
+    chance = np.random.default_rng(4)
+    said, yes = np.full(500, 0.5), chance.random(500) < 0.7
+    assert curve(judged(said, yes, 0.7)).answers == 500
+    found = curve(judged(said, yes, 0.85))
+    assert (found.bins, found.error, found.by_chance) == ((), None, None)
