@@ -54,7 +54,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
             show_progress=False,
         ),
     )
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=learner,
         bos_token=BEGIN,
         eos_token=END,
@@ -91,10 +91,10 @@ def make(folder: Path, seed: int) -> None:
     config = LlavaConfig(
         vision_config=vision,
         text_config=language,
-        image_token_id=words.convert_tokens_to_ids(IMAGE),
+        image_token_index=words.get_vocab()[IMAGE],
     )
-    model = LlavaForConditionalGeneration(config).eval()
-    model.generation_config = GenerationConfig(
+    model = LlavaForConditionalGeneration(config)
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id,
         pad_token_id=words.pad_token_id,
@@ -103,7 +103,7 @@ def make(folder: Path, seed: int) -> None:
     shown = CLIPImageProcessor(
         size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}
     )
-    LlavaProcessor(
+    LlavaProcessor(  # type: ignore[no-untyped-call]
         image_processor=shown,
         tokenizer=words,
         patch_size=PATCH,

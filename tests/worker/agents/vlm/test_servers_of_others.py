@@ -1,7 +1,7 @@
 """Servers that nobody of this project wrote, with a model that says nonsense: it ends in counted drops, not in errors.
 
 Opt-in: `MORELLI_TEST_TRANSFORMERS` is the program `transformers` of an environment with `transformers[serving]` and
-torch. The model is made here, from a seed.
+torch, `MORELLI_TEST_LLAMA_SERVER` the program `llama-server` of llama.cpp. The models are made here, from a seed.
 """
 
 import os
@@ -18,16 +18,20 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.agents.models import AgentAnswer, AgentRunImage
+from app.criteria.reading import version_criteria
 from app.demo.walking import free_port
 from app.settings import settings
-from bench import nonsense_model
-from tests.app.datasets.gallery import Gallery, open_gallery
+from bench import nonsense_gguf, nonsense_model
+from taxonomy.contradictions import Rules
+from tests.app.datasets.gallery import Gallery, encoded, landscape, open_gallery
 from tests.factories import Make
 from tests.worker.agents.vlm.scripted import LOOPBACK
 
 TRANSFORMERS = os.environ.get("MORELLI_TEST_TRANSFORMERS")
+LLAMA_SERVER = os.environ.get("MORELLI_TEST_LLAMA_SERVER")
 READY_SECONDS = 300
-ANSWER_TOKENS = 128
+ANSWER_TOKENS = 1024
+IMAGES = 12
 
 
 @contextmanager
@@ -66,14 +70,15 @@ def set_up(monkeypatch: pytest.MonkeyPatch, url: str, model: str) -> None:
         monkeypatch.setattr(settings(), f"vision_{name}", value)
 
 
-def look_at_three(gallery: Gallery) -> list[AgentRunImage]:
-    """A run over three pictures: it ends well, and its account is that of its answers."""
-    gallery.hang_many(3)
+def look(gallery: Gallery, images: int) -> list[AgentRunImage]:
+    """A run over some pictures: it ends well, and its account is that of its answers."""
+    for number in range(images):
+        gallery.hang(encoded(landscape(number)))
     run, job = gallery.launch("vlm")
     gallery.work(job)
     assert (job.state, job.error) == ("succeeded", None)
     answers = gallery.db.scalars(select(AgentAnswer)).all()
-    assert run.images == 3 and run.requests == sum(each.requests for each in answers)
+    assert run.images == images and run.requests == sum(each.requests for each in answers)
     assert run.tokens_in == sum(each.tokens_in for each in answers) > 0
     assert run.tokens_out == sum(each.tokens_out for each in answers) > 0
     for each in answers:
@@ -99,7 +104,38 @@ def test_what_transformers_serves_ends_in_counted_drops(
     command = [TRANSFORMERS or "", "serve", str(folder), "--host", "127.0.0.1", "--device", "cpu"]
     set_up(monkeypatch, f"{address}/v1", str(folder))
     with serving([*command, "--port", str(port)], f"{address}/health"):
-        looked_at = look_at_three(open_gallery(db, make))
+        looked_at = look(open_gallery(db, make), 3)
     # It overlooks the schema, and nothing that it says is JSON: each answer is asked for once more, then dropped.
     assert {(each.state, each.repaired, each.dropped) for each in looked_at} == {("failed", 1, 1)}
     assert all("could not be read" in (each.reason or "") for each in looked_at)
+
+
+@pytest.mark.skipif(not LLAMA_SERVER, reason="MORELLI_TEST_LLAMA_SERVER is not set")
+@pytest.mark.timeout(900)
+def test_what_llama_cpp_holds_to_the_schema_is_still_nonsense_and_labels_stay_sound(
+    own_storage: None,
+    db: Session,
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    model, eye = nonsense_gguf.make(tmp_path, seed=0)
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [LLAMA_SERVER or "", "-m", str(model), "--mmproj", str(eye), "-c", "16384"]
+    set_up(monkeypatch, f"{address}/v1", "nonsense")
+    gallery = open_gallery(db, make)
+    with serving([*command, "--port", str(port), "--host", "127.0.0.1"], f"{address}/health"):
+        looked_at = look(gallery, IMAGES)
+    # What it says has the form asked for, so that images are labelled, or fail with a reason where it never came to an
+    # end; no label is of what was not asked about, contradicts another, or lacks evidence and a confidence.
+    states = {each.state for each in looked_at}
+    assert "labelled" in states and states <= {"labelled", "failed"}
+    assert sum(each.dropped + each.repaired for each in looked_at) > 0
+    rules = version_criteria(gallery.version).derived(Rules)
+    keys = {node.id: key for key, node in gallery.nodes.items()}
+    by_image: dict[int, list[tuple[str, str]]] = {}
+    for label in gallery.labels():
+        assert label.evidence and 0 <= (label.confidence or -1) <= 1
+        by_image.setdefault(label.image_id, []).append((keys[label.node_id], label.polarity))
+    assert not any(rules.among(held) for held in by_image.values())
