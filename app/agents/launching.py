@@ -52,13 +52,14 @@ def launch_agent_run(
 
     Raises Invalid where the agent is not known, nothing is published, there are no images, and as `plan_ensemble` does.
     """
+    agent = agent or default_agent(project)
+    _refuse_missing(agent)
     version = get_version_to_label_under(db, project)
     some = select(Image.id).where(Image.project_id == project.id, in_use()).limit(1)
     if db.scalar(some) is None:
         raise Invalid(
             "There are no images to label yet.", field="images", hint="Import some first."
         )
-    agent = agent or default_agent(project)
     config = budget.as_config() | ({"quiet": True} if quiet else {})
     if agent == ENSEMBLE:
         config = plan_ensemble(db, project, runs, at_least).as_config()

@@ -5,6 +5,7 @@ what people say is there, the share that the run found. Intervals (95 %) take wh
 independent.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,14 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.agreement import Agreement, cohens_kappa, gwets_ac1
+from app.agreement import LEVEL, NO_WIDTH, Agreement, cohens_kappa, gwets_ac1
 from app.comparisons.counting import Counted, Looked
 from app.comparisons.verdicts import Verdict
 from app.database import Json
 from app.intervals import in_percent, interval_words, share_interval, spread
+from method.student import student_quantile
 
 Mask = NDArray[np.bool_]
 Whole = NDArray[np.int64]
+Reals = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,9 @@ class Coefficient:
     value: float | None
     low: float | None
     high: float | None
+
+
+NOT_KNOWN = Coefficient(None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +122,51 @@ def judge(verdicts: Sequence[Verdict], looked: Sequence[Looked]) -> Judged:
 
 def side_figures(images: int, counted: Counted, judged: Judged) -> Figures:
     """Of one side, from its counts over all images and the verdicts about it."""
-    one_alone = counted.only_first + counted.only_second
-    neither = images - counted.both - one_alone
-    sizes = (counted.both, one_alone, neither)
-    counts = np.repeat(np.array([[2, 0], [1, 1], [0, 2]]), sizes, axis=0)
-    ac1 = _coefficient(gwets_ac1(counts)) if images else Coefficient(None, None, None)
-    four = (counted.both, counted.only_first, counted.only_second, neither)
-    first = np.repeat([True, True, False, False], four)
-    second = np.repeat([True, False, True, False], four)
-    return _figures(ac1, _coefficient(cohens_kappa(first, second)), judged)
+    neither = images - counted.both - counted.only_first - counted.only_second
+    table = np.array([counted.both, counted.only_first, counted.only_second, neither], np.float64)
+    return _figures(_ac1(table), _kappa(table), judged)
+
+
+# As `app.agreement` has them, for two runs that say yes or no: of a million images there are four kinds, and each kind is
+# looked at once. In this order: both say yes, the first alone, the second alone, neither.
+_FIRST, _SECOND = np.array([1.0, 1.0, 0.0, 0.0]), np.array([1.0, 0.0, 1.0, 0.0])
+_SAME = np.array([1.0, 0.0, 0.0, 1.0])
+
+
+def _ac1(table: Reals) -> Coefficient:
+    """Gwet's AC1 of so many images of each kind."""
+    if not table.sum():
+        return NOT_KNOWN
+    share = _FIRST + _SECOND
+    yes = float(table @ share) / (2 * table.sum())
+    by_chance = share / 2 * (1 - yes) + (1 - share / 2) * yes
+    return _from_table(table, by_chance, 2 * yes * (1 - yes))
+
+
+def _kappa(table: Reals) -> Coefficient:
+    """Cohen's kappa of so many images of each kind."""
+    if not table.sum():
+        return NOT_KNOWN
+    first, second = (float(table @ each) / table.sum() for each in (_FIRST, _SECOND))
+    of_first = np.where(_FIRST == 1, second, 1 - second)
+    of_second = np.where(_SECOND == 1, first, 1 - first)
+    expected = first * second + (1 - first) * (1 - second)
+    return _from_table(table, (of_first + of_second) / 2, expected)
+
+
+def _from_table(table: Reals, by_chance: Reals, expected: float) -> Coefficient:
+    """The coefficient and its interval, from what chance gives each kind; its mean is `expected`."""
+    number = table.sum()
+    if expected >= 1 - NO_WIDTH:
+        return NOT_KNOWN
+    value = (float(table @ _SAME) / number - expected) / (1 - expected)
+    parts = (_SAME - expected - 2 * (1 - value) * (by_chance - expected)) / (1 - expected)
+    off = parts - table @ parts / number
+    error = math.sqrt(float(table @ off**2) / (number * (number - 1))) if number > 1 else 0.0
+    if error <= NO_WIDTH:
+        return Coefficient(value, None, None)
+    reach = student_quantile((1 + LEVEL) / 2, number - 1) * error
+    return Coefficient(value, max(-1.0, value - reach), min(1.0, value + reach))
 
 
 def overall_figures(sample: Sequence[Looked], places: Sequence[int], judged: Judged) -> Figures:
@@ -136,7 +178,7 @@ def overall_figures(sample: Sequence[Looked], places: Sequence[int], judged: Jud
     )
     clusters = np.repeat(np.arange(len(sample)), len(asked))
     yes = first.astype(np.int64) + second
-    ac1, kappa = Coefficient(None, None, None), Coefficient(None, None, None)
+    ac1 = kappa = NOT_KNOWN
     if len(first):
         ac1 = _coefficient(gwets_ac1(np.stack([yes, 2 - yes], axis=1), clusters=clusters))
         kappa = _coefficient(cohens_kappa(first, second, clusters=clusters))

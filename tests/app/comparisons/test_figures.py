@@ -48,18 +48,22 @@ def test_precision_is_of_what_was_found_and_asked_and_recall_of_what_is_there() 
     assert overall_figures(FOUND, [0], judged).recall_first.of == 1
 
 
-def test_agreement_is_that_of_the_images_one_by_one() -> None:
-    figures = side_figures(4, Counted(both=2), judge([], []))
-    assert figures.ac1.value == pytest.approx(1.0)
-    figures = side_figures(10, Counted(both=3, only_first=1, only_second=2), judge([], []))
-    first = [True] * 4 + [False] * 6
-    second = [True] * 3 + [False] + [True] * 2 + [False] * 4
-    kappa = cohens_kappa(first, second)
-    table = [[a + b, 2 - a - b] for a, b in zip(first, second, strict=True)]
-    ac1 = gwets_ac1(table)
-    assert figures.kappa.value == pytest.approx(kappa.value)
-    assert figures.ac1.value == pytest.approx(ac1.value)
-    assert (figures.ac1.low, figures.ac1.high) == pytest.approx(ac1.interval)
+@pytest.mark.parametrize(
+    "table", [(3, 1, 2, 4), (0, 1, 0, 9), (0, 0, 5, 5), (2, 0, 0, 2), (40, 7, 0, 1), (1, 0, 0, 0), (0, 0, 0, 8)]
+)  # fmt: skip
+def test_agreement_is_that_of_the_images_one_by_one(table: tuple[int, int, int, int]) -> None:
+    both, only_first, only_second, neither = table
+    counted = Counted(both, only_first, only_second)
+    figures = side_figures(sum(table), counted, judge([], []))
+    first = [True] * (both + only_first) + [False] * (only_second + neither)
+    second = [True] * both + [False] * only_first + [True] * only_second + [False] * neither
+    said = [[a + b, 2 - a - b] for a, b in zip(first, second, strict=True)]
+    for mine, theirs in (
+        (figures.kappa, cohens_kappa(first, second)),
+        (figures.ac1, gwets_ac1(said)),
+    ):
+        assert mine.value == pytest.approx(theirs.value)
+        assert (mine.low, mine.high) == pytest.approx(theirs.interval or (None, None))
 
 
 def test_agreement_over_all_takes_whole_images() -> None:
