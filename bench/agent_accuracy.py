@@ -6,8 +6,7 @@ A judgements file has a row for each label that was judged, with at least the co
 `attribute_key`, `polarity` (positive, negative) and `verdict` (appears, does not appear, cannot tell); of a label in
 several rows the last counts. The agent labels every picture of FOLDER as it would in a run, and its labels are looked up
 among the judgements. Precision is appears / (appears + does not appear); beside it the 95 % interval (Wilson) and the
-share where "cannot tell" counts as wrong. Withdrawn sides are shown as they were last decided, without the test of
-steadiness; they count in no total.
+share where "cannot tell" counts as wrong. Withdrawn sides are shown as they were last decided; they count in no total.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ from PIL import Image, UnidentifiedImageError
 
 from taxonomy.shipped import painting_criteria
 from taxonomy.tree import POLARITIES, Polarity
-from worker.agents.looking import MEASURES, Look, measure
-from worker.agents.measured import VERSION, decide, keep_steady, plain_rgb
+from worker.agents.looking import MEASURES, measure
+from worker.agents.measured import VERSION, decide, plain_rgb
 from worker.agents.rules import RULES
 from worker.agents.withdrawn import WITHDRAWN
 
 VERDICTS = ("appears", "does not appear", "cannot tell")
 NEEDED_COLUMNS = ("image_file", "attribute_key", "polarity", "verdict")
-BAR = 0.7
+BAR = 0.8
 CONFIDENCES = (0.55, 0.65, 0.75, 0.85, 1.0)
 
 Side = tuple[str, Polarity]
@@ -114,8 +113,8 @@ def look(path: Path) -> Seen | str:
             rgb = plain_rgb(image)
     except (OSError, ValueError, UnidentifiedImageError) as error:
         return f"{path.name}: {error}"
-    values = measure(Look(rgb), MEASURES)
-    found = {(f.key, f.polarity): f.confidence for f in keep_steady(rgb, decide(values))}
+    values = measure(rgb, MEASURES)
+    found = {(f.key, f.polarity): f.confidence for f in decide(values)}
     gone = {
         (side.key, side.polarity)
         for side in WITHDRAWN

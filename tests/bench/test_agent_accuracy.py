@@ -45,7 +45,7 @@ def test_counts_the_verdicts_on_what_is_proposed(tmp_path: Path) -> None:
     )
     row = kept["wide-tonal-range", "negative"]
     assert (row.proposed, row.right, row.decided, row.precision) == (3, 1, 2, 0.5)
-    assert "below 0.7" in accuracy.row(row)
+    assert "below 0.8" in accuracy.row(row)
     assert kept["wide-tonal-range", "positive"].proposed == 0
     assert gone["rich-impasto-texture", "positive"].verdicts.total() == 0
     assert ("rich-impasto-texture", "positive") not in kept

@@ -7,11 +7,9 @@ between them in which it proposes nothing. Thresholds, references and known weak
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from io import BytesIO
 
-import numpy as np
 from PIL import Image
 
 from method.pictures import as_seen
@@ -19,11 +17,11 @@ from taxonomy.changes import moved_texts, texts_of
 from taxonomy.shipped import painting_criteria
 from taxonomy.tree import POLARITIES, Criteria, Polarity, Side
 from worker.agents import agent
-from worker.agents.looking import FINE, MEASURES, Look, measure
+from worker.agents.looking import FINE, MEASURES, measure
 from worker.agents.rules import RULES, SHIPPED, Condition, Rule, Ties, ties_of
 
 # Goes up whenever a measure, a rule or a threshold changes, so that labels can be traced to what made them.
-VERSION = "2"
+VERSION = "3"
 
 
 @dataclass(frozen=True)
@@ -119,12 +117,11 @@ def label_image(image: Image.Image, ties: Ties = SHIPPED) -> list[Finding]:
     `ties` are those of the criteria that the labels are for. Deterministic, and for any decodable picture: where there
     is too little to see it proposes less.
     """
-    rgb = plain_rgb(image)
-    return keep_steady(rgb, decide(measure(Look(rgb), _NEEDED), ties))
+    return decide(measure(plain_rgb(image), _NEEDED), ties)
 
 
 def decide(values: Mapping[str, float], ties: Ties = SHIPPED) -> list[Finding]:
-    """Apply the rules to the measures of one picture, without asking whether another reproduction would agree."""
+    """Apply the rules to the measures of one picture."""
     found: list[Finding] = []
     for rule in RULES:
         sides = [_finding(rule, polarity, values) for polarity in POLARITIES]
@@ -180,69 +177,6 @@ def _keep_exclusive(found: list[Finding], ties: Ties) -> list[Finding]:
     return [finding for finding in found if finding.key not in dropped]
 
 
-def keep_steady(rgb: Image.Image, found: Collection[Finding]) -> list[Finding]:
-    """Those findings that another reproduction of the same painting would show too.
-
-    Each is asked of the picture cropped by 2 % (all sides, and one at a time), saved as JPEG of quality 60, and
-    with a white balance 4 % warmer and cooler. None of that changes what a painter sees, so a label that one of them
-    takes away says more about the file than about the painting.
-    """
-    conditions = {rule.key: rule for rule in RULES}
-    kept = list(found)
-    for disturb in DISTURBANCES:
-        sides = [conditions[finding.key].side(finding.polarity) for finding in kept]
-        needed = sorted({condition.measure for side in sides for condition in side})
-        if not needed:
-            break
-        values = measure(Look(disturb(rgb)), needed)
-        kept = [finding for finding, side in zip(kept, sides, strict=True) if _hold(side, values)]
-    return kept
-
-
-Disturbance = Callable[[Image.Image], Image.Image]
-
-
-def _crop(left: float, top: float, right: float, bottom: float) -> Disturbance:
-    def cropped(rgb: Image.Image) -> Image.Image:
-        width, height = rgb.size
-        box = (
-            round(left * width),
-            round(top * height),
-            width - round(right * width),
-            height - round(bottom * height),
-        )
-        return rgb.crop(box)
-
-    return cropped
-
-
-def _balance(red: float, blue: float) -> Disturbance:
-    def balanced(rgb: Image.Image) -> Image.Image:
-        scaled = np.asarray(rgb) * np.array([red, 1.0, blue], np.float32)
-        return Image.fromarray(np.clip(scaled + 0.5, 0, 255).astype(np.uint8))
-
-    return balanced
-
-
-def _save_coarsely(rgb: Image.Image) -> Image.Image:
-    out = BytesIO()
-    rgb.save(out, "JPEG", quality=60)
-    return Image.open(out).convert("RGB")
-
-
-# The ones that take away most come first: what is gone need not be measured again.
-DISTURBANCES: tuple[Disturbance, ...] = (
-    _crop(0.02, 0.02, 0.02, 0.02),
-    _balance(0.96, 1.04),
-    _balance(1.04, 0.96),
-    _save_coarsely,
-    _crop(0.02, 0, 0, 0),
-    _crop(0, 0.02, 0, 0),
-    _crop(0, 0, 0.02, 0),
-    _crop(0, 0, 0, 0.02),
-)
-
-
 def plain_rgb(image: Image.Image) -> Image.Image:
     """Any decodable picture as people see it (8-bit sRGB), of at most `FINE` pixels a side."""
     image = as_seen(image)
@@ -259,4 +193,4 @@ def measure_image(image: Image.Image) -> dict[str, float]:
 
     What a picture is too small or too plain to show is left out, and no rule that needs it applies.
     """
-    return measure(Look(plain_rgb(image)), MEASURES)
+    return measure(plain_rgb(image), MEASURES)

@@ -76,7 +76,7 @@ RULES: tuple[Rule, ...] = (
         "even-surface-grain",
         "opposed",
         (
-            below("texture unevenness", 0.42, 0.3),
+            below("texture unevenness", 0.37, 0.3),
             above("stroke strength", 0.7),
             below("stroke coherence", 0.32),
         ),
@@ -89,7 +89,7 @@ RULES: tuple[Rule, ...] = (
         "wide-tonal-range",
         "opposed",
         (
-            above("tonal extent", 74, 15),
+            above("tonal extent", 72, 15),
             below("darkest L*", 14),
             above("lightest L*", 80),
         ),
@@ -103,7 +103,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "strong-light-dark-contrast",
         "opposed",
-        (above("squinted contrast", 18, 6),),
+        (above("squinted contrast", 19, 6),),
         (
             below("squinted contrast", 9.6, 4),
             above("median L*", 30),
@@ -126,45 +126,52 @@ RULES: tuple[Rule, ...] = (
         "controlled-low-key",
         "flaw",
         (
-            below("median L*", 24, 12),
+            below("median L*", 23, 12),
             below("upper quarter L*", 45),
         ),
-        (),
+        (
+            above("murk", 0.25, 0.3),
+            below("upper quarter L*", 20),
+        ),
         "Machajdik & Hanbury 2010 (brightness)",
         "Most of the picture lies in dark values.",
     ),
     Rule(
         "layered-midtones",
         "opposed",
-        (above("midtone layers", 0.76, 0.15),),
+        (above("midtone layers", 0.785, 0.15),),
         (),
         "Machajdik & Hanbury 2010 (entropy)",
         "Share and evenness of the values between L* 20 and 80.",
     ),
+    Rule(
+        "connected-light-pattern",
+        "opposed",
+        (
+            above("broad mass share", 0.65, 0.2),
+            above("squinted contrast", 18),
+        ),
+        (
+            below("broad mass share", 0.24, 0.15),
+            below("detail unevenness", 0.4),
+            above("detail cover", 0.8),
+        ),
+        "Graham & Redies 2010; Rosenholtz, Li & Nakano 2007",
+        "Share of the lightness differences that is left when one nearly closes the eyes; sprinkled where hardly any is and all parts have some.",
+    ),
     # Composition
     Rule(
-        "focal-point-composition",
+        "asymmetric-picture-division",
         "opposed",
-        (above("focal share", 0.34, 0.15),),
         (),
-        "Achanta et al. 2009; Hou & Zhang 2007",
-        "Share of the visual attention that one window of a fourth of each side holds.",
-    ),
-    Rule(
-        "visual-balance",
-        "opposed",
-        (below("sideways lean", 0.008, 0.008),),
-        (),
-        "Arnheim 1954; McManus, Stöver & Kim 2011",
-        "Distance of the centre of visual weight from the upright middle axis.",
+        (above("halving step", 8, 10),),
+        "after Arnheim 1954",
+        "Step of lightness along a level border in the middle of the height that runs through 85 of 100 columns.",
     ),
     Rule(
         "pictorial-richness",
         "opposed",
-        (
-            above("detail cover", 0.74, 0.2),
-            above("shape number", 28),
-        ),
+        (above("detail cover", 0.765, 0.2),),
         (),
         "Rosenholtz, Li & Nakano 2007",
         "Share of the picture area in which something happens.",
@@ -176,7 +183,11 @@ RULES: tuple[Rule, ...] = (
             above("calm area", 0.3, 0.3),
             below("calm area", 0.85),
         ),
-        (),
+        (
+            above("border evenness", 0.56, 0.3),
+            below("broad mass share", 0.265),
+            above("detail cover", 0.8),
+        ),
         "Rosenholtz, Li & Nakano 2007",
         "The largest connected calm area.",
     ),
@@ -184,7 +195,7 @@ RULES: tuple[Rule, ...] = (
         "horizontal-composition",
         "flaw",
         (
-            above("level structure", 0.5, 0.3),
+            above("level structure", 0.525, 0.3),
             below("upright structure", 0.22),
         ),
         (),
@@ -196,17 +207,34 @@ RULES: tuple[Rule, ...] = (
         "rich-saturation",
         "flaw",
         (
-            above("colourfulness", 54, 30),
+            above("colourfulness", 52, 30),
             above("mean chroma", 25),
         ),
-        (),
+        (
+            above("least chroma", 20, 20),
+            above("mean chroma", 34),
+        ),
         "Hasler & Süsstrunk 2003",
         "Colourfulness M(3), together with the mean chroma of the area: strong colour must cover much, not only differ.",
     ),
     Rule(
+        "muted-color",
+        "flaw",
+        (
+            below("strong chroma", 21, 10),
+            below("strong chroma seen", 42),
+        ),
+        (),
+        "Hasler & Süsstrunk 2003; CIELAB chroma",
+        "Nineteen of twenty points have little chroma.",
+    ),
+    Rule(
         "warm-dominance",
         "flaw",
-        (above("warm surplus", 0.55, 0.4),),
+        (
+            above("warm surplus", 0.37, 0.4),
+            above("warm surplus seen", 0.2),
+        ),
         (),
         "Machajdik & Hanbury 2010 (Itten); CIELAB hue",
         "Warm less cool share of the area.",
@@ -214,7 +242,11 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "cool-dominance",
         "flaw",
-        (above("cool surplus", 0.25, 0.5),),
+        (
+            above("cool surplus", 0.27, 0.4),
+            above("cool surplus seen", 0.03),
+            above("median L*", 12),
+        ),
         (),
         "Machajdik & Hanbury 2010 (Itten); CIELAB hue",
         "Cool less warm share of the area.",
@@ -223,8 +255,9 @@ RULES: tuple[Rule, ...] = (
         "warm-cool-contrast",
         "opposed",
         (
-            above("lesser temperature", 0.09, 0.2),
+            above("lesser temperature", 0.115, 0.2),
             above("temperature spread", 22),
+            above("lesser temperature seen", 0.01),
         ),
         (),
         "Machajdik & Hanbury 2010 (Itten: warm and cold contrast)",
@@ -234,8 +267,8 @@ RULES: tuple[Rule, ...] = (
         "complementary-contrast",
         "flaw",
         (
-            above("hue opposition", 0.16, 0.2),
-            above("opposed hues", 0.72),
+            above("hue opposition", 0.2, 0.2),
+            above("hue opposition seen", 0.03),
             above("mean chroma", 10),
         ),
         (),
@@ -246,8 +279,9 @@ RULES: tuple[Rule, ...] = (
         "analogous-harmony",
         "flaw",
         (
-            above("hue sector", 0.955, 0.04),
-            above("mean chroma", 11),
+            above("hue sector", 0.933, 0.067),
+            above("hue sector seen", 0.8),
+            above("mean chroma", 9),
         ),
         (),
         "Cohen-Or et al. 2006 (template V)",
@@ -257,10 +291,10 @@ RULES: tuple[Rule, ...] = (
         "limited-palette",
         "opposed",
         (
-            below("hue number", 2.6, 1.2),
+            below("hue number", 2.5, 1.2),
             above("hue number", 0.5),
         ),
-        (),
+        (above("patch hues", 5.4, 2),),
         "Cohen-Or et al. 2006; Machajdik & Hanbury 2010",
         "Effective number of hues (exponential of the entropy of the chroma-weighted histogram).",
     ),
@@ -268,10 +302,14 @@ RULES: tuple[Rule, ...] = (
         "value-led-color",
         "opposed",
         (
-            above("value share", 0.74, 0.2),
+            above("value share", 0.71, 0.2),
             above("squinted contrast", 11),
         ),
-        (),
+        (
+            above("hue borders", 0.66, 0.2),
+            below("squinted contrast", 7.5),
+            above("median L*", 30),
+        ),
         "Machajdik & Hanbury 2010; CIELAB variance",
         "Share of lightness in the colour differences between the masses.",
     ),
@@ -280,7 +318,7 @@ RULES: tuple[Rule, ...] = (
         "clear-edges",
         "opposed",
         (
-            below("edge width", 1.12, 0.5),
+            below("edge width", 0.985, 0.4),
             above("hard edges", 0.6),
             above("squinted contrast", 9.6),
         ),
@@ -289,22 +327,10 @@ RULES: tuple[Rule, ...] = (
         "Median width of the borders between masses; where the masses hardly differ, the borders found are those of brush marks.",
     ),
     Rule(
-        "lost-and-found-edges",
-        "opposed",
-        (
-            above("changing contours", 0.19, 0.15),
-            above("hard edges", 0.3),
-            below("median L*", 50),
-        ),
-        (),
-        "Elder & Zucker 1998; Zhuo & Sim 2011",
-        "Length of the contours that are hard in one stretch and wide in another; contours get lost where it is dark on both sides.",
-    ),
-    Rule(
         "soft-transitions",
         "opposed",
         (
-            above("soft edges", 0.11, 0.3),
+            above("soft edges", 0.1, 0.2),
             above("edge width", 1.5),
         ),
         (
@@ -320,7 +346,7 @@ RULES: tuple[Rule, ...] = (
         "atmospheric-perspective",
         "opposed",
         (
-            above("distance haze", 11, 15),
+            above("distance haze", 14, 15),
             below("contrast fall", 1.2),
             above("row share", 0.25),
             above("haze steps", 2.5),
@@ -335,7 +361,7 @@ RULES: tuple[Rule, ...] = (
         "foreground-background-separation",
         "opposed",
         (
-            above("figure contrast", 1.75, 1),
+            above("figure contrast", 1.79, 1),
             above("mass share", 0.5),
         ),
         (),
@@ -346,10 +372,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "simplified-masses",
         "opposed",
-        (above("mass share", 0.74, 0.15),),
+        (above("mass share", 0.746, 0.15),),
         (
             below("mass share", 0.35, 0.2),
-            above("shape number", 30),
+            above("border density", 0.2),
         ),
         "Graham & Redies 2010",
         "Share of the lightness variance that is left when one squints.",
@@ -361,6 +387,7 @@ SHIPPED = Ties(
     relations={rule.key: rule.relation for rule in RULES},
     exclusive=(
         frozenset({"luminous-high-key", "controlled-low-key"}),
+        frozenset({"rich-saturation", "muted-color"}),
         frozenset({"warm-dominance", "cool-dominance"}),
         frozenset({"complementary-contrast", "analogous-harmony"}),
     ),

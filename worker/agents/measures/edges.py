@@ -21,9 +21,10 @@ class Borders(NamedTuple):
 
     widths: Floats  # (n,), standard deviation of the blur in thousandths of the long side
     contours: npt.NDArray[np.int32]  # (n,), the same number for points of one connected contour
+    places: npt.NDArray[np.intp]  # (n, 2), row and column
 
 
-NO_BORDERS = Borders(np.zeros(0, np.float32), np.zeros(0, np.int32))
+NO_BORDERS = Borders(np.zeros(0, np.float32), np.zeros(0, np.int32), np.zeros((0, 2), np.intp))
 
 
 def borders(lightness: Floats) -> Borders:
@@ -44,7 +45,7 @@ def borders(lightness: Floats) -> Borders:
     square = (coarse**2 - (ratio * fine) ** 2) / (ratio**2 - 1)
     widths = np.sqrt(np.clip(square, 0.0, (8 * unit) ** 2)) / unit * 1.95
     labels, _ = ndimage.label(ndimage.binary_dilation(border, iterations=2))
-    return Borders(widths.astype(np.float32), labels[border])
+    return Borders(widths.astype(np.float32), labels[border], np.argwhere(border))
 
 
 def changing_contours(found: Borders, hard: float = 1.9, soft: float = 3.0) -> float:
@@ -68,10 +69,12 @@ def typical_width(widths: Floats) -> float:
 
 
 def width_shares(widths: Floats, hard: float = 2.0, soft: float = 5.0) -> tuple[float, float]:
-    """Share of hard (below `hard`) and of soft (above `soft`) borders, each 0 to 1."""
+    """Share of hard (below `hard`) and of soft (above `soft`) borders, each 0 to 1, by degrees around both widths."""
     if widths.size < LEAST_BORDERS:
         return 0.0, 0.0
-    return float((widths < hard).mean()), float((widths > soft).mean())
+    tight = np.clip((hard - widths) / (0.5 * hard) + 0.5, 0, 1)
+    wide = np.clip((widths - soft) / (0.5 * soft) + 0.5, 0, 1)
+    return float(tight.mean()), float(wide.mean())
 
 
 def width_spread(widths: Floats) -> float:

@@ -15,11 +15,6 @@ Floats = npt.NDArray[np.float32]
 
 Bytes = npt.NDArray[np.uint8]
 
-_LINEAR = np.array(
-    [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (np.arange(256) / 255.0)],
-    dtype=np.float32,
-)
-
 _TO_XYZ = np.array(
     [
         [0.4124564, 0.3575761, 0.1804375],
@@ -32,9 +27,15 @@ _TO_XYZ = np.array(
 _WHITE = _TO_XYZ.sum(axis=1)
 
 
-def to_lab(rgb: npt.NDArray[np.uint8]) -> Floats:
-    """8-bit sRGB `(height, width, 3)` as CIELAB (D65): IEC 61966-2-1 and CIE 15."""
-    curve = _curve(_LINEAR[rgb] @ (_TO_XYZ / _WHITE[:, None]).T)
+def to_lab(rgb: npt.NDArray[np.uint8], gains: tuple[float, float, float] = (1, 1, 1)) -> Floats:
+    """8-bit sRGB `(height, width, 3)` as CIELAB (D65): IEC 61966-2-1 and CIE 15.
+
+    `gains` multiply the encoded channels first, as the white balance of a camera does.
+    """
+    linear = np.empty(rgb.shape, np.float32)
+    for channel, gain in enumerate(gains):
+        linear[..., channel] = _linear(gain)[rgb[..., channel]]
+    curve = _curve(linear @ (_TO_XYZ / _WHITE[:, None]).T)
     lab = np.empty(rgb.shape, np.float32)
     lab[..., 0] = 116 * curve[..., 1] - 16
     lab[..., 1] = 500 * (curve[..., 0] - curve[..., 1])
@@ -42,9 +43,16 @@ def to_lab(rgb: npt.NDArray[np.uint8]) -> Floats:
     return lab
 
 
+def _linear(gain: float) -> Floats:
+    """The light of each of the 256 encoded values, after the gain."""
+    encoded = np.minimum(np.arange(256) / 255.0 * gain, 1.0)
+    light = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return light.astype(np.float32)
+
+
 def to_lightness(rgb: npt.NDArray[np.uint8]) -> Floats:
     """Only the L* of `to_lab`, 0 to 100, shape `(height, width)`."""
-    result: Floats = 116 * _curve(_LINEAR[rgb] @ _TO_XYZ[1]) - 16
+    result: Floats = 116 * _curve(_linear(1.0)[rgb] @ _TO_XYZ[1]) - 16
     return result
 
 

@@ -10,13 +10,14 @@ from scipy import ndimage
 from worker.agents.measures.planes import Floats, squint
 
 
-def mass_share(lightness: Floats) -> float:
+def mass_share(lightness: Floats, scale: float = 0.035) -> float:
     """Share of the lightness variance that is left when one squints, 0 (all small detail) to 1 (a few large masses).
 
+    `scale`: how far one closes the eyes, as a share of the short side.
     In the spirit of the spectral slope of art (Graham & Redies 2010): large scales against small ones.
     """
     total = float(lightness.var())
-    return float(squint(lightness, 0.035).var()) / total if total > 0.25 else 0.0
+    return float(squint(lightness, scale).var()) / total if total > 0.25 else 0.0
 
 
 class Shapes(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from worker.agents.measures.planes import Floats, cell_means, entropy, gradient, squint
+from worker.agents.measures.planes import Floats, blur, cell_means, entropy, gradient, squint
 
 
 def tonal_extent(lightness: Floats) -> float:
@@ -58,3 +58,15 @@ def light_direction(lightness: Floats) -> float:
     faint = 4.0 / min(lightness.shape)
     votes = cell_means(across * soft, 14) / (cell_means(length * soft, 14) + faint)
     return float(abs(votes.mean()))
+
+
+def murk(lightness: Floats) -> float:
+    """Share of the picture that is nearly black (L* below 10) and in which nothing can be told apart, 0 to 1.
+
+    The local spread stays below 2.5 L*: about two just noticeable steps, which no screen shows in such a dark.
+    """
+    short = min(lightness.shape)
+    calm = blur(lightness, 0.012 * short)
+    mean = blur(lightness, 0.025 * short)
+    spread = blur(lightness * lightness, 0.025 * short) - mean * mean
+    return float(((calm < 10) & (spread < 2.5**2)).mean())
