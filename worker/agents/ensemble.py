@@ -61,7 +61,7 @@ def run(work: Work, project: Project, run_id: int) -> Json:
     """Propose what the runs of an ensemble say together, on all images that it has not come to yet."""
     ensemble, names, learned = _learn(work, project, run_id)
     bars = learned.thresholds(ensemble.at_least) if ensemble.at_least is not None else None
-    under, after, done = None, 0, 0
+    under, after, total = None, 0, -1
     while True:
         work.check()
         with work.transaction() as db:
@@ -72,9 +72,11 @@ def run(work: Work, project: Project, run_id: int) -> Json:
                 # Those that came back into use meanwhile, or were not stored, stand before.
                 images = recording.find_waiting_images(db, agent_run, limit=BATCH)
             said = teaching.read_said(db, ensemble.runs, [each.id for each in images])
-            done = agent_run.images
-            total = done + recording.count_waiting_images(db, agent_run)
-            work.report(done=done, total=total, message=f"{agent_run.labels} labels")
+            if agent_run.images > total:
+                # Counted once, and again where images came in meanwhile: it looks at all of them.
+                total = agent_run.images + recording.count_waiting_images(db, agent_run)
+            message = f"{agent_run.labels} labels"
+            work.report(done=agent_run.images, total=total, message=message)
         if not images:
             return _result(work, project, run_id, learned)
         chosen = {
