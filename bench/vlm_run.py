@@ -192,7 +192,7 @@ def differences(found: dict[str, Any], books: dict[str, Any], images: int) -> di
         "requests that only the server counts": books["received"] - found["requests"],
         "tokens read that only the server counts": books["tokens_in"] - found["tokens read"],
         "tokens written that only the server counts": books["tokens_out"] - found["tokens written"],
-        "cost that only the server counts": round(cost - float(found["cost"]), 2),
+        "cost that only the server counts": round(cost - float(found["cost"]), 2) + 0.0,
     }
 
 
