@@ -57,6 +57,11 @@ def keep_answer(
     db.execute(insert(AgentAnswer).from_select(columns, values).on_conflict_do_nothing())
 
 
+def forget_answer(db: Session, image_id: int, key: str) -> None:
+    """Forget an answer that could not be used."""
+    db.execute(delete(AgentAnswer).where(AgentAnswer.image_id == image_id, AgentAnswer.key == key))
+
+
 def forget_image(db: Session, image: Image) -> None:
     """Forget what agents wrote about an image that is erased. What a run did with it stays: it holds
     nothing of the picture.

@@ -144,6 +144,22 @@ def test_one_image_that_cannot_be_read_costs_no_other(gallery: Gallery, server: 
     assert (run.tokens_in, run.tokens_out) == (server.tokens_in, server.tokens_out)
 
 
+def test_what_could_not_be_read_is_asked_anew_by_another_run_and_nothing_else_is(
+    gallery: Gallery, server: Server
+) -> None:
+    server.answer = lambda asked: (
+        Act(text="I will not.") if asked.step == "quantify" else everything(asked)
+    )
+    run, job = gallery.launch("vlm")
+    gallery.work(job)
+    assert (run.problems, run.requests) == (12, 12 * 3)
+    server.answer = everything
+    again, job = gallery.launch("vlm")
+    gallery.work(job)
+    assert (again.problems, again.repaired, server.steps()[36:]) == (0, 0, ["quantify"] * 12)
+    assert run.requests + again.requests == len(server.asked)
+
+
 @pytest.mark.parametrize(
     ("stop", "stopped"), [(request_cancel, "cancelled"), (request_pause, "paused")]
 )

@@ -112,6 +112,9 @@ class Memory(Protocol):
     def keep(self, key: str, answer: str, spent: Spent) -> None:
         """Keep an answer and what it took, from now on and for later runs."""
 
+    def forget(self, key: str) -> None:
+        """Forget an answer that is of no use: another run asks anew."""
+
 
 class NoMemory:
     """Implements Memory where nothing is kept."""
@@ -125,6 +128,9 @@ class NoMemory:
 
     def keep(self, key: str, answer: str, spent: Spent) -> None:
         del key, answer, spent
+
+    def forget(self, key: str) -> None:
+        del key
 
 
 class Reader(Protocol):

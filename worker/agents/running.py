@@ -299,6 +299,10 @@ class _Memory:
         with unit_of_work() as db:
             remembering.keep_answer(db, self.image_id, key, answer, run_id=self.run_id, paid=paid)
 
+    def forget(self, key: str) -> None:
+        with unit_of_work() as db:
+            remembering.forget_answer(db, self.image_id, key)
+
 
 def _spent(run: AgentRun) -> str:
     if run.cost:

@@ -154,7 +154,8 @@ class _Talk:
             {"role": "system", "content": prompt("system")},
             {"role": "user", "content": [self.picture, {"type": "text", "text": question.text}]},
         ]
-        said = self._say(messages, question)
+        key = self._key(messages, question)
+        said = self._say(key, messages, question)
         first = _attempt(read, said)
         if isinstance(first, Read) and not first.faults:
             return first.good
@@ -164,20 +165,26 @@ class _Talk:
             {"role": "assistant", "content": said[:20_000]},
             {"role": "user", "content": prompt("repair").format(faults=told)},
         ]
-        second = _attempt(read, self._say(messages, question))
+        mended = self._key(messages, question)
+        second = _attempt(read, self._say(mended, messages, question))
         kept = second if isinstance(second, Read) else first
         if not isinstance(kept, Read):
             self.account.dropped += 1
+            for each in (key, mended):
+                self.memory.forget(each)
             raise NotAnswered(
                 f"The answer could not be read, nor the one it was mended to. {kept.reason}"
             )
         self.account.dropped += len(kept.faults)
         return kept.good
 
-    def _say(self, messages: Sequence[Message], question: Question) -> str:
+    def _key(self, messages: Sequence[Message], question: Question) -> str:
+        """The hash of all that is asked, and of whom."""
         where = self.endpoint.where
         asked = canonical([where.url, where.model, messages, question.schema])
-        key = hashlib.sha256(asked.encode()).hexdigest()
+        return hashlib.sha256(asked.encode()).hexdigest()
+
+    def _say(self, key: str, messages: Sequence[Message], question: Question) -> str:
         known = self.memory.find(key)
         if known is None:
             before = self.account.spent

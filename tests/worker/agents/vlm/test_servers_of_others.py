@@ -71,19 +71,18 @@ def set_up(monkeypatch: pytest.MonkeyPatch, url: str, model: str) -> None:
 
 
 def look(gallery: Gallery, images: int) -> list[AgentRunImage]:
-    """A run over some pictures: it ends well, and its account is that of its answers."""
+    """A run over some pictures: it ends well, and its account is that of its images."""
     for number in range(images):
         gallery.hang(encoded(landscape(number)))
     run, job = gallery.launch("vlm")
     gallery.work(job)
     assert (job.state, job.error) == ("succeeded", None)
-    answers = gallery.db.scalars(select(AgentAnswer)).all()
-    assert run.images == images and run.requests == sum(each.requests for each in answers)
-    assert run.tokens_in == sum(each.tokens_in for each in answers) > 0
-    assert run.tokens_out == sum(each.tokens_out for each in answers) > 0
-    for each in answers:
-        print(f"{each.tokens_in} -> {each.tokens_out}: {each.answer[:300]!r}")
     looked_at = list(gallery.db.scalars(select(AgentRunImage)))
+    assert run.images == images and run.requests == sum(each.requests for each in looked_at)
+    assert run.tokens_in == sum(each.tokens_in for each in looked_at) > 0
+    assert run.tokens_out == sum(each.tokens_out for each in looked_at) > 0
+    for each in gallery.db.scalars(select(AgentAnswer)):
+        print(f"{each.tokens_in} -> {each.tokens_out}: {each.answer[:300]!r}")
     for one in looked_at:
         print(one.state, one.reason, one.dropped, one.repaired, one.notes)
     return looked_at
