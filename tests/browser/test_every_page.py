@@ -61,6 +61,8 @@ NO_PAGES = {
     "export_study_results",
     "export_study_table",
     "get_study_image",
+    "get_study_practice_image",
+    "get_practice_picture",
     "get_compared_image",
     "show_study_plan",
     "get_audit_image",
@@ -81,6 +83,7 @@ PARTICIPANTS = {
     "show_judging_end",
     "show_withdrawal",
     "show_study_seat",
+    "show_study_practice",
     "show_pair_to_judge",
     "show_study_end",
     "show_study_withdrawal",
@@ -237,7 +240,8 @@ def compare_paintings(api: Api) -> tuple[int, str, str]:
     """A study of paintings; returns it, and the tokens of who has agreed and who has not come yet."""
     body = BytesIO()
     with zipfile.ZipFile(body, "w") as archive:
-        for seed in range(4):
+        # Three prompts, of which two are drawn: the third one is there to practise on.
+        for seed in range(6):
             out = BytesIO()
             paint(seed, 192).image.save(out, "PNG")
             archive.writestr(
@@ -343,7 +347,11 @@ def furnish(api: Api) -> dict[str, Any]:
             "show_seat": unread,
             "show_study_seat": not_yet,
             **dict.fromkeys(
-                ("show_pair_to_judge", "show_study_end", "show_study_withdrawal"), comparing
+                (
+                    *("show_study_practice", "show_pair_to_judge"),
+                    *("show_study_end", "show_study_withdrawal"),
+                ),
+                comparing,
             ),
             "": seat,
         },
