@@ -1,6 +1,7 @@
 """Labelling again what a publication touched: these pairs in these images, and nothing else."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 from app.agents.again import launch_again
 from app.agents.models import AgentRun, AgentRunImage
 from app.agents.sides import side_of
+from app.commands import agents as commands
 from app.criteria.editing import add_pair
 from app.criteria.merging import NewPair, split
 from app.criteria.reading import get_node
@@ -286,3 +288,28 @@ def test_an_ensemble_is_made_anew_and_what_was_kept_quiet_stays_so(gallery: Gall
     )
     with pytest.raises(Conflict, match="looks at no image itself"):
         launch_again(gallery.db, gallery.project, made.id, by=None)
+
+
+def test_by_the_command_line(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(gallery, "warm-dominance", retire)
+    first = label_all(gallery)
+    change(gallery, "warm-dominance", restore)
+    monkeypatch.setattr(commands, "database", nullcontext)
+    monkeypatch.setattr(commands, "finish_job", None)
+    commands.label_again("paintings", first.id, only_tell=True)
+    told = capsys.readouterr().out
+    assert "warm-dominance: restored, in up to 3 images" in told
+    assert "1 pair that changed from version 2 to 3, in up to 3 images, by measured" in told
+    assert "tokens" not in told
+
+    def finish(job_id: int) -> dict[str, object]:
+        gallery.work(gallery.db.get_one(Job, job_id))
+        return {"state": "succeeded", "result": {"images": 3}, "error": None}
+
+    monkeypatch.setattr(commands, "finish_job", finish)
+    commands.label_again("paintings", first.id)
+    assert "succeeded: {'images': 3}" in capsys.readouterr().out
+    second = gallery.db.scalars(select(AgentRun).order_by(AgentRun.id.desc())).first()
+    assert second is not None and (second.images, second.config["again"]["run"]) == (3, first.id)
