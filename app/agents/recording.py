@@ -62,7 +62,7 @@ def find_waiting_images(
     db: Session, run: AgentRun, *, after: int = 0, limit: int
 ) -> Sequence[Image]:
     """Images that a run has not looked at yet, by id."""
-    own = select(Image).where(*images_of(run), ~_is_done(run))
+    own = select(Image).where(*images_of(run, after=after), ~_is_done(run, after=after))
     return db.scalars(own.where(Image.id > after).order_by(Image.id).limit(limit)).all()
 
 
@@ -72,12 +72,10 @@ def count_waiting_images(db: Session, run: AgentRun) -> int:
     return db.scalar(own.where(~_is_done(run))) or 0
 
 
-def _is_done(run: AgentRun) -> ColumnElement[bool]:
-    return (
-        select(AgentRunImage.image_id)
-        .where(AgentRunImage.agent_run_id == run.id, AgentRunImage.image_id == Image.id)
-        .exists()
-    )
+def _is_done(run: AgentRun, *, after: int = 0) -> ColumnElement[bool]:
+    # Told of the rows as well, or a plan that merges both reads all that the run has done for every few images.
+    done = (AgentRunImage.agent_run_id == run.id, AgentRunImage.image_id > after)
+    return select(AgentRunImage.image_id).where(*done, AgentRunImage.image_id == Image.id).exists()
 
 
 def record_images(

@@ -59,10 +59,11 @@ class Restriction:
         """All pairs that are asked of some image, by id."""
         return frozenset(pair for each in self.asked for pair in each.pairs)
 
-    def images(self, version_id: int) -> list[ColumnElement[bool]]:
-        """What holds of the images that are concerned: looked at before, and not under this version."""
+    def images(self, version_id: int, after: int) -> list[ColumnElement[bool]]:
+        """What holds of the images behind `after` that are concerned: looked at before, and not under this version."""
         before = select(AgentRunImage.image_id).where(
             AgentRunImage.agent_run_id == self.root,
+            AgentRunImage.image_id > after,
             AgentRunImage.image_id == Image.id,
             AgentRunImage.state == "labelled",
             AgentRunImage.version_id != version_id,
@@ -81,11 +82,11 @@ def restriction_of(run: AgentRun) -> Restriction | None:
     return Restriction(said["run"], said["root"], said["since"], tuple(asked))
 
 
-def images_of(run: AgentRun) -> list[ColumnElement[bool]]:
-    """What holds of the images that a run is to look at."""
+def images_of(run: AgentRun, *, after: int = 0) -> list[ColumnElement[bool]]:
+    """What holds of the images that a run is to look at, of those behind `after`."""
     own = [Image.project_id == run.project_id, in_use()]
     restriction = restriction_of(run)
-    return own + restriction.images(run.version_id) if restriction else own
+    return own + restriction.images(run.version_id, after) if restriction else own
 
 
 def find_asked(
