@@ -36,6 +36,7 @@ class Says:
     """
 
     at_once = 1
+    waits = ""
 
     def __init__(
         self,

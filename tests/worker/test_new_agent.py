@@ -1,7 +1,7 @@
 """A new agent is a module of `worker.agents` and a line in `method.agents`: everything else goes by that."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from types import ModuleType
 
 import pytest
@@ -24,10 +24,15 @@ class Dull:
 
     identity = Identity("dull", "7", "0" * 64)
     at_once = 3
+    waits = ""
     decides = frozenset({SIDE})
 
     def under(self, criteria: Criteria | None) -> Reader:
         del criteria
+        return self
+
+    def only(self, keys: Collection[str]) -> Reader:
+        del keys
         return self
 
     def label(self, image: Image.Image, account: Account, memory: Memory) -> Sequence[Finding]:

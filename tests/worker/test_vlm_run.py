@@ -232,6 +232,33 @@ def test_a_server_that_is_away_is_no_problem_of_the_images(
     assert {each.state for each in rows(gallery).values()} == {"labelled"}
 
 
+def test_what_a_run_waits_for_stands_on_its_page(
+    gallery: Gallery, server: Server, browser: TestClient, sign_in: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(breaker, "FIRST_REST_SECONDS", 60.0)
+    server.answer, server.models_status = lambda _: Act(status=503), 503
+    run, job = gallery.launch("vlm")
+    page = f"/projects/paintings/agent/{run.id}/state"
+    told: list[str] = []
+    sign_in(browser, gallery.people.lea)
+
+    def read() -> None:
+        for _ in range(200):
+            time.sleep(0.1)
+            if "answers nobody: it says 503" in browser.get(page).text:
+                told.append(page)
+                break
+        with Session(gallery.db.get_bind()) as db:
+            request_pause(db, gallery.project, job.id)
+            db.commit()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    gallery.work(job)
+    thread.join()
+    assert (told, job.state) == ([page], "paused")
+
+
 def test_words_in_names_prompts_and_metadata_never_reach_the_model(
     db: Session, make: Make, server: Server
 ) -> None:

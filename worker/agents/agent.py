@@ -158,6 +158,10 @@ class Agent(Protocol):
     def at_once(self) -> int:
         """How many images it is given at the same time."""
 
+    @property
+    def waits(self) -> str:
+        """What it waits for where nothing comes, in words for the page of the run; empty while it works."""
+
     def under(self, criteria: Criteria | None) -> Reader:
         """Made ready for a criteria version; None: for all that it knows by itself. Raises NoSuchAgent where it knows
         nothing by itself.

@@ -43,6 +43,7 @@ class MeasuredAgent:
     identity = agent.Identity("measured", VERSION)
     # More than there are cores: while some findings are stored, the cores look at other images.
     at_once = 2 * (os.cpu_count() or 1)
+    waits = ""
 
     def under(self, criteria: Criteria | None) -> MeasuredReader:
         """Made ready for these criteria; None: the shipped ones."""

@@ -104,7 +104,7 @@ def run(work: Work) -> Json:
         while pass_over.refill():
             while pass_over.waiting and len(pass_over.flight) < agent.at_once:
                 pass_over.hand_over(pool)
-            done = _done(work, pass_over.flight)
+            done = _done(work, agent, pass_over.flight)
             # What ends the whole run costs no image that was looked at before.
             pass_over.store([each.result() for each in done if each.exception() is None])
             for each in done:
@@ -130,10 +130,13 @@ def _hands(agent: Agent) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def _done(work: Work, flight: set[Future[Looked]]) -> set[Future[Looked]]:
+def _done(work: Work, agent: Agent, flight: set[Future[Looked]]) -> set[Future[Looked]]:
     """Take what has come to an end out of the flight, as soon as there is something. Raises Stopped."""
     while not (done := wait(flight, LOOK_SECONDS, FIRST_COMPLETED).done):
         work.check()
+        if agent.waits:
+            said = work.last_progress() or {"done": 0, "total": None}
+            work.report(done=said["done"], total=said["total"], message=agent.waits)
     done |= wait(flight, STORE_SECONDS, ALL_COMPLETED).done
     flight -= done
     return done

@@ -89,6 +89,10 @@ class VlmAgent:
         version = f"{VERSION} {self.endpoint.where.model}"
         return Identity("vlm", version, prompt_hash(), self.endpoint.way.seed)
 
+    @property
+    def waits(self) -> str:
+        return self.endpoint.waits
+
     def under(self, criteria: Criteria | None) -> VlmReader:
         """Made ready for these criteria; it knows none by itself."""
         if criteria is None:

@@ -89,6 +89,7 @@ class Endpoint:
     pace: Pace | None = None
     at_once: int = 1
     way: Way = field(default_factory=Way)
+    waits: str = field(default="", init=False)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     def __post_init__(self) -> None:
@@ -168,12 +169,15 @@ class Endpoint:
                 self._breaker.answered()
                 raise
             self._breaker.answered()
+            self.waits = ""
             return said
 
     async def _rest(self, again: _Again, turn: int) -> None:
         """Wait before asking again. Raises NotAnswered where it is this question that cannot be answered, JobFailed
         where none can be: then the images are not to blame.
         """
+        if again.tries == PATIENCE:
+            self.waits = f"waiting for the model's server: {again.reason}"
         if turn >= again.tries and again.tries == PATIENCE:
             raise _is_away(again.reason) from again
         if turn >= again.tries and not self._breaker.is_open:
@@ -183,6 +187,7 @@ class Endpoint:
                 ) from again
             self._breaker.open()
         if self._breaker.is_open:
+            self.waits = f"waiting for the model's server, which answers nobody: {again.reason}"
             if self.pace:
                 await self.pace.hold(self._breaker.rest_seconds)
             return
