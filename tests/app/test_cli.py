@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app import cli, doctor
+from app.agents.models import AgentRun
 from app.commands import criteria, waiting
 from app.database import unit_of_work
 from app.datasets.models import Dataset
@@ -324,6 +325,18 @@ def test_imports_labels_and_exports(gallery: Gallery, morelli: Morelli, tmp_path
     assert job["state"] == "succeeded"
     assert job["result"] == {"images": 3, "labels": len(labels)}
     assert labels
+
+    assert_failed(morelli("agent", "trust", "paintings"), "Nothing was learned yet.", code=2)
+    member = str(labels[0].agent_run_id)
+    done = morelli("agent", "run", "paintings", "--agent", "ensemble", "--of", member, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["result"]["is_trust_known"] is False
+    told = morelli("agent", "trust", "paintings", "--learn")
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith("0 answers of 0 people about 0 labels\ntoo few to learn from")
+    together = str(gallery.db.scalar(select(func.max(AgentRun.id))))
+    listed = json.loads(morelli("agent", "differences", "paintings", together, "--json").stdout)
+    assert listed == {"items": [], "next": None}
 
     folder = tmp_path / "made" / "spring"
     refused = morelli("export", "paintings", folder)

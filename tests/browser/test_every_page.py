@@ -268,6 +268,9 @@ def furnish(api: Api) -> dict[str, Any]:
     agent = api.ask("POST", "agent-runs", data={"agent": "measured"})
     api.finish(agent["job_id"])
     image_id = confirm_labels(api)
+    asked_together = {"agent": "ensemble", "runs": [agent["id"]]}
+    together = api.ask("POST", "agent-runs", data=asked_together)
+    api.finish(together["job_id"])
     dataset = api.ask("POST", "datasets", data={"name": "First harvest", "only_done": False})
     api.finish(dataset["job_id"])
     pairs = api.ask(
@@ -340,7 +343,11 @@ def furnish(api: Api) -> dict[str, Any]:
         "position": 1,
         "study_id": study,
         "place": 1,
-        "run_id": {"show_agent_run": agent["id"], "": run["id"]},
+        "run_id": {
+            "show_agent_run": agent["id"],
+            "show_differences": together["id"],
+            "": run["id"],
+        },
         "token": {
             "show_recovery": recovery["link"].rsplit("/", 1)[1],
             "show_invitation": invitation["link"].rsplit("/", 1)[1],
