@@ -15,7 +15,7 @@ from worker import (
     tiling,
     training_jobs,
 )
-from worker.agents import running
+from worker.agents import drawing, running
 from worker.celery_app import app
 from worker.datasets import building
 from worker.ledger import Handler, run
@@ -28,6 +28,7 @@ HANDLERS: dict[str, Handler] = {
     "label_import": label_importing.run,
     "bulk": bulk_acting.run,
     "tiles": tiling.run,
+    "measures": drawing.run,
     "agent_run": running.run,
     "dataset": building.run,
     "pair_dataset": pair_jobs.run,

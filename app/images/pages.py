@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from app.accounts.access import CurrentPerson
 from app.accounts.models import Person
+from app.criteria.reading import current_version, version_criteria
 from app.database import after_commit
 from app.errors import AppError, Conflict, Invalid, Stale
 from app.images import finding, uploads
@@ -34,6 +35,7 @@ from app.images.counting import count_kinds
 from app.images.forms import AsideForm, DescriptionForm, ImportForm, ListForm
 from app.images.importing import start_import
 from app.images.knowing import Wishes
+from app.images.measuring import find_drawing, names_of
 from app.images.models import Image, ImageImport
 from app.images.narrowing import read_narrowing
 from app.images.relisting import apply_list, plan_list
@@ -43,7 +45,8 @@ from app.images.sources import Source, folder_source, upload_source, url_source,
 from app.images.uploads import join_parts
 from app.images.wall import count_facets, find_choices
 from app.jobs.models import OPEN_STATES, Job
-from app.labels.access import Viewing
+from app.labels.access import Viewing, refuse_hidden
+from app.labels.showing import note_foretold
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.settings import settings
@@ -349,6 +352,29 @@ def _lines(image: Image, form: Form[DescriptionForm] | None) -> list[tuple[str, 
     stands = {key: as_text(value) for key, value in metadata_of(image).items()}
     asked = [key for key in ("title", "painter", "year") if key not in stands]
     return [*stands.items(), *((key, "") for key in asked), ("", "")]
+
+
+@router.get(IMAGES + "/{image_id:int}/measures", dependencies=[Depends(refuse_hidden)])
+def show_measures(
+    project: AnnotatorProject,
+    image: ProjectImage,
+    db: Db,
+    person: CurrentPerson,
+    answer: Answering,
+) -> Response:
+    """What the measured agent sees in an image, drawn over it, and what each of its rules found.
+
+    It tells what the agent proposes or would, so whoever looks is blind for this image no more.
+    """
+    note_foretold(db, image, person)
+    criteria = version_criteria(version) if (version := current_version(db, project)) else None
+    return answer.show(
+        "images/measures.html",
+        fragment="images/_measures.html",
+        image=image,
+        drawn=find_drawing(db, project, image),
+        names=names_of(criteria) if criteria else {},
+    )
 
 
 @router.get(IMAGES + "/{image_id:int}/about")

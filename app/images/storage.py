@@ -21,6 +21,7 @@ KINDS = {
     "display": "display/{}/{}.jpg",
     "thumb": "thumbs/{}/{}.webp",
     "tiles": "tiles/{}/{}.tiles",
+    "measures": "measures/{}/{}.json",
 }
 TYPES = {"display": "image/jpeg", "thumb": "image/webp"}
 FORMAT_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp"}
@@ -28,7 +29,7 @@ ENDINGS = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
 
 
 def key_of(kind: str, sha256: str) -> str:
-    """Where the bytes of one kind (`original`, `display`, `thumb`, `tiles`) of an image lie."""
+    """Where the bytes of one kind (a key of `KINDS`) of an image lie."""
     if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
         raise ValueError("a key is made from a SHA-256 in lower-case hexadecimal")
     return KINDS[kind].format(sha256[:2], sha256)

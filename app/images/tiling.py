@@ -42,21 +42,22 @@ def ask_for_tiles(db: Session, project: Project, image: Image) -> Tiling:
         return Tiling("none")
     if tiles.are_there(image.sha256, image.width, image.height):
         return Tiling("ready", levels)
-    last = _last_job(db, image)
+    last = last_job(db, image, KIND)
     if last is not None and last.state in OPEN_STATES:
         return Tiling("making", levels)
-    if last is not None and last.state != "succeeded" and last.created_at > _lately():
+    if last is not None and last.state != "succeeded" and last.created_at > lately():
         return Tiling("failed", levels, last.error or "The job was cancelled.")
     submit(db, project=project, kind=KIND, spec={"image_id": image.id}, by=None)
     return Tiling("making", levels)
 
 
-def _last_job(db: Session, image: Image) -> Job | None:
+def last_job(db: Session, image: Image, kind: str) -> Job | None:
+    """The newest job of a kind that makes something of this image."""
     return db.scalar(
         select(Job)
         .where(
             Job.project_id == image.project_id,
-            Job.kind == KIND,
+            Job.kind == kind,
             Job.spec["image_id"].as_integer() == image.id,
         )
         .order_by(Job.id.desc())
@@ -64,7 +65,8 @@ def _last_job(db: Session, image: Image) -> Job | None:
     )
 
 
-def _lately() -> datetime:
+def lately() -> datetime:
+    """What failed since is left alone for now."""
     return datetime.now(UTC) - NOT_AGAIN
 
 

@@ -8,6 +8,7 @@ suggestions of an image leave the server for a person, and not left to what thei
 from collections.abc import Sequence
 
 from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -37,6 +38,12 @@ def note_shown(db: Session, image: Image, person: Person) -> None:
 def note_several_shown(db: Session, image_ids: Sequence[int], person: Person) -> None:
     """Note that this person is shown what is proposed for these images."""
     db.execute(_NOTE, {"images": sorted(set(image_ids)), "person": person.id})
+
+
+def note_foretold(db: Session, image: Image, person: Person) -> None:
+    """Note that this person is told what an agent would propose for this image, whether or not it was asked yet."""
+    new = insert(SuggestionShown).values(image_id=image.id, person_id=person.id)
+    db.execute(new.on_conflict_do_nothing())
 
 
 def was_shown(db: Session, image: Image, person: Person) -> bool:
