@@ -21,7 +21,6 @@ from app.agents.models import AgentAnswer, AgentRunImage
 from app.criteria.reading import version_criteria
 from app.demo.walking import free_port
 from app.settings import settings
-from bench import nonsense_gguf, nonsense_model
 from taxonomy.contradictions import Rules
 from tests.app.datasets.gallery import Gallery, encoded, landscape, open_gallery
 from tests.factories import Make
@@ -97,6 +96,8 @@ def test_what_transformers_serves_ends_in_counted_drops(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
+    from bench import nonsense_model
+
     folder, port = tmp_path / "nonsense", free_port()
     nonsense_model.make(folder, seed=0)
     address = f"http://127.0.0.1:{port}"
@@ -118,6 +119,8 @@ def test_what_llama_cpp_holds_to_the_schema_is_still_nonsense_and_labels_stay_so
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
+    from bench import nonsense_gguf
+
     model, eye = nonsense_gguf.make(tmp_path, seed=0)
     port = free_port()
     address = f"http://127.0.0.1:{port}"
