@@ -288,10 +288,7 @@ def api_get_study_results(study_id: int, db: Db, project: AnnotatorProject) -> S
 
 
 def _practice(db: Db, study: Study) -> StudyPracticeOut:
-    pairs = [
-        practising.get_pair_to_practise(db, study, position, with_answers=True)
-        for position in practising.find_practice_positions(db, study)
-    ]
+    pairs = practising.find_pairs_to_practise(db, study, with_answers=True)
     return StudyPracticeOut(
         may_change=practising.may_say(db, study),
         items=[PracticePairOut.model_validate(each, from_attributes=True) for each in pairs],

@@ -31,10 +31,7 @@ def show_practice_answers(
     return answer.show(
         "studies/practice_answers.html",
         study=study,
-        pairs=[
-            practising.get_pair_to_practise(db, study, position, with_answers=True)
-            for position in practising.find_practice_positions(db, study)
-        ],
+        pairs=practising.find_pairs_to_practise(db, study, with_answers=True),
         answers=answers_of(study),
         may_say=practising.may_say(db, study),
     )
@@ -55,9 +52,13 @@ def submit_practice_answer(
     if form.errors:
         raise Conflict("The answer did not arrive whole.", hint="Go back and answer again.")
     study = get_study(db, project, study_id)
-    pair = practising.get_pair_to_practise(db, study, position, with_answers=True)
-    stands = {each.key: each.answer for each in pair.questions}.get(key)
-    said = None if stands == form.values.answer else form.values.answer
+    stands = {
+        (pair.place, each.key): each.answer
+        for pair in practising.find_pairs_to_practise(db, study, with_answers=True)
+        for each in pair.questions
+    }
+    is_again = stands.get((position, key)) == form.values.answer
+    said = None if is_again else form.values.answer
     practising.say(db, project, study_id, position, key, said, by=person)
     path = answer.path("show_practice_answers", project=project.slug, study_id=study_id)
     return answer.done(go_to=f"{path}#pair-{position}-{key}")

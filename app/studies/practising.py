@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session, aliased
 
@@ -84,50 +84,56 @@ def find_practice_positions(db: Session, study: Study) -> Sequence[int]:
     ).all()
 
 
-def get_pair_to_practise(
-    db: Session, study: Study, position: int, *, with_answers: bool = False
-) -> PairToJudge:
-    """A practice pair as in judging. Raises NotFound beyond the last.
+def get_pair_to_practise(db: Session, study: Study, position: int) -> PairToJudge:
+    """A practice pair as in judging: participants are told what was said of it only after their own answer.
 
-    `with_answers` shows what people of the project said, for themselves; participants are told only after their own answer.
+    Raises NotFound beyond the last.
     """
+    for pair in find_pairs_to_practise(db, study, with_answers=False):
+        if pair.place == position:
+            return pair
+    raise NotFound(f"This study has no practice pair {position}.")
+
+
+def find_pairs_to_practise(db: Session, study: Study, *, with_answers: bool) -> list[PairToJudge]:
+    """All practice pairs by position; `with_answers` with what people of the project said, for themselves."""
     left, right = aliased(StudyImage), aliased(StudyImage)
-    found = db.execute(
+    rows = db.execute(
         select(StudyPractice, left, right)
         .join(left, left.id == StudyPractice.left_image_id)
         .join(right, right.id == StudyPractice.right_image_id)
-        .where(StudyPractice.study_id == study.id, StudyPractice.position == position)
-    ).one_or_none()
-    if found is None:
-        raise NotFound(f"This study has no practice pair {position}.")
-    practice, one, other = found
-    said = _find_said(db, practice.id) if with_answers else {}
-    return PairToJudge(
-        place=position,
-        prompt=one.prompt,
-        left=Size(one.width, one.height),
-        right=Size(other.width, other.height),
-        questions=tuple(
-            Question(each.key, each.name, each.definition, said.get(each.key), revision=0)
-            for each in get_study_criteria(db, study).dimensions
-        ),
-    )
+        .where(StudyPractice.study_id == study.id)
+        .order_by(StudyPractice.position)
+    ).all()
+    said = _find_said(db, study) if with_answers else {}
+    asked = get_study_criteria(db, study).dimensions if rows else ()
+    return [
+        PairToJudge(
+            place=practice.position,
+            prompt=one.prompt,
+            left=Size(one.width, one.height),
+            right=Size(other.width, other.height),
+            questions=tuple(
+                Question(each.key, each.name, each.definition, said.get((practice.id, each.key)), 0)
+                for each in asked
+            ),
+        )
+        for practice, one, other in rows
+    ]
 
 
-def _find_said(db: Session, practice_id: int) -> dict[str, str]:
-    said = select(StudyPracticeAnswer.root_key, StudyPracticeAnswer.answer).where(
-        StudyPracticeAnswer.practice_id == practice_id
-    )
-    return dict(db.execute(said).all())
+def _find_said(db: Session, study: Study) -> dict[tuple[int, str], str]:
+    rows = db.scalars(select(StudyPracticeAnswer).where(StudyPracticeAnswer.study_id == study.id))
+    return {(each.practice_id, each.root_key): each.answer for each in rows}
 
 
 def count_unsaid(db: Session, study: Study) -> int:
     """To how many questions of practice the project's people have said nothing."""
-    return sum(
-        question.answer is None
-        for position in find_practice_positions(db, study)
-        for question in get_pair_to_practise(db, study, position, with_answers=True).questions
+    pairs, dimensions, said = (
+        select(func.count()).select_from(table).filter_by(study_id=study.id).scalar_subquery()
+        for table in (StudyPractice, StudyDimension, StudyPracticeAnswer)
     )
+    return db.scalar(select(pairs * dimensions - said)) or 0
 
 
 def get_practice_hash(db: Session, study: Study, position: int, side: str) -> str:
@@ -158,7 +164,8 @@ def practise(db: Session, study: Study, position: int, key: str, answer: str) ->
     """
     practice = _get_practice(db, study, position)
     _refuse_unasked(db, study, key, answer)
-    return Practised(key, answer, _find_said(db, practice.id).get(key))
+    said = db.get(StudyPracticeAnswer, (practice.id, key))
+    return Practised(key, answer, said.answer if said else None)
 
 
 def say(
