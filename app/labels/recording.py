@@ -10,7 +10,7 @@ from functools import cache
 from typing import TypeVar, cast
 from uuid import UUID
 
-from sqlalchemy import Integer, Table, bindparam, func, select, update
+from sqlalchemy import Integer, Table, bindparam, func, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
@@ -20,6 +20,7 @@ from app.accounts.models import Person
 from app.criteria.models import Node
 from app.errors import Conflict
 from app.images.models import Image
+from app.images.revisions import set_label_revision
 from app.labels.models import PUBLICATION_KINDS, DayOfWork, Label, LabelEvent
 from app.labels.unfolding import Happening, happened_to
 
@@ -227,11 +228,7 @@ def _recording(*, counts: bool) -> ExecutableReturnsRows:
         .values({each: bindparam(f"new_{each}") for each in _OF_EVENT})
         .on_conflict_do_nothing()
     )
-    raised = (
-        update(Image)
-        .where(Image.id == bindparam("new_image_id"))
-        .values(label_revision=bindparam("new_image_revision"))
-    )
+    raised = set_label_revision(bindparam("new_image_id"), bindparam("new_image_revision"))
     event = event.add_cte(raised.cte("raised"))
     if counts:
         event = event.add_cte(_counting().cte("counted"))

@@ -15,6 +15,7 @@ STATEMENTS = {"select", "join", "outerjoin", "exists", "select_from"}
 BY_ID = {
     "app/labels/recording.py:_OPERATION": "one action by its id",
     "app/labels/recording.py:_LABEL": "one label",
+    "app/labels/recording.py:_recording": "the action that it writes",
     "app/labels/recording.py:load_marks": "the history of one image",
     "app/labels/stating.py:_load_statements": "the history of one image",
     "app/labels/stating.py:_lock": "of the images that the agent looked at",
