@@ -114,8 +114,8 @@ def in_turn(*scores: tuple[int, int]) -> Callable[[Image.Image], tuple[int, int]
 
 
 def test_a_run_starts_at_log_2_and_learns(config: Config) -> None:
-    """With the agent itself as the judge."""
-    options = replace(config.spo, candidates=4, guidance=5.0, first=0)
+    """With the agent itself as the judge, which tells apart few of the pictures that a tiny network makes."""
+    options = replace(config.spo, candidates=12, guidance=5.0, first=0)
     run(replace(config, spo=options))
     folder = Path(config.run_folder)
     rows = read_lines(folder / "metrics.jsonl")
