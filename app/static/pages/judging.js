@@ -45,6 +45,7 @@ export const startJudging = ({ answers, keys = {}, arrows, except, practised, ne
   // Sending answers ---
 
   let isOver = false; // no answer is taken any more
+  let warned = false; // of questions that are open
 
   const send = async ({ about, answer }, basedOn) => {
     const json = { answer, based_on: basedOn };
@@ -75,6 +76,7 @@ export const startJudging = ({ answers, keys = {}, arrows, except, practised, ne
         const waiting = new Set(queue.waiting().map(({ about }) => about)).size;
         if (isOver) return;
         if (failed) say(`${waiting === 1 ? "One answer" : `${waiting} answers`} not stored yet; trying again`, "waiting");
+        else if (warned) return; // an answer that arrives late leaves the warning in view
         else if (isPractice) say(isDone() ? "Enter goes on" : "Practice only");
         else if (!waiting) say(isDone() ? `Stored. Enter: next ${nextIs}` : "Stored");
         else if (!queue.isRetrying()) say("Storing…");
@@ -83,6 +85,7 @@ export const startJudging = ({ answers, keys = {}, arrows, except, practised, ne
   });
 
   const answerItem = (form, answer) => {
+    warned = false;
     showAnswer(form, answer);
     queue.add({ about: form.dataset.item, answer, revision: Number(form.dataset.revision) });
   };
@@ -90,7 +93,6 @@ export const startJudging = ({ answers, keys = {}, arrows, except, practised, ne
   // Moving ---
 
   let current = 0;
-  let warned = false;
 
   const goTo = (index, { focus = true, scroll = true } = {}) => {
     current = Math.max(0, Math.min(index, forms.length - 1));
@@ -148,7 +150,6 @@ export const startJudging = ({ answers, keys = {}, arrows, except, practised, ne
 
   const answerByKey = (answer) => {
     if (isOver || !forms[current].querySelector(`button[value=${answer}]`)) return;
-    warned = false;
     answerItem(forms[current], answer);
     if (current < forms.length - 1) goTo(current + 1);
   };
