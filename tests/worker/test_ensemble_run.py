@@ -16,6 +16,7 @@ from app.errors import Invalid
 from app.jobs import claiming
 from app.jobs.models import Job
 from app.labels.models import Label
+from app.trust import keeping
 from app.trust.keeping import ask_to_learn, find_agreements, find_trust
 from app.trust.models import AgentDifference
 from app.trust.schemas import ReportOut
@@ -218,7 +219,7 @@ def test_a_killed_run_goes_on_and_counts_nothing_twice(
 ) -> None:
     runs(gallery)
     monkeypatch.setattr(ensemble, "BATCH", 5)
-    real, numbers = ensemble.record_decided, iter(range(100))
+    real, numbers = keeping.record_decided, iter(range(100))
 
     def record(*args: Any) -> None:
         real(*args)
