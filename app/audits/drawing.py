@@ -210,7 +210,8 @@ def _find_few(db: Session, project: Project, frame: Frame, min_labels: int) -> S
         return None
     ids = db.scalars(
         select(ImageTally.image_id)
-        .where(ImageTally.project_id == project.id, ImageTally.of_agents >= min_labels)
+        .join(Image, Image.id == ImageTally.image_id)
+        .where(ImageTally.project_id == project.id, ImageTally.of_agents >= min_labels, in_use())
         .order_by(ImageTally.of_agents.desc())
         .limit(LOOKED_AT + 1)
     ).all()

@@ -43,6 +43,7 @@ NO_PAGES = {
     "healthz",
     "export_agreement",
     "show_image_count",
+    "show_agent_run_state",
     "show_mergeable",
     "readyz",
     "show_welcome",
@@ -271,6 +272,8 @@ def furnish(api: Api) -> dict[str, Any]:
     asked_together = {"agent": "ensemble", "runs": [agent["id"]]}
     together = api.ask("POST", "agent-runs", data=asked_together)
     api.finish(together["job_id"])
+    compared = api.ask("POST", f"agent-runs/{agent['id']}/compare/{together['id']}")
+    api.finish(compared["job_id"])
     dataset = api.ask("POST", "datasets", data={"name": "First harvest", "only_done": False})
     api.finish(dataset["job_id"])
     pairs = api.ask(
@@ -333,7 +336,10 @@ def furnish(api: Api) -> dict[str, Any]:
         "dataset_id": dataset["id"],
         "pair_dataset_id": pairs["id"],
         "audit_id": audit["id"],
-        "other_id": later["id"],
+        "other_id": {
+            **dict.fromkeys(("show_comparison", "show_compared_images"), together["id"]),
+            "": later["id"],
+        },
         "proposal_id": proposal["id"],
         "filter_id": kept["id"],
         "action_id": bulk["id"],
@@ -344,7 +350,13 @@ def furnish(api: Api) -> dict[str, Any]:
         "study_id": study,
         "place": 1,
         "run_id": {
-            "show_agent_run": agent["id"],
+            **dict.fromkeys(
+                (
+                    *("show_agent_run", "show_run_images", "show_run_image", "show_again"),
+                    *("show_comparison", "show_compared_images"),
+                ),
+                agent["id"],
+            ),
             "show_differences": together["id"],
             "": run["id"],
         },
