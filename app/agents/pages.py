@@ -21,6 +21,7 @@ from app.errors import Conflict, Invalid
 from app.jobs.models import OPEN_STATES
 from app.jobs.queueing import get_job
 from app.labels.access import Sight, refuse_hidden
+from app.labels.showing import note_told
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.trust.keeping import find_agreements
@@ -176,11 +177,18 @@ def show_run_images(
 
 @router.get("/{run_id}/images/{image_id}", dependencies=[Depends(refuse_hidden)])
 def show_run_image(
-    run_id: int, image_id: int, db: Db, answer: Answering, project: AnnotatorProject
+    run_id: int,
+    image_id: int,
+    db: Db,
+    answer: Answering,
+    project: AnnotatorProject,
+    person: CurrentPerson,
 ) -> Response:
-    """How an agent looked at one image, step by step."""
+    """How an agent looked at one image, step by step. Whoever looks is blind for this image no more."""
     run = launching.get_agent_run(db, project.id, run_id)
-    return answer.show("agents/image.html", run=run, back=look_back(db, project, run, image_id))
+    back = look_back(db, project, run, image_id)
+    note_told(db, [image_id], person)
+    return answer.show("agents/image.html", run=run, back=back)
 
 
 @router.post("/{run_id}/default")

@@ -6,6 +6,7 @@ from app.accounts.access import CurrentPerson
 from app.comparisons.comparing import ask_comparison, get_compared, get_side_images
 from app.comparisons.schemas import ComparisonOut, SideImagesOut
 from app.labels.access import refuse_hidden
+from app.labels.showing import note_told
 from app.projects.access import AnnotatorProject, LeadProject
 from app.web.dependencies import Db
 
@@ -35,10 +36,18 @@ def api_ask_comparison(
     "/{run_id}/compare/{other_id}/attributes/{place}/images", dependencies=[Depends(refuse_hidden)]
 )
 def api_get_side_images(
-    run_id: int, other_id: int, place: int, db: Db, project: AnnotatorProject
+    run_id: int,
+    other_id: int,
+    place: int,
+    db: Db,
+    project: AnnotatorProject,
+    person: CurrentPerson,
 ) -> SideImagesOut:
-    """Images that one of both alone found an attribute in. 403 for a browser that hides suggestions."""
+    """Images that one of both alone found an attribute in. 403 for a browser that hides suggestions; whoever reads it
+    has seen the suggestions of these images.
+    """
     found = get_side_images(db, get_compared(db, project, run_id, other_id), place)
+    note_told(db, found.image_ids, person)
     return SideImagesOut(
         lost=[image.id for image in found.lost], gained=[image.id for image in found.gained]
     )

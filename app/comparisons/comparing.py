@@ -173,6 +173,11 @@ class SideImages:
     lost: list[Image]
     gained: list[Image]
 
+    @property
+    def image_ids(self) -> list[int]:
+        """All of them."""
+        return [image.id for image in (*self.lost, *self.gained)]
+
 
 def get_side_images(db: Session, compared: Compared, place: int) -> SideImages:
     """The images of one side of a comparison. Raises NotFound."""

@@ -13,6 +13,7 @@ from app.comparisons.models import AgentComparisonSide
 from app.images.narrowing import LabelWish, Narrowing
 from app.jobs.models import OPEN_STATES
 from app.labels.access import Sight
+from app.labels.showing import note_told
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.web.answer import Answering
@@ -83,11 +84,16 @@ def show_compared_images(
     db: Db,
     answer: Answering,
     project: AnnotatorProject,
+    person: CurrentPerson,
     sight: Sight,
 ) -> Response:
-    """Images that one run alone found an attribute in; none for a browser that hides suggestions."""
+    """Images that one run alone found an attribute in; none for a browser that hides suggestions. Whoever sees them
+    is blind for these images no more.
+    """
     found = get_compared(db, project, run_id, other_id)
     images = get_side_images(db, found, place)
+    if sight:
+        note_told(db, images.image_ids, person)
     wishes = {
         run.id: Narrowing(
             (LabelWish(images.row.nodes[0].key, images.row.side.polarity, run=run.id),)

@@ -46,7 +46,7 @@ from app.images.uploads import join_parts
 from app.images.wall import count_facets, find_choices
 from app.jobs.models import OPEN_STATES, Job
 from app.labels.access import Viewing, refuse_hidden
-from app.labels.showing import note_foretold
+from app.labels.showing import note_told
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
 from app.settings import settings
@@ -366,7 +366,7 @@ def show_measures(
 
     It tells what the agent proposes or would, so whoever looks is blind for this image no more.
     """
-    note_foretold(db, image, person)
+    note_told(db, [image.id], person)
     criteria = version_criteria(version) if (version := current_version(db, project)) else None
     return answer.show(
         "images/measures.html",

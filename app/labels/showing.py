@@ -5,7 +5,7 @@ Whether they saw them is known by who served them: it is noted here, once and fo
 suggestions of an image leave the server for a person, and not left to what their browser says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
@@ -19,12 +19,11 @@ from app.labels.models import SuggestionShown
 _NOTE = text(
     """
     INSERT INTO suggestion_shown (image_id, person_id)
-    SELECT image, :person FROM unnest(CAST(:images AS bigint[])) AS image WHERE EXISTS (
-        SELECT FROM label WHERE image_id = image AND (source <> 'person' OR state = 'proposed')
+    SELECT :image, :person WHERE EXISTS (
+        SELECT FROM label WHERE image_id = :image AND (source <> 'person' OR state = 'proposed')
     ) AND NOT EXISTS (
-        SELECT FROM suggestion_shown WHERE image_id = image AND person_id = :person
+        SELECT FROM suggestion_shown WHERE image_id = :image AND person_id = :person
     )
-    ORDER BY image
     ON CONFLICT (image_id, person_id) DO NOTHING
     """
 )
@@ -32,18 +31,14 @@ _NOTE = text(
 
 def note_shown(db: Session, image: Image, person: Person) -> None:
     """Note that this person is shown what is proposed for this image."""
-    db.execute(_NOTE, {"images": [image.id], "person": person.id})
+    db.execute(_NOTE, {"image": image.id, "person": person.id})
 
 
-def note_several_shown(db: Session, image_ids: Sequence[int], person: Person) -> None:
-    """Note that this person is shown what is proposed for these images."""
-    db.execute(_NOTE, {"images": sorted(set(image_ids)), "person": person.id})
-
-
-def note_foretold(db: Session, image: Image, person: Person) -> None:
-    """Note that this person is told what an agent would propose for this image, whether or not it was asked yet."""
-    new = insert(SuggestionShown).values(image_id=image.id, person_id=person.id)
-    db.execute(new.on_conflict_do_nothing())
+def note_told(db: Session, image_ids: Collection[int], person: Person) -> None:
+    """Note that this person is told what an agent says of these images, whether or not it proposed that to anyone."""
+    rows = [{"image_id": each, "person_id": person.id} for each in sorted(set(image_ids))]
+    if rows:
+        db.execute(insert(SuggestionShown).on_conflict_do_nothing(), rows)
 
 
 def was_shown(db: Session, image: Image, person: Person) -> bool:

@@ -8,7 +8,7 @@ from app.accounts.access import CurrentPerson
 from app.agents.launching import get_agent_run
 from app.criteria.reading import nodes_by_key
 from app.labels.access import refuse_hidden
-from app.labels.showing import note_several_shown
+from app.labels.showing import note_told
 from app.projects.access import AnnotatorProject, LeadProject
 from app.trust import keeping
 from app.trust.models import COUNTS
@@ -83,7 +83,7 @@ def api_list_differences(
     run, ensemble = get_ensemble(db, project, run_id)
     side, place = get_side(db, project, key, polarity), read_place(after)
     found = keeping.find_differences(db, run, ensemble, side=side, after=place, limit=limit + 1)
-    note_several_shown(db, [each.image.id for each in found[:limit]], person)
+    note_told(db, [each.image.id for each in found[:limit]], person)
     return DifferencesOut(
         items=[_difference(each) for each in found[:limit]], next=write_place(found, limit)
     )

@@ -7,7 +7,7 @@ from app.accounts.access import CurrentPerson
 from app.agents.launching import get_agent_run
 from app.agents.models import AgentRun
 from app.labels.access import refuse_hidden
-from app.labels.showing import note_several_shown
+from app.labels.showing import note_told
 from app.projects.access import AnnotatorProject, LeadProject
 from app.trust import keeping
 from app.trust.plotting import points
@@ -63,7 +63,7 @@ def show_differences(
     run, ensemble = get_ensemble(db, project, run_id)
     side, place = get_side(db, project, key, polarity), read_place(after)
     found = keeping.find_differences(db, run, ensemble, side=side, after=place, limit=PAGE + 1)
-    note_several_shown(db, [each.image.id for each in found[:PAGE]], person)
+    note_told(db, [each.image.id for each in found[:PAGE]], person)
     members = {run_id: db.get_one(AgentRun, run_id) for run_id in ensemble.runs}
     return answer.show(
         "trust/differences.html",

@@ -24,7 +24,7 @@ from app.errors import Conflict
 from app.images.models import Image
 from app.images.removing import set_aside
 from app.jobs.models import Job
-from app.labels.models import LabelEvent
+from app.labels.models import LabelEvent, SuggestionShown
 from app.labels.saving import save
 from app.settings import settings
 from tests.app.audits.conftest import Studio
@@ -270,10 +270,18 @@ def test_by_the_page(
     assert "Fine thing 0" in page and "Fine thing 1" in page
     assert f'href="{at}"' in lead.get(f"{PAGE}/{runs[1].id}").text
     place = page.split(f'href="{at}/attributes/')[1].split('"')[0]
+    lead.cookies.set("morelli_suggestions", "hide")
+    assert "Suggestions are hidden" in lead.get(f"{at}/attributes/{place}").text
+    lead.cookies.set("morelli_suggestions", "show")
+    told = select(SuggestionShown.image_id).where(SuggestionShown.person_id == studio.cast.lea.id)
+    assert studio.db.scalars(told).all() == []
     shown = lead.get(f"{at}/attributes/{place}").text
-    for image in (*studio.images[:2], *studio.images[4:]):
+    there = (*studio.images[:2], *studio.images[4:])
+    for image in there:
         assert f"/images/{image.id}" in shown
     assert f"/images/{studio.images[2].id}" not in shown
+    studio.db.rollback()
+    assert set(studio.db.scalars(told)) == {image.id for image in there}
     assert f"run={runs[0].id}" in shown
     lead.cookies.set("morelli_suggestions", "hide")
     hidden = lead.get(f"{at}/attributes/{place}").text

@@ -165,6 +165,19 @@ def test_where_runs_differ_is_listed_page_by_page(
     assert "All attributes" in browser.get(shown.replace("&amp;", "&")).text
 
 
+def test_who_sees_how_an_agent_looked_has_seen_the_suggestions(
+    gallery: Gallery, browser: TestClient, sign_in: SignIn
+) -> None:
+    run, people, image = ensemble(gallery), gallery.people, gallery.images[0]
+    sign_in(browser, people.ben)
+    assert browser.get(f"{PAGE}/{run.id}/images").status_code == 200
+    told = select(SuggestionShown.image_id).where(SuggestionShown.person_id == people.ben.id)
+    assert gallery.db.scalars(told).all() == []
+    assert browser.get(f"{PAGE}/{run.id}/images/{image.id}").status_code == 200
+    gallery.db.rollback()
+    assert gallery.db.scalars(told).all() == [image.id]
+
+
 def test_who_sees_differences_has_seen_the_suggestions(
     gallery: Gallery, browser: TestClient, sign_in: SignIn
 ) -> None:
