@@ -22,12 +22,11 @@ from app.images.removing import set_aside
 from app.jobs.models import Job
 from app.jobs.queueing import request_cancel
 from app.labels.models import Label
-from app.settings import settings
 from app.versions.publishing import publish
 from taxonomy.tree import Attribute
 from tests.app.datasets.gallery import BLUE, Gallery, open_gallery
 from tests.factories import Make
-from tests.worker.agents.vlm.scripted import LOOPBACK, Server, everything, state
+from tests.worker.agents.vlm.scripted import Server, everything, set_up, state
 
 PAGE, API = "/projects/paintings/agent", "/api/v1/projects/paintings/agent-runs"
 
@@ -43,15 +42,7 @@ def gallery(db: Session, make: Make, own_storage: None) -> Gallery:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    server = Server()
-    for name, value in {
-        "url": server.url,
-        "model": "eye",
-        "price_in": 1.0,
-        "price_out": 4.0,
-        "private": LOOPBACK,
-    }.items():
-        monkeypatch.setattr(settings(), f"vision_{name}", value)
+    server = set_up(monkeypatch)
     yield server
     server.close()
 

@@ -25,7 +25,7 @@ from app.jobs.queueing import request_cancel, request_pause, resume
 from app.settings import settings
 from tests.app.datasets.gallery import HANDLERS, Gallery, Killed, encoded, open_gallery, picture
 from tests.factories import Make
-from tests.worker.agents.vlm.scripted import LOOPBACK, Act, Asked, Server, everything, state
+from tests.worker.agents.vlm.scripted import Act, Asked, Server, everything, set_up, state
 from tests.worker.test_agent_run import release, stop_in_batch
 from worker import ledger
 from worker.agents.vlm import breaker, endpoint
@@ -33,15 +33,7 @@ from worker.agents.vlm import breaker, endpoint
 
 @pytest.fixture
 def server(own_storage: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    server = Server()
-    for name, value in {
-        "url": server.url,
-        "model": "eye",
-        "price_in": 1.0,
-        "price_out": 4.0,
-        "private": LOOPBACK,
-    }.items():
-        monkeypatch.setattr(settings(), f"vision_{name}", value)
+    server = set_up(monkeypatch)
     monkeypatch.setattr(endpoint, "FIRST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(breaker, "FIRST_REST_SECONDS", 0.01)
     yield server

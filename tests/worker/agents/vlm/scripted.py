@@ -12,6 +12,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
+from app.settings import settings
+
 LOOPBACK = [ipaddress.ip_network("127.0.0.0/8")]
 Json = dict[str, Any]
 Answer = Callable[["Asked"], "Json | Act"]
@@ -155,3 +159,17 @@ class Server:
                 "usage": {"prompt_tokens": read, "completion_tokens": wrote},
             }
         ).encode()
+
+
+def set_up(monkeypatch: pytest.MonkeyPatch) -> Server:
+    """A server that runs, and the settings that lead to it and price it."""
+    server = Server()
+    for name, value in {
+        "url": server.url,
+        "model": "eye",
+        "price_in": 1.0,
+        "price_out": 4.0,
+        "private": LOOPBACK,
+    }.items():
+        monkeypatch.setattr(settings(), f"vision_{name}", value)
+    return server
