@@ -1,13 +1,15 @@
 """What a node says that takes the place of others, before somebody changes it: nothing of them is lost to search.
 
 Of merged nodes all other names go along, with links, styles and exclusions; translations, prompt wording and
-notes are those of the one they are merged into. Of a split node each part begins with a copy.
+notes are those of the one they are merged into. Of a split node each part begins with a copy, but for what names
+the whole: no two attributes go by one prompt wording or one name in a language.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from taxonomy.changes import is_same_text
 from taxonomy.tree import Attribute, Dimension, Pair, Polarity, Side, Words
 
 T = TypeVar("T", Pair, Dimension)
@@ -34,17 +36,21 @@ def merged(into: T, others: Sequence[T]) -> T:
 
 def copied(part: Pair, whole: Pair) -> Pair:
     """One part of a split, which begins with what the whole said. It is no exact match any more of what the
-    whole matched, but a close one.
+    whole matched, but a close one; prompt wording and names in other languages are those of the side that
+    keeps its name, as they stand for it.
     """
 
     def side(new: Attribute, old: Attribute) -> Attribute:
+        keeps_name = is_same_text(new.name, old.name)
         words = replace(
             old.words,
+            translations=old.words.translations if keeps_name else (),
             alternatives=_other_names(new.name, [old.name, *old.words.alternatives]),
             exact_match=(),
             close_match=_unique([*old.words.exact_match, *old.words.close_match]),
         )
-        return replace(old, name=new.name, definition=new.definition, words=words)
+        prompt = old.prompt if keeps_name else ""
+        return replace(old, name=new.name, definition=new.definition, words=words, prompt=prompt)
 
     return replace(
         part,

@@ -27,6 +27,8 @@ router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=Fals
 MAX_PARTS = 6
 _NAMES = ("positive_name", "negative_name")
 _DEFINITIONS = ("positive_definition", "negative_definition")
+# By what else an attribute goes. Left empty, a part has what goes with its name (`taxonomy.inheriting`).
+_NAMING = tuple(f"{each}_{field}" for each in POLARITIES for field in ("prompt", "translations"))
 
 
 def _go_to(answer: Answer, project: Project, key: str) -> Response:
@@ -72,13 +74,13 @@ def _show_parts(
 
 
 def _begins_with(node: Node, mode: str) -> dict[str, Any]:
-    """What the fields begin with. Each part of a split has what the whole says, its names among the others; what
-    means something else is not called so.
+    """What the fields begin with. Each part of a split has what the whole says, its names among the others, but
+    nothing by which the whole alone goes; what means something else is not called so.
     """
     if mode == "redefine":
         return texts_of(node)
-    names = {"positive_name": "", "negative_name": ""}
-    return texts_of(node) | names | taken_fields(details_together([node]), node.kind)
+    names = dict.fromkeys((*_NAMES, *_NAMING), "")
+    return texts_of(node) | taken_fields(details_together([node]), node.kind) | names
 
 
 @router.get("/nodes/{key}/split")
@@ -181,7 +183,8 @@ def _new_pair(row: Mapping[str, str]) -> NewPair:
     positive, negative = (
         Attribute(row[f"{each}_name"], row[f"{each}_definition"]) for each in POLARITIES
     )
-    return NewPair(row["relation"], positive, negative, taken_in(row, "pair"))
+    said = {field: text for field, text in row.items() if text or field not in _NAMING}
+    return NewPair(row["relation"], positive, negative, taken_in(said, "pair"))
 
 
 # Retiring ------------------------------------------------------------------------------------
