@@ -1,25 +1,10 @@
-"""The runs of the study: what is trained, and how each becomes a config of the trainer."""
+"""The runs of the study: what is trained and shown, and in which table it stands."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
-
-from bench.miniature.backbone import SIDE
-from method.objectives import OBJECTIVES
-from method.training.config import (
-    Checkpoints,
-    Config,
-    Data,
-    Export,
-    Guard,
-    Lora,
-    Model,
-    Objective,
-    Optimization,
-    Theta,
-    Validation,
-)
 
 BETAS = (500.0, 2000.0, 5000.0)
 STRENGTHS = (100.0, *BETAS)
@@ -28,9 +13,11 @@ STABLE = tuple(f"cpo_s-{beta:.0f}" for beta in STRENGTHS)
 """CPO-S at each of its strengths, what others are compared with."""
 RATE = 3e-4
 BATCH = 64
-UNCLIPPED = 1e9
-"""A gradient of beta 5000 is some 15 long here. Clipped to 1 it stays as long while the loss dies, and Adam goes on
-at full speed: beta then decides nothing."""
+BASE = "base"
+"""The key of the base among the results."""
+Reducer = Literal["complex", "binary", "scalar"]
+REWARDED: tuple[Reducer, ...] = ("scalar", "binary")
+"""What attributes are made coarser to, each with an expert of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +35,17 @@ class Arm:
     guards_winner: bool = False
     mode: Literal["lora", "full"] = "full"
     expert: str = "strong"
+    reducer: Reducer = "complex"
     share: float = 1.0
     rate: float = RATE
+    batch: int = BATCH
+    spo: dict[str, Any] = field(default_factory=dict)
     validate_every: int = 0
+    shows: str = ""
+    """Nothing is trained, and what this run made is painted with: BASE, or an arm's name."""
+    guidance: float = 1.0
+    negative: str = ""
+    """The npo run that takes the unconditional side of guidance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +83,26 @@ class Places:
         return self.home / f"expert-{name}"
 
     def run(self, arm: Arm) -> Path:
-        return self.home / "runs" / arm.name
+        return self.run_of(arm.name)
+
+    def run_of(self, name: str) -> Path:
+        """The folder of the run of this name."""
+        return self.home / "runs" / name
 
 
 def all_arms() -> tuple[Arm, ...]:
     """Every run of the study, in the order of its tables."""
-    return (*_sweeps(), *_adapters(), *_guidances(), *_shares(), *_weak(), *_speeds())
+    return (
+        *_sweeps(),
+        *_stepwise(),
+        *_rewards(),
+        *_negatives(),
+        *_adapters(),
+        *_guidances(),
+        *_shares(),
+        *_weak(),
+        *_speeds(),
+    )
 
 
 def small_arms() -> tuple[Arm, ...]:
@@ -140,6 +149,41 @@ def _sweeps() -> Iterator[Arm]:
     for omega in (1.0, 1.5, 2.0):
         title = f"distil, omega {omega}" + (" (y, A_pos)" if omega == 1 else "")
         yield Arm(f"distil-{omega}", title, group, "distil", {"omega_w": omega})
+
+
+def _stepwise() -> Iterator[Arm]:
+    """SPO, judged by the world itself on what theta sees of each candidate in one step."""
+    options = {"steps": 25, "first": 5, "candidates": 4, "guidance": 1.0, "train_steps": 4}
+    for clip in (0.01, 0.1):
+        title = f"SPO, clip {clip}"
+        yield Arm(f"spo-{clip}", title, "main", "spo", batch=16, spo=options | {"clip": clip})
+
+
+def _rewards() -> Iterator[Arm]:
+    """Table 2: experts and stage 2 that are told coarser words in place of attributes."""
+    for reducer in REWARDED:
+        title = f"{reducer.title()}: CPO-S"
+        more: dict[str, Any] = {"reducer": reducer, "expert": reducer}
+        yield from _by_beta("cpo_s", title, "reward", f"{reducer}-cpo_s", (500.0, 5000.0), **more)
+
+
+def _negatives() -> Iterator[Arm]:
+    """NPO, and what it is for: the unconditional side of guidance (+NPO of Table 1)."""
+    group, trained = "npo", {"drop_content": 0.2}
+    for beta in (500.0, 5000.0):
+        objective = {"beta": beta, **trained}
+        yield Arm(f"npo-{beta:.0f}", f"NPO itself, beta {beta:.0f}", group, "npo", objective)
+    for shown, title in ((BASE, "base"), ("dpo-5000", "DPO"), ("cpo_s-5000", "CPO-S")):
+        for guidance, negative in product((1.5, 2.0), ("", "npo-5000")):
+            yield Arm(
+                f"{shown}-guided-{guidance}{negative and '-npo'}",
+                f"{title}{negative and ' + NPO'}, guidance {guidance}",
+                group,
+                "none",
+                shows=shown,
+                guidance=guidance,
+                negative=negative,
+            )
 
 
 def _adapters() -> Iterator[Arm]:
@@ -203,57 +247,3 @@ def _speeds() -> Iterator[Arm]:
                 rate=3e-5,
                 validate_every=10,
             )
-
-
-def config_of(arm: Arm, places: Places, seed: int, size: Size) -> Config:
-    """The trainer's config of a run of stage 2."""
-    facts, every = OBJECTIVES[arm.kind], arm.validate_every
-    validation = Validation(every=every, images=size.held_out, keep_best=False)
-    return replace(
-        _plain(places, places.run(arm), seed, size.steps, arm.rate),
-        dataset_folder=None if facts.reads_pairs else str(places.dataset),
-        pairs_folder=str(places.pairs) if facts.reads_pairs else None,
-        expert=str(places.expert(arm.expert)) if facts.needs_expert else None,
-        objective=Objective(kind=arm.kind, **arm.objective),
-        theta=Theta(mode=arm.mode),
-        guard=Guard(winner=arm.guards_winner),
-        data=Data(resolution=SIDE, buckets=False, share=arm.share),
-        validation=validation if every else Validation(),
-    )
-
-
-def expert_config(name: str, places: Places, seed: int, size: Size) -> Config:
-    """The trainer's config of stage 1."""
-    steps = size.expert_steps if name == "strong" else size.weak_steps
-    made = _plain(places, places.expert(name), seed, steps, 1e-3 if name == "strong" else RATE)
-    return replace(
-        made,
-        dataset_folder=str(places.dataset),
-        objective=Objective(kind="sft"),
-        optimization=replace(made.optimization, schedule="cosine"),
-    )
-
-
-def _plain(places: Places, folder: Path, seed: int, steps: int, rate: float) -> Config:
-    return Config(
-        run_folder=str(folder),
-        dataset_folder=str(places.dataset),
-        model=Model(path=str(places.base)),
-        objective=Objective(kind="sft"),
-        seed=seed,
-        data=Data(resolution=SIDE, buckets=False),
-        theta=Theta(mode="full"),
-        lora=Lora(rank=4),
-        optimization=Optimization(
-            max_steps=steps,
-            batch_size=BATCH,
-            learning_rate=rate,
-            weight_decay=0.0,
-            max_grad_norm=UNCLIPPED,
-        ),
-        checkpoints=Checkpoints(every=10_000_000),
-        export=Export(kohya=False),
-        device="cpu",
-        threads=1,
-        log_every=50,
-    )

@@ -1,7 +1,6 @@
 """The exact world's model as the trainer takes models: it is trained, checkpointed and judged as SDXL is.
 
-A point of 24 numbers travels as a picture of 16 x 16 pixels, each number in the red and green of a pixel: as exact
-as 16 bits are.
+A point travels as a picture (`carrying`).
 """
 
 import json
@@ -14,24 +13,26 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from torch import Tensor, nn
 
+from bench.miniature.carrying import SIDE, pixels_of, point_of
+from bench.miniature.criteria import SPOKEN, words_of
+from bench.miniature.judging import WorldJudge
 from bench.miniature.network import TARGETS, open_network
-from bench.miniature.sampling import denoise
-from bench.miniature.world import WORDS, D, make_schedule, words_of
+from bench.miniature.sampling import SPACING, denoise
+from bench.miniature.world import D, World, make_schedule, make_world
+from worker.agents.agent import Reader
 from worker.training.backbones import Chunk, ChunkEncoding, Family, Text
 from worker.training.backbones.adapter_files import read_adapter, write_adapter
 from worker.training.backbones.autoencoder import to_picture
 from worker.training.backbones.loading import OTHERS
 from worker.training.backbones.network_files import read_network, write_network
 from worker.training.backbones.weights import base_weights, hash_weights
+from worker.training.denoising import Spacing
 from worker.training.noise import Schedule
 from worker.training.stopping import Between, go_on
 
 CLASS = "MiniatureWorld"
 """In the model's index, where diffusers names a pipeline."""
-SIDE = 16
-REACH = 8.0
-"""Numbers are held between this and its negative."""
-LEVELS = 2**16 - 1
+WORLD = "world.json"
 NETWORK = "unet"
 """What adapter files call the network: their format knows two names, and this is one."""
 
@@ -43,17 +44,24 @@ class MiniatureBackbone:
     family: Family = "sd15"
     lora_targets: tuple[str, ...] = TARGETS
 
-    def __init__(self, network: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, network: nn.Module, world: World, device: torch.device, dtype: torch.dtype
+    ) -> None:
         self.device, self.dtype, self.is_mixed = device, dtype, False
         self.network = network
+        self.judge: Reader | None = WorldJudge(world)
         self.schedule: Schedule = make_schedule()
 
     @property
     def unit(self) -> int:
         return SIDE
 
+    @property
+    def spacing(self) -> tuple[Spacing, int]:
+        return SPACING, 0
+
     def fingerprint(self) -> str:
-        return f"{CLASS}/1 {WORDS}"
+        return f"{CLASS}/2 {SPOKEN}"
 
     def network_fingerprint(self) -> str:
         return hash_weights(base_weights(self.network))
@@ -64,7 +72,7 @@ class MiniatureBackbone:
 
     def encode_chunk(self, chunk: Chunk) -> ChunkEncoding:
         """1 for each word that is there."""
-        words_1V = torch.zeros(1, len(WORDS))
+        words_1V = torch.zeros(1, len(SPOKEN))
         words_1V[0, list(chunk[0])] = 1
         return ChunkEncoding(words_1V, torch.empty(0))
 
@@ -122,31 +130,19 @@ class MiniatureBackbone:
         return read_network(folder, self.network)
 
 
-def pixels_of(point_D: Tensor) -> Tensor:
-    """A point as pixels (3, 16, 16) in [-1, 1]."""
-    levels_D = ((point_D.clamp(-REACH, REACH) + REACH) / (2 * REACH) * LEVELS).round().long()
-    values = torch.zeros(3, SIDE * SIDE)
-    values[0, :D], values[1, :D] = levels_D // 256, levels_D % 256
-    return values.view(3, SIDE, SIDE) / 127.5 - 1
-
-
-def point_of(pixels_CHW: Tensor) -> Tensor:
-    """The point (D,) that pixels hold."""
-    values = ((pixels_CHW + 1) * 127.5).round().flatten(1)[:, :D]
-    return (values[0] * 256 + values[1]) / LEVELS * 2 * REACH - REACH
-
-
-def write_model(folder: Path, network: nn.Module) -> Path:
-    """Write a network as a model that the trainer's `model.path` may name."""
+def write_model(folder: Path, network: nn.Module, seed: int) -> Path:
+    """Write a network as a model that the trainer's `model.path` may name; `seed` is that of its world."""
     folder.mkdir(parents=True)
     (folder / "model_index.json").write_text(json.dumps({"_class_name": CLASS}) + "\n")
+    (folder / WORLD).write_text(json.dumps({"seed": seed}) + "\n")
     write_network(folder / "network", network, dict(network.state_dict()))
     return folder
 
 
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> MiniatureBackbone:
     """Load what `write_model` wrote."""
-    return MiniatureBackbone(open_network(folder / "network"), device, dtype)
+    world = make_world(json.loads((folder / WORLD).read_text(encoding="utf-8"))["seed"])
+    return MiniatureBackbone(open_network(folder / "network"), world, device, dtype)
 
 
 OTHERS[CLASS] = load

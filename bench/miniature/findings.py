@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from bench.miniature.arms import BETAS, STABLE, STRENGTHS, Arm
+from bench.miniature.arms import BASE, BETAS, REWARDED, STABLE, STRENGTHS, Arm
 from bench.miniature.running import Found
 from bench.miniature.statistics import (
     Interval,
@@ -24,7 +24,7 @@ Verdict = Literal["yes", "no", "partly"]
 WHOLE = 0.98
 """The least share of pictures that show their prompt in a run that may be called better."""
 THRESHOLDS = (-0.006, -0.01, -0.014, -0.018)
-OF_THE_PAPER = {"cpo", "cpo_s", "dpo"}
+OF_THE_PAPER = {"cpo", "cpo_s", "dpo", "spo"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +151,57 @@ def _pairs(found: Found) -> Finding:
     )
 
 
+def _rewards(found: Found) -> Finding:
+    wholes = {beta: change(found, f"cpo_s-{beta}") for beta in (500, 5000)}
+    more = {
+        (title, beta): change(found, f"cpo_s-{beta}", f"{title}-cpo_s-{beta}")
+        for title in REWARDED
+        for beta in wholes
+    }
+    words = "; ".join(
+        f"{title}, beta {beta}: {change(found, f'{title}-cpo_s-{beta}').shown()}"
+        for title, beta in more
+    )
+    whole = "; ".join(f"beta {beta}: {each.shown()}" for beta, each in wholes.items())
+    return Finding(
+        "Attributes leave fewer negatives than a Scalar or Binary reward (Table 2)",
+        _all_or_some([each.is_below_zero for each in more.values()]),
+        f"Negatives against the base, told of attributes, {whole}; {words}.",
+    )
+
+
+def _negative(found: Found) -> Finding:
+    pairs = {
+        title: (f"{name}-guided-1.5", f"{name}-guided-1.5-npo")
+        for title, name in (("base", BASE), ("DPO", "dpo-5000"), ("CPO-S", "cpo_s-5000"))
+    }
+    less = {title: change(found, negative, plain) for title, (plain, negative) in pairs.items()}
+    words = "; ".join(
+        f"{title}: {each.shown()}, off {mean(found, pairs[title][0], 'off_P'):.1f} and {mean(found, pairs[title][1], 'off_P'):.1f}"
+        for title, each in less.items()
+    )
+    own = change(found, "npo-5000")
+    return Finding(
+        "NPO on the negative side of guidance leaves fewer negatives (Table 1)",
+        _all_or_some([each.is_below_zero for each in less.values()]),
+        f"With NPO less without it, at guidance 1.5: {words}. NPO painted with by itself: {own.shown()} against the base.",
+    )
+
+
+def _stepwise(found: Found) -> Finding:
+    names = [arm.name for arm in found.arms if arm.kind == "spo"]
+    words = "; ".join(
+        f"{name}: {change(found, name).shown()}, off {mean(found, name, 'off_P'):.2f}, "
+        f"{mean(found, name, 'content'):.0%} show their prompt"
+        for name in names
+    )
+    return Finding(
+        "SPO lowers the number of negative attributes (Table 1)",
+        _all_or_some([change(found, name).is_below_zero for name in names]),
+        f"Negatives against the base, judged by the world itself while sampling, which no agent can: {words}.",
+    )
+
+
 def _ours(found: Found) -> Finding:
     better = better_ones(found)
     named = "; ".join(f"{arm.title}: {off.shown()}" for arm, off in better)
@@ -237,6 +288,23 @@ _FINDINGS: tuple[tuple[tuple[str, ...], Callable[[Found], Finding]], ...] = (
     (_OMEGA, _guidance),
     (("cpo_s-share-0.1", *STABLE), _shares),
     (("dpo-5000", *STABLE), _pairs),
+    (("spo-0.1",), _stepwise),
+    (
+        (
+            "cpo_s-500",
+            "cpo_s-5000",
+            *(f"{each}-cpo_s-{beta}" for each in REWARDED for beta in (500, 5000)),
+        ),
+        _rewards,
+    ),
+    (
+        tuple(
+            f"{name}-guided-1.5{side}"
+            for name in (BASE, "dpo-5000", "cpo_s-5000")
+            for side in ("", "-npo")
+        ),
+        _negative,
+    ),
     (STABLE, _ours),
     (("distil-1.5", "distil-2.0", *STABLE), _control),
     (("cpo-5000", "cpo-guarded-5000"), _guarded),

@@ -7,9 +7,12 @@ from typing import Any
 
 import torch
 
-from bench.miniature.backbone import pixels_of
+from bench.miniature.carrying import pixels_of
+from bench.miniature.criteria import CRITERIA, KEYS
 from bench.miniature.world import FLAWS, MENTIONED, MERITS, PROMPTS, World
 from bench.training_materials import seal, whole_or_not_at_all, write_lines
+from method.dataset_folder import CRITERIA as CRITERIA_NAME
+from taxonomy.formats.json import sha256, write_json
 from taxonomy.prompt import SEPARATOR, TEMPLATE_ID, conditions
 from worker.pairs.from_labels import from_labels
 from worker.training.backbones.autoencoder import to_picture
@@ -32,11 +35,12 @@ def write_dataset(world: World, folder: Path, *, seed: int, counts: dict[str, in
                 rows.append(_row(world, mode, is_said, number, name))
                 number += 1
             write_lines(unfinished / split / "examples.jsonl", rows)
+        (unfinished / CRITERIA_NAME).write_text(write_json(CRITERIA), encoding="utf-8")
         seal(
             unfinished,
             {
                 "format": "morelli-dataset/1",
-                "criteria": {"name": "miniature", "number": 1, "sha256": "0" * 64},
+                "criteria": {"name": CRITERIA.name, "number": 1, "sha256": sha256(CRITERIA)},
                 "template": TEMPLATE_ID,
                 "separator": SEPARATOR,
             },
@@ -53,9 +57,9 @@ def write_pairs(dataset: Path, folder: Path) -> Path:
 def _row(world: World, mode: int, is_said: list[bool], number: int, name: str) -> dict[str, Any]:
     prompt = PROMPTS[int(world.prompts_K[mode])]
     flawed = world.flaws_KA[mode].bool().tolist()
-    sides = list(zip(MERITS, FLAWS, flawed, is_said, strict=True))
-    positive = [merit for merit, _, is_flaw, said in sides if said and not is_flaw]
-    negative = [flaw for _, flaw, is_flaw, said in sides if said and is_flaw]
+    said = [place for place, is_there in enumerate(is_said) if is_there]
+    good, bad = ([place for place in said if flawed[place] == side] for side in (False, True))
+    positive, negative = [MERITS[place] for place in good], [FLAWS[place] for place in bad]
     return {
         "file_name": name,
         "image_id": f"picture-{number}",
@@ -63,8 +67,8 @@ def _row(world: World, mode: int, is_said: list[bool], number: int, name: str) -
         "prompt": prompt,
         "positive": positive,
         "negative": negative,
-        "positive_keys": [each.replace(" ", "-") for each in positive],
-        "negative_keys": [each.replace(" ", "-") for each in negative],
+        "positive_keys": [KEYS[place] for place in good],
+        "negative_keys": [KEYS[place] for place in bad],
         "text": conditions(prompt, positive, negative).all,
     }
 

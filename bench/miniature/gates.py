@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bench.miniature.criteria import SPOKEN
 from bench.miniature.measuring import HeldOut, errors, hold_out, least_error, paint, targets
-from bench.miniature.world import FLAWS, MERITS, WORDS, World
+from bench.miniature.world import FLAWS, MERITS, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ def _pull(network: nn.Module, seen: tuple[Tensor, Tensor, Tensor], vector_BD: Te
 
 
 def _words(chosen: tuple[str, ...]) -> Tensor:
-    return torch.tensor([float(word in chosen) for word in WORDS])
+    return torch.tensor([float(word in chosen) for word in SPOKEN])
 
 
 def _least(what: str, found: float, asked: float, form: str) -> Gate:

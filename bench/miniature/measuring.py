@@ -3,6 +3,7 @@
 Shape letters as in `world`; P prompts.
 """
 
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.miniature.arms import Reducer
 from bench.miniature.backbone import CLASS, load
+from bench.miniature.criteria import CRITERIA, KEYS, REWARDS, SPOKEN, words_of
 from bench.miniature.network import open_network
 from bench.miniature.sampling import denoise
-from bench.miniature.world import MENTIONED, PROMPTS, TIMESTEPS, WORDS, D, World, make_schedule
+from bench.miniature.world import MENTIONED, PROMPTS, TIMESTEPS, D, World, make_schedule
 from worker.training.adapters import attach_adapter, merged_copy
 from worker.training.losses import cpo_loss, guided
+from worker.training.reducing import binary_labels, count_labels, median_score, scalar_labels
 
 STEPS = 25
 HELD_OUT = 1024
@@ -79,7 +83,7 @@ def paint(world: World, network: nn.Module, count: int, words_V: Tensor | None =
     """Paint `count` pictures, as many from each prompt, with `words_V` added to every one."""
     generator = torch.Generator().manual_seed(1)
     prompts_B = torch.arange(len(PROMPTS)).repeat_interleave(count // len(PROMPTS))
-    words_BV = torch.zeros(len(prompts_B), len(WORDS))
+    words_BV = torch.zeros(len(prompts_B), len(SPOKEN))
     words_BV[torch.arange(len(prompts_B)), prompts_B] = 1
     if words_V is not None:
         words_BV = words_BV + words_V
@@ -94,8 +98,8 @@ def paint(world: World, network: nn.Module, count: int, words_V: Tensor | None =
     )
 
 
-def hold_out(world: World, count: int = HELD_OUT) -> HeldOut:
-    """Draw held-out pictures of a world."""
+def hold_out(world: World, count: int = HELD_OUT, reducer: Reducer = "complex") -> HeldOut:
+    """Draw held-out pictures of a world; of the same seed, whatever is made of their attributes."""
     generator = torch.Generator().manual_seed(2)
     modes_B = world.draw_modes(count, generator)
     points_BD = world.draw(modes_B, generator)
@@ -111,8 +115,33 @@ def hold_out(world: World, count: int = HELD_OUT) -> HeldOut:
         said_BV[:, first:middle],
         said_BV[:, middle:],
     )
+    said_of = [
+        torch.nn.functional.pad(each, (0, len(REWARDS)))
+        for each in (content_BV, positive_BV, negative_BV)
+    ]
+    if reducer != "complex":
+        said_of[1:] = _rewarded(positive_BV[:, first:middle], negative_BV[:, middle:], reducer)
     noisy_BD = make_schedule().noisy(points_BD, noise_BD, t_B)
-    return HeldOut(noisy_BD, noise_BD, t_B, content_BV, positive_BV, negative_BV)
+    return HeldOut(noisy_BD, noise_BD, t_B, *said_of)
+
+
+def _rewarded(merits_BA: Tensor, flaws_BA: Tensor, reducer: Reducer) -> tuple[Tensor, Tensor]:
+    """The words that a reducer makes of attributes, (B, V) for either side."""
+    keys = [
+        [[key for key, is_said in zip(KEYS, row, strict=True) if is_said] for row in side]
+        for side in (merits_BA.tolist(), flaws_BA.tolist())
+    ]
+    tallies = [count_labels(CRITERIA, *each) for each in zip(*keys, strict=True)]
+    typical = median_score(tallies)
+    assert typical is not None
+    labels = [
+        binary_labels(each) if reducer == "binary" else scalar_labels(each, typical)
+        for each in tallies
+    ]
+    good, bad = (
+        words_of([", ".join(names) for names in side]) for side in zip(*labels, strict=True)
+    )
+    return good, bad
 
 
 @torch.no_grad()
@@ -155,6 +184,30 @@ def moved(
     winner, loser = targets(expert, held_out, omega)
     found = cpo_loss(network(*seen), base(*seen), winner, loser, scale=1.0, stabilized=False)
     return Moved(*(float(each.mean()) for each in (found.win, found.lose, found.drift)))
+
+
+class Guided(nn.Module):
+    """A network under guidance, away from what `negative` predicts for no words at all."""
+
+    def __init__(self, network: nn.Module, negative: nn.Module, scale: float) -> None:
+        super().__init__()
+        self.network, self.negative, self.scale = network, negative, scale
+
+    def forward(self, noisy_BD: Tensor, t_B: Tensor, words_BV: Tensor) -> Tensor:
+        """Predict, (B, D)."""
+        away = self.negative(noisy_BD, t_B, torch.zeros_like(words_BV))
+        return guided(away, self.network(noisy_BD, t_B, words_BV), self.scale)
+
+
+@torch.no_grad()
+def with_negative(network: nn.Module, negative: nn.Module, base: nn.Module) -> nn.Module:
+    """The negative side of guidance: base + the change of an npo run + that of `network`, as the trainer's own
+    guidance does with merge 0. All three are whole networks; the result is a new one.
+    """
+    made, npo, start = deepcopy(network), negative.state_dict(), base.state_dict()
+    for name, weight in made.state_dict().items():
+        weight.add_(npo[name] - start[name])
+    return made
 
 
 def open_run(base: Path, run: Path) -> nn.Module:

@@ -9,13 +9,15 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
+from bench.miniature.criteria import REWARDS
 from bench.miniature.world import TIMESTEPS, WORDS, D, make_schedule
 from worker.training.backbones.network_files import WEIGHTS_NAME
 
 ALPHA_BAR_T = make_schedule().alphas_cumprod_T
 WAVES = 16
 TARGETS = ("put_in", "word_in", "layers.0", "layers.1", "layers.2", "take_out")
-"""The layers that adapters are attached to: all that see the point or the words."""
+"""The layers that adapters are attached to: all that see the point or the words. Rewards are told to experts alone, and
+these are trained whole."""
 
 
 class Mlp(nn.Module):
@@ -29,14 +31,18 @@ class Mlp(nn.Module):
         self.word_in = nn.Linear(len(WORDS), width)
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.take_out = nn.Linear(width, D)
+        # Drawn last, so that all others start as they do without it.
+        self.reward_in = nn.Linear(len(REWARDS), width, bias=False)
 
     def forward(self, noisy_BD: Tensor, t_B: Tensor, words_BV: Tensor) -> Tensor:
-        """Predict the noise, (B, D).
+        """Predict the noise, (B, D). Words are those of the world, and then the rewards.
 
         What is learned is v (Salimans and Ho 2022): at much noise the noise itself is nearly what is seen, and
         need not go through the layers.
         """
+        words_BV, rewards_BR = words_BV.tensor_split([len(WORDS)], 1)
         hidden = self.put_in(noisy_BD) + self.time_in(_waves(t_B)) + self.word_in(words_BV)
+        hidden = hidden + self.reward_in(rewards_BR)
         for layer in self.layers:
             hidden = hidden + layer(silu(hidden))
         alpha_bar_B1 = ALPHA_BAR_T[t_B.long()][:, None]

@@ -6,8 +6,9 @@ import torch
 from torch.nn.functional import mse_loss
 
 from bench.miniature.backbone import write_model
+from bench.miniature.criteria import SPOKEN
 from bench.miniature.network import Mlp
-from bench.miniature.world import PROMPTS, TIMESTEPS, WORDS, World, make_schedule
+from bench.miniature.world import PROMPTS, TIMESTEPS, World, make_schedule
 
 BATCH = 256
 RATE = 2e-3
@@ -26,7 +27,7 @@ def pretrain(world: World, folder: Path, *, seed: int, steps: int) -> Path:
     for _ in range(steps):
         modes_B = world.draw_modes(BATCH, generator)
         points_BD = world.draw(modes_B, generator)
-        words_BV = torch.zeros(BATCH, len(WORDS))
+        words_BV = torch.zeros(BATCH, len(SPOKEN))
         words_BV[:, : len(PROMPTS)] = world.words_KV[modes_B, : len(PROMPTS)]
         words_BV[torch.rand(BATCH, generator=generator) < WITHOUT_PROMPT] = 0
         t_B = torch.randint(TIMESTEPS, (BATCH,), generator=generator)
@@ -37,4 +38,4 @@ def pretrain(world: World, folder: Path, *, seed: int, steps: int) -> Path:
         loss.backward()  # type: ignore[no-untyped-call]  # torch tells no type
         optimizer.step()
         rates.step()
-    return write_model(folder, network)
+    return write_model(folder, network, seed)

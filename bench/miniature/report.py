@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from bench.miniature.arms import BASE
 from bench.miniature.drawing import lines, scatter
 from bench.miniature.findings import THRESHOLDS, all_findings
-from bench.miniature.running import BASE, Found, write_found
+from bench.miniature.running import Found, write_found
 from bench.miniature.statistics import at_equal_flaws, change, curve, mean, of_group, races
 
 STYLE = """:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
@@ -15,6 +16,21 @@ STYLE = """:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif
 th,td{border-bottom:1px solid #8886;padding:.3rem .6rem;text-align:left;white-space:nowrap}td.words{white-space:normal;min-width:20rem}
 img{max-width:100%}"""
 GROUPS = {
+    "reward": (
+        "Rewards (Table 2)",
+        (
+            "Expert and stage 2 are told coarser words: scalar one for the picture, binary one for each of the three root "
+            "dimensions (two attributes each, and none where these are even). Complex, all attributes, is CPO-S in the main table. "
+            "Win, lose and drift are of each one's own targets."
+        ),
+    ),
+    "npo": (
+        "NPO (+NPO of Table 1)",
+        (
+            "NPO learns from swapped pairs and is meant to be painted away from. Under guidance with and without it on the "
+            "unconditional side; all other tables are without guidance. Win, lose and drift are of the network without guidance."
+        ),
+    ),
     "lora": ("Adapters of rank 4", "The same on an adapter instead of all weights."),
     "omega": (
         "Guidance (Table S4)",

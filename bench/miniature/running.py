@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
-from bench.miniature.arms import Arm, Places, Size, config_of, expert_config
+from bench.miniature.arms import BASE, Arm, Places, Size
+from bench.miniature.configs import config_of, expert_config
 from bench.miniature.folders import write_dataset, write_pairs
 from bench.miniature.gates import Gate, GatesClosed, enforce, look
 from bench.miniature.measuring import (
+    Guided,
     Moved,
     as_values,
     hold_out,
@@ -28,6 +31,7 @@ from bench.miniature.measuring import (
     open_base,
     open_run,
     paint,
+    with_negative,
 )
 from bench.miniature.pretraining import pretrain
 from bench.miniature.world import make_world
@@ -35,10 +39,6 @@ from worker.training.metrics import read_lines
 from worker.training.run import run
 
 log = logging.getLogger(__name__)
-
-EXPERTS = ("strong", "weak")
-BASE = "base"
-"""The key of the base among the results."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +68,23 @@ def study(
     """
     home.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(processes, get_context("spawn"), _quietly) as pool:
-        gates = dict(zip(seeds, pool.map(partial(_prepare, home, size), seeds), strict=True))
+        experts = sorted({"strong", *(arm.expert for arm in arms)})
+        prepare = partial(_prepare, home, size, experts)
+        gates = dict(zip(seeds, pool.map(prepare, seeds), strict=True))
         for seed in seeds:
             _tell(seed, gates[seed])
             if is_enforced:
                 enforce(gates[seed])
-        tasks = [(seed, arm) for arm in (None, *arms) for seed in seeds]
-        measured = list(pool.map(partial(_measure, home, size), *zip(*tasks, strict=True)))
-    results: dict[int, dict[str, dict[str, Any]]] = {seed: {} for seed in seeds}
-    for (seed, arm), values in zip(tasks, measured, strict=True):
-        results[seed][arm.name if arm else BASE] = values
+        results: dict[int, dict[str, dict[str, Any]]] = {seed: {} for seed in seeds}
+        # What is only shown waits for all that is trained: it may need any of it.
+        trained, shown = (
+            [arm for arm in arms if bool(arm.shows) == is_shown] for is_shown in (False, True)
+        )
+        for round_of in ((None, *trained), tuple(shown)):
+            tasks = [(seed, arm) for arm in round_of for seed in seeds]
+            measured = pool.map(partial(_measure, home, size), *map(list, zip(*tasks, strict=True)))
+            for (seed, arm), values in zip(tasks, measured, strict=True):
+                results[seed][arm.name if arm else BASE] = values
     return Found(tuple(seeds), tuple(arms), gates, results)
 
 
@@ -91,7 +98,7 @@ def _quietly() -> None:
     logging.getLogger("worker").setLevel(logging.ERROR)
 
 
-def _prepare(home: Path, size: Size, seed: int) -> list[Gate]:
+def _prepare(home: Path, size: Size, experts: Sequence[str], seed: int) -> list[Gate]:
     """Make base, data and experts of a seed, and look at the gates."""
     places, world = places_of(home, seed), make_world(seed)
     if not places.base.exists():
@@ -101,7 +108,7 @@ def _prepare(home: Path, size: Size, seed: int) -> list[Gate]:
         write_dataset(world, places.dataset, seed=seed, counts=counts)
     if not places.pairs.exists():
         write_pairs(places.dataset, places.pairs)
-    for name in EXPERTS:
+    for name in experts:
         run(expert_config(name, places, seed, size))
     expert = open_run(places.base, places.expert("strong"))
     return look(world, open_base(places.base), expert, size.samples)
@@ -117,20 +124,19 @@ def _measure(home: Path, size: Size, seed: int, arm: Arm | None) -> dict[str, An
     if kept.exists():
         values: dict[str, Any] = json.loads(kept.read_text())
         return values
-    run(config_of(arm, places, seed, size))
-    theta, expert = (
-        open_run(places.base, places.run(arm)),
-        open_run(places.base, places.expert(arm.expert)),
-    )
+    if not arm.shows:
+        run(config_of(arm, places, seed, size))
+    theta, expert = _theta(places, arm), open_run(places.base, places.expert(arm.expert))
     omega = float(arm.objective.get("omega_w", 2.0)) if arm.group == "omega" else 2.0
-    change = moved(theta, base, expert, hold_out(world), omega)
-    values = as_values(paint(world, theta, size.samples), change)
+    change = moved(theta, base, expert, hold_out(world, reducer=arm.reducer), omega)
+    values = as_values(paint(world, _guided(theta, places, arm), size.samples), change)
     if arm.validate_every:
         values["curve"] = [
             (row["step"], row["validation_win"], row["validation_lose"])
             for row in read_lines(places.run(arm) / "metrics.jsonl")
             if "validation_win" in row
         ]
+    kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(values))
     shutil.rmtree(places.run(arm) / "checkpoints", ignore_errors=True)
     log.warning(
@@ -140,6 +146,23 @@ def _measure(home: Path, size: Size, seed: int, arm: Arm | None) -> dict[str, An
         sum(values["flaws_P"]) / len(values["flaws_P"]),
     )
     return values
+
+
+def _theta(places: Places, arm: Arm) -> nn.Module:
+    """What an arm made, or what it shows."""
+    if arm.shows == BASE:
+        return open_base(places.base)
+    return open_run(places.base, places.run_of(arm.shows or arm.name))
+
+
+def _guided(theta: nn.Module, places: Places, arm: Arm) -> nn.Module:
+    """What is painted with: the network itself, or under guidance."""
+    if arm.guidance == 1:
+        return theta
+    if not arm.negative:
+        return Guided(theta, theta, arm.guidance)
+    base, npo = open_base(places.base), open_run(places.base, places.run_of(arm.negative))
+    return Guided(theta, with_negative(theta, npo, base), arm.guidance)
 
 
 def _tell(seed: int, gates: Sequence[Gate]) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.miniature.arms import STABLE, Arm
-from bench.miniature.running import BASE, Found
+from bench.miniature.arms import BASE, STABLE, Arm
+from bench.miniature.running import Found
 from bench.miniature.world import PROMPTS
 
 DRAWS = 2000

@@ -4,7 +4,6 @@ What a perfect model would predict under any condition is a finite sum here, and
 painted. Shape letters: B points, D dimensions, K modes, A attributes, V words.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -89,8 +88,10 @@ class World:
     def predict(self, noisy_BD: Tensor, alpha_bar_B: Tensor, words_BV: Tensor) -> Tensor:
         """The noise that the best possible model predicts, E[noise | x_t, words], (B, D).
 
-        A mode counts where all words of the condition are true of it; each other word is unknown.
+        A mode counts where all words of the condition are true of it; each other word is unknown. Words behind
+        those of the world (rewards) say nothing here.
         """
+        words_BV = words_BV[:, : len(WORDS)]
         alpha_B1, left_B1 = alpha_bar_B.sqrt()[:, None], (1 - alpha_bar_B)[:, None]
         variance_B1 = alpha_bar_B[:, None] * SPREAD**2 + left_B1
         from_BKD = noisy_BD[:, None] - alpha_B1[..., None] * self.middles_KD
@@ -134,13 +135,3 @@ def make_world(seed: int) -> World:
         contents_PD[prompts_K] + ((1 - 2 * flaws_KA) * shifts_PA[prompts_K]) @ directions_AD
     )
     return World(middles_KD, prompts_K, flaws_KA)
-
-
-def words_of(texts: Sequence[str]) -> Tensor:
-    """The words of texts as trainers write them, comma lists, (B, V). Raises KeyError for others."""
-    places = {word: place for place, word in enumerate(WORDS)}
-    found = torch.zeros(len(texts), len(WORDS))
-    for row, text in enumerate(texts):
-        for word in filter(None, text.split(", ")):
-            found[row, places[word]] = 1
-    return found

@@ -6,11 +6,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.miniature.arms import STABLE, Size, all_arms, config_of, small_arms
-from bench.miniature.backbone import load, pixels_of, point_of
+from bench.miniature.arms import BASE, REWARDED, STABLE, Size, all_arms, small_arms
+from bench.miniature.backbone import load
+from bench.miniature.carrying import pixels_of, point_of
+from bench.miniature.configs import config_of
+from bench.miniature.criteria import KEYS, REWARDS, SPOKEN, words_of
 from bench.miniature.drawing import lines, scatter
 from bench.miniature.gates import Gate, GatesClosed, enforce, look
-from bench.miniature.measuring import errors, hold_out, least_error, open_base, open_run, paint
+from bench.miniature.judging import WorldJudge
+from bench.miniature.measuring import (
+    Guided,
+    errors,
+    hold_out,
+    least_error,
+    open_base,
+    open_run,
+    paint,
+    with_negative,
+)
 from bench.miniature.network import Mlp
 from bench.miniature.report import write_report
 from bench.miniature.running import Found, places_of, study
@@ -20,13 +33,18 @@ from bench.miniature.world import (
     MERITS,
     PROMPTS,
     SPREAD,
+    WORDS,
     D,
     make_schedule,
     make_world,
-    words_of,
 )
+from method.training.config import Words
 from method.training.config_checks import refuse_unread
+from taxonomy.tree import Side
+from worker.agents.agent import Account, NoMemory
+from worker.training.backbones.autoencoder import to_picture
 from worker.training.encodings import Encodings
+from worker.training.examples import read_dataset
 
 TINY = Size(
     pictures=48, held_out=8, base_steps=12, expert_steps=4, weak_steps=2, steps=3, samples=64
@@ -40,7 +58,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Found]:
 
 
 def a_tiny_study(home: Path) -> Found:
-    chosen = {*STABLE, "gap-0.5", "dpo-500", "lora-gap-0.5", "speed-cpo-500", "speed-cpo_s-500"}
+    chosen = {*STABLE, "gap-0.5", "dpo-5000", "lora-gap-0.5", "speed-cpo-500", "speed-cpo_s-500"}
+    chosen |= {
+        "spo-0.1",
+        "npo-5000",
+        *(f"{each}-cpo_s-{beta}" for each in REWARDED for beta in (500, 5000)),
+    }
+    chosen |= {arm.name for arm in all_arms() if arm.shows and arm.guidance == 1.5}
     arms = [arm for arm in all_arms() if arm.name in chosen]
     return study(home, (0, 1), arms, TINY, is_enforced=False)
 
@@ -54,7 +78,7 @@ def test_the_best_prediction_is_the_slope_of_the_density() -> None:
     alpha_bar = make_schedule().alphas_cumprod_T[t].double()
     noisy = torch.randn(3, D, generator=torch.Generator().manual_seed(0)).double().requires_grad_()
     for row, (level, known) in enumerate(zip(alpha_bar, words, strict=True)):
-        true = (world.words_KV[:, known.bool()] == 1).all(1)
+        true = (world.words_KV[:, known[: len(WORDS)].bool()] == 1).all(1)
         assert true.sum() == (16, 512, 256)[row]
         middles = level.sqrt() * world.middles_KD[true].double()
         variance = level * SPREAD**2 + 1 - level
@@ -86,7 +110,13 @@ def test_every_arm_asks_for_what_is_read(tmp_path: Path) -> None:
     assert len({arm.name for arm in arms}) == len(arms)
     assert {*STABLE, "gap-0.5"} < {arm.name for arm in small_arms()} < {arm.name for arm in arms}
     for arm in arms:
-        refuse_unread(config_of(arm, places_of(tmp_path, 0), 0, TINY))
+        if not arm.shows:
+            refuse_unread(config_of(arm, places_of(tmp_path, 0), 0, TINY))
+            continue
+        needed = {arm.shows, arm.negative} - {"", BASE}
+        assert needed < {other.name for other in arms if not other.shows} or not needed
+        with pytest.raises(ValueError, match="is not trained"):
+            config_of(arm, places_of(tmp_path, 0), 0, TINY)
 
 
 def test_the_same_seeds_give_the_same_report(tmp_path: Path, found: tuple[Path, Found]) -> None:
@@ -97,8 +127,67 @@ def test_the_same_seeds_give_the_same_report(tmp_path: Path, found: tuple[Path, 
     for name in names:
         assert (found[0] / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
     report = (found[0] / "report.md").read_text()
-    for words in ("gap 0.5", "CPO-S lowers the number", "At equal numbers of negatives", "CLOSED"):
+    for words in (
+        "Table 2",
+        "+ NPO",
+        "SPO, clip",
+        "gap 0.5",
+        "CPO-S lowers the number",
+        "At equal numbers of negatives",
+        "CLOSED",
+    ):
         assert words in report
+
+
+def test_the_world_judges_what_a_picture_holds() -> None:
+    world = make_world(2)
+    mode, judge = 77, WorldJudge(world)
+    picture = to_picture(pixels_of(world.middles_KD[mode]))
+    found = {each.key: each.polarity for each in judge.label(picture, Account(), NoMemory())}
+    flawed = world.flaws_KA[mode].tolist()
+    assert found == {
+        key: "negative" if is_flaw else "positive"
+        for key, is_flaw in zip(KEYS, flawed, strict=True)
+    }
+    few = judge.only(KEYS[:1])
+    assert few.decides == {Side(KEYS[0], "negative"), Side(KEYS[0], "positive")}
+    assert [each.key for each in few.label(picture, Account(), NoMemory())] == [KEYS[0]]
+
+
+def test_coarser_words_are_those_of_the_trainer(found: tuple[Path, Found]) -> None:
+    """Held-out pictures are told of as the trainer tells experts of its own."""
+    for reducer in REWARDED:
+        held_out = hold_out(make_world(0), 64, reducer)
+        plain = hold_out(make_world(0), 64)
+        assert torch.equal(held_out.noisy_BD, plain.noisy_BD)
+        assert torch.equal(held_out.content_BV, plain.content_BV)
+        assert not held_out.conditions["all"][:, len(PROMPTS) : len(WORDS)].any()
+        told = [
+            {word for word, is_there in zip(SPOKEN, row, strict=True) if is_there}
+            for row in held_out.positive_BV
+        ]
+        assert set().union(*told) <= {word for word in REWARDS if word.startswith(("high", "good"))}
+        good = held_out.positive_BV[:, len(WORDS) :].sum() > 0
+        assert good and held_out.negative_BV[:, len(WORDS) :].sum() > 0
+        words = Words(reducer=reducer)
+        examples = read_dataset(places_of(found[0], 0).dataset, "train", words).examples
+        assert {word for each in examples for word in each.texts.all.split(", ")} <= {
+            *PROMPTS,
+            *REWARDS,
+        }
+
+
+def test_guidance_against_a_negative_is_the_sum_of_changes() -> None:
+    torch.manual_seed(0)
+    base, theta, npo = Mlp(8), Mlp(8), Mlp(8)
+    made = with_negative(theta, npo, base).state_dict()
+    for name, weight in base.state_dict().items():
+        expected = theta.state_dict()[name] + npo.state_dict()[name] - weight
+        torch.testing.assert_close(made[name], expected)
+    words = words_of([PROMPTS[0]])
+    seen = (torch.randn(1, D), torch.tensor([500]))
+    toward, away = theta(*seen, words), npo(*seen, torch.zeros_like(words))
+    torch.testing.assert_close(Guided(theta, npo, 3.0)(*seen, words), 3 * toward - 2 * away)
 
 
 def test_a_study_of_an_unfit_model_is_refused(tmp_path: Path, found: tuple[Path, Found]) -> None:

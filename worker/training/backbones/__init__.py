@@ -12,6 +12,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from worker.agents.agent import Reader
+from worker.training.denoising import Spacing
 from worker.training.noise import Schedule
 from worker.training.stopping import Between, go_on
 
@@ -69,10 +71,16 @@ class Backbone(Protocol):
     schedule: Schedule
     lora_targets: tuple[str, ...]
     """Ends of the names of the layers that diffusers' own scripts adapt in this model."""
+    judge: Reader | None
+    """Who counts attributes in its pictures, where the measured agent would not know them."""
 
     @property
     def unit(self) -> int:
         """Sides of pictures must be multiples of this many pixels."""
+
+    @property
+    def spacing(self) -> tuple[Spacing, int]:
+        """How its own sampler spaces timesteps, and what it adds to leading ones."""
 
     def fingerprint(self) -> str:
         """A hash of all that decides the encodings of images and texts."""

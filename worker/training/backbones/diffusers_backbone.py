@@ -11,11 +11,13 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from worker.agents.agent import Reader
 from worker.training.backbones import Family, Text
 from worker.training.backbones.adapter_files import read_adapter, write_adapter
 from worker.training.backbones.autoencoder import Autoencoder, to_picture
 from worker.training.backbones.network_files import read_network, write_network
 from worker.training.backbones.weights import base_weights, hash_weights
+from worker.training.denoising import Spacing
 from worker.training.noise import Schedule
 from worker.training.stopping import Between, go_on
 
@@ -36,6 +38,7 @@ class DiffusersBackbone:
     """What is not to be loaded, as options of `from_pretrained`."""
     lora_targets: tuple[str, ...]
     schedule: Schedule
+    judge: Reader | None = None
 
     def __init__(self, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
         """Take a loaded pipeline, its autoencoder in float32.
@@ -55,6 +58,12 @@ class DiffusersBackbone:
         self.tokenizers: tuple[Any, ...] = tuple(
             getattr(pipeline, name.replace("text_encoder", "tokenizer")) for name in self.text_parts
         )
+
+    @property
+    def spacing(self) -> tuple[Spacing, int]:
+        """As its scheduler's config says, or else as diffusers does by default."""
+        config = self.pipeline.scheduler.config
+        return config.get("timestep_spacing", "leading"), config.get("steps_offset", 0)
 
     def fingerprint(self) -> str:
         """A hash of the autoencoder, the text encoders and the precision."""

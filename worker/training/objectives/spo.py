@@ -15,7 +15,6 @@ from method.training.failures import InvalidConfig, PictureNotFinite
 from worker.agents.agent import Account, NoMemory, Reader, open_agent
 from worker.training.backbones import Text
 from worker.training.backbones.autoencoder import to_picture
-from worker.training.backbones.diffusers_backbone import DiffusersBackbone
 from worker.training.batches import Batch, Noised
 from worker.training.denoising import Step, estimate_x0, plan_steps, transition
 from worker.training.encodings import Stored
@@ -67,7 +66,7 @@ class Spo:
         self.parts, self.options = parts, parts.config.spo
         self.schedule = _diffusion_of(parts)
         self.steps = _plan_steps(parts, self.schedule)
-        self.judge = _judged_by(Path(str(parts.config.dataset_folder)))
+        self.judge = parts.backbone.judge or _judged_by(Path(str(parts.config.dataset_folder)))
 
     def item_id(self, item: Example) -> str:
         return item.image_id
@@ -284,16 +283,10 @@ def _diffusion_of(parts: Parts) -> Diffusion:
 
 def _plan_steps(parts: Parts, schedule: Diffusion) -> tuple[Step, ...]:
     """The steps of a trajectory, at the timesteps of the model's own scheduler."""
-    options, backbone = parts.config.spo, parts.backbone
-    assert isinstance(backbone, DiffusersBackbone)
-    scheduler = backbone.pipeline.scheduler.config
+    spacing, offset = parts.backbone.spacing
     try:
         return plan_steps(
-            schedule,
-            options.steps,
-            spacing=scheduler.get("timestep_spacing", "leading"),
-            offset=scheduler.get("steps_offset", 0),
-            ends_clean=True,
+            schedule, parts.config.spo.steps, spacing=spacing, offset=offset, ends_clean=True
         )
     except ValueError as error:
         raise InvalidConfig(f"spo.steps: {error}") from error
