@@ -40,8 +40,8 @@ DONE_SHARE = 0.6
 PART = 20_000
 WITH_PICTURES = 130
 """Images at the ends of each part of the work that have files: those that measured pages show."""
-# Of the images' triggers those that nothing makes up for in the end: the queue, and what metadata says.
-WORK_MEANWHILE = ("image_added_waits", "image_added_valued")
+# Of the images' triggers those that nothing makes up for in the end: the queue, and what metadata says; and what a recount looks at.
+WORK_MEANWHILE = ("image_added_waits", "image_added_valued", "image_added_contradicts")
 BIG_TABLES = ("image", "label", "label_event", "agent_run_image")
 PLACES = (
     "harbor",
@@ -85,7 +85,9 @@ def fill(images: int, say: Callable[[str], None]) -> None:
         db.execute(text("SET LOCAL statement_timeout = 0"))
         recount(db)
     with engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("VACUUM ANALYZE image_tally, label_count, image_count"))
+        connection.execute(
+            text("VACUUM ANALYZE image_tally, image_contradiction, label_count, image_count")
+        )
     say(f"{images:,} images, {images * LABELS_OF_ONE:,} labels in {time.monotonic() - began:.0f} s")
 
 

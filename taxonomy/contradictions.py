@@ -35,6 +35,21 @@ def contradictions(
     return criteria.derived(Rules).among(held) if held else ()
 
 
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What an attribute adds to a rule where it holds of an image: a rule is broken, by one contradiction, where
+    this sums up to `BROKEN`. So a database can count them that knows no tree.
+    """
+
+    rule: str
+    key: str
+    polarity: Polarity
+    weight: int
+
+
+BROKEN = 2
+
+
 class Rules:
     """What cannot hold together in one tree, looked up once, so that many images can be asked."""
 
@@ -74,6 +89,25 @@ class Rules:
                 keys = [key for _, key in sorted(several)]
                 found.append((place, self._within(self._dimensions[place], keys)))
         return tuple(each for _, each in sorted(found, key=lambda one: one[0]))
+
+    def weights(self) -> Iterator[Weight]:
+        """The same rules as weights: as many are broken by the attributes of an image as `among` finds contradictions."""
+        for _, pair in self._pairs.values():
+            if pair.relation == "opposed":
+                for polarity in POLARITIES:
+                    yield Weight(f"opposed {pair.key}", pair.key, polarity, 1)
+            elif pair.relation == "flaw":
+                # The positive attribute, which it qualifies, takes back what the flaw breaks by itself.
+                yield Weight(f"flaw {pair.key}", pair.key, "negative", BROKEN)
+                yield Weight(f"flaw {pair.key}", pair.key, "positive", -BROKEN)
+        for key, places in self._exclusive.items():
+            for place, _ in places:
+                yield Weight(f"exclusive {self._dimensions[place].key}", key, "positive", 1)
+        for first, others in self._excluded.items():
+            for other in others:
+                rule = f"excluded {first[0]}/{first[1]} {other.key}/{other.polarity}"
+                yield Weight(rule, first[0], cast(Polarity, first[1]), 1)
+                yield Weight(rule, other.key, other.polarity, 1)
 
     def _between(self, first: Side, second: Side) -> tuple[int, Contradiction]:
         place, pair = self._pairs[first.key]

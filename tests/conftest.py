@@ -49,7 +49,10 @@ APPEND_ONLY = {
     "read_question",
     "read_answer",
 }
-COUNTED = {"label", "image", "image_trait", "pair_need", "image_tally"}
+COUNTED = {
+    *("label", "image", "image_trait", "pair_need", "image_tally"),
+    *("contradiction_side", "image_contradiction"),
+}
 
 
 @pytest.fixture(scope="session")

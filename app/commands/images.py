@@ -32,7 +32,8 @@ Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="The numbers of 
 def list_images(
     project: ProjectSlug,
     state: Annotated[
-        Literal["all", "undone", "new", "done", "proposed", "unsure", "aside"] | None,
+        Literal["all", "undone", "new", "done", "proposed", "unsure", "contradictory", "aside"]
+        | None,
         typer.Option(help="Which images, as on the wall; `all` are those that are not set aside."),
     ] = None,
     aside: Annotated[bool, typer.Option("--aside", help="The same as --state aside.")] = False,

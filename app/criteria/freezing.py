@@ -4,13 +4,14 @@ from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
-from app.criteria.models import CriteriaVersion, Node, PairNeed
+from app.criteria.models import ContradictionSide, CriteriaVersion, Node, PairNeed
 from app.criteria.reading import build_tree, current_version, find_nodes
 from app.criteria.recording import lock_criteria
 from app.criteria.successions import find_successors
 from app.errors import Conflict
 from app.projects.models import Project
 from taxonomy.applicability import Applicability
+from taxonomy.contradictions import Rules
 from taxonomy.formats.json import sha256, write_json
 from taxonomy.tree import Criteria
 
@@ -41,6 +42,7 @@ def freeze_version(
     db.add(version)
     db.flush()
     _put_needs(db, project, tree)
+    _put_sides(db, project, tree)
     return version
 
 
@@ -66,3 +68,36 @@ def _put_needs(db: Session, project: Project, criteria: Criteria) -> None:
     if new := needed - known:
         rows = [{"node_id": node_id, "content": each} for node_id, each in sorted(new)]
         db.execute(insert(PairNeed), rows)
+
+
+def _put_sides(db: Session, project: Project, criteria: Criteria) -> None:
+    """Write down what cannot hold together; what stays is not touched, so that only images with labels of a side that
+    changed are counted anew.
+    """
+    own = {
+        row.key: row.id
+        for row in db.execute(
+            select(Node.id, Node.key).where(Node.project_id == project.id, Node.kind == "pair")
+        )
+    }
+    rows = (ContradictionSide.node_id, ContradictionSide.polarity, ContradictionSide.rule)
+    known = {
+        tuple(row)
+        for row in db.execute(
+            select(*rows, ContradictionSide.weight)
+            .join(Node, Node.id == ContradictionSide.node_id)
+            .where(Node.project_id == project.id)
+        )
+    }
+    wanted = {
+        (own[each.key], each.polarity, each.rule, each.weight)
+        for each in criteria.derived(Rules).weights()
+    }
+    if gone := known - wanted:
+        places = sorted(each[:3] for each in gone)
+        db.execute(delete(ContradictionSide).where(tuple_(*rows).in_(places)))
+    if new := wanted - known:
+        names = ("node_id", "polarity", "rule", "weight")
+        db.execute(
+            insert(ContradictionSide), [dict(zip(names, each, strict=True)) for each in sorted(new)]
+        )

@@ -160,6 +160,21 @@ class PairNeed(Model):
     content: Mapped[str] = mapped_column(primary_key=True)
 
 
+class ContradictionSide(Model):
+    """A side of a pair in a rule of what cannot hold together, as the version in force says
+    (`taxonomy.contradictions.Rules.weights`): an image has a contradiction for each rule whose sides that stand
+    weigh 2 or more. Written with each version, so that the database can count them.
+    """
+
+    __tablename__ = "contradiction_side"
+    __table_args__ = (CheckConstraint("polarity IN ('positive', 'negative')", name="polarity"),)
+
+    node_id: Mapped[int] = mapped_column(ForeignKey("node.id"), primary_key=True)
+    polarity: Mapped[str] = mapped_column(primary_key=True)
+    rule: Mapped[str] = mapped_column(primary_key=True)
+    weight: Mapped[int]
+
+
 class CriteriaVersion(Model):
     """An immutable, numbered, hashed publication of the criteria."""
 

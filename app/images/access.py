@@ -40,18 +40,19 @@ def narrowing_parts(
     value: Parts = None,
     since: str = "",
     until: str = "",
+    contradictory: str = "",
 ) -> dict[str, Sequence[str]]:
     """Policy: none. Labels that images are to have: attribute pair or dimension (`key`), `polarity`, `state`,
     `source`, person who decided (`by`), agent `run`, `least` and `most` confidence. The first of each belong
     together, then the second, where an empty one asks nothing. `value` is what a `field` of the metadata says. `since`
-    and `until` are days of the import.
+    and `until` are days of the import. `contradictory` is `yes` or `no`.
     """
     parts = (key, polarity, state, source, by, run, least, most, field, value)
     names = ("key", "polarity", "state", "source", "by", "run", "least", "most", "field", "value")
     given: dict[str, Sequence[str]] = {
         name: part for name, part in zip(names, parts, strict=True) if part
     }
-    return given | {"since": [since], "until": [until]}
+    return given | {"since": [since], "until": [until], "contradictory": [contradictory]}
 
 
 NarrowingParts = Annotated[dict[str, Sequence[str]], Depends(narrowing_parts)]

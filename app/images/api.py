@@ -104,7 +104,9 @@ def api_list_images(
     viewer: Viewing,
     parts: NarrowingParts,
     *,
-    show: Literal["all", "undone", "new", "done", "proposed", "unsure", "aside"] = "all",
+    show: Literal[
+        "all", "undone", "new", "done", "proposed", "unsure", "contradictory", "aside"
+    ] = "all",
     q: Annotated[str, Query(max_length=200)] = "",
     after: Cursor = None,
     limit: Limit = 60,
@@ -115,6 +117,7 @@ def api_list_images(
     `key`, `polarity`, `state`, `source`, `by` (a person), `run`, `least` and `most` (confidence) ask for a label that images
     have; the first of each belong together, then the second, up to three, an empty one asks nothing.
     `field` and `value` ask for what the metadata says, such as painter and Rembrandt, in whatever letters; up to three, too.
+    `contradictory=yes` asks for images with labels that cannot all hold, `no` for those without.
     """
     finding.check_filter(show, suggestions=viewer.suggestions)
     narrowing = read_narrowing(parts, suggestions=viewer.suggestions)

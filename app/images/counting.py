@@ -11,8 +11,8 @@ from app.projects.models import Project
 
 @dataclass(frozen=True, slots=True)
 class ImageCounts:
-    """Images in use, among them those that are done, wait, have something new since they were done, or
-    proposals that apply to them (`asked`); and those that were set aside.
+    """Images in use, among them those that are done, wait, have something new since they were done, proposals
+    that apply to them (`asked`), or labels that contradict one another; and those that were set aside.
     """
 
     used: int
@@ -21,6 +21,7 @@ class ImageCounts:
     new: int
     asked: int
     aside: int
+    contradictory: int = 0
 
     def of(self, show: str) -> int | None:
         """How many images a filter of the wall finds (`app.images.finding.FILTERS`); None where that is not kept."""
@@ -31,6 +32,7 @@ class ImageCounts:
 _COLUMNS = (
     *(ImageCount.used, ImageCount.done, ImageCount.undone),
     *(ImageCount.new, ImageCount.asked, ImageCount.aside),
+    ImageCount.contradictory,
 )
 
 

@@ -1,7 +1,7 @@
 """Reads images and imports of a project, a page at a time, by key."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, cast
 
 from sqlalchemy import (
@@ -30,12 +30,12 @@ from app.images.narrowing import EVERYTHING, LabelWish, Narrowing, among, narrow
 from app.images.searching import is_found, place_of
 from app.images.walking import Walk
 from app.jobs.models import Job
-from app.labels.models import ImageTally, Label
+from app.labels.models import ImageContradiction, ImageTally, Label
 from app.projects.models import Project
 from taxonomy.folding import Query, read_query
 
-FILTERS = ("all", "undone", "new", "done", "proposed", "unsure", "aside")
-OF_SUGGESTIONS = ("proposed", "unsure")
+FILTERS = ("all", "undone", "new", "done", "proposed", "unsure", "contradictory", "aside")
+OF_SUGGESTIONS = ("proposed", "unsure", "contradictory")
 PAGE = 60
 _IDS = ARRAY(BigInteger)
 MOST_RANKED = 2_000
@@ -93,7 +93,7 @@ def check_filter(show: str, *, suggestions: bool) -> None:
     """Raise Invalid for a filter that would tell of suggestions that are hidden."""
     if show in FILTERS and show not in filters(suggestions=suggestions):
         raise Invalid(
-            "Which images have proposals, or labels that somebody is unsure of, is hidden with the suggestions.",
+            "Which images have proposals, contradictions, or labels that somebody is unsure of, is hidden with the suggestions.",
             field="show",
             hint="Show suggestions on the page of an image first.",
         )
@@ -119,6 +119,8 @@ def filtered(
         found.append(_is_asked())
     if show == "unsure":
         found.append(has_unsure(project))
+    if show == "contradictory":
+        found.append(_is_contradictory())
     query = read_query(text)
     if query:
         # The index would first collect all images that have the words.
@@ -168,6 +170,14 @@ def _is_asked() -> ColumnElement[bool]:
     return asked.exists()
 
 
+def _is_contradictory() -> ColumnElement[bool]:
+    """Whether labels of an image that stand and apply to it contradict one another."""
+    kept = select(ImageContradiction.image_id).where(
+        ImageContradiction.image_id == Image.id, ImageContradiction.is_contradictory
+    )
+    return kept.exists()
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """How the images of a filter are come by: all `conditions` hold of them. Where there is a `walk`, it finds
@@ -194,6 +204,8 @@ def search(db: Session, project: Project, show: str, text: str, narrowing: Narro
     conditions = filtered(project, show, text, is_common=True)
     if show == "proposed":
         narrowing = narrowing.asking(LabelWish(state="proposed"))
+    if show == "contradictory":
+        narrowing = replace(narrowing, contradictory=True)
     if not narrowing:
         return Search(conditions)
     return Search(conditions, Walk(db, project, prepare(db, project, narrowing), conditions))

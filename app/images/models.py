@@ -118,8 +118,8 @@ class ImageCount(Model):
     """How many images of a project there are of each kind: the sums over its rows. Triggers append what
     every statement changed, in its transaction, and fold the rows now and then; nobody else writes here.
 
-    `used`, `done`, `undone`, `new` and `asked` count images in use: marked as done, waiting, with something
-    new since they were done, with proposals that apply to them.
+    `used`, `done`, `undone`, `new`, `asked` and `contradictory` count images in use: marked as done, waiting, with
+    something new since they were done, with proposals that apply to them, with labels that contradict one another.
     """
 
     __tablename__ = "image_count"
@@ -133,6 +133,7 @@ class ImageCount(Model):
     new: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     aside: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     asked: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    contradictory: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
 
 class PictureGroups(Model):

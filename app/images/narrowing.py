@@ -1,5 +1,5 @@
 """Narrowing images down by their labels: which attribute or branch, side, state, source, confidence, by whom, from
-which agent run; and by the day they came in.
+which agent run; by whether their labels contradict one another; by what their metadata says and the day they came in.
 
 All that one wish asks is asked of one label; several wishes may be met by several labels of an image.
 """
@@ -18,8 +18,16 @@ from app.criteria.models import Node
 from app.criteria.reading import get_node
 from app.errors import Invalid
 from app.images.applicability import applies
+from app.images.counting import count_kinds
 from app.images.models import Image, ImageValue
-from app.labels.models import STATES, AgentRunCount, ImageTally, Label, LabelCount
+from app.labels.models import (
+    STATES,
+    AgentRunCount,
+    ImageContradiction,
+    ImageTally,
+    Label,
+    LabelCount,
+)
 from app.projects.models import Project
 from taxonomy.tree import POLARITIES
 
@@ -64,15 +72,19 @@ class Saying:
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """Labels that images are to have, what their metadata is to say, and the days from and until which they came in."""
+    """Labels that images are to have, what their metadata is to say, the days from and until which they came in, and
+    whether there are to be contradictions among their labels or none.
+    """
 
     labels: tuple[LabelWish, ...] = ()
     since: date | None = None
     until: date | None = None
     sayings: tuple[Saying, ...] = ()
+    contradictory: bool | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.labels or self.sayings or self.since or self.until)
+        asked = self.labels or self.sayings or self.since or self.until
+        return bool(asked) or self.contradictory is not None
 
     def asking(self, wish: LabelWish) -> "Narrowing":
         """The same, with one more wish."""
@@ -89,6 +101,8 @@ class Narrowing:
         ]
         for saying in self.sayings:
             parts += [("field", saying.field), ("value", saying.value)]
+        if self.contradictory is not None:
+            parts.append(("contradictory", ("no", "yes")[self.contradictory]))
         days = (("since", self.since), ("until", self.until))
         return urlencode([*parts, *((name, day.isoformat()) for name, day in days if day)])
 
@@ -122,8 +136,26 @@ def read_narrowing(given: Mapping[str, Sequence[str]], *, suggestions: bool) -> 
             field="state",
             hint="Show suggestions on the page of an image first.",
         )
-    since, until = (_day(name, (given.get(name) or [""])[0].strip()) for name in ("since", "until"))
-    return Narrowing(tuple(wishes), since, until, _read_sayings(given))
+    once = {
+        name: (given.get(name) or [""])[0].strip() for name in ("since", "until", "contradictory")
+    }
+    return Narrowing(
+        tuple(wishes),
+        _day("since", once["since"]),
+        _day("until", once["until"]),
+        _read_sayings(given),
+        _read_contradictory(once["contradictory"], suggestions=suggestions),
+    )
+
+
+def _read_contradictory(text: str, *, suggestions: bool) -> bool | None:
+    if text and not suggestions:
+        raise Invalid(
+            "Which images have contradictions is hidden with the suggestions, which are among them.",
+            field="contradictory",
+            hint="Show suggestions on the page of an image first.",
+        )
+    return _one_of("yes", "no")("contradictory", text) == "yes" if text else None
 
 
 def _read_sayings(given: Mapping[str, Sequence[str]]) -> tuple[Saying, ...]:
@@ -183,7 +215,9 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A narrowing whose nodes are known, with how many labels each wish finds, as they are kept, and images each saying."""
+    """A narrowing whose nodes are known, with how many labels each wish finds, as they are kept, and images whatever
+    else is asked.
+    """
 
     narrowing: Narrowing
     node_ids: tuple[tuple[int, ...] | None, ...]
@@ -199,7 +233,15 @@ def prepare(db: Session, project: Project, narrowing: Narrowing) -> Prepared:
         _count(db, project, wish, ids) for wish, ids in zip(narrowing.labels, nodes, strict=True)
     )
     said = tuple(_count_saying(db, project, each) for each in narrowing.sayings)
-    return Prepared(narrowing, nodes, numbers + said)
+    return Prepared(narrowing, nodes, numbers + said + _count_contradictory(db, project, narrowing))
+
+
+def _count_contradictory(db: Session, project: Project, narrowing: Narrowing) -> tuple[int, ...]:
+    if narrowing.contradictory is None:
+        return ()
+    kinds = count_kinds(db, project)
+    some = kinds.contradictory
+    return (some if narrowing.contradictory else kinds.used - some,)
 
 
 def _says(project: Project, saying: Saying) -> list[ColumnElement[bool]]:
@@ -282,11 +324,23 @@ def narrowed(project: Project, prepared: Prepared, stretch: Stretch) -> list[Col
     for saying in prepared.narrowing.sayings:
         says = select(ImageValue.image_id).where(*_says(project, saying))
         found.append(Image.id.in_(says.where(*stretch(ImageValue.image_id))))
+    if prepared.narrowing.contradictory is not None:
+        kept = _contradictory(project, prepared.narrowing).where(
+            *stretch(ImageContradiction.image_id)
+        )
+        found.append(Image.id.in_(kept))
     if prepared.narrowing.since:
         found.append(Image.created_at >= _midnight(prepared.narrowing.since))
     if prepared.narrowing.until:
         found.append(Image.created_at < _midnight(prepared.narrowing.until + timedelta(days=1)))
     return found
+
+
+def _contradictory(project: Project, narrowing: Narrowing) -> Select[int]:
+    return select(ImageContradiction.image_id).where(
+        ImageContradiction.project_id == project.id,
+        ImageContradiction.is_contradictory == literal(narrowing.contradictory),
+    )
 
 
 def find_start(db: Session, project: Project, prepared: Prepared, after: int, last: int) -> int:
@@ -303,6 +357,12 @@ def find_start(db: Session, project: Project, prepared: Prepared, after: int, la
             continue  # no index has these in the order of images
         said = select(func.min(ImageValue.image_id)).where(*_says(project, saying))
         found = db.scalar(said.where(ImageValue.image_id > start))
+        start = max(start, last if found is None else found - 1)
+    if prepared.narrowing.contradictory is not None:
+        kept = _contradictory(project, prepared.narrowing).where(
+            ImageContradiction.image_id > start
+        )
+        found = db.scalar(kept.order_by(ImageContradiction.image_id).limit(1))
         start = max(start, last if found is None else found - 1)
     return start
 

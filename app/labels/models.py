@@ -271,6 +271,30 @@ class AgentRunCount(Model):
     num: Mapped[int] = mapped_column(BigInteger)
 
 
+class ImageContradiction(Model):
+    """How many contradictions there are among the labels of an image that stand and apply to it: as many as
+    `taxonomy.contradictions` finds, by what `contradiction_side` says of the version in force. Every image has a
+    row; triggers on `image`, `label`, `image_trait`, `pair_need` and `contradiction_side` keep it, and nobody else
+    writes here but `app.labels.recounting`.
+    """
+
+    __tablename__ = "image_contradiction"
+    __table_args__ = (
+        CheckConstraint("number >= 0", name="number"),
+        # Finds the images with and those without any in the order of their ids.
+        Index(None, "project_id", "is_contradictory", "image_id"),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+    image_id: Mapped[int] = mapped_column(
+        ForeignKey("image.id", ondelete="CASCADE"), primary_key=True
+    )
+    project_id: Mapped[int] = mapped_column(BigInteger)
+    number: Mapped[int] = mapped_column(server_default=text("0"))
+    # A column of its own: most changes leave it as it is, and then no index is touched.
+    is_contradictory: Mapped[bool] = mapped_column(Computed("number > 0", persisted=True))
+
+
 class ImageTally(Model):
     """How many labels that apply to it an image has: `proposed` ones, and those `of_agents` in any state.
     Kept by the same triggers; an image that never had one has no row.

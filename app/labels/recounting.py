@@ -43,7 +43,20 @@ _TALLIES = f"""
         UNION ALL SELECT image_id, project_id, -proposed, -of_agents FROM image_tally
     ) AS both_sides GROUP BY image_id, project_id HAVING sum(proposed) <> 0 OR sum(of_agents) <> 0
 """
-_KINDS = ("used", "done", "undone", "new", "aside", "asked")
+_CONTRADICTIONS = f"""
+    SELECT i.id AS image_id, i.project_id, coalesce(c.number, 0) - coalesce(k.number, 0) AS more, k.image_id IS NULL AS is_new
+    FROM image AS i LEFT JOIN (
+        SELECT image_id, count(*) AS number FROM (
+            SELECT l.image_id FROM label AS l
+            JOIN contradiction_side AS s ON s.node_id = l.node_id AND s.polarity = l.polarity
+            LEFT JOIN ({_DOES_NOT_APPLY}) AS n ON n.image_id = l.image_id AND n.node_id = l.node_id
+            WHERE l.state IN ('proposed', 'confirmed') AND n.node_id IS NULL
+            GROUP BY l.image_id, s.rule HAVING sum(s.weight) >= 2
+        ) AS broken GROUP BY image_id
+    ) AS c ON c.image_id = i.id LEFT JOIN image_contradiction AS k ON k.image_id = i.id
+    WHERE k.number IS DISTINCT FROM coalesce(c.number, 0)
+"""
+_KINDS = ("used", "done", "undone", "new", "aside", "asked", "contradictory")
 _SUMS = ", ".join(f"sum({each}) AS {each}" for each in _KINDS)
 _IMAGES = f"""
     SELECT project_id, {_SUMS} FROM (
@@ -53,26 +66,40 @@ _IMAGES = f"""
                count(*) FILTER (WHERE i.state = 'used' AND (i.done_at IS NULL OR i.came_back_at IS NOT NULL)) AS undone,
                count(*) FILTER (WHERE i.state = 'used' AND i.came_back_at IS NOT NULL) AS new,
                count(*) FILTER (WHERE i.state = 'aside') AS aside,
-               count(*) FILTER (WHERE i.state = 'used' AND t.is_asked) AS asked
-        FROM image AS i LEFT JOIN image_tally AS t ON t.image_id = i.id GROUP BY i.project_id
+               count(*) FILTER (WHERE i.state = 'used' AND t.is_asked) AS asked,
+               count(*) FILTER (WHERE i.state = 'used' AND k.is_contradictory) AS contradictory
+        FROM image AS i LEFT JOIN image_tally AS t ON t.image_id = i.id
+        LEFT JOIN image_contradiction AS k ON k.image_id = i.id GROUP BY i.project_id
         UNION ALL SELECT project_id, {", ".join(f"-{each}" for each in _KINDS)} FROM image_count
     ) AS both_sides GROUP BY project_id HAVING {" OR ".join(f"sum({each}) <> 0" for each in _KINDS)}
 """
 _MEND = {
-    "labels": f"INSERT INTO label_count ({_GROUP}, num) {_LABELS}",
-    "agent runs' labels": f"INSERT INTO agent_run_count ({_OF_RUN}, num) {_RUNS}",
+    "labels": f"INSERT INTO label_count ({_GROUP}, num) {_LABELS} RETURNING 1",
+    "agent runs' labels": f"INSERT INTO agent_run_count ({_OF_RUN}, num) {_RUNS} RETURNING 1",
     "images' labels": f"""
         INSERT INTO image_tally AS t (image_id, project_id, proposed, of_agents) {_TALLIES}
         ON CONFLICT (image_id) DO UPDATE
         SET proposed = t.proposed + excluded.proposed, of_agents = t.of_agents + excluded.of_agents
+        RETURNING 1
     """,
-    # Last: the images with proposals are counted by the tallies.
-    "images": f"INSERT INTO image_count (project_id, {', '.join(_KINDS)}) {_IMAGES}",
+    "images' contradictions": f"""
+        WITH differing AS MATERIALIZED ({_CONTRADICTIONS}), brought AS (
+            INSERT INTO image_contradiction (image_id, project_id, number)
+            SELECT image_id, project_id, more FROM differing WHERE is_new RETURNING 1
+        ), put AS (
+            UPDATE image_contradiction AS k SET number = k.number + d.more FROM differing AS d
+            WHERE d.image_id = k.image_id AND NOT d.is_new RETURNING 1
+        )
+        SELECT 1 FROM brought UNION ALL SELECT 1 FROM put
+    """,
+    # Last: the images with proposals and contradictions are counted by what is kept of each.
+    "images": f"INSERT INTO image_count (project_id, {', '.join(_KINDS)}) {_IMAGES} RETURNING 1",
 }
 _CHECK = {
     "labels": _LABELS,
     "agent runs' labels": _RUNS,
     "images' labels": _TALLIES,
+    "images' contradictions": _CONTRADICTIONS,
     "images": _IMAGES,
 }
 
@@ -95,7 +122,4 @@ def find_drift(db: Session) -> list[Drift]:
 
 def recount(db: Session) -> list[Drift]:
     """Put right what the kept counts of all projects get wrong, and say where that was."""
-    return [
-        Drift(name, len(db.execute(text(f"{mend} RETURNING 1")).all()))
-        for name, mend in _MEND.items()
-    ]
+    return [Drift(name, len(db.execute(text(mend)).all())) for name, mend in _MEND.items()]

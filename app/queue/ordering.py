@@ -3,21 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Integer, Select, case, cast, delete, func, insert, select, text
+from sqlalchemy import Integer, Select, cast, delete, func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.criteria.models import Node
-from app.criteria.reading import current_version, version_criteria
 from app.errors import Conflict, Invalid
 from app.images.applicability import applies
 from app.jobs.models import OPEN_STATES, Job
 from app.jobs.queueing import submit
-from app.labels.models import Label, LabelCount
+from app.labels.models import ImageContradiction, Label, LabelCount
 from app.projects.models import Project
 from app.queue.models import STRATEGIES, AgentRecord, QueueOrder, WaitingImage
-from taxonomy.contradictions import Rules
 
 BATCH = 500
 JOB = "queue_order"
@@ -110,40 +108,37 @@ def note_measured(db: Session, project: Project) -> None:
 
 def measure(db: Session, project: Project, image_ids: Sequence[int]) -> None:
     """Measure what orders the queue for these images, those of them that wait."""
-    held = db.scalars(
-        select(WaitingImage.image_id)
-        .where(WaitingImage.image_id == func.any(list(image_ids)))
+    held = db.execute(
+        select(WaitingImage.image_id, ImageContradiction.number)
+        .outerjoin(ImageContradiction, ImageContradiction.image_id == WaitingImage.image_id)
+        .where(
+            WaitingImage.image_id == func.any(list(image_ids)),
+            WaitingImage.project_id == project.id,
+        )
         .order_by(WaitingImage.image_id)
-        .with_for_update()
+        .with_for_update(of=WaitingImage)
     ).all()
-    version = current_version(db, project)
-    if not held or version is None:
+    if not held:
         return
-    found = {row.image_id: row for row in db.execute(_sums(held))}
-    rules, named = version_criteria(version).derived(Rules), _attributes(db, project)
-    sureness, harmony, trust = [], [], []
-    for image_id in held:
+    ids = [row.image_id for row in held]
+    found = {row.image_id: row for row in db.execute(_sums(ids))}
+    sureness, trust = [], []
+    for image_id in ids:
         row = found.get(image_id)
-        standing = {named[code] for code in row.standing if code in named} if row else set()
         sureness.append(1.0 if row is None or row.sureness is None else row.sureness)
-        harmony.append(-len(rules.among(standing)))
         trust.append(0.0 if row is None else -(row.wrong or 0.0))
-    _put(db, held, sureness, harmony, trust)
+    _put(db, ids, sureness, [-(row.number or 0) for row in held], trust)
 
 
 def _sums(image_ids: Sequence[int]) -> Select[Any]:
-    # A node's id doubled, and one more for the negative side: a number comes faster than two columns.
-    code = Label.node_id * 2 + case((Label.polarity == "negative", 1), else_=0)
-    is_asked = (Label.state == "proposed") & (Label.source == "agent")
     # Before anybody decided, one of four is taken to be wrong.
     seen = func.coalesce(AgentRecord.confirmed + AgentRecord.rejected, 0) + 4.0
     wrong = (func.coalesce(AgentRecord.rejected, 0) + 1.0) / seen
     return (
         select(
             Label.image_id,
-            func.avg(func.coalesce(Label.confidence, 0.5)).filter(is_asked).label("sureness"),
-            func.sum(wrong).filter(is_asked).label("wrong"),
-            func.array_agg(code).label("standing"),
+            func.avg(func.coalesce(Label.confidence, 0.5)).label("sureness"),
+            func.sum(wrong).label("wrong"),
         )
         .outerjoin(
             AgentRecord,
@@ -151,7 +146,8 @@ def _sums(image_ids: Sequence[int]) -> Select[Any]:
         )
         .where(
             Label.image_id == func.any(list(image_ids)),
-            Label.state.in_(("proposed", "confirmed")),
+            Label.state == "proposed",
+            Label.source == "agent",
             applies(Label.image_id, Label.node_id),
         )
         .group_by(Label.image_id)
@@ -178,14 +174,3 @@ def _put(
 ) -> None:
     values = {"sureness": list(sureness), "harmony": list(harmony), "trust": list(trust)}
     db.execute(_PUT, {"ids": list(ids), **values})
-
-
-def _attributes(db: Session, project: Project) -> dict[int, tuple[str, str]]:
-    rows = db.execute(
-        select(Node.id, Node.key).where(Node.project_id == project.id, Node.kind == "pair")
-    )
-    return {
-        2 * node_id + is_negative: (key, ("positive", "negative")[is_negative])
-        for node_id, key in rows
-        for is_negative in (0, 1)
-    }

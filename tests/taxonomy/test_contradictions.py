@@ -1,11 +1,16 @@
 """Which attributes cannot hold together."""
 
+from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from taxonomy.contradictions import contradictions
-from taxonomy.tree import Attribute, Criteria, Dimension, Pair, Side
+from taxonomy.contradictions import BROKEN, Rules, contradictions
+from taxonomy.tree import POLARITIES, Attribute, Criteria, Dimension, Pair, Side
+from tests.taxonomy.strategies import criteria_trees
 
 
 def pair(key: str, relation: str = "opposed") -> Pair:
@@ -71,3 +76,18 @@ def test_attributes_of_other_branches_exclude_each_other_from_either_side() -> N
         assert set(found.attributes) == {("near", "positive"), ("open", "negative")}
         assert "exclude each other." in found.message
         assert contradictions(held - {("open", "negative")}, tree) == ()
+
+
+@given(st.data())
+def test_weights_break_as_many_rules_as_there_are_contradictions(data: Any) -> None:
+    tree = data.draw(criteria_trees())
+    sides = [(pair.key, polarity) for pair in tree.pairs() for polarity in POLARITIES]
+    held = set(data.draw(st.lists(st.sampled_from(sides), unique=True))) if sides else set()
+    weights = list(Rules(tree).weights())
+    assert len({(each.rule, each.key, each.polarity) for each in weights}) == len(weights)
+    sums: Counter[str] = Counter()
+    for each in weights:
+        if (each.key, each.polarity) in held:
+            sums[each.rule] += each.weight
+    broken = sum(weight >= BROKEN for weight in sums.values())
+    assert broken == len(contradictions(held, tree))

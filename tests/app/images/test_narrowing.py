@@ -14,12 +14,14 @@ from app.accounts.models import Person
 from app.agents.models import AgentRun
 from app.criteria.models import Node
 from app.errors import Invalid, NotFound
+from app.images.asked import read_asked
 from app.images.finding import Total, count_images, find_images, neighbours
 from app.images.models import Image
 from app.images.narrowing import LabelWish, Narrowing, read_narrowing
 from app.images.removing import set_aside
 from app.images.wall import find_choices
 from app.labels.models import Label
+from app.labels.reading import find_contradictions_of
 from app.labels.stating import state_trait
 from tests.factories import Make
 from tests.people import cast
@@ -328,3 +330,42 @@ def test_half_of_what_metadata_says_is_asked_for_as_far_as_it_goes(collection: C
         assert collection.walked(narrowing) == [collection.images[at] for at in found]
     with pytest.raises(Invalid):
         read_narrowing({"field": list("abcd")}, suggestions=True)
+
+
+def test_contradictory_images_are_found_as_the_labelling_page_marks_them(
+    browser: TestClient, api: TestClient, sign_in: SignIn, token_for: Tokens, collection: Collection
+) -> None:
+    db, project = collection.db, collection.project
+    some = [
+        image_id
+        for image_id in collection.images
+        if find_contradictions_of(db, project, db.get_one(Image, image_id))
+    ]
+    others = [each for each in collection.images if each not in some]
+    assert 5 < len(some) < 35
+    assert collection.walked(Narrowing(contradictory=True)) == some
+    assert collection.walked_back(Narrowing(contradictory=False)) == others
+    assert collection.walked(Narrowing(), show="contradictory") == some
+    assert count_images(db, project, show="contradictory") == Total(len(some))
+    narrowing = read_narrowing({"contradictory": ["no"], "key": ["edge"]}, suggestions=True)
+    labelled = collection.looked_through(Narrowing((LabelWish("edge"),)))
+    expected = [each for each in others if each in labelled]
+    assert collection.walked(narrowing) == expected
+    # An address, a kept filter and a bulk action hold it.
+    assert read_asked(narrowing.query).narrowing == narrowing
+    ben = collection.people.ben
+    found = api.get(
+        f"/api/v1/projects/{project.slug}/images?contradictory=no&key=edge&limit=200",
+        headers=token_for(ben),
+    )
+    assert [each["id"] for each in found.json()["items"]] == expected
+    client = sign_in(browser, ben)
+    page = client.get(f"/projects/{project.slug}/images?contradictory=yes").text
+    assert f"With contradictions ({len(some)})" in page
+    assert [each for each in collection.images if f'id="image-{each}"' in page] == some
+    wrong = client.get(f"/projects/{project.slug}/images?contradictory=maybe")
+    assert wrong.status_code == 422
+    client.cookies.set("morelli_suggestions", "hide")
+    for query in ("contradictory=yes", "show=contradictory"):
+        assert client.get(f"/projects/{project.slug}/images?{query}").status_code == 422
+    assert "ontradict" not in client.get(f"/projects/{project.slug}/images?more=true").text

@@ -11,15 +11,15 @@ from sqlalchemy.orm import Session
 
 from app import database
 from app.agents.launching import find_outcome
-from app.criteria.models import Criteria
+from app.criteria.models import Criteria, Node
 from app.errors import AppError
 from app.images.counting import ImageCounts, count_kinds
 from app.images.models import Image
 from app.images.removing import erase_image, set_aside, take_back
 from app.labels.dropping import drop_labels
-from app.labels.models import ImageTally, Label, LabelCount
+from app.labels.models import ImageContradiction, ImageTally, Label, LabelCount
 from app.labels.proposing import Proposed, propose
-from app.labels.reading import count_by_state
+from app.labels.reading import count_by_state, find_contradictions_of
 from app.labels.recounting import find_drift, recount
 from app.labels.saving import save, set_done
 from app.labels.stating import state_trait
@@ -28,13 +28,17 @@ from tests.app.labels.conftest import Bench
 
 CONTENTS = {"figures": {"name": "Figures"}, "hands": {"name": "Hands"}}
 
+KEPT = select(ImageContradiction.image_id, ImageContradiction.number)
+
 
 def drift(db: Session) -> dict[str, int]:
     return {each.counts: each.groups for each in find_drift(db) if each.groups}
 
 
 class Life:
-    """A project where anything may happen to images, labels, what is seen in them and what pairs need."""
+    """A project where anything may happen to images, labels, what is seen in them, what pairs need and what
+    cannot hold together.
+    """
 
     def __init__(self, bench: Bench, seed: int) -> None:
         self.bench, self.chance = bench, random.Random(seed)
@@ -44,16 +48,35 @@ class Life:
         self._need()
 
     def _need(self) -> None:
-        """Publish other needs: none, one or both of two contents for every pair."""
+        """Publish other needs: none, one or both of two contents for every pair; and other rules."""
+        self._rule()
         for node in self.bench.nodes.values():
             if node.kind == "pair":
                 needs = [each for each in CONTENTS if self.chance.random() < 0.4]
                 node.details = {"needs": needs} if needs else {}
+                if self.chance.random() < 0.4:
+                    node.details = node.details | {"positive": {"excludes": ["circle/negative"]}}
         self.bench.db.commit()
         try:
             self.bench.version = self.bench.make.version(self.bench.project)
         except AppError:  # the same needs as before
             self.bench.db.rollback()
+
+    def _rule(self) -> None:
+        for node in self.bench.nodes.values():
+            node.relation = self.chance.choice(("opposed", "flaw", "graded"))
+            node.retired = self.chance.random() < 0.2
+        tone = self.bench.db.scalars(select(Node).where(Node.key == "tone")).one()
+        tone.exclusive = self.chance.random() < 0.6
+
+    def contradictions(self) -> dict[int, int]:
+        """How many the labelling page marks on each image."""
+        bench = self.bench
+        bench.db.expire_all()
+        return {
+            image.id: len(find_contradictions_of(bench.db, bench.project, image))
+            for image in bench.db.scalars(select(Image).where(Image.state != "erased"))
+        }
 
     def act(self) -> None:
         """Do one thing; what is refused changes nothing."""
@@ -134,9 +157,15 @@ class Life:
 @pytest.mark.parametrize("seed", range(6))
 def test_counts_are_those_of_a_recount(bench: Bench, seed: int) -> None:
     life = Life(bench, seed)
-    for _ in range(60):
+    found = 0
+    for number in range(1, 61):
         life.act()
+        if number % 12 == 0:
+            kept = {row.image_id: row.number for row in bench.db.execute(KEPT)}
+            assert kept == life.contradictions()
+            found += sum(kept.values())
     assert drift(bench.db) == {}
+    assert found, "a life without contradictions tests nothing"
     erase_image(bench.db, bench.project, life.images[0], reason="asked for", by=bench.people.ben)
     drop_labels(bench.db, bench.db.get_one(Image, life.images[0]))
     bench.db.commit()
@@ -205,9 +234,16 @@ def test_drift_is_seen_and_put_right(bench: Bench) -> None:
     bench.db.execute(delete(LabelCount))
     bench.db.execute(text("UPDATE image_tally SET of_agents = of_agents + 3"))
     bench.db.execute(text("UPDATE image_count SET done = 7"))
+    bench.db.execute(text("UPDATE image_contradiction SET number = 5"))
     bench.db.commit()
     bench.db.execute(text("UPDATE agent_run_count SET num = num + 1"))
-    assert set(drift(bench.db)) == {"labels", "agent runs' labels", "images' labels", "images"}
+    assert set(drift(bench.db)) == {
+        "labels",
+        "agent runs' labels",
+        "images' labels",
+        "images' contradictions",
+        "images",
+    }
     recount(bench.db)
     bench.db.commit()
     assert drift(bench.db) == {}

@@ -99,6 +99,23 @@ def test_only_leads_give_and_only_to_members(
     assert api.get(root, headers=lead).json()["items"][0]["taken_back"] == 1
 
 
+def test_images_with_contradictions_are_given_alone(queue: Queue) -> None:
+    bench = queue.bench
+    queue.hang(3)
+    images = project_images(queue).all()
+    bench.propose(("circle", "negative"), image=images[1])
+    bench.propose(("dark", "positive"), ("bright", "positive"), image=images[2])
+    made = assign(
+        bench.db,
+        bench.project,
+        person_ids=[bench.people.ben.id],
+        show="contradictory",
+        num_images=20,
+        by=bench.people.lea,
+    )
+    assert [each.num_images for each in made] == [2]
+
+
 def test_each_order_hands_out_first_what_it_says(queue: Queue) -> None:
     bench = queue.bench
     calm, unsure, against, wrong, seen = queue.hang(4)
