@@ -102,8 +102,13 @@ NEVER_BEFORE = {
     "ń": "",
     "ă": "ui",
 }
-# No word begins so: `Œ` stands before few consonants, `Ę` and `Ÿ` before none.
-NEVER_FIRST = {"œ": "wkzjlmbpgvf", "ę": "bcdfghjklmnprstvwz", "ÿ": "bcdfghjklmnprstvwz"}
+# No word begins so: `Œ` stands before few consonants, `Ę` and `Ÿ` before none, `Æ` before no vowel.
+NEVER_FIRST = {
+    "æ": "aeiouyæøå",
+    "œ": "wkzjlmbpgvf",
+    "ę": "bcdfghjklmnprstvwz",
+    "ÿ": "bcdfghjklmnprstvwz",
+}
 # Icelandic has these and Turkish does not, whose letters stand in the same places.
 ICELANDIC_ALONE = frozenset("æáéíóú")
 VOWELS = frozenset("aeiouyæœøåıаеиоуыэюяієї")
@@ -195,10 +200,15 @@ def _is_word(word: str) -> bool:
     return len(scripts) == 1
 
 
-def _has_capital_as_sign(text: str) -> bool:
-    """Whether one quotation mark or dash, with no second one, leads a word: capitals of Macs look so."""
+def _has_capital_as_sign(text: str, signs: str = "“”„‘’•–—") -> bool:
+    """Whether one quotation mark or dash, with no second one, leads a word: capitals of Macs look so, and
+    the first half of a Japanese sign.
+    """
     return any(
-        text.count(found[1]) == 1 and (found[1] != "„" or not CLOSES_LOW.intersection(text))
+        found[1] in signs
+        and text.count(found[1]) == 1
+        and (found[1] != "„" or not CLOSES_LOW.intersection(text))
+        and (found[1] != "“" or "”" not in text)
         for found in LEADS_WORD.finditer(text)
     )
 
@@ -223,6 +233,8 @@ def _like_ordered(text: str, order: str) -> float:
 def _like_latin(text: str, alphabets: tuple[str, ...]) -> float:
     letters = _special(text)
     if not letters:
+        if _has_capital_as_sign(text, "“”„"):
+            return 0.0
         others = {c for c in text if not c.isascii()}
         return 1.1 if APOSTROPHE.search(text) else 0.75 if others <= QUOTES else 0.55
     if any(len(word) == 1 and word not in ALONE for word in _words(text)):
