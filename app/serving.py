@@ -1,11 +1,14 @@
 """The web server's process: `python -m app.serving`, which `morelli up` starts and watches."""
 
 import resource
+import socket
+import sys
 from contextlib import suppress
 
 import uvicorn
 
 from app.closing import close_what_we_write
+from app.listening import handed_on
 from app.settings import settings
 from app.web.patience import Patient
 
@@ -14,6 +17,9 @@ LISTEN_QUEUE = 4096
 # Longer than proxies keep a connection, so that none sends a request into one that is just closing.
 KEEP_ALIVE_SECONDS = 75
 OPEN_FILES = 65_536
+# One process of several leaves the others their share of what comes at once.
+TAKEN_AT_ONCE = 1
+START_FAILED = 3
 
 
 def allow_many_files() -> None:
@@ -25,15 +31,23 @@ def allow_many_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # The event loop takes no more connections at once than the queue was said to hold.
+        for each in sockets or ():
+            each.listen(LISTEN_QUEUE)
+
+
 def main() -> None:
     """Serve until told to stop."""
     close_what_we_write()
     allow_many_files()
-    uvicorn.run(
+    config = uvicorn.Config(
         "app.main:app",
         host=settings().host,
         port=settings().port,
-        backlog=LISTEN_QUEUE,
+        backlog=LISTEN_QUEUE if settings().web_processes == 1 else TAKEN_AT_ONCE,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=3,
         access_log=False,
@@ -42,6 +56,11 @@ def main() -> None:
         ws="none",
         http=Patient,
     )
+    server = _Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run(handed_on())
+    if not server.started:
+        sys.exit(START_FAILED)
 
 
 if __name__ == "__main__":

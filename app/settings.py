@@ -75,12 +75,14 @@ class Settings(BaseSettings):
     """Price of a million tokens that the model reads."""
     vision_price_out: float = Field(default=0, ge=0)
     """Price of a million tokens that the model writes."""
+    web_processes: int = Field(default=1, ge=1, le=32)
+    """Processes that `morelli up` serves pages with; a second one uses a second core and as much memory again."""
     requests_at_once: int = Field(default=6, ge=1, le=200)
-    """Requests that the web server works on at the same time; the others wait, in order."""
+    """Requests that a web process works on at the same time; the others wait, in order."""
     requests_waiting: int = Field(default=4000, ge=1)
     """Requests that may wait; who comes after them is told to try again (503)."""
     database_pool: int = Field(default=20, ge=1)
-    """Connections a worker may hold; the web server holds a few more than it works on requests."""
+    """Connections a worker may hold; a web process holds a few more than it works on requests."""
     request_lock_seconds: float = Field(default=5, gt=0)
     """How long a request waits for a row that somebody else is changing."""
     request_statement_seconds: float = Field(default=30, gt=0)

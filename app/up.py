@@ -6,7 +6,6 @@ on this home, or starts them for as long as the command takes.
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,11 +13,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app import database, embedded, migrations
+from app import database, embedded, listening, migrations
 from app.closing import close_home, close_what_we_write
 from app.embedded import processes
 from app.embedded.processes import Identity
@@ -81,13 +80,16 @@ def installation(report: Report, *, upgrade: bool = True) -> Iterator[None]:
 
 @dataclass
 class Part:
-    """A process of ours: its name, how to start it, and the child while it runs."""
+    """A process of ours: its name, how to start it, and the child while it runs. Where it has sockets, the
+    last is its own.
+    """
 
     name: str
     command: list[str]
     stop: tuple[tuple[signal.Signals, float], ...]
     child: subprocess.Popen[bytes] | None = None
     pulse: Pulse | None = None
+    sockets: listening.Sockets = ()
 
 
 def web_command() -> list[str]:
@@ -135,7 +137,13 @@ class Household:
             identity=Identity(),
             death_signal=signal.SIGTERM,
             output=subprocess.PIPE,
-            variables={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": path},
+            variables={
+                **os.environ,
+                "PYTHONUNBUFFERED": "1",
+                "PYTHONPATH": path,
+                **listening.handing_on(part.sockets),
+            },
+            inherits=[each.fileno() for each in part.sockets],
         )
         threading.Thread(target=self._relay, args=(part.name, part.child), daemon=True).start()
 
@@ -171,33 +179,23 @@ class Household:
         for part in self.parts:
             if part.pulse is not None:
                 part.pulse.end()
+            for each in part.sockets:
+                each.close()
         children = [(part.child, part.stop) for part in self.parts if part.child is not None]
         processes.stop_children(children, self.report)
 
 
-def refuse_taken_port() -> None:
-    """Raise AppError where another program listens on our port."""
-    family = socket.AF_INET6 if ":" in settings().host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings().host, settings().port))
-        except OSError as error:
-            raise AppError(
-                f"Port {settings().port} of {settings().host} cannot be used ({error.strerror}).",
-                hint="Stop the other program, or set MORELLI_PORT to a free port.",
-            ) from error
-
-
-def health_address() -> str:
-    """Where this machine asks the web server whether it lives."""
-    host = "127.0.0.1" if settings().host in ("0.0.0.0", "::") else settings().host  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings().port}/healthz"
+def web_parts(public: listening.Sockets) -> list[Part]:
+    """The web processes, which share the public sockets."""
+    names = ["web", *(f"web {each}" for each in range(2, settings().web_processes + 1))]
+    return [
+        Part(name, web_command(), STOP_WEB, sockets=[*public, listening.open_own()])
+        for name in names
+    ]
 
 
 def wait_for_web(web: Part) -> None:
     """Return when the web server answers. Raises AppError where it ends, or takes over a minute."""
-    address = health_address()
     give_up = time.monotonic() + WEB_READY_SECONDS
     while time.monotonic() < give_up:
         if web.child is not None and (code := web.child.poll()) is not None:
@@ -205,6 +203,7 @@ def wait_for_web(web: Part) -> None:
                 f"The web server ended with code {code}.", hint="Its output above says why."
             )
         try:
+            address = listening.health_address(web.sockets[-1])
             with urllib.request.urlopen(address, timeout=2) as answer:  # noqa: S310
                 if answer.status == 200:
                     return
@@ -250,35 +249,29 @@ def everything(
     """Servers, migrations, `prepare`, web and worker; all stopped in order at the end."""
     own = has_own_servers()
     close_what_we_write()
-    if with_web:
-        refuse_taken_port()
-    if (open_before := close_home(settings().home)) > 0:
-        report(
-            f"{open_before} files and folders below {settings().home} were open to others; closed."
-        )
-    servers = None if own else embedded.start(settings().home, report=report)
-    try:
+    with ExitStack() as ending:
+        public = listening.open_public() if with_web else []
+        for each in public:
+            ending.enter_context(each)
+        if (open_before := close_home(settings().home)) > 0:
+            report(
+                f"{open_before} files and folders below {settings().home} were open to others; closed."
+            )
+        servers = None if own else embedded.start(settings().home, report=report)
         if servers is not None:
+            ending.callback(servers.stop)
             use_servers(servers.servers)
         migrations.upgrade(database.engine())
         token = prepare()
         # Closed before other processes start, so that no connection is shared with them.
         database.engine().dispose()
-        parts = []
-        if with_worker:
-            parts.append(Part("worker", worker_command(), STOP_WORKER))
-        if with_web:
-            parts.append(Part("web", web_command(), STOP_WEB))
-        household = Household(parts, report)
-        try:
-            for part in parts:
-                household.start(part)
-            if with_web:
-                wait_for_web(parts[-1])
-                parts[-1].pulse = Pulse(health_address())
-            yield household, servers, token
-        finally:
-            household.stop()
-    finally:
-        if servers is not None:
-            servers.stop()
+        worker = [Part("worker", worker_command(), STOP_WORKER)] if with_worker else []
+        web = web_parts(public) if with_web else []
+        household = Household([*worker, *web], report)
+        ending.callback(household.stop)
+        for part in household.parts:
+            household.start(part)
+        for part in web:
+            wait_for_web(part)
+            part.pulse = Pulse(listening.health_address(part.sockets[-1]))
+        yield household, servers, token

@@ -84,10 +84,12 @@ def launch(
     stdin: IO[bytes] | int = subprocess.DEVNULL,
     stay: bool = not _IS_LINUX,
     variables: Mapping[str, str] | None = None,
+    inherits: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a program in `folder` that gets `death_signal` when this process dies.
 
-    It runs in a session of its own: Ctrl-C in a terminal reaches us, and we stop it in order.
+    It runs in a session of its own: Ctrl-C in a terminal reaches us, and we stop it in order. Of our open files
+    it has those that it `inherits`, under their numbers.
     """
     wanted = {"namespace": {"namespace": [identity.uid, identity.gid]}}
     wanted["account"] = {"account": [identity.uid, identity.gid]}
@@ -109,6 +111,7 @@ def launch(
             stderr=subprocess.STDOUT,
             env=environment() if variables is None else dict(variables),
             start_new_session=True,
+            pass_fds=inherits,
         )
 
     return _spawner().submit(spawn).result()

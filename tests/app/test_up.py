@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ from app.errors import AppError
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self").exists(), reason="children are found in /proc"
 )
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 def free_port() -> int:
@@ -44,11 +44,13 @@ def command(*more: str) -> list[str]:
 class Started:
     """A running `morelli up` whose lines are read as they come; of the code in `site`, where given."""
 
-    def __init__(self, home: Path, port: int, site: Path | None = None) -> None:
+    def __init__(self, home: Path, port: int, site: Path | None = None, processes: int = 1) -> None:
         self.port = port
         self.child = subprocess.Popen(
             command(),
-            env=environment(home, port) | ({"PYTHONPATH": str(site)} if site else {}),
+            env=environment(home, port)
+            | {"MORELLI_WEB_PROCESSES": str(processes)}
+            | ({"PYTHONPATH": str(site)} if site else {}),
             cwd=site,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -80,7 +82,7 @@ class Started:
         self, path: str, cookie: str = "", *, method: str = "GET"
     ) -> tuple[int, dict[str, str], str]:
         """One request without following redirects."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
         with closing(connection):
             connection.request(method, path, headers={"Cookie": cookie} if cookie else {})
             answer = connection.getresponse()
@@ -96,8 +98,10 @@ class Started:
 
 
 @contextmanager
-def started(home: Path, port: int, site: Path | None = None) -> Iterator[Started]:
-    running = Started(home, port, site)
+def started(
+    home: Path, port: int, site: Path | None = None, processes: int = 1
+) -> Iterator[Started]:
+    running = Started(home, port, site, processes)
     try:
         yield running
     finally:
@@ -192,6 +196,38 @@ def wait_until_ready(running: Started) -> None:
         except OSError:
             time.sleep(0.1)
     raise AssertionError("\n".join(running.lines))
+
+
+def web_pids(running: Started) -> list[int]:
+    return [pid for pid, line in descendants(running.child.pid).items() if "app.serving" in line]
+
+
+def test_of_several_web_processes_one_is_killed_another_hangs_and_nobody_is_refused(
+    tmp_path: Path,
+) -> None:
+    with started(tmp_path / "home", free_port(), processes=2) as running:
+        running.wait_for("Sign in once with")
+        first, second = web_pids(running)
+        for pid in (first, second):
+            # A process that stands still takes no connection, so that all come to the other one.
+            os.kill(pid, signal.SIGSTOP)
+            assert {running.ask("/readyz")[0] for _ in range(20)} == {200}
+            os.kill(pid, signal.SIGCONT)
+        os.kill(second, signal.SIGSTOP)
+        os.kill(first, signal.SIGKILL)
+        # Nobody works now: who comes waits for the next process and is not refused.
+        assert running.ask("/readyz")[0] == 200
+        running.wait_for(f"(process {second}) does not answer; ending it.")
+        running.wait_for("ended with code -9; starting it again.")
+        wait_until(lambda: len({*web_pids(running)} - {first, second}) == 2)
+        assert running.stop(signal.SIGTERM) == 0
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + SECONDS
+    while not is_so():
+        assert time.monotonic() < give_up
+        time.sleep(0.1)
 
 
 def test_a_web_server_that_ends_at_once_is_told_without_waiting() -> None:

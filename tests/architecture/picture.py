@@ -16,7 +16,7 @@ PACKAGES = ("worker", "app", "method", "taxonomy")
 # Modules of `app` that are no room, by what they are together; rooms are its folders.
 ENTRY = ("main", "cli", "commands", "serving", "up", "demo", "doctor", "health", "tables")
 GROUND = (
-    "database", "migrations", "extras", "embedded", "settings", "errors", "stopping", "closing", "pulse", "folders", "handing_on", "csv_cells", "latex", "intervals", "agreement", "outgoing",
+    "database", "migrations", "extras", "embedded", "settings", "errors", "stopping", "closing", "pulse", "listening", "folders", "handing_on", "csv_cells", "latex", "intervals", "agreement", "outgoing",
 )  # fmt: skip
 LABELS = {
     "app.entry": "entry: main, cli, up, demo ...",
