@@ -47,6 +47,9 @@ def large_house(
 ) -> Iterator[LargeHouse]:
     """Seed it and start it; it is gone with all it holds at the end."""
     with tempfile.TemporaryDirectory(prefix="morelli-bench-") as folder:
+        # The servers of one that stood before are gone.
+        for each in ("MORELLI_DATABASE_URL", "MORELLI_REDIS_URL"):
+            os.environ.pop(each, None)
         os.environ |= {"MORELLI_HOME": folder, "MORELLI_PORT": str(free_port())}
         settings.cache_clear()
         Path(folder).chmod(0o700)
