@@ -41,7 +41,10 @@ PART = 20_000
 WITH_PICTURES = 130
 """Images at the ends of each part of the work that have files: those that measured pages show."""
 # Of the images' triggers those that nothing makes up for in the end: the queue, and what metadata says; and what a recount looks at.
-WORK_MEANWHILE = ("image_added_waits", "image_added_valued", "image_added_contradicts")
+WORK_MEANWHILE = (
+    *("image_added_waits", "image_added_valued"),
+    *("image_added_contradicts", "image_added_unfrozen"),
+)
 BIG_TABLES = ("image", "label", "label_event", "agent_run_image")
 PLACES = (
     "harbor",

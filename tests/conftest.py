@@ -51,7 +51,7 @@ APPEND_ONLY = {
 }
 COUNTED = {
     *("label", "image", "image_trait", "pair_need", "image_tally"),
-    *("contradiction_side", "image_contradiction"),
+    *("contradiction_side", "image_contradiction", "dataset_image"),
 }
 
 

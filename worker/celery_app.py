@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.closing import close_what_we_write
 from app.database import unit_of_work
+from app.datasets import splits
 from app.errors import AppError
 from app.images import removing
 from app.jobs import claiming
@@ -50,6 +51,7 @@ def sweep_forever(stop: StopFlag) -> None:
             with unit_of_work() as db:
                 lost, overdue = claiming.sweep(db)
             removing.sweep_removals()
+            splits.sweep_unread()
         except (SQLAlchemyError, AppError) as error:
             log.warning("sweeper: the database did not answer (%s)", type(error).__name__)
         else:

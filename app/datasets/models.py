@@ -7,7 +7,9 @@ from app.database import Created, Json, Key, Model
 
 
 class Dataset(Model):
-    """A frozen dataset. It is `ready` when its manifest's hash is known, and never changes after."""
+    """A frozen dataset. It is `ready` when its manifest's hash is known, and never changes after. `images_are` `kept`
+    in `dataset_image` with their splits, `unread` where a worker has still to read them from its folder, or `gone` with it.
+    """
 
     __tablename__ = "dataset"
     __table_args__ = (
@@ -16,12 +18,14 @@ class Dataset(Model):
             "(manifest_sha256 IS NULL) = (folder IS NULL)", name="ready_has_folder_and_hash"
         ),
         Index(None, "project_id", "id"),
+        CheckConstraint("images_are IN ('unread', 'kept', 'gone')", name="images_are"),
     )
 
     id: Mapped[Key]
     project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
     number: Mapped[int]
     name: Mapped[str]
+    images_are: Mapped[str] = mapped_column(server_default="unread")
     job_id: Mapped[int | None] = mapped_column(ForeignKey("job.id"), unique=True)
     version_id: Mapped[int] = mapped_column(ForeignKey("criteria_version.id"))
     options: Mapped[Json] = mapped_column(server_default=text("'{}'::jsonb"))
@@ -31,6 +35,35 @@ class Dataset(Model):
     manifest_sha256: Mapped[str | None]
     created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     created_at: Mapped[Created]
+
+
+class DatasetImage(Model):
+    """The split of a frozen dataset that an image is in (`app.datasets.splits`)."""
+
+    __tablename__ = "dataset_image"
+    __table_args__ = (
+        CheckConstraint("split IN ('train', 'validation', 'test')", name="split"),
+        Index(None, "dataset_id", "split", "image_id"),
+        Index(None, "image_id"),
+    )
+
+    dataset_id: Mapped[int] = mapped_column(ForeignKey("dataset.id"), primary_key=True)
+    image_id: Mapped[int] = mapped_column(ForeignKey("image.id"), primary_key=True)
+    split: Mapped[str]
+
+
+class UnfrozenImage(Model):
+    """An image that no dataset holds, so that these are found in their order. Triggers on `image` and
+    `dataset_image` put rows in and take them out, whoever writes there.
+    """
+
+    __tablename__ = "unfrozen_image"
+    __table_args__ = (Index(None, "project_id", "image_id"),)
+
+    image_id: Mapped[int] = mapped_column(
+        ForeignKey("image.id", ondelete="CASCADE"), primary_key=True
+    )
+    project_id: Mapped[int] = mapped_column(BigInteger)
 
 
 class DatasetErasure(Model):

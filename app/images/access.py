@@ -41,18 +41,27 @@ def narrowing_parts(
     since: str = "",
     until: str = "",
     contradictory: str = "",
+    dataset: str = "",
+    split: str = "",
 ) -> dict[str, Sequence[str]]:
     """Policy: none. Labels that images are to have: attribute pair or dimension (`key`), `polarity`, `state`,
     `source`, person who decided (`by`), agent `run`, `least` and `most` confidence. The first of each belong
     together, then the second, where an empty one asks nothing. `value` is what a `field` of the metadata says. `since`
-    and `until` are days of the import. `contradictory` is `yes` or `no`.
+    and `until` are days of the import. `contradictory` is `yes` or `no`, `dataset` the number of
+    one, `any` or `none`, `split` one of it.
     """
     parts = (key, polarity, state, source, by, run, least, most, field, value)
     names = ("key", "polarity", "state", "source", "by", "run", "least", "most", "field", "value")
     given: dict[str, Sequence[str]] = {
         name: part for name, part in zip(names, parts, strict=True) if part
     }
-    return given | {"since": [since], "until": [until], "contradictory": [contradictory]}
+    return given | {
+        "since": [since],
+        "until": [until],
+        "contradictory": [contradictory],
+        "dataset": [dataset],
+        "split": [split],
+    }
 
 
 NarrowingParts = Annotated[dict[str, Sequence[str]], Depends(narrowing_parts)]

@@ -117,7 +117,8 @@ def api_list_images(
     `key`, `polarity`, `state`, `source`, `by` (a person), `run`, `least` and `most` (confidence) ask for a label that images
     have; the first of each belong together, then the second, up to three, an empty one asks nothing.
     `field` and `value` ask for what the metadata says, such as painter and Rembrandt, in whatever letters; up to three, too.
-    `contradictory=yes` asks for images with labels that cannot all hold, `no` for those without.
+    `contradictory=yes` asks for images with labels that cannot all hold, `no` for those without. `dataset` (the number of
+    one, `any` or `none`) and `split` (`train`, `validation`, `test`) ask for what datasets hold.
     """
     finding.check_filter(show, suggestions=viewer.suggestions)
     narrowing = read_narrowing(parts, suggestions=viewer.suggestions)

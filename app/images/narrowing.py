@@ -1,5 +1,6 @@
 """Narrowing images down by their labels: which attribute or branch, side, state, source, confidence, by whom, from
-which agent run; by whether their labels contradict one another; by what their metadata says and the day they came in.
+which agent run; by whether their labels contradict one another; by the datasets that hold them; by what
+their metadata says and the day they came in.
 
 All that one wish asks is asked of one label; several wishes may be met by several labels of an image.
 """
@@ -19,6 +20,7 @@ from app.criteria.reading import get_node
 from app.errors import Invalid
 from app.images.applicability import applies
 from app.images.counting import count_kinds
+from app.images.frozen import Frozen, Held, are_held, find_held, first_held, read_frozen
 from app.images.models import Image, ImageValue
 from app.labels.models import (
     STATES,
@@ -32,6 +34,8 @@ from app.projects.models import Project
 from taxonomy.tree import POLARITIES
 
 SOURCES = ("agent", "person", "criteria")
+ONCE = ("since", "until", "contradictory", "dataset", "split")
+"""What addresses and forms ask once of an image, not of each label."""
 MOST_WISHES = 3
 LONGEST_VALUE = 200
 MOST_ESTIMATED = 100_000
@@ -72,8 +76,8 @@ class Saying:
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """Labels that images are to have, what their metadata is to say, the days from and until which they came in, and
-    whether there are to be contradictions among their labels or none.
+    """Labels that images are to have, what their metadata is to say, the days from and until which they came in,
+    whether there are to be contradictions among their labels or none, and which dataset is to hold them.
     """
 
     labels: tuple[LabelWish, ...] = ()
@@ -81,10 +85,11 @@ class Narrowing:
     until: date | None = None
     sayings: tuple[Saying, ...] = ()
     contradictory: bool | None = None
+    frozen: Frozen | None = None
 
     def __bool__(self) -> bool:
         asked = self.labels or self.sayings or self.since or self.until
-        return bool(asked) or self.contradictory is not None
+        return bool(asked) or self.contradictory is not None or self.frozen is not None
 
     def asking(self, wish: LabelWish) -> "Narrowing":
         """The same, with one more wish."""
@@ -103,6 +108,7 @@ class Narrowing:
             parts += [("field", saying.field), ("value", saying.value)]
         if self.contradictory is not None:
             parts.append(("contradictory", ("no", "yes")[self.contradictory]))
+        parts += self.frozen.parts if self.frozen else []
         days = (("since", self.since), ("until", self.until))
         return urlencode([*parts, *((name, day.isoformat()) for name, day in days if day)])
 
@@ -136,15 +142,14 @@ def read_narrowing(given: Mapping[str, Sequence[str]], *, suggestions: bool) -> 
             field="state",
             hint="Show suggestions on the page of an image first.",
         )
-    once = {
-        name: (given.get(name) or [""])[0].strip() for name in ("since", "until", "contradictory")
-    }
+    once = {name: (given.get(name) or [""])[0].strip() for name in ONCE}
     return Narrowing(
         tuple(wishes),
         _day("since", once["since"]),
         _day("until", once["until"]),
         _read_sayings(given),
         _read_contradictory(once["contradictory"], suggestions=suggestions),
+        read_frozen(once["dataset"], once["split"]),
     )
 
 
@@ -215,17 +220,20 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A narrowing whose nodes are known, with how many labels each wish finds, as they are kept, and images whatever
-    else is asked.
+    """A narrowing whose nodes and datasets are known, with how many labels each wish finds, as they are kept, and images
+    whatever else is asked.
     """
 
     narrowing: Narrowing
     node_ids: tuple[tuple[int, ...] | None, ...]
     numbers: tuple[int, ...]
+    held: Held | None = None
 
 
 def prepare(db: Session, project: Project, narrowing: Narrowing) -> Prepared:
-    """Look the nodes of a narrowing up. Raises NotFound for a key that is not there."""
+    """Look the nodes and datasets of a narrowing up. Raises NotFound for a key or dataset that is not there, Invalid for
+    a dataset whose images are not known.
+    """
     nodes = tuple(
         _pairs_at(db, project, wish.key) if wish.key else None for wish in narrowing.labels
     )
@@ -233,7 +241,9 @@ def prepare(db: Session, project: Project, narrowing: Narrowing) -> Prepared:
         _count(db, project, wish, ids) for wish, ids in zip(narrowing.labels, nodes, strict=True)
     )
     said = tuple(_count_saying(db, project, each) for each in narrowing.sayings)
-    return Prepared(narrowing, nodes, numbers + said + _count_contradictory(db, project, narrowing))
+    held = find_held(db, project, narrowing.frozen) if narrowing.frozen else None
+    numbers += (*said, *_count_contradictory(db, project, narrowing))
+    return Prepared(narrowing, nodes, (*numbers, held.number) if held else numbers, held)
 
 
 def _count_contradictory(db: Session, project: Project, narrowing: Narrowing) -> tuple[int, ...]:
@@ -329,6 +339,8 @@ def narrowed(project: Project, prepared: Prepared, stretch: Stretch) -> list[Col
             *stretch(ImageContradiction.image_id)
         )
         found.append(Image.id.in_(kept))
+    if prepared.held:
+        found.append(Image.id.in_(are_held(project, prepared.held, stretch)))
     if prepared.narrowing.since:
         found.append(Image.created_at >= _midnight(prepared.narrowing.since))
     if prepared.narrowing.until:
@@ -363,6 +375,9 @@ def find_start(db: Session, project: Project, prepared: Prepared, after: int, la
             ImageContradiction.image_id > start
         )
         found = db.scalar(kept.order_by(ImageContradiction.image_id).limit(1))
+        start = max(start, last if found is None else found - 1)
+    if prepared.held:
+        found = db.scalar(first_held(project, prepared.held, start))
         start = max(start, last if found is None else found - 1)
     return start
 

@@ -10,6 +10,7 @@ from app.agents.models import AgentRun
 from app.criteria.models import Node
 from app.criteria.reading import title
 from app.criteria.snapshots import Snapshot, read_snapshot
+from app.images.frozen import Offered, find_offered
 from app.images.narrowing import LabelWish, Narrowing, prepare
 from app.labels.models import LabelCount
 from app.projects.models import Membership, Project
@@ -21,7 +22,7 @@ MOST_FIELDS, MOST_VALUES = 50, 100
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What a wish can name: keys of attributes and branches in tree order, people, the newest agent runs, fields of the
-    metadata, and the first values of those that are asked for.
+    metadata, the first values of those that are asked for, and the newest datasets.
     """
 
     nodes: tuple[tuple[str, str], ...]
@@ -29,6 +30,7 @@ class Choices:
     runs: tuple[tuple[int, str], ...]
     fields: tuple[str, ...]
     values: tuple[str, ...]
+    datasets: tuple[Offered, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ def find_choices(
         runs=tuple((row.id, f"{row.agent}, run {row.id}, {row.created_at:%-d %b}") for row in runs),
         fields=tuple(db.scalars(_DIFFERENT_FIELDS, {"project": project.id, "most": MOST_FIELDS})),
         values=find_values(db, project, narrowing.sayings[0].field) if narrowing.sayings else (),
+        datasets=find_offered(db, project),
     )
 
 

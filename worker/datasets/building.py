@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from app.criteria.models import CriteriaVersion
 from app.criteria.reading import version_criteria
 from app.database import Json, unit_of_work
-from app.datasets import erasures, freezing
+from app.datasets import erasures, freezing, splits
 from app.datasets.models import Dataset
 from app.datasets.selecting import (
     FRACTIONS,
@@ -327,6 +327,8 @@ def _publish(
     """
     with work.transaction() as db:
         _close(db, work, final.name, manifest)
+        if manifest["counts"]["images"] <= splits.MOST_AT_ONCE:
+            splits.keep_splits(db, db.get_one(Dataset, work.spec["dataset_id"]), making)
         # An image may have been erased while its copy was written.
         erasures.mark_if_erased(db, work.spec["dataset_id"], images)
         if final.exists():
