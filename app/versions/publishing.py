@@ -1,5 +1,6 @@
 """Checking the working criteria, showing what publication will do, and publishing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
@@ -19,6 +20,7 @@ from app.criteria.recording import lock_criteria
 from app.criteria.successions import find_successors
 from app.errors import Invalid, Stale
 from app.labels.access import hold_all_labels
+from app.labels.contradicting import count_later_where_many
 from app.labels.finishing import list_again
 from app.projects.models import Project
 from app.versions import succession
@@ -34,6 +36,7 @@ from app.versions.touching import Touched, count_touched
 from method.saved_texts import one_line
 from taxonomy.changes import Change, difference
 from taxonomy.checks import check, has_errors
+from taxonomy.contradictions import Rules
 from taxonomy.problems import Problem
 from taxonomy.tree import Criteria
 
@@ -124,8 +127,8 @@ def publish(
             yours=based_on,
         )
     last = current_version(db, project)
-    nodes = find_nodes(db, project)
-    problems = check(build_tree(row, nodes, find_successors(db, project)))
+    criteria = build_tree(row, find_nodes(db, project), find_successors(db, project))
+    problems = check(criteria)
     if has_errors(problems):
         errors = [problem for problem in problems if problem.severity == "error"]
         raise Invalid(
@@ -143,12 +146,26 @@ def publish(
     hold_all_labels(db, project)
     with db.begin_nested():
         moved = settle_publication(db, project, names_moved, by=by)
+        if last is not None:
+            keys = _concerned(find_due(db, project), moved, version_criteria(last), criteria)
+            count_later_where_many(db, project, keys, by=by)
         version = freeze_version(db, project, note=note, by=by)
         due = succession.carry_out(db, project, version, by=by)
         carry_out(db, project, moved, version, by=by)
         if last is not None and _is_new(due, version_criteria(last), version_criteria(version)):
             list_again(db, project)
     return version
+
+
+def _concerned(due: Due, moved: Sequence[Moved], old: Criteria, new: Criteria) -> set[str]:
+    """The keys of pairs whose labels go elsewhere, or contradict others than before."""
+    keys = {each.key for each in {*old.derived(Rules).weights()} ^ {*new.derived(Rules).weights()}}
+    nodes = [node for each in due.replaced for node in (*each.old, *each.new)]
+    nodes += [
+        node for each in due.taken_back for node in (*each.came_back, *each.left, *each.stayed)
+    ]
+    sides = [side for each in moved for side in (each.source, each.target)]
+    return keys | {node.key for node in nodes} | {side.key for side in sides}
 
 
 def _is_new(due: Due, old: Criteria, new: Criteria) -> bool:

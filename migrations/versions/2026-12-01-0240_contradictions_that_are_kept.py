@@ -262,6 +262,9 @@ def _keep_numbers() -> None:
             op.execute(f"""
                 CREATE FUNCTION {name} RETURNS trigger LANGUAGE plpgsql AS $$
                 BEGIN
+                    IF current_setting('morelli.contradictions', true) = 'later' THEN
+                        RETURN NULL;
+                    END IF;
                     PERFORM keep_contradictions(ARRAY({touched.format(came=rows)}));
                     RETURN NULL;
                 END $$

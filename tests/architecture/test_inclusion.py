@@ -54,6 +54,7 @@ ALL = {
     "app/agents/looking_back.py:_stated": "of the image that a run looked at",
     "app/agents/recording.py:find_waiting_images": "by images_of",
     "app/agents/recording.py:count_waiting_images": "by images_of",
+    "app/labels/contradicting.py:find_next_images": "kept of every image, as by the triggers",
     "app/labels/carrying.py:_COLUMNS": "the names of columns",
     "app/agents/importing.py:record_taken_over": "of the images that were locked in use",
     "app/labels/exporting.py:_rows": "looked up by the images that the caller chose",
