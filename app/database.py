@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from select import POLLIN, poll
+from time import monotonic
 from typing import Annotated, Any
 
 from sqlalchemy import (
@@ -14,10 +16,12 @@ from sqlalchemy import (
     Identity,
     MetaData,
     create_engine,
+    event,
     func,
     make_url,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from app.errors import Unavailable
@@ -72,6 +76,8 @@ class Limits:
 SPARE_CONNECTIONS = 2
 # Nothing waits in the middle of a transaction but for the database, or for the processor.
 IDLE_SECONDS = 60.0
+# A connection that was used less long ago than this, and whose other end has not closed it, is there.
+TRUSTED_SECONDS = 30.0
 _is_web = False
 
 
@@ -113,11 +119,10 @@ def make_engine(url: str, held: Limits) -> Engine:
     """An engine for PostgreSQL through psycopg 3."""
     address = make_url(url)
     given = address.query.get("options", "")
-    return create_engine(
+    made = create_engine(
         address,
         pool_size=held.connections,
         max_overflow=0,
-        pool_pre_ping=True,
         hide_parameters=True,  # values of people have no place in a log
         pool_timeout=10,
         connect_args={
@@ -126,6 +131,36 @@ def make_engine(url: str, held: Limits) -> Engine:
             "options": f"{held.options} {given if isinstance(given, str) else ' '.join(given)}",
         },
     )
+    event.listen(made, "checkout", _refuse_broken(made))
+    return made
+
+
+def _refuse_broken(made: Engine) -> Callable[[Any, Any, Any], None]:
+    """Asks a connection whether it stands before it is used again, where that is not plain already.
+
+    The pool's own way asks each time, which is a question more for every request. A server that went away
+    closes its end, and the socket tells so without being asked.
+    """
+
+    def look(connection: Any, record: Any, _: Any) -> None:
+        now = monotonic()
+        used = record.info.get("used", now)
+        record.info["used"] = now
+        if now - used < TRUSTED_SECONDS and not _has_come(connection.fileno()):
+            return
+        try:
+            made.dialect.do_ping(connection)
+        except made.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError from error
+
+    return look
+
+
+def _has_come(socket: int) -> bool:
+    """Whether something, or the end, has come where nothing was asked for."""
+    waiting = poll()
+    waiting.register(socket, POLLIN)
+    return bool(waiting.poll(0))
 
 
 @lru_cache

@@ -2,8 +2,19 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, select
+from sqlalchemy import (
+    ARRAY,
+    CTE,
+    BindParameter,
+    ColumnElement,
+    Select,
+    Text,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.orm import Session
 
 from app.criteria.models import Node, NodeSuccession
@@ -40,15 +51,7 @@ def find_examples(
     Those of pairs that were merged into one follow its own; with the merge undone they are back where they
     were. What was split or got another meaning keeps its own: which new pair they show nobody knows.
     """
-    place = _places(Node.project_id == project.id, Node.key.in_(keys))
-    rows = db.execute(
-        select(place.c.key, AttributeExample, Image, Node)
-        .join(AttributeExample, AttributeExample.node_id == place.c.node_id)
-        .join(Image, Image.id == AttributeExample.image_id)
-        .join(Node, Node.id == AttributeExample.node_id)
-        .where(in_use())
-        .order_by(place.c.key, Node.key != place.c.key, Node.id, AttributeExample.position)
-    )
+    rows = db.execute(_EXAMPLES, {"project_id": project.id, "keys": list(keys)})
     found: dict[Side, list[ShownExample]] = {}
     for key, example, image, node in rows:
         side = found.setdefault((key, example.polarity), [])
@@ -66,6 +69,25 @@ def _places(*chosen: ColumnElement[bool]) -> CTE:
         .join(place, place.c.node_id == NodeSuccession.new_id)
         .where(NodeSuccession.kind == "merge")
     )
+
+
+def _examples() -> Select[Any]:
+    """The examples of pairs with their images; every labelling page asks, and most projects have none."""
+    project: BindParameter[int] = bindparam("project_id")
+    any_there = select(AttributeExample.id).where(AttributeExample.project_id == project)
+    named = Node.key == func.any(bindparam("keys", type_=ARRAY(Text)))
+    place = _places(Node.project_id == project, named)
+    return (
+        select(place.c.key, AttributeExample, Image, Node)
+        .join(AttributeExample, AttributeExample.node_id == place.c.node_id)
+        .join(Image, Image.id == AttributeExample.image_id)
+        .join(Node, Node.id == AttributeExample.node_id)
+        .where(in_use(), any_there.exists())
+        .order_by(place.c.key, Node.key != place.c.key, Node.id, AttributeExample.position)
+    )
+
+
+_EXAMPLES = _examples()
 
 
 def find_earlier(db: Session, node: Node) -> Sequence[Node]:

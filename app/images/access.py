@@ -27,7 +27,7 @@ from app.web.dependencies import Db, streams
 Parts = Annotated[list[str] | None, Query(max_length=MOST_WISHES)]
 
 
-def narrowing_parts(
+async def narrowing_parts(
     key: Parts = None,
     polarity: Parts = None,
     state: Parts = None,

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    BindParameter,
     ColumnElement,
+    Select,
     any_,
+    bindparam,
     func,
     literal,
     literal_column,
@@ -329,13 +332,22 @@ def neighbours(
 
 def _beside(db: Session, project: Project, image_id: int) -> tuple[int | None, int | None]:
     """The same where nothing is filtered: both ends of the index in one statement, without their rows."""
-    own = select(Image.id).where(Image.project_id == project.id, in_use()).limit(1)
-    sides = (
-        own.where(Image.id < image_id).order_by(Image.id.desc()),
-        own.where(Image.id > image_id).order_by(Image.id),
-    )
-    previous, following = db.execute(select(*(each.scalar_subquery() for each in sides))).one()
+    values = {"project_id": project.id, "image_id": image_id}
+    previous, following = db.execute(_BESIDE, values).one()
     return previous, following
+
+
+def _both_sides() -> Select[Any]:
+    own = select(Image.id).where(Image.project_id == bindparam("project_id"), in_use()).limit(1)
+    here: BindParameter[int] = bindparam("image_id")
+    sides = (
+        own.where(Image.id < here).order_by(Image.id.desc()),
+        own.where(Image.id > here).order_by(Image.id),
+    )
+    return select(*(each.scalar_subquery() for each in sides))
+
+
+_BESIDE = _both_sides()
 
 
 @dataclass

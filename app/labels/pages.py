@@ -40,7 +40,7 @@ router = APIRouter(include_in_schema=False)
 Suggestions = Literal["show", "hide"]
 
 
-def came_from(
+async def came_from(
     sight: Sight,
     parts: NarrowingParts,
     show: str = "all",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, cast, func, select
+from sqlalchemy import BigInteger, Row, Select, bindparam, cast, func, select
 from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
@@ -134,8 +134,8 @@ class ImageLabels:
 
 @dataclass(slots=True)
 class _Found:
-    label: Label
-    node: Node
+    label: Label | Row[Any]
+    key: str
     decided_by: str | None
     version_number: int
     agent: str | None
@@ -175,12 +175,12 @@ def find_labels(
         return ImageLabels(image, revision, None, (), (), num_hidden)
     criteria = in_force.criteria
     for each in found:
-        each.entry = criteria.find(each.node.key)
+        each.entry = criteria.find(each.key)
     here = apply(db, project, criteria, image)
-    asked = [each for each in found if here.applies(each.node.key)]
-    named = [Stated(each.node.key, each.label.polarity, each.label.state) for each in asked]
+    asked = [each for each in found if here.applies(each.key)]
+    named = [Stated(each.key, each.label.polarity, each.label.state) for each in asked]
     against = contradictions(named, criteria)
-    others = [each for each in found if not here.applies(each.node.key)]
+    others = [each for each in found if not here.applies(each.key)]
     folded = _grouped(others, here, (), suggestions=suggestions)
     return ImageLabels(
         image,
@@ -229,12 +229,12 @@ def lay_out(
         who = "you" if each.state != "proposed" else None
         entry = in_force.criteria.find(each.node.key)
         found.append(
-            _Found(label, each.node, who, in_force.number, None, entry, answers=each.answers)
+            _Found(label, each.node.key, who, in_force.number, None, entry, answers=each.answers)
         )
     return ImageLabels(image, 0, in_force, _grouped(found, here, (), suggestions=True), ())
 
 
-def _is_no_suggestion(label: Label, viewer_id: int | None) -> bool:
+def _is_no_suggestion(label: Label | Row[Any], viewer_id: int | None) -> bool:
     if label.state in ("rejected", "unsure") and label.source != "person":
         return label.decided_by == viewer_id
     return label.state != "proposed"
@@ -263,16 +263,32 @@ def find_contradictions_of(
 
 
 def _find(db: Session, image: Image) -> list[_Found]:
-    rows = db.execute(
-        select(Label, Node, Person.name, CriteriaVersion.number, AgentRun.agent)
-        .join(Node, Node.id == Label.node_id)
-        .join(CriteriaVersion, CriteriaVersion.id == Label.version_id)
-        .outerjoin(Person, Person.id == Label.decided_by)
-        .outerjoin(AgentRun, AgentRun.id == Label.agent_run_id)
-        .where(Label.image_id == image.id)
-        .execution_options(populate_existing=True)
-    )
-    return [_Found(*row) for row in rows]
+    rows = db.execute(_LABELS, {"image_id": image.id})
+    return [_Found(row, row.key, row.who, row.number, row.agent) for row in rows]
+
+
+# Columns and no objects: a page shows 25 of them and changes none.
+_SHOWN: tuple[Any, ...] = (
+    *(Node.key, Person.name.label("who"), CriteriaVersion.number, AgentRun.agent),
+    *(Label.polarity, Label.state, Label.source, Label.measure, Label.value, Label.threshold),
+    *(Label.confidence, Label.evidence, Label.revision, Label.decided_by, Label.decided_at),
+)
+_LABELS: Select[Any] = (
+    select(*_SHOWN)
+    .select_from(Label)
+    .join(Node, Node.id == Label.node_id)
+    .join(CriteriaVersion, CriteriaVersion.id == Label.version_id)
+    .outerjoin(Person, Person.id == Label.decided_by)
+    .outerjoin(AgentRun, AgentRun.id == Label.agent_run_id)
+    .where(Label.image_id == bindparam("image_id"))
+)
+
+
+class _Order:
+    """Where each node stands in the tree; worked out once for a tree."""
+
+    def __init__(self, criteria: Criteria) -> None:
+        self.places = {entry.node.key: place for place, entry in enumerate(criteria.walk())}
 
 
 def _grouped(
@@ -288,13 +304,13 @@ def _grouped(
         for named in contradiction.attributes:
             messages.setdefault(named, []).append(contradiction.message)
     by_parent: dict[str, list[LabelRow]] = {}
-    order = {entry.node.key: place for place, entry in enumerate(criteria.walk())}
+    order = criteria.derived(_Order).places
     in_tree = [each for each in found if each.entry is not None]
-    in_tree.sort(key=lambda each: (order[each.node.key], each.label.polarity == "negative"))
+    in_tree.sort(key=lambda each: (order[each.key], each.label.polarity == "negative"))
     for each in in_tree:
         assert each.entry is not None
         assert each.entry.parent is not None
-        row = _row(each, here, messages.get((each.node.key, each.label.polarity), []))
+        row = _row(each, here, messages.get((each.key, each.label.polarity), []))
         if not suggestions:
             row = _without_agent(row)
         by_parent.setdefault(each.entry.parent.key, []).append(row)

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session, aliased
 
 from app.accounts.models import Person
@@ -244,11 +244,13 @@ def count_open(db: Session, project: Project) -> OpenDiscussions:
     return OpenDiscussions(sum(row[2] for row in rows), counts)
 
 
+# Every labelling page asks.
+_OPEN_ON = select(func.count()).where(
+    Discussion.image_id == bindparam("image_id"), Discussion.settled_at.is_(None)
+)
+
+
 def count_on(db: Session, image: Image, *, labels: bool) -> int:
     """How many discussions on an image are open; without `labels` those on the image as a whole."""
-    open_ones = select(func.count()).where(
-        Discussion.image_id == image.id, Discussion.settled_at.is_(None)
-    )
-    if not labels:
-        open_ones = open_ones.where(Discussion.node_id.is_(None))
-    return db.scalar(open_ones) or 0
+    open_ones = _OPEN_ON if labels else _OPEN_ON.where(Discussion.node_id.is_(None))
+    return db.scalar(open_ones, {"image_id": image.id}) or 0

@@ -2,14 +2,17 @@
 is at an image, and it is taken in the moment in which the image is found.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
+    Interval,
     Row,
+    ScalarSelect,
     Select,
     bindparam,
     func,
@@ -18,6 +21,7 @@ from sqlalchemy import (
     text,
     tuple_,
 )
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.accounts.models import Person
@@ -80,38 +84,43 @@ def who_is_at(db: Session, image_id: int, person: Person) -> str | None:
     return db.scalar(
         select(Person.name)
         .join(ImageLease, ImageLease.person_id == Person.id)
-        .where(ImageLease.image_id == image_id, _is_of_another(person))
+        .where(ImageLease.image_id == image_id, _is_of_another(person.id))
     )
+
+
+# Every labelling page claims and counts, so that what it asks is put together once, with these in it.
+_PROJECT: BindParameter[int] = bindparam("project_id")
+_PERSON: BindParameter[int] = bindparam("person_id")
+_GIVEN = select(Assignment.id).where(
+    Assignment.person_id == _PERSON,
+    Assignment.project_id == _PROJECT,
+    Assignment.taken_back_at.is_(None),
+)
 
 
 def _standing() -> Select[Any]:
     """All that a claim has to know beforehand, in one row: the project's order, whether images were given
     to the person, and where the image stands that they come from.
     """
-    project: BindParameter[int] = bindparam("project_id")
-    person: BindParameter[int] = bindparam("person_id")
-    strategy = select(QueueOrder.strategy).where(QueueOrder.project_id == project)
-    given = select(Assignment.id).where(
-        Assignment.person_id == person,
-        Assignment.project_id == project,
-        Assignment.taken_back_at.is_(None),
-    )
+    strategy = select(QueueOrder.strategy).where(QueueOrder.project_id == _PROJECT)
     columns = {
         each.key: each for each in (*_BY_PLACE, *(one for of in ORDERS.values() for one in of))
     }
     return (
         select(
             strategy.scalar_subquery().label("strategy"),
-            given.exists().label("is_given"),
+            _GIVEN.exists().label("is_given"),
             *columns.values(),
         )
         .select_from(Project)
         .outerjoin(WaitingImage, WaitingImage.image_id == bindparam("after"))
-        .where(Project.id == project)
+        .where(Project.id == _PROJECT)
     )
 
 
 _BY_PLACE: Order = (WaitingImage.assignment_id, WaitingImage.place)
+_GIVEN_FIRST = "given"
+QUEUES: Mapping[str, Order] = {**ORDERS, _GIVEN_FIRST: _BY_PLACE}
 _STANDING = _standing()
 
 
@@ -124,16 +133,52 @@ def claim_next(db: Session, project: Project, person: Person, *, after: int = 0)
     standing = db.execute(
         _STANDING, {"project_id": project.id, "person_id": person.id, "after": after}
     ).one()
-    order = ORDERS[standing.strategy or "id"]
-    queues = []
-    if standing.is_given:
-        queues += _behind(_next_assigned(project, person), _BY_PLACE, standing, after)
-    free = _waiting(project).where(WaitingImage.assignment_id.is_(None)).order_by(*order)
-    for waiting in (*queues, *_behind(free, order, standing, after)):
-        found = _claim(db, waiting.where(WaitingImage.image_id != after), person)
+    values = {"project_id": project.id, "person_id": person.id, "after": after}
+    given = [_GIVEN_FIRST] if standing.is_given else []
+    for queue in (*given, standing.strategy or "id"):
+        at = _place(QUEUES[queue], standing, after)
+        found = _claim(db, _next_behind(queue), values | at) if at else None
+        if found is None:
+            found = _claim(db, _next_of(queue), values)
         if found is not None:
             return found
     return None
+
+
+def _place(order: Order, standing: Row[Any], after: int) -> dict[str, Any]:
+    """Where an image stands in a queue, as `_next_behind` takes it; nothing where it is not in it."""
+    at = [getattr(standing, column.key) for column in order]
+    # By id one knows what is behind it, also once it is done.
+    if at[0] is None and len(order) == 1 and after:
+        at = [after]
+    return (
+        {}
+        if at[0] is None
+        else {f"at_{column.key}": each for column, each in zip(order, at, strict=True)}
+    )
+
+
+def _in_order(queue: str) -> Select[int]:
+    """What waits in a queue but the image that one comes from."""
+    waits = select(WaitingImage.image_id).where(WaitingImage.image_id != bindparam("after"))
+    if queue == _GIVEN_FIRST:
+        waits = waits.where(WaitingImage.assignment_id.in_(_GIVEN))
+    else:
+        is_free = WaitingImage.assignment_id.is_(None)
+        waits = waits.where(WaitingImage.project_id == _PROJECT, is_free)
+    return waits.order_by(*QUEUES[queue])
+
+
+@cache
+def _next_of(queue: str) -> Select[Any]:
+    return _claiming(_in_order(queue))
+
+
+@cache
+def _next_behind(queue: str) -> Select[Any]:
+    order = QUEUES[queue]
+    at = tuple_(*(bindparam(f"at_{column.key}", type_=column.type) for column in order))
+    return _claiming(_in_order(queue).where(tuple_(*order) > at))
 
 
 def claim_next_within(
@@ -166,7 +211,7 @@ def claim_next_within(
         by_id = WaitingImage.__table__.c.image_id
     queue = queue.order_by(by_id)
     for waiting in (queue.where(by_id > after), queue.where(by_id < after)):
-        found = _claim(db, waiting, person, locks=show != "unsure")
+        found = _claim_of(db, waiting, person, locks=show != "unsure")
         if found is not None:
             return found
     return None
@@ -194,72 +239,71 @@ def _claim_narrowed(
         queue = _waiting(project).where(
             WaitingImage.image_id.in_(ids), WaitingImage.image_id != after
         )
-        found = _claim(db, queue.order_by(WaitingImage.image_id), person)
+        found = _claim_of(db, queue.order_by(WaitingImage.image_id), person)
         if found is not None:
             return found
     return None
 
 
-def count_waiting(db: Session, project: Project, person: Person) -> tuple[int, int]:
-    """How many images wait that were given to this person, and how many that were given to nobody; each up
-    to one more than `MOST_COUNTED`.
+def num_waiting() -> tuple[ScalarSelect[int], ScalarSelect[int]]:
+    """For a statement of a `project_id` and a `person_id`: how many images wait that were given to this person,
+    and how many that were given to nobody; each up to one more than `MOST_COUNTED`.
     """
-    own = _next_assigned(project, person).order_by(None)
-    free = _waiting(project).where(WaitingImage.assignment_id.is_(None))
-    counts = (
+    own = select(WaitingImage.image_id).where(WaitingImage.assignment_id.in_(_GIVEN))
+    free = select(WaitingImage.image_id).where(
+        WaitingImage.project_id == _PROJECT, WaitingImage.assignment_id.is_(None)
+    )
+    given, others = (
         select(func.count()).select_from(each.limit(MOST_COUNTED + 1).subquery()).scalar_subquery()
         for each in (own, free)
     )
-    assigned, others = db.execute(select(*counts)).one()
-    return assigned, others
+    return given, others
 
 
 def _waiting(project: Project) -> Select[int]:
     return select(WaitingImage.image_id).where(WaitingImage.project_id == project.id)
 
 
-def _next_assigned(project: Project, person: Person) -> Select[int]:
-    own = select(Assignment.id).where(
-        Assignment.person_id == person.id,
-        Assignment.project_id == project.id,
-        Assignment.taken_back_at.is_(None),
-    )
-    return (
-        select(WaitingImage.image_id)
-        .where(WaitingImage.assignment_id.in_(own))
-        .order_by(WaitingImage.assignment_id, WaitingImage.place)
-    )
-
-
-def _behind(
-    waiting: Select[int], order: Order, standing: Row[Any], after: int
-) -> list[Select[int]]:
-    """The part of a queue behind an image, and the whole; the whole alone where the image is not in it."""
-    at = tuple(getattr(standing, column.key) for column in order)
-    # By id one knows what is behind it, also once it is done.
-    if at[0] is None and len(order) == 1 and after:
-        at = (after,)
-    if at[0] is None:
-        return [waiting]
-    return [waiting.where(tuple_(*order) > at), waiting]
-
-
-def _claim(db: Session, waiting: Select[int], person: Person, *, locks: bool = True) -> int | None:
+def _claiming(waiting: Select[int], *, locks: bool = True) -> Select[Any]:
+    """Find the first of what waits that nobody else is at, and keep it: in one statement, for which image was
+    found and which is kept now. They differ where somebody else took it between the two.
+    """
     column = waiting.selected_columns[0]
-    taken = select(ImageLease.id).where(ImageLease.image_id == column, _is_of_another(person))
+    taken = select(ImageLease.id).where(ImageLease.image_id == column, _is_of_another(_PERSON))
     first = waiting.where(~taken.exists()).limit(1)
     if locks:
         # Two who ask at once pass over each other's row; where they do not, the lease decides.
         first = first.with_for_update(skip_locked=True, of=WaitingImage)
+    found = first.cte("found")
+    until = func.clock_timestamp() + bindparam("lease", type_=Interval)
+    lease = insert(ImageLease).from_select(
+        ["image_id", "person_id", "until"], select(*found.c, _PERSON, until)
+    )
+    new = lease.excluded
+    kept = lease.on_conflict_do_update(
+        index_elements=["image_id"],
+        set_={"person_id": new.person_id, "until": new.until},
+        where=(ImageLease.person_id == new.person_id) | (ImageLease.until < func.clock_timestamp()),
+    ).returning(ImageLease.image_id)
+    return select(*(select(*each.c).scalar_subquery() for each in (found, kept.cte("kept"))))
+
+
+def _claim(db: Session, claiming: Select[Any], values: Mapping[str, Any]) -> int | None:
     for _ in range(ATTEMPTS):
-        found = db.scalar(first)
-        if found is None or take(db, [found], person):
-            return found
+        found, kept = db.execute(claiming, {**values, "lease": LEASE}).one()
+        if found is None or kept is not None:
+            return found  # type: ignore[no-any-return]
     return None
 
 
-def _is_of_another(person: Person) -> ColumnElement[bool]:
-    return (ImageLease.person_id != person.id) & (ImageLease.until > func.clock_timestamp())
+def _claim_of(
+    db: Session, waiting: Select[int], person: Person, *, locks: bool = True
+) -> int | None:
+    return _claim(db, _claiming(waiting, locks=locks), {"person_id": person.id})
+
+
+def _is_of_another(person_id: int | BindParameter[int]) -> ColumnElement[bool]:
+    return (ImageLease.person_id != person_id) & (ImageLease.until > func.clock_timestamp())
 
 
 def _unsure_of_others(project: Project, person: Person) -> ColumnElement[bool]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import NoMatchFound
 
@@ -71,6 +72,12 @@ def percent(part: float | None, digits: int = 0) -> str:
     return "–" if part is None else f"{100 * part:.{digits}f} %"
 
 
+@lru_cache(maxsize=4096)
+def drawn_once(macro: Callable[..., Markup], *values: object) -> Markup:
+    """What a macro of another template makes of these values. It is to depend on nothing else: it is kept."""
+    return macro(*values)
+
+
 @lru_cache
 def environment() -> Environment:
     """The template environment: undefined names are errors, everything is escaped."""
@@ -78,13 +85,19 @@ def environment() -> Environment:
         loader=FileSystemLoader(folder("templates")),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
+        # A server reads each once: files of a running one do not change.
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     filters: list[Callable[..., str]] = [number, size, duration, ago, moment, percent]
     made.filters.update({each.__name__: each for each in filters})
     made.globals.update(
-        static=static_url, imports_of=imports_of, keys_of=keys_of, meanings_of=meanings_of
+        static=static_url,
+        imports_of=imports_of,
+        keys_of=keys_of,
+        meanings_of=meanings_of,
+        drawn_once=drawn_once,
     )
     return made
 
@@ -191,4 +204,9 @@ class Answer:
         return HTMLResponse("\n".join(parts), headers={"Vary": "HX-Request"})
 
 
-Answering = Annotated[Answer, Depends(Answer)]
+async def answering(request: Request) -> Answer:
+    """How a route answers. Asynchronous, as it asks nothing: a class of its own would be made in a thread."""
+    return Answer(request)
+
+
+Answering = Annotated[Answer, Depends(answering)]

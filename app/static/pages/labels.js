@@ -119,8 +119,8 @@ document.addEventListener("submit", (event) => {
   if (!row && !does) return;
   event.preventDefault();
   if (does) does();
-  else if (form.elements.state.value === "confirmed") confirmRow(row);
-  else if (form.elements.state.value === "unsure") doubtRow(row);
+  else if (event.submitter.value === "confirmed") confirmRow(row);
+  else if (event.submitter.value === "unsure") doubtRow(row);
   else rejectRow(row);
 });
 
