@@ -30,6 +30,7 @@ from app.images.counting import count_kinds
 from app.images.inclusion import in_use, is_there
 from app.images.models import Image, ImageImport, ImportProblem
 from app.images.narrowing import EVERYTHING, LabelWish, Narrowing, among, narrowed, prepare
+from app.images.rarity import judge
 from app.images.searching import is_found, place_of
 from app.images.walking import Walk
 from app.jobs.models import Job
@@ -43,7 +44,6 @@ PAGE = 60
 _IDS = ARRAY(BigInteger)
 MOST_RANKED = 2_000
 """Images that are put in the order of how well they fit some words."""
-SAMPLE = 400
 MOST_COUNTED = 1_000
 """Images that are counted for a filter whose number is not kept."""
 
@@ -148,23 +148,15 @@ def find_rare(db: Session, project: Project, query: Query) -> list[int] | None:
     """The images in use or set aside that are found by these words; None where they are too many to be put in
     the order of how well they fit.
     """
-    if count_kinds(db, project).used > 10 * MOST_RANKED and _is_common(db, project, query):
-        return None
-    some = select(Image.id).where(Image.project_id == project.id, is_there(), is_found(query))
+    used, conditions = count_kinds(db, project).used, [is_found(query)]
+    if used > 10 * MOST_RANKED:
+        rarity = judge(db, project, query)
+        if rarity.is_above(MOST_RANKED, used):
+            return None
+        conditions = rarity.conditions()
+    some = select(Image.id).where(Image.project_id == project.id, is_there(), *conditions)
     ids = list(db.scalars(some.limit(MOST_RANKED + 1)))
     return ids if len(ids) <= MOST_RANKED else None
-
-
-def _is_common(db: Session, project: Project, query: Query) -> bool:
-    """Whether a quarter of the first images have these words: then the index, which collects all that have them,
-    is not asked.
-    """
-    first = (
-        select(Image.search).where(Image.project_id == project.id).order_by(Image.id).limit(SAMPLE)
-    ).subquery()
-    found = is_found(query, first.c.search)
-    number = db.scalar(select(func.count()).select_from(first).where(found)) or 0
-    return number > SAMPLE // 4
 
 
 def _is_asked() -> ColumnElement[bool]:

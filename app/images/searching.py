@@ -90,8 +90,13 @@ def _start(query: Query) -> str:
 
 def is_found(query: Query, words: ColumnElement[str] | None = None) -> ColumnElement[bool]:
     """Whether an image is found by a query that is not empty; `words` are its own where they are another column."""
+    return _holds(as_tsquery(query), words)
+
+
+def as_tsquery(query: Query) -> str:
+    """A query that is not empty, as the database asks for it."""
     everywhere = _asks(query, "")
-    return _holds(f"({everywhere}) | {_start(query)}" if query.whole else everywhere, words)
+    return f"({everywhere}) | {_start(query)}" if query.whole else everywhere
 
 
 def place_of(query: Query) -> ColumnElement[int]:

@@ -1,7 +1,7 @@
 """How many labels the nodes of the criteria have."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import (
@@ -85,6 +85,28 @@ def count_labels(
         if state in ("proposed", "confirmed"):
             setattr(found, polarity, getattr(found, polarity) + count)
     return counts
+
+
+def count_all_labels(
+    db: Session, project_id: int, node_ids: Collection[int]
+) -> dict[tuple[int, str], int]:
+    """Labels in any state by node and polarity, those of images that were set aside included: as they are kept
+    of images in use, and counted of the others, which are few.
+    """
+    number = cast(func.sum(LabelCount.num), BigInteger)
+    kept = select(LabelCount.node_id, LabelCount.polarity, number).where(
+        LabelCount.project_id == project_id, LabelCount.node_id.in_(node_ids)
+    )
+    of_others = select(Label.node_id, Label.polarity, func.count()).where(
+        Label.image_id.in_(left_out(project_id)), Label.node_id.in_(node_ids)
+    )
+    found: dict[tuple[int, str], int] = {}
+    for node_id, polarity, count in (
+        *db.execute(kept.group_by(LabelCount.node_id, LabelCount.polarity)),
+        *db.execute(of_others.group_by(Label.node_id, Label.polarity)),
+    ):
+        found[node_id, polarity] = found.get((node_id, polarity), 0) + count
+    return found
 
 
 def count_as_read(

@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 from app.criteria.columns import unsaved_row
 from app.criteria.models import Node
 from app.criteria.reading import title
+from app.labels.models import STATES
 from app.projects.models import Project
 from app.versions.counting import LabelCounts, count_labels
 from app.versions.succession import Due
 from taxonomy.replacing import replacements
-from taxonomy.tree import Criteria, Pair
+from taxonomy.tree import POLARITIES, Criteria, Pair
 
 WORDS = {
     "merge": "merged into",
@@ -25,10 +26,18 @@ WORDS = {
 }
 
 
+MOST_READ = 20_000
+FEWEST_READ = 500
+"""Labels of a pair that are read for the numbers of images, of each polarity and state: so many for all pairs
+together, but never fewer than this of one.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
     """What becomes of the labels of some pairs. `num_disputed` counts images where merged labels disagree;
-    with `kind` `return` the old pairs are those that leave again.
+    with `kind` `return` the old pairs are those that leave again. Where `is_more`, the images are at least so many:
+    pairs with more labels than `MOST_READ` are not read to their end.
     """
 
     kind: str
@@ -37,6 +46,7 @@ class Effect:
     labels: LabelCounts
     num_images: int = 0
     num_disputed: int = 0
+    is_more: bool = False
 
     @property
     def sentence(self) -> str:
@@ -105,27 +115,39 @@ def _count(db: Session, sides: Sequence[Sides]) -> list[Effect]:
         for node in old:
             if node.id in counts:
                 labels.add(counts[node.id])
-        images, disputed = numbers.get(place, (0, 0))
-        effects.append(Effect(kind, old, new, labels, images, disputed))
+        effects.append(Effect(kind, old, new, labels, *numbers.get(place, (0, 0, False))))
     return effects
 
 
+# Each polarity and state of a pair is a stretch of the index, and none is read further than `most`: whatever is
+# left out, what was seen on an image stands, so that both numbers are reached by what there is in truth.
 _COUNT = text(
     """
-    SELECT place, count(DISTINCT image_id), count(DISTINCT image_id) FILTER (WHERE is_disputed)
+    WITH seen AS MATERIALIZED (
+        SELECT m.place, m.is_old, m.merges, l.* FROM jsonb_to_recordset(CAST(:nodes AS jsonb))
+            AS m(place int, node_id bigint, is_old boolean, merges boolean)
+        CROSS JOIN unnest(CAST(:polarities AS text[])) AS p(polarity)
+        CROSS JOIN unnest(CAST(:states AS text[])) AS s(state)
+        CROSS JOIN LATERAL (
+            SELECT image_id, node_id, polarity, state FROM label
+            WHERE node_id = m.node_id AND polarity = p.polarity AND state = s.state
+            ORDER BY image_id LIMIT :most
+        ) AS l
+    ), full_ones AS (
+        SELECT DISTINCT place FROM seen GROUP BY place, node_id, polarity, state HAVING count(*) >= :most
+    )
+    SELECT place, count(DISTINCT image_id), count(DISTINCT image_id) FILTER (WHERE is_disputed),
+           place IN (SELECT place FROM full_ones)
     FROM (
-        SELECT m.place, l.image_id, l.polarity,
-               m.merges AND bool_or(l.state = 'rejected') AND NOT bool_and(l.state = 'rejected')
-               AS is_disputed
-        FROM label AS l JOIN jsonb_to_recordset(CAST(:nodes AS jsonb))
-            AS m(place int, node_id bigint, is_old boolean, merges boolean) USING (node_id)
-        GROUP BY m.place, m.merges, l.image_id, l.polarity HAVING bool_or(m.is_old)
+        SELECT place, image_id, polarity,
+               merges AND bool_or(state = 'rejected') AND NOT bool_and(state = 'rejected') AS is_disputed
+        FROM seen GROUP BY place, merges, image_id, polarity HAVING bool_or(is_old)
     ) AS each GROUP BY place
     """
 )
 
 
-def _count_images(db: Session, sides: Sequence[Sides]) -> dict[int, tuple[int, int]]:
+def _count_images(db: Session, sides: Sequence[Sides]) -> dict[int, tuple[int, int, bool]]:
     nodes = [
         {"place": place, "node_id": node.id, "is_old": is_old, "merges": kind == "merge"}
         for place, (kind, old, new) in enumerate(sides)
@@ -134,4 +156,10 @@ def _count_images(db: Session, sides: Sequence[Sides]) -> dict[int, tuple[int, i
     ]
     if not nodes:
         return {}
-    return {row[0]: (row[1], row[2]) for row in db.execute(_COUNT, {"nodes": json.dumps(nodes)})}
+    values = {
+        "nodes": json.dumps(nodes),
+        "polarities": list(POLARITIES),
+        "states": list(STATES),
+        "most": max(MOST_READ // len(nodes), FEWEST_READ),
+    }
+    return {row[0]: (row[1], row[2], row[3]) for row in db.execute(_COUNT, values)}

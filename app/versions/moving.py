@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import Row, delete, func, select, text
 from sqlalchemy.orm import Session, defer, undefer
 
 from app.accounts.models import Person
@@ -22,6 +22,7 @@ from app.errors import Conflict
 from app.images.models import Image
 from app.labels.models import Label
 from app.projects.models import Project
+from app.versions.counting import count_all_labels
 from app.versions.models import MovedName
 from app.versions.texts import texts_now
 from taxonomy.changes import MovedText, Texts, moved_texts, texts_of
@@ -84,7 +85,7 @@ def find_moved(
     replaced = find_successors(db, project)
     found = {way: each for way, each in found.items() if each.source.key not in replaced}
     found = _without_kept(db, project, found, ids)
-    return _with_choices(db, project, _with_labels(db, found, ids, now), ids)
+    return _with_choices(db, project, _with_labels(db, project, found, ids, now), ids)
 
 
 def settle_edit(
@@ -226,27 +227,46 @@ def _way(each: Moved, ids: dict[str, int]) -> tuple[Any, ...]:
 
 
 def _with_labels(
-    db: Session, found: dict[tuple[Side, Side], Moved], ids: dict[str, int], now: Texts
+    db: Session,
+    project: Project,
+    found: dict[tuple[Side, Side], Moved],
+    ids: dict[str, int],
+    now: Texts,
 ) -> list[Moved]:
-    sources = {ids[each.source.key] for each in found.values() if each.source.key in ids}
-    rows = db.execute(
-        select(Label.node_id, Label.polarity, Label.version_id, func.count())
-        .where(Label.node_id.in_(sources))
-        .group_by(Label.node_id, Label.polarity, Label.version_id)
-    ).all()
+    whole = {
+        ids[each.source.key] for each in found.values() if each.source.key in ids and each.whole
+    }
+    parts = {
+        ids[each.source.key] for each in found.values() if each.source.key in ids and not each.whole
+    }
+    all_labels = count_all_labels(db, project.id, whole) if whole else {}
+    by_version = _count_by_version(db, parts) if parts else []
     concerned = []
     for each in found.values():
-        num = sum(
-            count
-            for node_id, polarity, version_id, count in rows
-            if (node_id, polarity) == (ids.get(each.source.key), each.source.polarity)
-            and (each.whole or version_id in each.version_ids)
+        side = (ids.get(each.source.key, 0), each.source.polarity)
+        num = (
+            all_labels.get(side, 0)
+            if each.whole
+            else sum(
+                count
+                for *of, version_id, count in by_version
+                if tuple(of) == side and version_id in each.version_ids
+            )
         )
         stays = now.written.get(each.source)
         name = stays.name if stays else ""
         if num:
             concerned.append(replace(each, num_labels=num, now=name))
     return concerned
+
+
+def _count_by_version(db: Session, node_ids: Collection[int]) -> Sequence[Row[int, str, int, int]]:
+    """Labels by node, polarity and the version they were made under; reads each of them."""
+    return db.execute(
+        select(Label.node_id, Label.polarity, Label.version_id, func.count())
+        .where(Label.node_id.in_(node_ids))
+        .group_by(Label.node_id, Label.polarity, Label.version_id)
+    ).all()
 
 
 def _with_choices(

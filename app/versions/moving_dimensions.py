@@ -5,11 +5,11 @@ with the name of their dimension: what was labelled below the one is found below
 and an agent or a person who goes down the tree is told another context. So it is asked whether that is meant.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app.criteria.reading import (
@@ -21,8 +21,8 @@ from app.criteria.reading import (
 )
 from app.criteria.successions import find_successors
 from app.errors import Conflict
-from app.labels.models import Label
 from app.projects.models import Project
+from app.versions.counting import count_all_labels
 from taxonomy.changes import moved_dimensions
 from taxonomy.tree import Criteria, Pair
 
@@ -62,16 +62,15 @@ def find_moved_dimensions(db: Session, project: Project) -> list[DimensionMoved]
     ids = {node.key: node.id for node in nodes}
     below = {each.source: _pairs_below(old, each.source) for each in found}
     wanted = {ids[key] for keys in below.values() for key in keys if key in ids}
-    rows = db.execute(
-        select(Label.node_id, func.count()).where(Label.node_id.in_(wanted)).group_by(Label.node_id)
-    )
-    numbers: dict[int, int] = {row[0]: row[1] for row in rows}
+    numbers: Counter[int] = Counter()
+    for (node_id, _), number in count_all_labels(db, project.id, wanted).items():
+        numbers[node_id] += number
     counted = [
         DimensionMoved(
             each.name,
             each.source,
             each.target,
-            sum(numbers.get(ids.get(key, 0), 0) for key in below[each.source]),
+            sum(numbers[ids.get(key, 0)] for key in below[each.source]),
         )
         for each in found
     ]

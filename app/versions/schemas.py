@@ -116,7 +116,8 @@ class SuccessionOut(BaseModel):
     """What becomes of the labels of pairs that others took the place of.
 
     `disputed` counts images where merged labels disagree, and are asked about; `return` is a change that
-    was published and taken back since.
+    was published and taken back since. With `more` images and disputes are at least so many: where a pair has very many
+    labels they are not read to the end.
     """
 
     kind: Literal["merge", "split", "redefine", "return"]
@@ -128,6 +129,7 @@ class SuccessionOut(BaseModel):
     unsure: int
     images: int
     disputed: int
+    more: bool
     sentence: str
 
 
@@ -288,6 +290,7 @@ def show_succession(each: Effect) -> SuccessionOut:
             "unsure": each.labels.unsure,
             "images": each.num_images,
             "disputed": each.num_disputed,
+            "more": each.is_more,
             "sentence": each.sentence,
         }
     )
