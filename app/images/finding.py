@@ -48,17 +48,29 @@ MOST_COUNTED = 1_000
 """Images that are counted for a filter whose number is not kept."""
 
 
-def get_image(db: Session, project: Project, image_id: int, *, lock: bool = False) -> Image:
-    """An image of this project, in use or set aside. `lock` makes its writers wait for one another.
+# Not the key: who takes a lease on the image holds its place in the queue, and waiting for one another they would
+# never end.
+LOCKED: Select[Image] = (
+    select(Image)
+    .where(Image.id == bindparam("image_id"))
+    .with_for_update(key_share=True, of=Image)
+    .execution_options(populate_existing=True)
+)
+
+
+def get_image(
+    db: Session, project: Project, image_id: int, *, lock: bool | Select[Image] = False
+) -> Image:
+    """An image of this project, in use or set aside. `lock` makes its writers wait for one another; it may be
+    `LOCKED` with what else is to be held, of a `project_id`.
 
     Raises NotFound, for one that was erased with who did it and when.
     """
     if not 0 < image_id <= LARGEST_KEY:
         raise NotFound(f"There is no image {image_id} in this project.")
-    if lock:
-        # Not the key: who takes a lease on the image holds its place in the queue, and waiting for one another
-        # they would never end.
-        image = db.get(Image, image_id, with_for_update={"key_share": True}, populate_existing=True)
+    if lock is not False:
+        locking = LOCKED if lock is True else lock
+        image = db.scalar(locking, {"image_id": image_id, "project_id": project.id})
         # Nobody else changes it until the transaction ends: what asks for it again needs no question.
         keep_until_commit(db, image)
     else:

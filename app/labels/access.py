@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import Cookie, Depends, Request
-from sqlalchemy import Select, func, select
+from sqlalchemy import Integer, Select, bindparam, func, select, true
 from sqlalchemy.orm import Session, load_only
 
 from app.accounts.access import CurrentPerson
@@ -12,7 +12,8 @@ from app.criteria.models import Criteria as CriteriaRow
 from app.criteria.models import Node
 from app.criteria.reading import current_version, version_criteria
 from app.errors import Conflict, Invalid, NotAllowed
-from app.images.finding import get_image
+from app.images.finding import LOCKED, get_image
+from app.images.models import Image
 from app.projects.models import Project
 from taxonomy.names import is_key
 from taxonomy.tree import POLARITIES, Criteria, Pair
@@ -21,6 +22,13 @@ COOKIE = "morelli_suggestions"
 # Of PostgreSQL's advisory locks: the one that labelling in a project stands under.
 _LABELLING = 0x6C61626C
 _HELD = "criteria_in_force"
+# The row is locked last, when all that it is joined with was read.
+_HOLD = select(
+    func.pg_advisory_xact_lock_shared(_LABELLING, bindparam("project_id", type_=Integer)).label(
+        "is"
+    )
+).cte("hold")
+_HOLDING = LOCKED.join(_HOLD, true())
 Kept = Annotated[Literal["show", "hide"], Cookie(alias=COOKIE, include_in_schema=False)]
 
 
@@ -72,6 +80,7 @@ __all__ = [
     "hold_all_labels",
     "hold_in_force",
     "hold_labels",
+    "lock_image",
     "refuse_hidden",
 ]
 
@@ -122,6 +131,16 @@ def hold_labels(db: Session, project: Project) -> None:
     """
     db.execute(select(func.pg_advisory_xact_lock_shared(_LABELLING, project.id)))
     db.info[_HELD] = (db.get_transaction(), {})
+
+
+def lock_image(db: Session, project: Project, image_id: int) -> Image:
+    """An image locked to change its labels, with `hold_labels` before: in one statement, as every save does both.
+
+    Who waits for a publication finds the image as it left it: a locked row is read anew. Raises NotFound.
+    """
+    image = get_image(db, project, image_id, lock=_HOLDING)
+    db.info[_HELD] = (db.get_transaction(), {})
+    return image
 
 
 def hold_all_labels(db: Session, project: Project) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Person
 from app.errors import Invalid, NotAllowed, Stale
 from app.images.models import Image
-from app.labels.access import get_attribute, get_image, get_in_force, hold_labels
+from app.labels.access import get_attribute, get_in_force, lock_image
 from app.labels.finishing import set_done
 from app.labels.models import LabelEvent
 from app.labels.recording import (
@@ -73,8 +73,7 @@ def save(
     image were served to this person before. `hidden` says that they are not shown to who asks, so
     that the answer must not tell of them either.
     """
-    hold_labels(db, project)
-    image = get_image(db, project, image_id, lock=True)
+    image = lock_image(db, project, image_id)
     earlier = find_operation(db, operation_id)
     if earlier is not None:
         _refuse_other_use(earlier, image, by, key, polarity, state)

@@ -11,7 +11,7 @@ from app.accounts.models import Person
 from app.errors import Invalid, Stale
 from app.images.models import Image
 from app.images.traits import find_said, put_said, put_seen
-from app.labels.access import get_image, get_in_force, hold_labels
+from app.labels.access import get_in_force, lock_image
 from app.labels.models import LabelEvent
 from app.labels.recording import (
     How,
@@ -55,8 +55,7 @@ def state_trait(
     """
     in_force = get_in_force(db, project)
     _refuse_unlisted(in_force.criteria, kind, value)
-    hold_labels(db, project)
-    image = get_image(db, project, image_id, lock=True)
+    image = lock_image(db, project, image_id)
     earlier = find_operation(db, operation_id)
     if earlier is not None:
         _refuse_other_use(earlier[0], image, by, kind, value)

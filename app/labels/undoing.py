@@ -12,7 +12,7 @@ from app.database import LARGEST_KEY
 from app.errors import Conflict, NotAllowed, NotFound
 from app.images.inclusion import in_use
 from app.images.models import Image
-from app.labels.access import get_image, hold_labels
+from app.labels.access import get_image, lock_image
 from app.labels.finishing import put_mark
 from app.labels.models import PUBLICATION_KINDS, LabelEvent
 from app.labels.recording import (
@@ -53,8 +53,7 @@ def undo(
     Undoing is itself an event. Raises Conflict where there is nothing to undo or something else
     happened to the attribute since, NotAllowed for another person's action.
     """
-    hold_labels(db, project)
-    image = get_image(db, project, image_id, lock=True)
+    image = lock_image(db, project, image_id)
     earlier = find_operation(db, operation_id)
     if earlier is not None:
         return _same_undo(earlier, by, image.id).as_seen(hidden=hidden)
