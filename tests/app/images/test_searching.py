@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from app.accounts.models import Person
 from app.images import finding
 from app.images.models import Image
+from app.images.rarity import judge
 from app.images.searching import is_found, place_of
 from taxonomy.folding import read_query
 from tests.app.images import corpus
@@ -139,3 +140,36 @@ def test_many_images_are_searched_by_the_index(db: Session, make: Make, words: s
     plan = "\n".join(row[0] for row in db.connection().exec_driver_sql(f"EXPLAIN {asked}"))
     assert "ix_image_search" in plan, plan
     assert len(db.scalars(statement).all()) == 1
+
+
+def test_words_are_found_whatever_the_index_is_asked_for(
+    db: Session, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding, "MOST_RANKED", 8)
+    project = make.project()
+    for number in range(120):
+        some = (number % 2 and "dusk") or "noon"
+        mill = "mill" if number % 11 == 0 else ""
+        make.image(project, name=f"{number:03}", prompt=f"Harbor with boats {some} {mill}")
+    for words in (
+        "with mill",
+        "boats mill",
+        "dusk boats mill",
+        "with",
+        "harbor dusk",
+        "zebra boats",
+    ):
+        query = read_query(words)
+        every = set(db.scalars(select(Image.id).where(is_found(query))))
+        found = [each.id for each in finding.find_images(db, project, text=words).images]
+        assert found == sorted(found)
+        assert set(found) == set(sorted(every)[: finding.PAGE]), words
+    judged = judge(db, project, read_query("with mill"))
+    # The frequent word is looked for in what the rare one finds.
+    asked = [
+        str(each.compile(compile_kwargs={"literal_binds": True})) for each in judged.conditions()
+    ]
+    assert len(asked) == 2
+    assert "''mill''" in asked[0] and "''with''" not in asked[0]
+    assert judge(db, project, read_query("with")).is_above(8, 120)
+    assert not judge(db, project, read_query("mill")).is_above(8, 120)

@@ -282,6 +282,22 @@ def test_the_preview_counts_and_asks_nothing_twice(house: House) -> None:
     assert house.labels("x") == {A: "confirmed", B: "rejected"}
 
 
+def test_the_preview_of_very_many_labels_reads_some_and_says_so(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "uvwxyz":
+        house.says(name, A, "confirmed")
+        house.says(name, B, "rejected")
+    merge_both(house, LIGHT)
+    (effect,) = preview(house.db, house.project).succession
+    assert (effect.num_images, effect.num_disputed, effect.is_more) == (6, 6, False)
+    monkeypatch.setattr("app.versions.foreseeing.MOST_READ", 3)
+    monkeypatch.setattr("app.versions.foreseeing.FEWEST_READ", 2)
+    (effect,) = preview(house.db, house.project).succession
+    assert (effect.num_images, effect.num_disputed, effect.is_more) == (2, 2, True)
+    assert (effect.labels.confirmed, effect.labels.rejected) == (6, 6)
+
+
 def test_a_retired_pair_keeps_its_labels(house: House) -> None:
     house.says("x", A, "confirmed")
     retire(house.db, house.project, A, based_on=1, by=house.people.ada)
