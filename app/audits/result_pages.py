@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from app.accounts.access import CurrentPerson
 from app.audits import results as outcome
 from app.audits import verdicts
 from app.audits.access import get_audit, instrument
@@ -15,6 +16,7 @@ from app.audits.practising import find_practice_positions
 from app.audits.probing import find_missed
 from app.audits.protocol import caption, describe
 from app.audits.verdicts import OPINIONS, Opinion
+from app.labels.showing import note_told
 from app.participants.notices import get_notice
 from app.projects.access import AnnotatorProject, LeadProject
 from app.projects.models import Project
@@ -33,6 +35,7 @@ def show_audited(
     db: Db,
     answer: Answering,
     project: AnnotatorProject,
+    person: CurrentPerson,
     key: Annotated[str, Query(max_length=200)] = "",
     polarity: Polarity | Literal[""] = "",
     opinion: Opinion | Literal[""] = "",
@@ -54,6 +57,7 @@ def show_audited(
         after=after,
         limit=PICTURES + 1,
     )
+    note_told(db, [each.image_id for each in found[:PICTURES]], person)
     rows = [branch.row, *branch.dimensions, *branch.attributes] if branch else []
     return answer.show(
         "audits/audited.html",

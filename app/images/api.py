@@ -53,6 +53,7 @@ from app.images.schemas import (
 from app.images.sources import Source, folder_source, url_source, with_wishes
 from app.images.tiling import ask_for_tiles
 from app.labels.access import Viewer, Viewing
+from app.labels.showing import note_told
 from app.projects.access import AnnotatorProject, LeadProject
 from app.settings import settings
 from app.web.dependencies import Db
@@ -103,6 +104,7 @@ def api_list_images(
     db: Db,
     viewer: Viewing,
     parts: NarrowingParts,
+    person: CurrentPerson,
     *,
     show: Literal[
         "all", "undone", "new", "done", "proposed", "unsure", "contradictory", "aside"
@@ -125,6 +127,8 @@ def api_list_images(
     page = finding.find_images(
         db, project, after=after, limit=limit, show=show, text=q, narrowing=narrowing
     )
+    if narrowing.tells_of_agents:
+        note_told(db, [each.id for each in page.images], person)
     counts = finding.count_labels(
         db, page.images, suggestions=viewer.suggestions, viewer_id=viewer.person_id
     )

@@ -91,6 +91,11 @@ class Narrowing:
         asked = self.labels or self.sayings or self.since or self.until
         return bool(asked) or self.contradictory is not None or self.frozen is not None
 
+    @property
+    def tells_of_agents(self) -> bool:
+        """Whether the images that it finds are ones of which an agent may say something known."""
+        return any(wish.key and wish.tells_of_agents for wish in self.labels)
+
     def asking(self, wish: LabelWish) -> "Narrowing":
         """The same, with one more wish."""
         return replace(self, labels=(*self.labels, wish))

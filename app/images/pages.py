@@ -67,6 +67,7 @@ def show_images(
     answer: Answering,
     viewer: Viewing,
     parts: NarrowingParts,
+    person: CurrentPerson,
     *,
     show: str = "all",
     q: Annotated[str, Query(max_length=200)] = "",
@@ -84,6 +85,8 @@ def show_images(
     page = finding.find_images(db, project, after=after, before=before, **asked)
     if not page.images and (after or before):
         page = finding.find_images(db, project, **asked)
+    if narrowing.tells_of_agents:
+        note_told(db, [each.id for each in page.images], person)
     is_open = more or bool(narrowing)
     return answer.show(
         "images/wall.html",

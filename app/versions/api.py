@@ -14,6 +14,7 @@ from app.criteria.models import CriteriaVersion
 from app.criteria.schemas import FileIn
 from app.database import LARGEST_KEY
 from app.labels.access import Sight
+from app.labels.showing import note_told
 from app.projects.access import AnnotatorProject, ExpertProject
 from app.projects.models import Project
 from app.versions.comparing import Which, compare_versions
@@ -91,6 +92,7 @@ def api_list_images_of_node(
     db: Db,
     project: AnnotatorProject,
     sight: Sight,
+    person: CurrentPerson,
     polarity: Polarity | None = None,
     state: Literal["proposed", "confirmed", "rejected", "unsure"] | None = None,
     after: Annotated[int, Query(ge=0, le=LARGEST_KEY)] = 0,
@@ -109,6 +111,8 @@ def api_list_images_of_node(
         limit=limit + 1,
         suggestions=sight,
     )
+    if sight and state != "confirmed":
+        note_told(db, [each.image.id for each in found[:limit]], person)
     return LabelledImagesOut(
         items=[
             LabelledImageOut(

@@ -16,6 +16,7 @@ from app.database import LARGEST_KEY
 from app.errors import AppError, Conflict, Invalid, NotFound, Stale
 from app.labels.access import Sight
 from app.labels.models import STATES
+from app.labels.showing import note_told
 from app.projects.access import AnnotatorProject, ExpertProject, may
 from app.projects.models import Project
 from app.versions import comparing, drawing
@@ -134,6 +135,7 @@ def show_images_of_node(
     answer: Answering,
     project: AnnotatorProject,
     sight: Sight,
+    person: CurrentPerson,
     polarity: Polarity | None = None,
     state: str | None = None,
     after: Annotated[int, Query(ge=0, le=LARGEST_KEY)] = 0,
@@ -151,6 +153,8 @@ def show_images_of_node(
         limit=PAGE + 1,
         suggestions=sight,
     )
+    if sight and state != "confirmed":
+        note_told(db, [each.image.id for each in found[:PAGE]], person)
     return answer.show(
         "versions/images.html",
         node=node,

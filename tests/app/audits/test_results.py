@@ -15,8 +15,10 @@ from app.accounts.models import Person
 from app.audits import inviting, judging
 from app.audits.access import instrument
 from app.audits.models import Audit, AuditItem, Judgement
+from app.audits.verdicts import find_judged
 from app.criteria.models import Node
 from app.images.models import Image
+from app.labels.models import SuggestionShown
 from app.participants.models import Participant
 from app.participants.notices import write_notice
 from tests.app.audits.conftest import Studio
@@ -224,11 +226,12 @@ def test_a_name_leads_to_its_attributes_and_pictures(
     assert "No label of the sample is like that." in browser.get(f"{here}?opinion=held").text
     assert browser.get(f"{here}?key=nowhere").status_code == 404
     assert browser.get(f"{here}?opinion=maybe").status_code == 422
+    # Whoever looks knows from then on what the agent says of these images.
+    told = select(SuggestionShown.image_id).where(SuggestionShown.person_id == studio.cast.ben.id)
+    assert set(db.scalars(told)) == {each.image_id for each in find_judged(db, audit)}
 
 
 def test_pictures_come_a_page_at_a_time(db: Session, studio: Studio) -> None:
-    from app.audits.verdicts import find_judged
-
     for _ in range(3):
         studio.annotate((0, "positive"), (1, "negative"))
     audit = studio.audit()

@@ -127,6 +127,28 @@ def test_once_shown_the_record_says_so_whatever_a_browser_claims(
     assert eyes.last() is False
 
 
+@pytest.mark.parametrize(
+    ("address", "tells"),
+    [
+        ("/images?key=bright&polarity=positive&state=proposed", True),
+        ("/images?key=tone", True),
+        ("/images?key=bright&state=confirmed", False),
+        ("/images?state=proposed", False),
+        ("/criteria/nodes/bright/images", True),
+        ("/criteria/nodes/bright/images?state=confirmed", False),
+    ],
+)
+@pytest.mark.parametrize("root", ["", "/api/v1"])
+def test_a_list_of_what_has_an_attribute_tells_what_was_suggested(
+    bench: Bench, eyes: Eyes, address: str, tells: bool, root: str
+) -> None:
+    here = f"{root}/projects/{bench.project.slug}{address}"
+    assert eyes.browser.get(here).status_code == 200
+    eyes.ask("page", "?suggestions=hide")
+    eyes.decide("circle")
+    assert eyes.last() is tells
+
+
 def test_loaded_ahead_is_not_seen_until_it_comes_into_view(bench: Bench, eyes: Eyes) -> None:
     eyes.ask("page", "", headers={"X-Morelli-Ahead": "1"})
     eyes.ask("page", "?suggestions=hide")
