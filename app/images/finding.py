@@ -284,7 +284,7 @@ def _order(db: Session, query: Query | None, cursor: int | None) -> _Order:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """How many images a filter finds; with `is_more` at least so many."""
+    """How many images a filter finds; with `is_more` so many were counted, and there may be more."""
 
     number: int
     is_more: bool = False
@@ -299,17 +299,17 @@ def count_images(
     narrowing: Narrowing = EVERYTHING,
 ) -> Total:
     """How many images a filter finds. Without words and narrowing the number is kept, but that of unsure ones;
-    else no more than `MOST_COUNTED` are counted.
+    else no more than `MOST_COUNTED` are counted, and fewer where counting takes longer than somebody waits for it.
     """
     kept = count_kinds(db, project).of(show)
     if kept is not None and not read_query(text) and not narrowing:
         return Total(kept)
     found = search(db, project, show, text, narrowing)
     if found.walk:
-        number = len(found.walk.find(Image.id, None, MOST_COUNTED + 1))
-    else:
-        some = select(Image.id).where(*found.conditions).limit(MOST_COUNTED + 1).subquery()
-        number = db.scalar(select(func.count()).select_from(some)) or 0
+        number, is_more = found.walk.count(MOST_COUNTED + 1)
+        return Total(min(number, MOST_COUNTED), is_more or number > MOST_COUNTED)
+    some = select(Image.id).where(*found.conditions).limit(MOST_COUNTED + 1).subquery()
+    number = db.scalar(select(func.count()).select_from(some)) or 0
     return Total(min(number, MOST_COUNTED), number > MOST_COUNTED)
 
 

@@ -5,6 +5,7 @@ ids alone: how long the walk takes depends on what it finds, not on a guess of t
 nothing of work that is done in order.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -21,6 +22,10 @@ from app.projects.models import Project
 SHORTEST, LONGEST = 1_000, 250_000
 """Ids that one statement looks at, fewest and most."""
 GROWTH = 4
+WHOLE = 30_000
+"""Ids of a project that are counted in one statement, however long it takes."""
+COUNTED_FOR, SLICE = 0.08, 0.02
+"""Seconds for which images of a larger project are counted, and that one statement of it is to take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,33 @@ class Walk:
             at = low + 1 if backwards else high
             length = min(GROWTH * length, LONGEST)
         return found
+
+    def count(self, limit: int) -> tuple[int, bool]:
+        """How many images there are, up to `limit`, and whether there may be more: of a large project no longer is
+        counted than somebody waits for.
+        """
+        first, last = self._ends()
+        at, number, skips = first - 1, 0, True
+        length = WHOLE if last - first < WHOLE else SHORTEST
+        until = time.perf_counter() + COUNTED_FOR
+        while at < last and number < limit:
+            if skips:
+                at = max(at, find_start(self.db, self.project, self.prepared, at, last))
+            began = time.perf_counter()
+            here = self._count_between(at, at + length, limit - number)
+            number, at, skips = number + here, at + length, not here
+            now = time.perf_counter()
+            if now > until:
+                break
+            # The next one takes about a slice, if what is asked for lies as it did here.
+            growth = min(max(SLICE / (now - began), 1 / GROWTH), GROWTH)
+            length = round(min(max(growth * length, SHORTEST), LONGEST))
+        return number, at < last
+
+    def _count_between(self, low: int, high: int, limit: int) -> int:
+        here = narrowed(self.project, self.prepared, between(low, high))
+        some = select(Image.id).where(*self.conditions, *here).limit(limit).subquery()
+        return self.db.scalar(select(func.count()).select_from(some)) or 0
 
     def _ends(self) -> tuple[int, int]:
         ends = select(func.min(Image.id), func.max(Image.id))

@@ -14,6 +14,7 @@ from app.accounts.models import Person
 from app.agents.models import AgentRun
 from app.criteria.models import Node
 from app.errors import Invalid, NotFound
+from app.images import walking
 from app.images.asked import read_asked
 from app.images.finding import Total, count_images, find_images, neighbours
 from app.images.models import Image
@@ -173,6 +174,27 @@ def test_narrowed_walls_hold_what_a_look_at_every_label_finds(collection: Collec
             assert read_narrowing(given, suggestions=True) == narrowing
         sizes.add(len(expected))
     assert {0, 1, 2, 3} < sizes
+
+
+def test_counting_ends_when_somebody_has_waited_long_enough(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a project with more ids than are counted at once: slice by slice it comes to the same, and stops in between."""
+    db, project = collection.db, collection.project
+    monkeypatch.setattr(walking, "WHOLE", 0)
+    monkeypatch.setattr(walking, "COUNTED_FOR", 60.0)
+    for narrowing in wishes(collection)[:20]:
+        expected = len(collection.looked_through(narrowing))
+        assert count_images(db, project, narrowing=narrowing) == Total(expected), narrowing
+    narrowing = Narrowing((LabelWish("light"),))
+    expected = len(collection.looked_through(narrowing))
+    monkeypatch.setattr(walking, "COUNTED_FOR", 0.0)
+    total = count_images(db, project, narrowing=narrowing)
+    assert total.is_more
+    assert 0 < total.number < expected
+    # Nothing is looked for behind the last image that may be found.
+    nothing = Narrowing((LabelWish("light", run=10**9),))
+    assert count_images(db, project, narrowing=nothing) == Total(0)
 
 
 def _parts(narrowing: Narrowing) -> Sequence[tuple[str, str]]:
