@@ -223,6 +223,9 @@ def filters(keys: Keys) -> Iterator[tuple[str, float, str]]:
         "of the last agent run": f"key=&run={keys.run}",
         "added by a person": "key=&source=person",
         "very sure labels": "key=&least=0.999",
+        "with contradictions": "contradictory=yes",
+        "without contradictions": "contradictory=no",
+        "in no dataset": "dataset=none",
     }.items():
         yield name, FILTER_BAR, query
     for name, query in {
@@ -232,6 +235,9 @@ def filters(keys: Keys) -> Iterator[tuple[str, float, str]]:
         "two branches and an attribute": f"key={root}{wish}{branch}{wish}{rare}",
         "rare, rejected, not done": f"key={rare}&state=rejected&show=undone",
         "branch, proposed, of the last run": f"key={branch}&state=proposed&run={keys.run}",
+        "contradictions, attribute, not done": f"contradictory=yes&key={often}&show=undone",
+        "no contradictions, branch, proposed": f"contradictory=no&key={branch}&state=proposed",
+        "no dataset, rare, proposed": f"dataset=none&key={rare}&state=proposed",
         "attribute, unsure, a word": f"key={often}&most=0.3&q=cathedral",
         "attribute, some words": f"key={often}&q=cathedral lamplight 33",
     }.items():
