@@ -47,7 +47,7 @@ up: install ## Start everything on this machine; Ctrl-C stops it
 demo: install ## Walk the whole loop in minutes and say what came out
 	@exec $(BIN)/morelli demo
 
-study-small: install ## Run the miniature study's main question into build/study-small
+study-small: install ## Run the miniature study into build/study-small, of pictures one seed
 	$(BIN)/python -m bench.miniature build/study-small --small
 
 study: install ## Run the whole miniature study into build/study

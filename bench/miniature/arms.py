@@ -15,6 +15,20 @@ RATE = 3e-4
 BATCH = 64
 BASE = "base"
 """The key of the base among the results."""
+SFT = "sft"
+"""The expert, asked with prompts alone."""
+MAIN = {
+    SFT,
+    "cpo-500",
+    "cpo-5000",
+    "gap-0.5",
+    "gap-1.0",
+    "y_gap-1.0",
+    "orthogonal-5000",
+    "distil-1.5",
+    "distil-2.0",
+}
+"""What CPO-S is compared with where one question is asked."""
 Reducer = Literal["complex", "binary", "scalar"]
 REWARDED: tuple[Reducer, ...] = ("scalar", "binary")
 """What attributes are made coarser to, each with an expert of that name."""
@@ -42,7 +56,7 @@ class Arm:
     spo: dict[str, Any] = field(default_factory=dict)
     validate_every: int = 0
     shows: str = ""
-    """Nothing is trained, and what this run made is painted with: BASE, or an arm's name."""
+    """Nothing is trained, and what this made is painted with: BASE, SFT, or an arm's name."""
     guidance: float = 1.0
     negative: str = ""
     """The npo run that takes the unconditional side of guidance."""
@@ -59,6 +73,13 @@ class Size:
     weak_steps: int = 60
     steps: int = 300
     samples: int = 1024
+    width: int = 256
+    """Of the network's layers."""
+    depth: int = 3
+    side: int = 16
+    """Of a picture, in pixels."""
+    base_pictures: int = 0
+    """How many the base learns from; 0: other ones in each step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +128,7 @@ def all_arms() -> tuple[Arm, ...]:
 
 def small_arms() -> tuple[Arm, ...]:
     """What the main question takes: CPO-S at its strengths, and what is compared with it."""
-    chosen = {"cpo-5000", "gap-0.5", "y_gap-1.0", "orthogonal-5000", "distil-1.5", "distil-2.0"}
-    return tuple(arm for arm in _sweeps() if arm.name in chosen or arm.name in STABLE)
+    return tuple(arm for arm in _sweeps() if arm.name in MAIN or arm.name in STABLE)
 
 
 def _by_beta(
@@ -133,6 +153,7 @@ def _by_beta(
 def _sweeps() -> Iterator[Arm]:
     """Every objective at several strengths: what is compared at equal numbers of flaws."""
     group = "main"
+    yield Arm(SFT, "SFT, the expert itself", group, "none", shows=SFT)
     yield from _by_beta("cpo", "CPO", group)
     yield from _by_beta("cpo_s", "CPO-S", group, "", STRENGTHS)
     yield from _by_beta(
@@ -247,3 +268,14 @@ def _speeds() -> Iterator[Arm]:
                 rate=3e-5,
                 validate_every=10,
             )
+
+
+EXACT_SIZE = Size()
+PICTURES_SIZE = Size(
+    pictures=2048,
+    base_steps=3000,
+    expert_steps=2500,
+    samples=1008,
+    side=32,
+    base_pictures=8192,
+)

@@ -1,6 +1,6 @@
-"""The exact world's model as the trainer takes models: it is trained, checkpointed and judged as SDXL is.
+"""A world's model as the trainer takes models: it is trained, checkpointed and judged as SDXL is.
 
-A point travels as a picture (`carrying`).
+What a network sees of a picture is a point of its world, as a latent of one pixel.
 """
 
 import json
@@ -13,12 +13,12 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from torch import Tensor, nn
 
-from bench.miniature.carrying import SIDE, pixels_of, point_of
-from bench.miniature.criteria import SPOKEN, words_of
 from bench.miniature.judging import WorldJudge
+from bench.miniature.kinds import World
 from bench.miniature.network import TARGETS, open_network
 from bench.miniature.sampling import SPACING, denoise
-from bench.miniature.world import D, World, make_schedule, make_world
+from bench.miniature.schedule import make_schedule
+from bench.miniature.worlds import open_world
 from worker.agents.agent import Reader
 from worker.training.backbones import Chunk, ChunkEncoding, Family, Text
 from worker.training.backbones.adapter_files import read_adapter, write_adapter
@@ -48,39 +48,44 @@ class MiniatureBackbone:
         self, network: nn.Module, world: World, device: torch.device, dtype: torch.dtype
     ) -> None:
         self.device, self.dtype, self.is_mixed = device, dtype, False
-        self.network = network
+        self.network, self.world = network, world
         self.judge: Reader | None = WorldJudge(world)
         self.schedule: Schedule = make_schedule()
 
     @property
     def unit(self) -> int:
-        return SIDE
+        return self.world.side
 
     @property
     def spacing(self) -> tuple[Spacing, int]:
         return SPACING, 0
 
     def fingerprint(self) -> str:
-        return f"{CLASS}/2 {SPOKEN}"
+        return f"{CLASS}/3 {self.world.language.spoken} {hash_weights({'a picture': self._code()})}"
+
+    def _code(self) -> Tensor:
+        """How the autoencoder sees a picture: what it was fitted to decides that."""
+        ramp = torch.linspace(-1, 1, 3 * self.unit**2).view(1, 3, self.unit, self.unit)
+        return self.world.points_of(ramp)
 
     def network_fingerprint(self) -> str:
         return hash_weights(base_weights(self.network))
 
     def split_prompt(self, prompt: str) -> tuple[Chunk, ...]:
         """One window: the places of the prompt's words."""
-        return (((*words_of([prompt])[0].nonzero().flatten().tolist(),),),)
+        return (((*self.world.language.words_of([prompt])[0].nonzero().flatten().tolist(),),),)
 
     def encode_chunk(self, chunk: Chunk) -> ChunkEncoding:
         """1 for each word that is there."""
-        words_1V = torch.zeros(1, len(SPOKEN))
+        words_1V = torch.zeros(1, len(self.world.language.spoken))
         words_1V[0, list(chunk[0])] = 1
         return ChunkEncoding(words_1V, torch.empty(0))
 
     def encode_image(self, pixels_CHW: Tensor) -> Tensor:
-        return point_of(pixels_CHW).view(D, 1, 1)
+        return self.world.points_of(pixels_CHW[None])[0].view(self.world.size, 1, 1)
 
     def decode_image(self, latent_CHW: Tensor) -> Tensor:
-        return pixels_of(latent_CHW.flatten())
+        return self.world.pixels_of(latent_CHW.view(1, -1))[0].clamp(-1, 1)
 
     def release_encoders(self) -> None:
         """There are none."""
@@ -108,9 +113,9 @@ class MiniatureBackbone:
         """A picture that holds the point which was painted; the world has no guidance and one size."""
         del empty, guidance, size
         between()
-        start_1D = torch.randn(1, D, generator=torch.Generator().manual_seed(seed))
+        start_1D = torch.randn(1, self.world.size, generator=torch.Generator().manual_seed(seed))
         point_1D = denoise(network, start_1D, text.hidden_BND[:, 0], steps)
-        return to_picture(pixels_of(point_1D[0]))
+        return to_picture(self.decode_image(point_1D[0]))
 
     def enable_gradient_checkpointing(self, network: nn.Module) -> None:
         """There is nothing to be won with so few activations."""
@@ -130,18 +135,18 @@ class MiniatureBackbone:
         return read_network(folder, self.network)
 
 
-def write_model(folder: Path, network: nn.Module, seed: int) -> Path:
-    """Write a network as a model that the trainer's `model.path` may name; `seed` is that of its world."""
+def write_model(folder: Path, network: nn.Module, world: str, seed: int) -> Path:
+    """Write a network as a model that the trainer's `model.path` may name; of which world it says itself."""
     folder.mkdir(parents=True)
     (folder / "model_index.json").write_text(json.dumps({"_class_name": CLASS}) + "\n")
-    (folder / WORLD).write_text(json.dumps({"seed": seed}) + "\n")
+    (folder / WORLD).write_text(json.dumps({"name": world, "seed": seed}) + "\n")
     write_network(folder / "network", network, dict(network.state_dict()))
     return folder
 
 
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> MiniatureBackbone:
     """Load what `write_model` wrote."""
-    world = make_world(json.loads((folder / WORLD).read_text(encoding="utf-8"))["seed"])
+    world = open_world(**json.loads((folder / WORLD).read_text(encoding="utf-8")))
     return MiniatureBackbone(open_network(folder / "network"), world, device, dtype)
 
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.miniature.arms import BATCH, RATE, REWARDED, Arm, Places, Reducer, Size
-from bench.miniature.carrying import SIDE
 from method.objectives import OBJECTIVES
 from method.training.config import (
     Checkpoints,
@@ -34,7 +33,7 @@ def config_of(arm: Arm, places: Places, seed: int, size: Size) -> Config:
     facts, every = OBJECTIVES[arm.kind], arm.validate_every
     validation = Validation(every=every, images=size.held_out, keep_best=False)
     return replace(
-        _plain(places, places.run(arm), seed, size.steps, arm.rate, arm.batch),
+        _plain(places, places.run(arm), seed, size, size.steps, arm.rate, arm.batch),
         dataset_folder=None if facts.reads_pairs else str(places.dataset),
         pairs_folder=str(places.pairs) if facts.reads_pairs else None,
         expert=str(places.expert(arm.expert)) if facts.needs_expert else None,
@@ -43,7 +42,7 @@ def config_of(arm: Arm, places: Places, seed: int, size: Size) -> Config:
         guard=Guard(winner=arm.guards_winner),
         text=Words(reducer=arm.reducer),
         spo=Spo(**arm.spo),
-        data=Data(resolution=SIDE, buckets=False, share=arm.share),
+        data=Data(resolution=size.side, buckets=False, share=arm.share),
         validation=validation if every else Validation(),
     )
 
@@ -51,7 +50,7 @@ def config_of(arm: Arm, places: Places, seed: int, size: Size) -> Config:
 def expert_config(name: str, places: Places, seed: int, size: Size) -> Config:
     """The trainer's config of stage 1."""
     steps = size.weak_steps if name == "weak" else size.expert_steps
-    made = _plain(places, places.expert(name), seed, steps, RATE if name == "weak" else 1e-3)
+    made = _plain(places, places.expert(name), seed, size, steps, RATE if name == "weak" else 1e-3)
     reducer: Reducer = next((each for each in REWARDED if each == name), "complex")
     return replace(
         made,
@@ -63,7 +62,13 @@ def expert_config(name: str, places: Places, seed: int, size: Size) -> Config:
 
 
 def _plain(
-    places: Places, folder: Path, seed: int, steps: int, rate: float, batch: int = BATCH
+    places: Places,
+    folder: Path,
+    seed: int,
+    size: Size,
+    steps: int,
+    rate: float,
+    batch: int = BATCH,
 ) -> Config:
     return Config(
         run_folder=str(folder),
@@ -71,7 +76,7 @@ def _plain(
         model=Model(path=str(places.base)),
         objective=Objective(kind="sft"),
         seed=seed,
-        data=Data(resolution=SIDE, buckets=False),
+        data=Data(resolution=size.side, buckets=False),
         theta=Theta(mode="full"),
         lora=Lora(rank=4),
         optimization=Optimization(

@@ -24,7 +24,7 @@ Verdict = Literal["yes", "no", "partly"]
 WHOLE = 0.98
 """The least share of pictures that show their prompt in a run that may be called better."""
 THRESHOLDS = (-0.006, -0.01, -0.014, -0.018)
-OF_THE_PAPER = {"cpo", "cpo_s", "dpo", "spo"}
+OF_THE_PAPER = {"cpo", "cpo_s", "dpo", "spo", "none"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 
-from bench.miniature.carrying import pixels_of
-from bench.miniature.criteria import CRITERIA, KEYS
-from bench.miniature.world import FLAWS, MENTIONED, MERITS, PROMPTS, World
+from bench.miniature.kinds import World
+from bench.miniature.world import MENTIONED
 from bench.training_materials import seal, whole_or_not_at_all, write_lines
 from method.dataset_folder import CRITERIA as CRITERIA_NAME
 from taxonomy.formats.json import sha256, write_json
@@ -21,26 +20,30 @@ from worker.training.backbones.autoencoder import to_picture
 def write_dataset(world: World, folder: Path, *, seed: int, counts: dict[str, int]) -> Path:
     """Draw so many pictures for each split; of what is true of one, an annotator mentions most."""
     generator = torch.Generator().manual_seed(seed)
-    number = 0
+    number, language = 0, world.language
     with whole_or_not_at_all(folder) as unfinished:
         for split, count in counts.items():
             modes = world.draw_modes(count, generator)
-            points = world.draw(modes, generator)
-            mentioned = torch.rand(count, len(FLAWS), generator=generator) < MENTIONED
+            pictures = world.draw_pixels(modes, generator)
+            mentioned = torch.rand(count, len(language.flaws), generator=generator) < MENTIONED
             rows = []
-            for mode, point, is_said in zip(
-                modes.tolist(), points, mentioned.tolist(), strict=True
+            for mode, pixels, is_said in zip(
+                modes.tolist(), pictures, mentioned.tolist(), strict=True
             ):
-                name = _write_picture(unfinished / split, pixels_of(point))
+                name = _write_picture(unfinished / split, pixels)
                 rows.append(_row(world, mode, is_said, number, name))
                 number += 1
             write_lines(unfinished / split / "examples.jsonl", rows)
-        (unfinished / CRITERIA_NAME).write_text(write_json(CRITERIA), encoding="utf-8")
+        (unfinished / CRITERIA_NAME).write_text(write_json(language.criteria), encoding="utf-8")
         seal(
             unfinished,
             {
                 "format": "morelli-dataset/1",
-                "criteria": {"name": CRITERIA.name, "number": 1, "sha256": sha256(CRITERIA)},
+                "criteria": {
+                    "name": language.name,
+                    "number": 1,
+                    "sha256": sha256(language.criteria),
+                },
                 "template": TEMPLATE_ID,
                 "separator": SEPARATOR,
             },
@@ -55,11 +58,15 @@ def write_pairs(dataset: Path, folder: Path) -> Path:
 
 
 def _row(world: World, mode: int, is_said: list[bool], number: int, name: str) -> dict[str, Any]:
-    prompt = PROMPTS[int(world.prompts_K[mode])]
+    language = world.language
+    prompt = language.prompts[int(world.prompts_K[mode])]
     flawed = world.flaws_KA[mode].bool().tolist()
     said = [place for place, is_there in enumerate(is_said) if is_there]
     good, bad = ([place for place in said if flawed[place] == side] for side in (False, True))
-    positive, negative = [MERITS[place] for place in good], [FLAWS[place] for place in bad]
+    positive, negative = (
+        [language.merits[place] for place in good],
+        [language.flaws[place] for place in bad],
+    )
     return {
         "file_name": name,
         "image_id": f"picture-{number}",
@@ -67,8 +74,8 @@ def _row(world: World, mode: int, is_said: list[bool], number: int, name: str) -
         "prompt": prompt,
         "positive": positive,
         "negative": negative,
-        "positive_keys": [KEYS[place] for place in good],
-        "negative_keys": [KEYS[place] for place in bad],
+        "positive_keys": [language.keys[place] for place in good],
+        "negative_keys": [language.keys[place] for place in bad],
         "text": conditions(prompt, positive, negative).all,
     }
 

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from bench.miniature.arms import Reducer
 from bench.miniature.backbone import CLASS, load
-from bench.miniature.criteria import CRITERIA, KEYS, REWARDS, SPOKEN, words_of
+from bench.miniature.kinds import World
+from bench.miniature.language import Language
 from bench.miniature.network import open_network
 from bench.miniature.sampling import denoise
-from bench.miniature.world import MENTIONED, PROMPTS, TIMESTEPS, D, World, make_schedule
+from bench.miniature.schedule import TIMESTEPS, make_schedule
+from bench.miniature.world import MENTIONED, ExactWorld
 from worker.training.adapters import attach_adapter, merged_copy
 from worker.training.losses import cpo_loss, guided
 from worker.training.reducing import binary_labels, count_labels, median_score, scalar_labels
@@ -82,17 +84,19 @@ class HeldOut:
 def paint(world: World, network: nn.Module, count: int, words_V: Tensor | None = None) -> Painted:
     """Paint `count` pictures, as many from each prompt, with `words_V` added to every one."""
     generator = torch.Generator().manual_seed(1)
-    prompts_B = torch.arange(len(PROMPTS)).repeat_interleave(count // len(PROMPTS))
-    words_BV = torch.zeros(len(prompts_B), len(SPOKEN))
+    language = world.language
+    prompts = len(language.prompts)
+    prompts_B = torch.arange(prompts).repeat_interleave(count // prompts)
+    words_BV = torch.zeros(len(prompts_B), len(language.spoken))
     words_BV[torch.arange(len(prompts_B)), prompts_B] = 1
     if words_V is not None:
         words_BV = words_BV + words_V
-    start_BD = torch.randn(len(prompts_B), D, generator=generator)
+    start_BD = torch.randn(len(prompts_B), world.size, generator=generator)
     points_BD = denoise(network, start_BD, words_BV, STEPS)
     modes_B, off_B = world.nearest(points_BD)
     return Painted(
-        flaws_P=_by_prompt(world.flaws_KA[modes_B].sum(1)),
-        off_P=_by_prompt(off_B),
+        flaws_P=_by_prompt(world.flaws_KA[modes_B].sum(1), prompts),
+        off_P=_by_prompt(off_B, prompts),
         content=float((world.prompts_K[modes_B] == prompts_B).float().mean()),
         distance=_frechet(points_BD, world),
     )
@@ -105,7 +109,7 @@ def hold_out(world: World, count: int = HELD_OUT, reducer: Reducer = "complex") 
     points_BD = world.draw(modes_B, generator)
     noise_BD = torch.randn(points_BD.shape, generator=generator)
     t_B = torch.randint(TIMESTEPS, (count,), generator=generator)
-    words_BV, first = world.words_KV[modes_B], len(PROMPTS)
+    words_BV, first = world.words_KV[modes_B], len(world.language.prompts)
     said_BA = (torch.rand(count, world.flaws_KA.shape[1], generator=generator) < MENTIONED).float()
     said_BV = torch.cat([torch.zeros(count, first), said_BA, said_BA], 1) * words_BV
     content_BV, positive_BV, negative_BV = (torch.zeros_like(words_BV) for _ in range(3))
@@ -116,22 +120,26 @@ def hold_out(world: World, count: int = HELD_OUT, reducer: Reducer = "complex") 
         said_BV[:, middle:],
     )
     said_of = [
-        torch.nn.functional.pad(each, (0, len(REWARDS)))
+        torch.nn.functional.pad(each, (0, len(world.language.rewards)))
         for each in (content_BV, positive_BV, negative_BV)
     ]
     if reducer != "complex":
-        said_of[1:] = _rewarded(positive_BV[:, first:middle], negative_BV[:, middle:], reducer)
+        said_of[1:] = _rewarded(
+            world.language, positive_BV[:, first:middle], negative_BV[:, middle:], reducer
+        )
     noisy_BD = make_schedule().noisy(points_BD, noise_BD, t_B)
     return HeldOut(noisy_BD, noise_BD, t_B, *said_of)
 
 
-def _rewarded(merits_BA: Tensor, flaws_BA: Tensor, reducer: Reducer) -> tuple[Tensor, Tensor]:
+def _rewarded(
+    language: Language, merits_BA: Tensor, flaws_BA: Tensor, reducer: Reducer
+) -> tuple[Tensor, Tensor]:
     """The words that a reducer makes of attributes, (B, V) for either side."""
     keys = [
-        [[key for key, is_said in zip(KEYS, row, strict=True) if is_said] for row in side]
+        [[key for key, is_said in zip(language.keys, row, strict=True) if is_said] for row in side]
         for side in (merits_BA.tolist(), flaws_BA.tolist())
     ]
-    tallies = [count_labels(CRITERIA, *each) for each in zip(*keys, strict=True)]
+    tallies = [count_labels(language.criteria, *each) for each in zip(*keys, strict=True)]
     typical = median_score(tallies)
     assert typical is not None
     labels = [
@@ -139,7 +147,8 @@ def _rewarded(merits_BA: Tensor, flaws_BA: Tensor, reducer: Reducer) -> tuple[Te
         for each in tallies
     ]
     good, bad = (
-        words_of([", ".join(names) for names in side]) for side in zip(*labels, strict=True)
+        language.words_of([", ".join(names) for names in side])
+        for side in zip(*labels, strict=True)
     )
     return good, bad
 
@@ -154,7 +163,7 @@ def errors(network: nn.Module, held_out: HeldOut) -> dict[str, Tensor]:
     return found
 
 
-def least_error(world: World, held_out: HeldOut, condition: str) -> float:
+def least_error(world: ExactWorld, held_out: HeldOut, condition: str) -> float:
     """The mean squared error of the best possible model."""
     alpha_bar_B = make_schedule().alphas_cumprod_T[held_out.t_B]
     words_BV = held_out.conditions[condition]
@@ -230,8 +239,8 @@ def as_values(painted: Painted, change: Moved) -> dict[str, Any]:
     return asdict(painted) | asdict(change)
 
 
-def _by_prompt(values_B: Tensor) -> list[float]:
-    means_P: list[float] = values_B.float().view(len(PROMPTS), -1).mean(1).tolist()
+def _by_prompt(values_B: Tensor, prompts: int) -> list[float]:
+    means_P: list[float] = values_B.float().view(prompts, -1).mean(1).tolist()
     return means_P
 
 

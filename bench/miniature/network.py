@@ -1,4 +1,4 @@
-"""The network of the exact world: noise, time and words in, the noise that was added out."""
+"""The network of both worlds: noise, time and words in, the noise that was added out."""
 
 import json
 import math
@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from bench.miniature.criteria import REWARDS
-from bench.miniature.world import TIMESTEPS, WORDS, D, make_schedule
+from bench.miniature.kinds import World
+from bench.miniature.schedule import TIMESTEPS, make_schedule
 from worker.training.backbones.network_files import WEIGHTS_NAME
 
 ALPHA_BAR_T = make_schedule().alphas_cumprod_T
@@ -21,18 +21,26 @@ these are trained whole."""
 
 
 class Mlp(nn.Module):
-    """A residual perceptron of about 0.22 million weights."""
+    """A residual perceptron: of about 0.22 million weights where it is as wide and deep as by default."""
 
-    def __init__(self, width: int = 256, depth: int = 3) -> None:
+    def __init__(
+        self, size: int, words: int, rewards: int, *, width: int = 256, depth: int = 3
+    ) -> None:
         super().__init__()
-        self.sizes = {"width": width, "depth": depth}
-        self.put_in = nn.Linear(D, width)
+        self.sizes = {
+            "size": size,
+            "words": words,
+            "rewards": rewards,
+            "width": width,
+            "depth": depth,
+        }
+        self.put_in = nn.Linear(size, width)
         self.time_in = nn.Linear(2 * WAVES, width)
-        self.word_in = nn.Linear(len(WORDS), width)
+        self.word_in = nn.Linear(words, width)
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
-        self.take_out = nn.Linear(width, D)
+        self.take_out = nn.Linear(width, size)
         # Drawn last, so that all others start as they do without it.
-        self.reward_in = nn.Linear(len(REWARDS), width, bias=False)
+        self.reward_in = nn.Linear(rewards, width, bias=False)
 
     def forward(self, noisy_BD: Tensor, t_B: Tensor, words_BV: Tensor) -> Tensor:
         """Predict the noise, (B, D). Words are those of the world, and then the rewards.
@@ -40,7 +48,7 @@ class Mlp(nn.Module):
         What is learned is v (Salimans and Ho 2022): at much noise the noise itself is nearly what is seen, and
         need not go through the layers.
         """
-        words_BV, rewards_BR = words_BV.tensor_split([len(WORDS)], 1)
+        words_BV, rewards_BR = words_BV.tensor_split([self.sizes["words"]], 1)
         hidden = self.put_in(noisy_BD) + self.time_in(_waves(t_B)) + self.word_in(words_BV)
         hidden = hidden + self.reward_in(rewards_BR)
         for layer in self.layers:
@@ -53,6 +61,12 @@ class Mlp(nn.Module):
     def to_json_string(self) -> str:
         """What files of weights keep of a network beside them."""
         return json.dumps(self.sizes)
+
+
+def network_for(world: World, *, width: int = 256, depth: int = 3) -> Mlp:
+    """A network, not yet trained, for the points and words of a world."""
+    words, rewards = len(world.language.words), len(world.language.rewards)
+    return Mlp(world.size, words, rewards, width=width, depth=depth)
 
 
 def _waves(t_B: Tensor) -> Tensor:

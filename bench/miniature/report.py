@@ -10,6 +10,7 @@ from bench.miniature.drawing import lines, scatter
 from bench.miniature.findings import THRESHOLDS, all_findings
 from bench.miniature.running import Found, write_found
 from bench.miniature.statistics import at_equal_flaws, change, curve, mean, of_group, races
+from bench.miniature.worlds import EXACT, PICTURES, open_world
 
 STYLE = """:root{color-scheme:light dark}body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:2rem auto;padding:0 1rem}
 .wide{overflow-x:auto}table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums;font-size:14px}
@@ -41,6 +42,10 @@ GROUPS = {
         "Beta 5000, 300 steps each; all pictures stand in the main table.",
     ),
     "weak": ("A weak expert", "60 steps of stage 1 instead of 1,500."),
+}
+TITLES = {
+    EXACT: "Miniature study: the exact world",
+    PICTURES: "Miniature study: pictures of 32 pixels",
 }
 HEAD = (
     "run",
@@ -108,10 +113,11 @@ def _sections(found: Found) -> list[Section]:
 
 def _intro(found: Found) -> Section:
     seeds = ", ".join(map(str, found.seeds))
+    len(open_world(found.world, found.seeds[0]).language.flaws)
     return Section(
-        "Miniature study: the exact world",
+        TITLES[found.world],
         f"{len(found.arms)} runs of stage 2 for each of the seeds {seeds}; a seed is a world with its own base and experts. "
-        "Trained by the project's own trainer. Fewer negatives (#A_neg, of 6 in a picture) are better; *off* is the squared distance "
+        f"Trained by the project's own trainer. Fewer negatives (#A_neg, of {flaws} in a picture) are better; *off* is the squared distance "
         "to the nearest picture that the world has, in units of its spread (what the world holds: 1), *FD* the Frechet distance to "
         "everything it holds, *win*, *lose* and *drift* are of held-out pictures (Eq. 12). Intervals: seeds, then prompts drawn again.",
     )

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.miniature.arms import BASE, Arm, Places, Size
+from bench.miniature.arms import BASE, SFT, Arm, Places, Size
 from bench.miniature.configs import config_of, expert_config
 from bench.miniature.folders import write_dataset, write_pairs
 from bench.miniature.gates import Gate, GatesClosed, enforce, look
@@ -34,7 +34,7 @@ from bench.miniature.measuring import (
     with_negative,
 )
 from bench.miniature.pretraining import pretrain
-from bench.miniature.world import make_world
+from bench.miniature.worlds import EXACT, open_world
 from worker.training.metrics import read_lines
 from worker.training.run import run
 
@@ -43,13 +43,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Everything that was measured."""
+    """Everything that was measured in a world."""
 
     seeds: tuple[int, ...]
     arms: tuple[Arm, ...]
     gates: dict[int, list[Gate]]
     results: dict[int, dict[str, dict[str, Any]]]
     """By seed and by the arm's name, BASE among them."""
+    world: str = EXACT
 
 
 def study(
@@ -59,9 +60,10 @@ def study(
     size: Size,
     processes: int = 1,
     *,
+    world: str = EXACT,
     is_enforced: bool = True,
 ) -> Found:
-    """Run all arms for all seeds below `home`.
+    """Run all arms for all seeds of a world below `home`.
 
     Raises GatesClosed before the first arm where the materials of a seed are not fit for a study and
     `is_enforced`.
@@ -69,7 +71,7 @@ def study(
     home.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(processes, get_context("spawn"), _quietly) as pool:
         experts = sorted({"strong", *(arm.expert for arm in arms)})
-        prepare = partial(_prepare, home, size, experts)
+        prepare = partial(_prepare, world, home, size, experts)
         gates = dict(zip(seeds, pool.map(prepare, seeds), strict=True))
         for seed in seeds:
             _tell(seed, gates[seed])
@@ -82,10 +84,12 @@ def study(
         )
         for round_of in ((None, *trained), tuple(shown)):
             tasks = [(seed, arm) for arm in round_of for seed in seeds]
-            measured = pool.map(partial(_measure, home, size), *map(list, zip(*tasks, strict=True)))
+            measured = pool.map(
+                partial(_measure, world, home, size), *map(list, zip(*tasks, strict=True))
+            )
             for (seed, arm), values in zip(tasks, measured, strict=True):
                 results[seed][arm.name if arm else BASE] = values
-    return Found(tuple(seeds), tuple(arms), gates, results)
+    return Found(tuple(seeds), tuple(arms), gates, results, world)
 
 
 def places_of(home: Path, seed: int) -> Places:
@@ -98,25 +102,25 @@ def _quietly() -> None:
     logging.getLogger("worker").setLevel(logging.ERROR)
 
 
-def _prepare(home: Path, size: Size, experts: Sequence[str], seed: int) -> list[Gate]:
+def _prepare(name: str, home: Path, size: Size, experts: Sequence[str], seed: int) -> list[Gate]:
     """Make base, data and experts of a seed, and look at the gates."""
-    places, world = places_of(home, seed), make_world(seed)
+    places, world = places_of(home, seed), open_world(name, seed)
     if not places.base.exists():
-        pretrain(world, places.base, seed=seed, steps=size.base_steps)
+        pretrain(name, places.base, seed=seed, size=size)
     if not places.dataset.exists():
         counts = {"train": size.pictures, "validation": size.held_out}
         write_dataset(world, places.dataset, seed=seed, counts=counts)
     if not places.pairs.exists():
         write_pairs(places.dataset, places.pairs)
-    for name in experts:
-        run(expert_config(name, places, seed, size))
+    for each in experts:
+        run(expert_config(each, places, seed, size))
     expert = open_run(places.base, places.expert("strong"))
     return look(world, open_base(places.base), expert, size.samples)
 
 
-def _measure(home: Path, size: Size, seed: int, arm: Arm | None) -> dict[str, Any]:
+def _measure(name: str, home: Path, size: Size, seed: int, arm: Arm | None) -> dict[str, Any]:
     """Train an arm and measure it; without one, the base."""
-    places, world = places_of(home, seed), make_world(seed)
+    places, world = places_of(home, seed), open_world(name, seed)
     base = open_base(places.base)
     if arm is None:
         return as_values(paint(world, base, size.samples), Moved(0.0, 0.0, 0.0))
@@ -152,6 +156,8 @@ def _theta(places: Places, arm: Arm) -> nn.Module:
     """What an arm made, or what it shows."""
     if arm.shows == BASE:
         return open_base(places.base)
+    if arm.shows == SFT:
+        return open_run(places.base, places.expert(arm.expert))
     return open_run(places.base, places.run_of(arm.shows or arm.name))
 
 
@@ -176,6 +182,7 @@ def _tell(seed: int, gates: Sequence[Gate]) -> None:
 def write_found(found: Found, path: Path) -> None:
     """Everything that was measured, for who wants to count anew."""
     values = {
+        "world": found.world,
         "seeds": found.seeds,
         "arms": [asdict(arm) for arm in found.arms],
         "gates": {seed: [asdict(gate) for gate in gates] for seed, gates in found.gates.items()},

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from bench.miniature.world import make_schedule
+from bench.miniature.schedule import make_schedule
 from worker.training.denoising import Spacing, plan_steps, transition
 
 SPACING: Spacing = "trailing"

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from bench.miniature.arms import BASE, STABLE, Arm
 from bench.miniature.running import Found
-from bench.miniature.world import PROMPTS
 
 DRAWS = 2000
 Values = NDArray[np.float64]
@@ -113,12 +112,15 @@ def of_group(found: Found, group: str) -> list[Arm]:
 def _drawn(found: Found, name: str, figure: str) -> Values:
     """The mean of a figure over everything, and then over each draw of seeds and their prompts."""
     values = np.array([found.results[seed][name][figure] for seed in found.seeds])
-    num_seeds, num_prompts = len(found.seeds), len(PROMPTS)
+    num_seeds = len(found.seeds)
     # The same draws for every run: that is what pairs them.
     rng = np.random.default_rng(0)
     seeds = rng.integers(num_seeds, size=(DRAWS, num_seeds))
-    prompts = rng.integers(num_prompts, size=(DRAWS, num_seeds, num_prompts))
-    chosen = values[seeds] if values.ndim == 1 else values[seeds[..., None], prompts]
+    chosen = values[seeds]
+    if values.ndim == 2:
+        num_prompts = values.shape[1]
+        prompts = rng.integers(num_prompts, size=(DRAWS, num_seeds, num_prompts))
+        chosen = values[seeds[..., None], prompts]
     return np.concatenate([[values.mean()], chosen.reshape(DRAWS, -1).mean(1)])
 
 

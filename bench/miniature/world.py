@@ -11,7 +11,8 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from worker.training.noise import Diffusion
+from bench.miniature.carrying import SIDE, pixels_of, points_of
+from bench.miniature.language import Language
 
 D = 24
 PROMPTS = tuple(
@@ -43,32 +44,30 @@ FLAWS = (
     "crowded layout",
     "weak strokes",
 )
-WORDS = (*PROMPTS, *MERITS, *FLAWS)
-"""Every word that a text is made of: prompts first, then the good and the bad side of each attribute."""
+LANGUAGE = Language(
+    "miniature", PROMPTS, MERITS, FLAWS, {"color": (0, 3), "form": (1, 5), "space": (2, 4)}
+)
+WORDS = LANGUAGE.words
 MENTIONED = 0.8
 """How often an annotator writes down an attribute that a picture has."""
 SPREAD = 0.15
 """Standard deviation of a mode."""
 SHIFT = (0.55, 0.75)
 """How far either side of an attribute lies from its prompt's middle, by prompt and attribute."""
-TIMESTEPS = 1000
-
-
-def make_schedule() -> Diffusion:
-    """DDPM's own: at its end nothing is left of a picture."""
-    betas = torch.linspace(1e-4, 0.02, TIMESTEPS, dtype=torch.float64)
-    return Diffusion((1 - betas).cumprod(0).float())
 
 
 @dataclass(frozen=True)
-class World:
-    """Modes and what they mean."""
+class ExactWorld:
+    """Modes and what they mean. Implements World."""
 
     middles_KD: Tensor
     prompts_K: Tensor
     """The prompt of each mode."""
     flaws_KA: Tensor
     """1 where a mode has the flaw, 0 where the merit."""
+    language: Language = LANGUAGE
+    size: int = D
+    side: int = SIDE
 
     @cached_property
     def words_KV(self) -> Tensor:
@@ -80,6 +79,22 @@ class World:
         """A point of each of these modes, (B, D)."""
         noise = torch.randn(len(modes_B), D, generator=generator)
         return self.middles_KD[modes_B] + SPREAD * noise
+
+    def draw_pixels(self, modes_B: Tensor, generator: torch.Generator) -> Tensor:
+        """A picture of each of these modes, (B, 3, S, S)."""
+        return self.pixels_of(self.draw(modes_B, generator))
+
+    def pixels_of(self, points_BD: Tensor) -> Tensor:
+        """Pictures that hold points, (B, 3, S, S)."""
+        return pixels_of(points_BD)
+
+    def points_of(self, pixels_BCHW: Tensor) -> Tensor:
+        """The points that pictures hold, (B, D)."""
+        return points_of(pixels_BCHW, D)
+
+    def read(self, pixels_BCHW: Tensor) -> tuple[Tensor, Tensor]:
+        """`nearest` of the points that pictures hold."""
+        return self.nearest(self.points_of(pixels_BCHW))
 
     def draw_modes(self, count: int, generator: torch.Generator) -> Tensor:
         """Modes as they come, (B,): prompts and states are all as frequent."""
@@ -116,7 +131,7 @@ class World:
         return middles.mean(0), covariance
 
 
-def make_world(seed: int) -> World:
+def make_world(seed: int) -> ExactWorld:
     """A world: where prompts lie, where attributes lead, and how far, all drawn from the seed.
 
     Attributes have one direction each, which is not at right angles to what tells prompts apart, and lead
@@ -134,4 +149,4 @@ def make_world(seed: int) -> World:
     middles_KD = (
         contents_PD[prompts_K] + ((1 - 2 * flaws_KA) * shifts_PA[prompts_K]) @ directions_AD
     )
-    return World(middles_KD, prompts_K, flaws_KA)
+    return ExactWorld(middles_KD, prompts_K, flaws_KA)

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.miniature.arms import BASE, REWARDED, STABLE, Size, all_arms, small_arms
+from bench.miniature.arms import BASE, REWARDED, SFT, STABLE, Size, all_arms, small_arms
 from bench.miniature.backbone import load
-from bench.miniature.carrying import pixels_of, point_of
+from bench.miniature.carrying import pixels_of, points_of
 from bench.miniature.configs import config_of
-from bench.miniature.criteria import KEYS, REWARDS, SPOKEN, words_of
 from bench.miniature.drawing import lines, scatter
 from bench.miniature.gates import Gate, GatesClosed, enforce, look
 from bench.miniature.judging import WorldJudge
@@ -24,20 +23,12 @@ from bench.miniature.measuring import (
     paint,
     with_negative,
 )
-from bench.miniature.network import Mlp
+from bench.miniature.network import Mlp, network_for
 from bench.miniature.report import write_report
 from bench.miniature.running import Found, places_of, study
+from bench.miniature.schedule import make_schedule
 from bench.miniature.statistics import at_equal_flaws, change
-from bench.miniature.world import (
-    FLAWS,
-    MERITS,
-    PROMPTS,
-    SPREAD,
-    WORDS,
-    D,
-    make_schedule,
-    make_world,
-)
+from bench.miniature.world import LANGUAGE, SPREAD, WORDS, D, make_world
 from method.training.config import Words
 from method.training.config_checks import refuse_unread
 from taxonomy.tree import Side
@@ -46,6 +37,9 @@ from worker.training.backbones.autoencoder import to_picture
 from worker.training.encodings import Encodings
 from worker.training.examples import read_dataset
 
+PROMPTS, MERITS, FLAWS = LANGUAGE.prompts, LANGUAGE.merits, LANGUAGE.flaws
+KEYS, REWARDS, SPOKEN = LANGUAGE.keys, LANGUAGE.rewards, LANGUAGE.spoken
+words_of = LANGUAGE.words_of
 TINY = Size(
     pictures=48, held_out=8, base_steps=12, expert_steps=4, weak_steps=2, steps=3, samples=64
 )
@@ -91,8 +85,8 @@ def test_the_best_prediction_is_the_slope_of_the_density() -> None:
 
 
 def test_a_point_travels_as_a_picture() -> None:
-    point = make_world(0).draw(torch.tensor([7]), torch.Generator().manual_seed(1))[0]
-    assert (point_of(pixels_of(point)) - point).abs().max() < 2e-4
+    points = make_world(0).draw(torch.tensor([7, 8]), torch.Generator().manual_seed(1))
+    assert (points_of(pixels_of(points), D) - points).abs().max() < 2e-4
 
 
 def test_texts_become_words_and_nothing_is_lost(tmp_path: Path, found: tuple[Path, Found]) -> None:
@@ -113,7 +107,7 @@ def test_every_arm_asks_for_what_is_read(tmp_path: Path) -> None:
         if not arm.shows:
             refuse_unread(config_of(arm, places_of(tmp_path, 0), 0, TINY))
             continue
-        needed = {arm.shows, arm.negative} - {"", BASE}
+        needed = {arm.shows, arm.negative} - {"", BASE, SFT}
         assert needed < {other.name for other in arms if not other.shows} or not needed
         with pytest.raises(ValueError, match="is not trained"):
             config_of(arm, places_of(tmp_path, 0), 0, TINY)
@@ -142,7 +136,7 @@ def test_the_same_seeds_give_the_same_report(tmp_path: Path, found: tuple[Path, 
 def test_the_world_judges_what_a_picture_holds() -> None:
     world = make_world(2)
     mode, judge = 77, WorldJudge(world)
-    picture = to_picture(pixels_of(world.middles_KD[mode]))
+    picture = to_picture(pixels_of(world.middles_KD[mode][None])[0])
     found = {each.key: each.polarity for each in judge.label(picture, Account(), NoMemory())}
     flawed = world.flaws_KA[mode].tolist()
     assert found == {
@@ -179,7 +173,7 @@ def test_coarser_words_are_those_of_the_trainer(found: tuple[Path, Found]) -> No
 
 def test_guidance_against_a_negative_is_the_sum_of_changes() -> None:
     torch.manual_seed(0)
-    base, theta, npo = Mlp(8), Mlp(8), Mlp(8)
+    base, theta, npo = (network_for(make_world(0), width=8) for _ in range(3))
     made = with_negative(theta, npo, base).state_dict()
     for name, weight in base.state_dict().items():
         expected = theta.state_dict()[name] + npo.state_dict()[name] - weight
@@ -211,7 +205,7 @@ def test_gates_open_for_the_best_possible_model() -> None:
                 noisy_BD, t_B, words_BV
             )
 
-    best = Best()
+    best = Best(D, len(WORDS), len(REWARDS))
     held_out = hold_out(world, 64)
     assert float(errors(best, held_out)["all"].mean()) == pytest.approx(
         least_error(world, held_out, "all"), rel=1e-5
