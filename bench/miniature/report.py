@@ -113,7 +113,7 @@ def _sections(found: Found) -> list[Section]:
 
 def _intro(found: Found) -> Section:
     seeds = ", ".join(map(str, found.seeds))
-    len(open_world(found.world, found.seeds[0]).language.flaws)
+    flaws = len(open_world(found.world, found.seeds[0]).language.flaws)
     return Section(
         TITLES[found.world],
         f"{len(found.arms)} runs of stage 2 for each of the seeds {seeds}; a seed is a world with its own base and experts. "
