@@ -114,7 +114,7 @@ def api_list_images(
     limit: Limit = 60,
 ) -> ImagePage:
     """Images in the order of their import; with `q` those found by words of name, metadata or prompt,
-    best first (where over 2,000 are found, in the order of their import).
+    best first (where over 1,000 are found, in the order of their import).
 
     `key`, `polarity`, `state`, `source`, `by` (a person), `run`, `least` and `most` (confidence) ask for a label that images
     have; the first of each belong together, then the second, up to three, an empty one asks nothing.

@@ -39,10 +39,12 @@ from app.projects.models import Project
 from taxonomy.folding import Query, read_query
 
 FILTERS = ("all", "undone", "new", "done", "proposed", "unsure", "contradictory", "aside")
+# Whose images are found stretch by stretch.
+WALKED = ("proposed", "contradictory")
 OF_SUGGESTIONS = ("proposed", "unsure", "contradictory")
 PAGE = 60
 _IDS = ARRAY(BigInteger)
-MOST_RANKED = 2_000
+MOST_RANKED = 1_000
 """Images that are put in the order of how well they fit some words."""
 MOST_COUNTED = 1_000
 """Images that are counted for a filter whose number is not kept."""
@@ -304,13 +306,27 @@ def count_images(
     kept = count_kinds(db, project).of(show)
     if kept is not None and not read_query(text) and not narrowing:
         return Total(kept)
-    found = search(db, project, show, text, narrowing)
+    query = read_query(text)
+    if query and not narrowing and show not in WALKED:
+        found = Search([*filtered(project, show, ""), *_by_words(db, project, query)])
+    else:
+        found = search(db, project, show, text, narrowing)
     if found.walk:
         number, is_more = found.walk.count(MOST_COUNTED + 1)
         return Total(min(number, MOST_COUNTED), is_more or number > MOST_COUNTED)
     some = select(Image.id).where(*found.conditions).limit(MOST_COUNTED + 1).subquery()
     number = db.scalar(select(func.count()).select_from(some)) or 0
     return Total(min(number, MOST_COUNTED), number > MOST_COUNTED)
+
+
+def _by_words(db: Session, project: Project, query: Query) -> list[ColumnElement[bool]]:
+    """That images have these words, asked so that counting some of them costs least."""
+    used = count_kinds(db, project).used
+    if used <= 10 * MOST_RANKED:
+        return [is_found(query)]
+    rarity = judge(db, project, query)
+    is_common = rarity.is_above(MOST_RANKED, used)
+    return [is_found(query).is_(true())] if is_common else rarity.conditions()
 
 
 def neighbours(

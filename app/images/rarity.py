@@ -20,7 +20,7 @@ STRETCHES, IN_STRETCH = 8, 50
 FEWEST = 8
 """Images of the sample that have to have all words for them to be called frequent: fewer may be chance."""
 # What reading an image costs beside collecting one from the index.
-READING = 6
+READING = 15
 
 
 @dataclass(frozen=True, slots=True)

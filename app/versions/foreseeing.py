@@ -26,10 +26,10 @@ WORDS = {
 }
 
 
-MOST_READ = 20_000
-FEWEST_READ = 500
-"""Labels of a pair that are read for the numbers of images, of each polarity and state: so many for all pairs
-together, but never fewer than this of one.
+MOST_READ = 40_000
+FEWEST_READ = 100
+"""Labels that are read for the numbers of images, where there are more; but never fewer than this of one pair, polarity
+and state.
 """
 
 
@@ -37,7 +37,7 @@ together, but never fewer than this of one.
 class Effect:
     """What becomes of the labels of some pairs. `num_disputed` counts images where merged labels disagree;
     with `kind` `return` the old pairs are those that leave again. Where `is_more`, the images are at least so many:
-    pairs with more labels than `MOST_READ` are not read to their end.
+    of more labels than `MOST_READ` not all are read.
     """
 
     kind: str
@@ -105,10 +105,12 @@ def foresee(db: Session, kind: str, nodes: Sequence[Node]) -> Effect:
 
 
 def _count(db: Session, sides: Sequence[Sides]) -> list[Effect]:
-    concerned = {node.id: node.project_id for _, old, _ in sides for node in old}
+    concerned = {
+        node.id: node.project_id for _, old, new in sides for node in (*old, *new) if node.id
+    }
     project_id = next(iter(concerned.values()), 0)
     counts = count_labels(db, project_id, concerned)
-    numbers = _count_images(db, sides)
+    numbers = _count_images(db, sides, sum(each.all for each in counts.values()))
     effects = []
     for place, (kind, old, new) in enumerate(sides):
         labels = LabelCounts()
@@ -131,10 +133,11 @@ _COUNT = text(
         CROSS JOIN LATERAL (
             SELECT image_id, node_id, polarity, state FROM label
             WHERE node_id = m.node_id AND polarity = p.polarity AND state = s.state
-            ORDER BY image_id LIMIT :most
+            ORDER BY image_id LIMIT CAST(:most AS bigint)
         ) AS l
     ), full_ones AS (
-        SELECT DISTINCT place FROM seen GROUP BY place, node_id, polarity, state HAVING count(*) >= :most
+        SELECT DISTINCT place FROM seen GROUP BY place, node_id, polarity, state
+        HAVING count(*) >= CAST(:most AS bigint)
     )
     SELECT place, count(DISTINCT image_id), count(DISTINCT image_id) FILTER (WHERE is_disputed),
            place IN (SELECT place FROM full_ones)
@@ -147,7 +150,9 @@ _COUNT = text(
 )
 
 
-def _count_images(db: Session, sides: Sequence[Sides]) -> dict[int, tuple[int, int, bool]]:
+def _count_images(
+    db: Session, sides: Sequence[Sides], num_labels: int
+) -> dict[int, tuple[int, int, bool]]:
     nodes = [
         {"place": place, "node_id": node.id, "is_old": is_old, "merges": kind == "merge"}
         for place, (kind, old, new) in enumerate(sides)
@@ -156,10 +161,12 @@ def _count_images(db: Session, sides: Sequence[Sides]) -> dict[int, tuple[int, i
     ]
     if not nodes:
         return {}
+    stretches = len(nodes) * len(POLARITIES) * len(STATES)
     values = {
         "nodes": json.dumps(nodes),
         "polarities": list(POLARITIES),
         "states": list(STATES),
-        "most": max(MOST_READ // len(nodes), FEWEST_READ),
+        # Without a limit all are read.
+        "most": max(MOST_READ // stretches, FEWEST_READ) if num_labels > MOST_READ else None,
     }
     return {row[0]: (row[1], row[2], row[3]) for row in db.execute(_COUNT, values)}

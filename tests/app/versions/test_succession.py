@@ -291,7 +291,7 @@ def test_the_preview_of_very_many_labels_reads_some_and_says_so(
     merge_both(house, LIGHT)
     (effect,) = preview(house.db, house.project).succession
     assert (effect.num_images, effect.num_disputed, effect.is_more) == (6, 6, False)
-    monkeypatch.setattr("app.versions.foreseeing.MOST_READ", 3)
+    monkeypatch.setattr("app.versions.foreseeing.MOST_READ", 11)
     monkeypatch.setattr("app.versions.foreseeing.FEWEST_READ", 2)
     (effect,) = preview(house.db, house.project).succession
     assert (effect.num_images, effect.num_disputed, effect.is_more) == (2, 2, True)
