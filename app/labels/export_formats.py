@@ -20,7 +20,6 @@ from app.agents.models import AgentRun
 from app.criteria.models import CriteriaVersion
 from app.csv_cells import BYTE_ORDER_MARK, cell
 from app.labels.exporting import (
-    PAGE,
     Columns,
     ExportedImage,
     ExportedLabel,
@@ -37,6 +36,8 @@ ITS_OWN = (
 )
 OF_LABEL = (*OF_SAID, *ITS_OWN)
 OF_IMAGE = ("image", "file", "sha256", "done_at", "revision")
+ROW_GROUP = 200
+"""Images whose labels are one group of rows of a Parquet file: it is in memory as a whole, some forty columns."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +205,7 @@ class _Drain:
 
 
 def write_parquet(images: Iterable[ExportedImage]) -> Iterator[bytes]:
-    """A row for each label, as in CSV, with types; a group of rows for every few hundred images."""
+    """A row for each label, as in CSV, with types; a group of rows for every `ROW_GROUP` images."""
     # Half a second to load, which only who asks for this format waits for.
     from pyarrow import PythonFile
     from pyarrow.parquet import ParquetWriter
@@ -212,7 +213,7 @@ def write_parquet(images: Iterable[ExportedImage]) -> Iterator[bytes]:
     drain = _Drain()
     schema = _schema()
     with ParquetWriter(PythonFile(drain, "w"), schema, compression="zstd") as writer:
-        for some in _in_groups(images, PAGE):
+        for some in _in_groups(images, ROW_GROUP):
             writer.write_table(_table(some, schema))
             yield drain.taken()
     yield drain.taken()
