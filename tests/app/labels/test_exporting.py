@@ -97,7 +97,7 @@ def test_parquet_has_the_same_rows_with_types(
     bench.make.image(bench.project)
     bench.propose(("bright", "positive"), ("dark", "negative"), value=0.25)
     bench.save("bright", "confirmed")
-    monkeypatch.setattr(export_formats, "PAGE", 1)
+    monkeypatch.setattr(export_formats, "ROW_GROUP", 1)
     file = tmp_path / "labels.parquet"
     file.write_bytes(b"".join(FORMATS["parquet"].export(bench.project.id)))
     bright, dark = read_table(file).to_pylist()
