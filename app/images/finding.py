@@ -217,7 +217,11 @@ def search(db: Session, project: Project, show: str, text: str, narrowing: Narro
         narrowing = replace(narrowing, contradictory=True)
     if not narrowing:
         return Search(conditions)
-    return Search(conditions, Walk(db, project, prepare(db, project, narrowing), conditions))
+    # Of these an index holds the images alone.
+    indexed = filtered(project, show, "") if show in ("undone", "new", "aside") else ()
+    return Search(
+        conditions, Walk(db, project, prepare(db, project, narrowing), conditions, indexed)
+    )
 
 
 def find_images(

@@ -334,18 +334,11 @@ def among(ids: Sequence[int]) -> Stretch:
 def narrowed(project: Project, prepared: Prepared, stretch: Stretch) -> list[ColumnElement[bool]]:
     """What holds of the images of a stretch that a narrowing finds."""
     found = stretch(Image.id)
-    if prepared.narrowing.labels:
-        found.append(Image.id.in_(_having(project, prepared, stretch)))
+    if kept := _kept(project, prepared, stretch):
+        found.append(Image.id.in_(_in_all(kept)))
     for saying in prepared.narrowing.sayings:
         says = select(ImageValue.image_id).where(*_says(project, saying))
         found.append(Image.id.in_(says.where(*stretch(ImageValue.image_id))))
-    if prepared.narrowing.contradictory is not None:
-        kept = _contradictory(project, prepared.narrowing).where(
-            *stretch(ImageContradiction.image_id)
-        )
-        found.append(Image.id.in_(kept))
-    if prepared.held:
-        found.append(Image.id.in_(are_held(project, prepared.held, stretch)))
     if prepared.narrowing.since:
         found.append(Image.created_at >= _midnight(prepared.narrowing.since))
     if prepared.narrowing.until:
@@ -429,21 +422,32 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
 
 
-def _having(project: Project, prepared: Prepared, stretch: Stretch) -> Select[int]:
-    """The images of a stretch that have a label for each wish.
+def _kept(project: Project, prepared: Prepared, stretch: Stretch) -> list[tuple[int, Select[int]]]:
+    """The images of a stretch that have a label, wish by wish, that have contradictions or none, that a dataset holds; each
+    with about how many that finds.
+    """
+    asked = prepared.narrowing
+    wishes = zip(prepared.numbers, asked.labels, prepared.node_ids, strict=False)
+    found = [
+        (number, _labels(project, wish, node_ids).where(*stretch(Label.image_id)))
+        for number, wish, node_ids in wishes
+    ]
+    if asked.contradictory is not None:
+        number = prepared.numbers[len(asked.labels) + len(asked.sayings)]
+        images = _contradictory(project, asked).where(*stretch(ImageContradiction.image_id))
+        found.append((number, images))
+    if prepared.held:
+        found.append((prepared.held.number, are_held(project, prepared.held, stretch)))
+    return found
+
+
+def _in_all(kept: Sequence[tuple[int, Select[int]]]) -> Select[int]:
+    """The images that are in each of these.
 
     What is rarest is read in the order of images, and each image that has it is asked for the rest before
     anything else of it is: the database cannot know how few are left, and would look at all of them first.
     """
-    labels = prepared.narrowing.labels
-    wishes = sorted(
-        zip(prepared.numbers[: len(labels)], labels, prepared.node_ids, strict=True),
-        key=lambda each: each[0],
-    )
-    rarest, *others = (
-        _labels(project, wish, node_ids).where(*stretch(Label.image_id))
-        for _, wish, node_ids in wishes
-    )
+    rarest, *others = (images for _, images in sorted(kept, key=lambda each: each[0]))
     if not others:
         return rarest
     candidates = rarest.distinct().cte("having_the_rarest").prefix_with("MATERIALIZED")

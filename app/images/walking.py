@@ -30,12 +30,15 @@ COUNTED_FOR, SLICE = 0.08, 0.02
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The images of a project for which all `conditions` hold, and which a narrowing finds."""
+    """The images of a project for which all `conditions` hold, and which a narrowing finds. Those for which `indexed`
+    ones hold, which are among the conditions, an index knows in their order: what lies before the first is not looked at.
+    """
 
     db: Session
     project: Project
     prepared: Prepared
     conditions: Sequence[ColumnElement[bool]]
+    indexed: Sequence[ColumnElement[bool]] = ()
 
     def find(
         self, wanted: Any, start: int | None, limit: int, *, backwards: bool = False
@@ -47,7 +50,7 @@ class Walk:
         skips = not backwards
         while len(found) < limit and (at > first if backwards else at < last):
             if skips:
-                at = max(at, find_start(self.db, self.project, self.prepared, at, last))
+                at = self._start(at, last)
             low, high = (at - 1 - length, at - 1) if backwards else (at, at + length)
             statement = (
                 select(wanted)
@@ -73,7 +76,7 @@ class Walk:
         until = time.perf_counter() + COUNTED_FOR
         while at < last and number < limit:
             if skips:
-                at = max(at, find_start(self.db, self.project, self.prepared, at, last))
+                at = self._start(at, last)
             began = time.perf_counter()
             here = self._count_between(at, at + length, limit - number)
             number, at, skips = number + here, at + length, not here
@@ -84,6 +87,17 @@ class Walk:
             growth = min(max(SLICE / (now - began), 1 / GROWTH), GROWTH)
             length = round(min(max(growth * length, SHORTEST), LONGEST))
         return number, at < last
+
+    def _start(self, after: int, last: int) -> int:
+        if self.indexed:
+            first = select(func.min(Image.id)).where(*self.indexed, Image.id > after)
+            found = self.db.scalar(first)
+            after = last if found is None else found - 1
+        return (
+            after
+            if after >= last
+            else find_start(self.db, self.project, self.prepared, after, last)
+        )
 
     def _count_between(self, low: int, high: int, limit: int) -> int:
         here = narrowed(self.project, self.prepared, between(low, high))
