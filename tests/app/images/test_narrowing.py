@@ -6,19 +6,21 @@ from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
 from app.agents.models import AgentRun
 from app.criteria.models import Node
+from app.datasets.models import Dataset, DatasetImage
 from app.errors import Invalid, NotFound
 from app.images import walking
 from app.images.asked import read_asked
 from app.images.finding import Total, count_images, find_images, neighbours
+from app.images.frozen import Frozen
 from app.images.models import Image
-from app.images.narrowing import LabelWish, Narrowing, read_narrowing
+from app.images.narrowing import LabelWish, Narrowing, Saying, read_narrowing
 from app.images.removing import set_aside
 from app.images.wall import find_choices
 from app.labels.models import Label
@@ -391,3 +393,49 @@ def test_contradictory_images_are_found_as_the_labelling_page_marks_them(
     for query in ("contradictory=yes", "show=contradictory"):
         assert client.get(f"/projects/{project.slug}/images?{query}").status_code == 422
     assert "ontradict" not in client.get(f"/projects/{project.slug}/images?more=true").text
+
+
+def test_what_several_parts_find_is_what_each_of_them_finds(
+    collection: Collection, make: Make
+) -> None:
+    db, project = collection.db, collection.project
+    chance = random.Random(3)
+    version = db.scalars(select(Label.version_id).limit(1)).one()
+    dataset = Dataset(
+        project_id=project.id, number=1, name="First", version_id=version, images_are="kept",
+        folder="x", manifest_sha256="0" * 64, counts={"images": 30, "train": 20, "test": 10},
+    )  # fmt: skip
+    db.add(dataset)
+    db.flush()
+    for image_id in collection.images[::2]:
+        split = chance.choice(("train", "test"))
+        db.add(DatasetImage(dataset_id=dataset.id, image_id=image_id, split=split))
+    for image_id in collection.images[::3]:
+        db.get_one(Image, image_id).done_at = func.now()
+    for image_id in collection.images[::5]:
+        db.get_one(Image, image_id).details = {"painter": "Ada"}
+    db.commit()
+    labels = [(), (LabelWish("light"),), (LabelWish("edge"), LabelWish("form"))]
+    sayings = [(), (), (Saying("painter", "ada"),)]
+    held = [None, None, Frozen(1), Frozen(1, "train"), Frozen("any", "test"), Frozen("none")]
+    sizes = set()
+    for _ in range(30):
+        parts: list[Narrowing] = [
+            Narrowing(chance.choice(labels)),
+            Narrowing(sayings=chance.choice(sayings)),
+            Narrowing(contradictory=chance.choice((None, True, False))),
+            Narrowing(frozen=chance.choice(held)),
+        ]
+        show = chance.choice(("all", "done", "undone"))
+        expected = set(collection.walked(Narrowing(), show=show))
+        for part in parts:
+            expected &= set(collection.walked(part))
+        whole = Narrowing(
+            parts[0].labels, sayings=parts[1].sayings,
+            contradictory=parts[2].contradictory, frozen=parts[3].frozen,
+        )  # fmt: skip
+        assert collection.walked(whole, show=show) == sorted(expected), (whole, show)
+        total = count_images(db, project, show=show, narrowing=whole)
+        assert total == Total(len(expected))
+        sizes.add(len(expected))
+    assert len(sizes) > 5
