@@ -1,11 +1,11 @@
 """Whether what several agents say together is as sure as it claims to be, with agents and people of known faults.
 
-    python -m bench.agent_trust [--seeds 20] [--statements 20000]
+    python -m bench.agent_trust [--seeds 20] [--statements 20000] [--answers 250 500 1000 2000]
 
 Each world has attributes below dimensions, two agents that see and imagine them with a reliability of their own, are
 led astray by the same pictures and boast in their confidence, and people who judge blind. People say yes to what is
-not there, each with a readiness of their own, and overlook some of what is; a fifth of what they are asked is decoys,
-which come on top.
+not there, each with a readiness of their own, and overlook some of what is; decoys come on top of the answers. First
+those of whom the answers tell how they err, then those of whom they do not: there no method could be right.
 The truth of every statement is known. Printed for each kind of people and number of answers about labels: the
 mean and the highest expected calibration error over the seeds on statements that nobody judged, of the learned
 confidence and of what the agents say themselves; then how many labels reach a wished precision of 80 %.
@@ -13,24 +13,23 @@ confidence and of what the agents say themselves; then how many labels reach a w
 
 import argparse
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from bench.machine import describe
 from worker.trust.learning import SAID, SILENT, UNABLE, Evidence, Statement, expit, learn, threshold
-from worker.trust.people import Decoys, Rates, likelihoods, miss_rate, yes_rates
+from worker.trust.people import Answers, find_rates, likelihoods
 from worker.trust.reliability import calibration_error
 
 ANSWERS = (250, 500, 1000, 2000)
-DECOY_SHARE = 0.2
 
 
 @dataclass(frozen=True)
 class People:
     """Those who judge: how many, how readily they say yes to what is not there (with the spread of its log odds), and
-    how often they overlook what is. Each label is judged by `judges` of them. `decoys_there` of the decoys are there
-    after all.
+    how often they overlook what is. A label is judged by one of them, or, `shared` of all, by `judges`. Decoys are
+    `decoy_share` of what is asked; `decoys_there` of them are there after all.
     """
 
     name: str
@@ -39,18 +38,36 @@ class People:
     yes_spread: float = 0.0
     miss: float = 0.0
     judges: int = 1
+    shared: float = 1.0
     decoys_there: float = 0.0
-    are_known: bool = True
+    decoy_share: float = 0.2
 
 
+# Of whom the answers tell how they err.
+_READY = People("who say yes to 30 %", yes=0.3, yes_spread=0.6)
+_HASTY = replace(_READY, miss=0.1, judges=3, shared=0.4)
+# Of whom the answers tell how they err.
 PEOPLE = (
     People("who are right"),
     People("who say yes to 15 % of what is not there", yes=0.15, yes_spread=0.6),
-    People("who say yes to 30 %", yes=0.3, yes_spread=0.6),
-    People("who say yes to 30 %, uncorrected", yes=0.3, yes_spread=0.6, are_known=False),
-    People("who say yes to 30 % and overlook 10 %, one a label", yes=0.3, yes_spread=0.6, miss=0.1),
-    People("the same, three a label", yes=0.3, yes_spread=0.6, miss=0.1, judges=3),
-    People("who say yes to 30 %, a tenth of decoys is there", yes=0.3, decoys_there=0.1),
+    _READY,
+    People("one alone who says yes to 30 %", yes=0.3, number=1),
+    replace(_HASTY, name="who say yes to 30 % and overlook 10 %, two in five labels by three"),
+    replace(_HASTY, name="the same, every label by three", shared=1.0),
+    replace(_HASTY, name="the same, two in five by three, no decoys", decoy_share=0.0),
+    replace(
+        _HASTY, name="the same, two in five by three, a tenth of decoys is there", decoys_there=0.1
+    ),
+)
+# Of whom they do not.
+UNKNOWN = (
+    replace(_READY, name="who say yes to 30 %, one a label, no decoys", decoy_share=0.0),
+    replace(_READY, name="who say yes to 30 % and overlook 10 %, one a label", miss=0.1),
+    replace(
+        _READY,
+        name="who say yes to 30 %, one a label, a tenth of decoys is there",
+        decoys_there=0.1,
+    ),
 )
 
 
@@ -139,42 +156,30 @@ def judge(world: World, people: People, answers: int) -> Evidence:
     chance = np.random.default_rng([world.seed, answers])
     odds = np.log(people.yes / (1 - people.yes))
     yes_rate = expit(odds + chance.normal(0, people.yes_spread, people.number))
-    decoys = round(answers * DECOY_SHARE / (1 - DECOY_SHARE))
-    statements, holds, images, _ = world.look(max(1, answers // people.judges))
-    labels = np.repeat(np.arange(len(statements)), people.judges)
-    who = np.concatenate(
-        [chance.permutation(people.number)[: people.judges] for _ in range(len(statements))]
-    )
-    is_yes = np.where(holds[labels] > 0, 1 - people.miss, yes_rate[who]) > chance.random(
-        len(labels)
-    )
-    rates = known_rates(people, yes_rate, decoys, chance, labels, is_yes, who)
-    _, if_true, if_false = likelihoods(labels, is_yes, [rates[each] for each in who])
+    each = 1 + people.shared * (people.judges - 1)
+    statements, holds, images, _ = world.look(max(1, round(answers / each)))
+    labels = ask(people, yes_rate, holds, chance)
+    share = people.decoy_share
+    decoys = round(answers * share / (1 - share) / each)
+    decoys_hold = (chance.random(decoys) < people.decoys_there).astype(float)
+    about_decoys = ask(people, yes_rate, decoys_hold, chance)
+    patterns = np.unique([each.pattern for each in statements], return_inverse=True)[1]
+    known = find_rates(labels, patterns[labels.items], about_decoys, people.number)
+    _, if_true, if_false = likelihoods(labels.items, labels.yes, known.rates(labels.people))
     return Evidence(statements, if_true, if_false, images)
 
 
-def known_rates(
-    people: People,
-    yes_rate: np.ndarray,
-    decoys: int,
-    chance: np.random.Generator,
-    labels: np.ndarray,
-    is_yes: np.ndarray,
-    who: np.ndarray,
-) -> list[Rates]:
-    """What decoys and labels that several judged tell of each person."""
-    if not people.are_known:
-        return [Rates()] * people.number
-    asked = np.bincount(chance.integers(0, people.number, decoys), minlength=people.number)
-    there = people.decoys_there
-    tempted = chance.binomial(asked, there * (1 - people.miss) + (1 - there) * yes_rate)
-    names = [str(each) for each in range(people.number)]
-    seen = {
-        name: Decoys(int(asked[place]), int(tempted[place])) for place, name in enumerate(names)
-    }
-    yes = yes_rates(seen, names)
-    miss = miss_rate(labels, is_yes, np.array([yes[str(each)] for each in who])) or 0.0
-    return [Rates(yes[name], miss) for name in names]
+def ask(
+    people: People, yes_rate: np.ndarray, holds: np.ndarray, chance: np.random.Generator
+) -> Answers:
+    """What they answer about things that hold or not."""
+    several = chance.random(len(holds)) < people.shared
+    times = np.where(several, people.judges, 1)
+    items = np.repeat(np.arange(len(holds)), times)
+    drawn = [chance.permutation(people.number)[:number] for number in times]
+    who = np.concatenate([np.zeros(0, np.int64), *drawn])
+    likely = np.where(holds[items] > 0, 1 - people.miss, yes_rate[who])
+    return Answers(items, who, likely > chance.random(len(items)))
 
 
 def errors(seed: int, people: People, answers: int, unseen: int) -> tuple[float, float]:
@@ -209,12 +214,16 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--statements", type=int, default=20_000)
+    parser.add_argument("--answers", type=int, nargs="+", default=ANSWERS)
     asked = parser.parse_args()
     print(describe())
     began = time.monotonic()
-    for people in PEOPLE:
-        print(f"\npeople {people.name}\n  answers   learned: mean (highest)   agents' own: mean")
-        for answers in ANSWERS:
+    for people in (*PEOPLE, *UNKNOWN):
+        is_known = "" if people in PEOPLE else " (which the answers do not tell)"
+        print(
+            f"\npeople {people.name}{is_known}\n  answers   learned: mean (highest)   agents' own: mean"
+        )
+        for answers in asked.answers:
             found = np.array(
                 [errors(seed, people, answers, asked.statements) for seed in range(asked.seeds)]
             )

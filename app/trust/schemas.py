@@ -77,8 +77,11 @@ class ReportOut(BaseModel):
     """What was learned, and from what.
 
     `sources` counts answers by where they were given; `unused_corrections` those of people who decided only some of
-    what agents say, which would flatter agents. `yes_rate` is the share of decoys that people say yes to, null where
-    there was none; `miss_rate` how often they say no to what is there, null where too few labels were judged by several.
+    what agents say, which would flatter agents. `yes_rate` is how readily people say yes to what is not there and
+    `miss_rate` how often they say no to what is, null where the answers do not tell (it is taken to be never);
+    `decoys_there` the share of decoys that is there after all, null where too few were judged by several.
+    `if_readier` and `if_overlooked` are what a confidence of 50 % would be if people said yes to a tenth of what is not
+    there, or overlooked a tenth of what is; null where it is known how much they do.
     `is_enough` is false where too few labels were judged to learn from. `curve` tells how far the learned confidence
     means what it says, each answer foreseen without its own image.
     """
@@ -92,6 +95,10 @@ class ReportOut(BaseModel):
     decoys: int
     yes_rate: float | None
     miss_rate: float | None
+    # Reports that were kept before these were told have none.
+    decoys_there: float | None = None
+    if_readier: float | None = None
+    if_overlooked: float | None = None
     curve: CurveOut
     members: list[MemberOut]
     patterns: list[PatternOut]

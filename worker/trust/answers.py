@@ -9,7 +9,7 @@ import numpy as np
 from app.trust.gathering import SOURCES, BlindAnswer
 from worker.trust.learning import Evidence, Statement
 from worker.trust.members import Members, Said
-from worker.trust.people import Decoys, Rates, Reals, Whole, likelihoods, miss_rate, yes_rates
+from worker.trust.people import Answers, Known, Reals, Whole, find_rates, likelihoods
 
 # Whoever leaves more than this unsaid of what agents say states what strikes them: mostly that it is there.
 LEAST_DECIDED = 0.9
@@ -29,8 +29,8 @@ class Heard:
     miss_rate: Reals
     sources: Mapping[str, int]
     unused_corrections: int
-    decoys: Decoys
-    miss: float | None
+    decoys: Answers
+    known: Known
 
     @property
     def images(self) -> Whole:
@@ -40,7 +40,7 @@ class Heard:
 
 def hear(answers: Sequence[BlindAnswer], said: Mapping[int, Said], members: Members) -> Heard:
     """What answers tell of what the members say. `said` is that of every image that was answered about."""
-    decoys: dict[str, list[bool]] = {}
+    decoys: list[BlindAnswer] = []
     about: list[tuple[BlindAnswer, Statement]] = []
     for answer in answers:
         if answer.side not in members.places or answer.image_id not in said:
@@ -49,10 +49,10 @@ def hear(answers: Sequence[BlindAnswer], said: Mapping[int, Said], members: Memb
         if "+" in statement.pattern:
             about.append((answer, statement))
         elif answer.is_decoy:
-            decoys.setdefault(answer.person, []).append(answer.is_yes)
+            decoys.append(answer)
     thorough = _thorough(about, said, members)
     kept = [each for each in about if each[0].source != "correction" or each[0].person in thorough]
-    heard = _together(kept, {who: Decoys(len(some), sum(some)) for who, some in decoys.items()})
+    heard = _together(kept, decoys)
     return replace(heard, unused_corrections=len(about) - len(kept))
 
 
@@ -72,33 +72,49 @@ def _thorough(
     return {person for person in decided if decided[person] >= LEAST_DECIDED * asked[person]}
 
 
-def _together(kept: Sequence[tuple[BlindAnswer, Statement]], decoys: Mapping[str, Decoys]) -> Heard:
+def _together(
+    kept: Sequence[tuple[BlindAnswer, Statement]], decoys: Sequence[BlindAnswer]
+) -> Heard:
     numbers: dict[tuple[int, int], int] = {}
     statements: list[Statement] = []
     for answer, statement in kept:
         if numbers.setdefault((answer.image_id, answer.side), len(numbers)) == len(statements):
             statements.append(statement)
-    labels = np.array([numbers[each.image_id, each.side] for each, _ in kept], dtype=np.int64)
-    yes = np.array([each.is_yes for each, _ in kept], dtype=np.bool_)
-    names = sorted({each.person for each, _ in kept})
-    rates = yes_rates(decoys, names)
-    yes_rate = np.array([rates[each.person] for each, _ in kept], dtype=np.float64)
-    miss = miss_rate(labels, yes, yes_rate)
-    known = [Rates(float(each), miss or 0.0) for each in yes_rate]
-    _, if_true, if_false = likelihoods(labels, yes, known)
-    images = np.array([image_id for image_id, _ in numbers], dtype=np.int64)
+    names = sorted({each.person for each, _ in kept} | {each.person for each in decoys})
+    about = _columns([each for each, _ in kept], names, numbers)
+    tempted = _columns(decoys, names, {})
+    patterns = np.unique([each.pattern for each in statements], return_inverse=True)[1]
+    known = find_rates(about, patterns[about.items], tempted, len(names))
+    rates = known.rates(about.people)
+    _, if_true, if_false = likelihoods(about.items, about.yes, rates)
     sources = Counter(answer.source for answer, _ in kept)
     return Heard(
-        Evidence(statements, if_true, if_false, images),
-        labels,
-        yes,
-        np.array([names.index(each.person) for each, _ in kept], dtype=np.int64),
-        yes_rate,
-        np.array([each.miss for each in known], dtype=np.float64),
+        Evidence(
+            statements,
+            if_true,
+            if_false,
+            np.array([image_id for image_id, _ in numbers], dtype=np.int64),
+        ),
+        about.items,
+        about.yes,
+        about.people,
+        np.array([each.yes for each in rates], dtype=np.float64),
+        np.array([each.miss for each in rates], dtype=np.float64),
         {each: sources[each] for each in SOURCES},
         0,
-        Decoys(
-            sum(each.asked for each in decoys.values()), sum(each.yes for each in decoys.values())
-        ),
-        miss,
+        tempted,
+        known,
+    )
+
+
+def _columns(
+    answers: Sequence[BlindAnswer], names: Sequence[str], numbers: dict[tuple[int, int], int]
+) -> Answers:
+    """Answers as columns; `numbers` are those of what they are about, and what is new gets the next."""
+    places = {name: place for place, name in enumerate(names)}
+    items = [numbers.setdefault((each.image_id, each.side), len(numbers)) for each in answers]
+    return Answers(
+        np.array(items, dtype=np.int64),
+        np.array([places[each.person] for each in answers], dtype=np.int64),
+        np.array([each.is_yes for each in answers], dtype=np.bool_),
     )

@@ -22,6 +22,8 @@ from worker.trust.reliability import Curve, Judged, curve
 
 # So many statements tell how sure an attribute is.
 MOST_FOR_INTERVAL = 30
+# How often people might say yes to what is not there, or no to what is, where nobody knows: to show what hangs on it.
+SUPPOSED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,12 @@ def tell(
         people=len(np.unique(heard.people)),
         is_enough=model is not None,
         least_labels=least_labels,
-        decoys=heard.decoys.asked,
-        yes_rate=heard.decoys.yes / heard.decoys.asked if heard.decoys.asked else None,
-        miss_rate=heard.miss,
+        decoys=len(heard.decoys.items),
+        yes_rate=_yes_rate(heard),
+        miss_rate=heard.known.miss,
+        decoys_there=heard.known.decoys_there,
+        if_readier=_if_readier(heard),
+        if_overlooked=_if_overlooked(heard),
         curve=_out(curve(_judged(heard, model.unseen[heard.labels]))) if model else _out(None),
         members=[
             _member(place, told, heard, some, likely if model else None)
@@ -64,6 +69,31 @@ def tell(
         patterns=_patterns(heard, some, likely if model else None),
         sides=_sides(heard, model, some, likely, members, criteria) if model else [],
     )
+
+
+def _yes_rate(heard: Heard) -> float | None:
+    """How readily people say yes to what is not there, in the mean over the answers about labels."""
+    if not heard.known.is_yes_known or not len(heard.yes_rate):
+        return None
+    return float(heard.yes_rate.mean())
+
+
+def _if_readier(heard: Heard) -> float | None:
+    """What 50 % would be if people said yes to `SUPPOSED` of what is not there; None where it is known how readily."""
+    return None if heard.known.is_yes_known else max(0.0, (0.5 - SUPPOSED) / (1 - SUPPOSED))
+
+
+def _if_overlooked(heard: Heard) -> float | None:
+    """What 50 % would be if people overlooked `SUPPOSED` of what is there; None where it is known how much they do.
+
+    Of what holds with p, people who overlook none say yes to p + (1 - p) y; of those who overlook m the same share of
+    yes means p (1 - y) / (1 - y - m).
+    """
+    if heard.known.miss is not None:
+        return None
+    yes = _yes_rate(heard) or 0.0
+    telling = 1 - yes - SUPPOSED
+    return min(1.0, 0.5 * (1 - yes) / telling) if telling > 0 else 1.0
 
 
 def _out(found: Curve | None) -> CurveOut:

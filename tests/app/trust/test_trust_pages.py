@@ -74,6 +74,10 @@ def test_a_lead_has_it_learned_and_all_see_the_curve(
     report = browser.get(f"{API}/agent-trust", headers=token_for(people.ben)).json()["report"]
     assert report["sources"] == {"audit": 3 * IMAGES, "reading": 0, "correction": 0}
     assert (report["yes_rate"], report["miss_rate"], report["people"]) == (None, None, 1)
+    # What 50 % would be if a tenth were said too readily, or overlooked.
+    assert report["if_readier"] == pytest.approx(0.4 / 0.9)
+    assert report["if_overlooked"] == pytest.approx(0.5 / 0.9)
+    assert report["decoys_there"] is None
     assert report["curve"]["answers"] == 3 * IMAGES
     own = {each["agent"]: each["own"] for each in report["members"]}
     assert [(each["answers"], each["said"]) for each in own["bold"]["bins"]] == [
@@ -82,7 +86,9 @@ def test_a_lead_has_it_learned_and_all_see_the_curve(
     assert own["bold"]["bins"][0]["holds"] == pytest.approx(2 / 3)
     page = " ".join(sign_in(browser, people.ben).get(f"{PAGE}/trust").text.split())
     assert f"from {3 * IMAGES} answers of 1 person about {3 * IMAGES} labels" in page
-    assert "No decoys were asked" in page
+    assert "No decoys were asked" in page and "what is shown as 50 % is 44 %" in page
+    assert "Nobody knows how often these people overlook" in page
+    assert "what is shown as 50 % is 56 %" in page
     assert page.count('<svg viewBox="-36') == 3
     assert "Warm dominance" in page and "Learn anew" not in page
 

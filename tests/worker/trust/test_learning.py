@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from bench.agent_trust import PEOPLE, People, World, errors, judge, reached
+from bench.agent_trust import PEOPLE, UNKNOWN, People, World, errors, judge, reached
 from worker.trust.learning import Evidence, Statement, learn, threshold
-from worker.trust.people import Decoys, Rates, likelihoods, miss_rate, yes_rates
+from worker.trust.people import Answers, Known, Rates, find_rates, likelihoods
 from worker.trust.reliability import Judged, calibration_error, curve
 
 UNSEEN = 8_000
@@ -29,8 +29,8 @@ def test_after_two_thousand_corrections_confidence_is_calibrated(people: People)
 
 
 def test_people_who_say_yes_too_often_mislead_only_who_does_not_ask_decoys() -> None:
-    assert PEOPLE[3].are_known is False
-    assert errors(0, PEOPLE[3], 2000, UNSEEN)[0] > 3 * BAR
+    assert UNKNOWN[0].decoy_share == 0
+    assert errors(0, UNKNOWN[0], 2000, UNSEEN)[0] > 3 * BAR
     assert errors(0, READY, 2000, UNSEEN)[0] < BAR
 
 
@@ -102,24 +102,86 @@ def test_a_threshold_takes_as_much_as_the_wish_allows() -> None:
 # People ----------------------------------------------------------------------------------------
 
 
+NO_ANSWERS = Answers(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.bool_))
+
+
+def asked(people: list[int], yes: list[int]) -> Answers:
+    """So many decoys answered by each person, so many of them with yes, each by one alone."""
+    who = np.repeat(np.arange(len(people)), people)
+    said = np.concatenate(
+        [np.arange(number) < ready for number, ready in zip(people, yes, strict=True)]
+    )
+    return Answers(np.arange(len(who)), who, said)
+
+
+def answered(
+    seed: int, there: float, number: int, *, yes: list[float], miss: float, judges: int
+) -> tuple[Answers, np.ndarray]:
+    """What people of these yes rates say of things of which so many are there; and which are."""
+    chance = np.random.default_rng(seed)
+    holds = chance.random(number) < there
+    items = np.repeat(np.arange(number), judges)
+    who = np.concatenate([chance.permutation(len(yes))[:judges] for _ in range(number)])
+    likely = np.where(holds[items], 1 - miss, np.array(yes)[who])
+    return Answers(items, who, chance.random(len(items)) < likely), holds
+
+
+def none(answers: Answers) -> np.ndarray:
+    """All labels alike."""
+    return np.zeros(len(answers.items), np.int64)
+
+
 def test_decoys_tell_who_says_yes_too_readily_and_few_of_them_little() -> None:
-    decoys = {"careful": Decoys(200, 2), "ready": Decoys(200, 98), "new": Decoys(1, 1)}
-    rates = yes_rates(decoys, ["careful", "ready", "new", "never asked"])
-    assert rates["careful"] < 0.03 and rates["ready"] > 0.45
-    common = 101 / 401
-    assert rates["never asked"] == pytest.approx(common)
-    assert common < rates["new"] < 0.35
-    assert yes_rates({}, ["a"]) == {"a": 0.0}
+    decoys = asked([200, 200, 1, 0], [2, 98, 1, 0])
+    known = find_rates(NO_ANSWERS, none(NO_ANSWERS), decoys, 4)
+    careful, ready, new, never = known.yes
+    assert careful < 0.03 and ready > 0.45
+    assert never == pytest.approx(101 / 401, abs=0.01)
+    assert never < new < 0.35
+    assert (known.is_yes_known, known.miss, known.decoys_there) == (True, None, None)
+    known = find_rates(NO_ANSWERS, none(NO_ANSWERS), NO_ANSWERS, 1)
+    assert (known.yes.tolist(), known.is_yes_known) == ([0.0], False)
 
 
 def test_how_often_people_overlook_is_found_where_several_judge_the_same() -> None:
-    chance = np.random.default_rng(3)
-    there = chance.random(1500) < 0.6
-    labels = np.repeat(np.arange(1500), 3)
-    yes = chance.random(4500) < np.where(there[labels], 0.85, 0.2)
-    found = miss_rate(labels, yes, np.full(4500, 0.2))
-    assert found == pytest.approx(0.15, abs=0.03)
-    assert miss_rate(np.arange(1500), yes[:1500], np.full(1500, 0.2)) is None
+    yes = [0.1, 0.2, 0.3]
+    labels, _ = answered(3, 0.6, 1500, yes=yes, miss=0.15, judges=3)
+    decoys, _ = answered(4, 0.0, 200, yes=yes, miss=0.15, judges=1)
+    known = find_rates(labels, none(labels), decoys, 3)
+    assert known.miss == pytest.approx(0.15, abs=0.03)
+    assert known.yes == pytest.approx(yes, abs=0.07)
+    once, _ = answered(3, 0.6, 1500, yes=yes, miss=0.15, judges=1)
+    assert find_rates(once, none(once), decoys, 3).miss is None
+
+
+def test_what_three_judge_tells_how_people_err_without_decoys() -> None:
+    yes = [0.15, 0.3, 0.45, 0.3]
+    labels, _ = answered(5, 0.5, 1500, yes=yes, miss=0.1, judges=3)
+    known = find_rates(labels, none(labels), NO_ANSWERS, 4)
+    assert known.is_yes_known
+    assert known.miss == pytest.approx(0.1, abs=0.03)
+    assert known.yes == pytest.approx(yes, abs=0.06)
+    twice, _ = answered(5, 0.5, 1500, yes=yes, miss=0.1, judges=2)
+    assert not find_rates(twice, none(twice), NO_ANSWERS, 4).is_yes_known
+
+
+def test_decoys_that_are_there_are_told_from_people_who_say_yes() -> None:
+    yes = [0.2, 0.3, 0.4]
+    labels, _ = answered(6, 0.5, 800, yes=yes, miss=0.1, judges=3)
+    decoys, there = answered(7, 0.15, 400, yes=yes, miss=0.1, judges=3)
+    known = find_rates(labels, none(labels), decoys, 3)
+    assert known.decoys_there == pytest.approx(there.mean(), abs=0.04)
+    assert known.yes == pytest.approx(yes, abs=0.07)
+    once = asked([100, 100, 100], [30, 30, 30])
+    assert find_rates(labels, none(labels), once, 3).decoys_there is None
+
+
+def test_answers_count_by_who_gave_them() -> None:
+    known = Known(np.array([0.1, 0.4]), 0.2, None, is_yes_known=True)
+    assert known.rates(np.array([1, 0])) == [Rates(0.4, 0.2), Rates(0.1, 0.2)]
+    assert Known(np.array([0.1]), None, None, is_yes_known=True).rates(np.array([0])) == [
+        Rates(0.1)
+    ]
 
 
 def test_answers_of_several_people_weigh_together() -> None:
