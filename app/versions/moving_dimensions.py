@@ -12,13 +12,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from app.criteria.reading import (
-    build_tree,
-    current_version,
-    find_nodes,
-    get_criteria,
-    version_criteria,
-)
+from app.criteria.reading import current_version, get_criteria, version_criteria
+from app.criteria.snapshots import read_snapshot
 from app.criteria.successions import find_successors
 from app.errors import Conflict
 from app.projects.models import Project
@@ -51,15 +46,15 @@ def find_moved_dimensions(db: Session, project: Project) -> list[DimensionMoved]
     last = current_version(db, project)
     if last is None:
         return []
-    nodes = find_nodes(db, project)
+    snapshot = read_snapshot(db, project)
     old = version_criteria(last)
-    found = moved_dimensions(old, build_tree(get_criteria(db, project), nodes))
+    found = moved_dimensions(old, snapshot.tree(get_criteria(db, project)))
     if not found:
         return []
     # The children of what was merged went along.
     replaced = find_successors(db, project)
     found = [each for each in found if each.source not in replaced]
-    ids = {node.key: node.id for node in nodes}
+    ids = {key: node.id for key, node in snapshot.by_key.items()}
     below = {each.source: _pairs_below(old, each.source) for each in found}
     wanted = {ids[key] for keys in below.values() for key in keys if key in ids}
     numbers: Counter[int] = Counter()

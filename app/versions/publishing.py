@@ -1,7 +1,7 @@
 """Checking the working criteria, showing what publication will do, and publishing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
@@ -17,6 +17,7 @@ from app.criteria.reading import (
     version_criteria,
 )
 from app.criteria.recording import lock_criteria
+from app.criteria.snapshots import read_snapshot
 from app.criteria.successions import find_successors
 from app.errors import Invalid, Stale
 from app.labels.access import hold_all_labels
@@ -81,8 +82,8 @@ class Preview:
 def preview(db: Session, project: Project) -> Preview:
     """Checks, differences to the current version, and the labels they touch."""
     row = get_criteria(db, project)
-    nodes = find_nodes(db, project)
-    criteria = build_tree(row, nodes, find_successors(db, project))
+    standing = read_snapshot(db, project).tree(row)
+    criteria = replace(standing, successors=find_successors(db, project))
     last = current_version(db, project)
     old = version_criteria(last) if last else None
     changes = difference(old, criteria) if old else []
