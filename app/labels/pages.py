@@ -304,8 +304,7 @@ def _context(
         text=within.words,
         narrowing=within.narrowing,
     )
-    is_free = handing_out.take(db, [image.id], person)
-    following_undone = _claim_following(db, project, person, image, within)
+    is_free, following_undone = _open(db, project, person, image, within)
     return {
         "sheet": _sheet(answer, project, image, within, hide=hide),
         "is_done": image.done_at is not None and image.came_back_at is None,
@@ -332,12 +331,16 @@ def _context(
     }
 
 
-def _claim_following(
+def _open(
     db: Session, project: Project, person: Person, image: Image, within: Filter
-) -> int | None:
+) -> tuple[bool, int | None]:
+    """Keep the image for who opens it, and the next one within the filter: whether the first is theirs alone,
+    and which the next is.
+    """
     if not within.address:
-        return claim_next(db, project, person, after=image.id)
-    return claim_next_within(
+        return handing_out.open_image(db, project, person, image.id)
+    is_free = bool(handing_out.take(db, [image.id], person))
+    following = claim_next_within(
         db,
         project,
         person,
@@ -346,6 +349,7 @@ def _claim_following(
         narrowing=within.narrowing,
         after=image.id,
     )
+    return is_free, following
 
 
 def _traits(labels: ImageLabels) -> list[dict[str, Any]]:

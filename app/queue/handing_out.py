@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     ColumnElement,
     Interval,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     ScalarSelect,
     Select,
     bindparam,
+    false,
     func,
     or_,
     select,
@@ -130,19 +132,36 @@ def claim_next(db: Session, project: Project, person: Person, *, after: int = 0)
     Those that were given to the person come first, in the order in which they were given, then those that
     were given to nobody, in the order of the project's queue; each from behind `after`, and starting over.
     """
+    return _next(db, project, person, after, opens=False)[1]
+
+
+def open_image(
+    db: Session, project: Project, person: Person, image_id: int
+) -> tuple[bool, int | None]:
+    """Keep an image for this person who opens it, and the next one behind it (`claim_next`): whether nobody else
+    is at the first, and which the next is. One statement does both, as each labelling page asks for them.
+    """
+    return _next(db, project, person, image_id, opens=True)
+
+
+def _next(
+    db: Session, project: Project, person: Person, after: int, *, opens: bool
+) -> tuple[bool, int | None]:
     standing = db.execute(
         _STANDING, {"project_id": project.id, "person_id": person.id, "after": after}
     ).one()
     values = {"project_id": project.id, "person_id": person.id, "after": after}
     given = [_GIVEN_FIRST] if standing.is_given else []
+    is_free, found = False, None
     for queue in (*given, standing.strategy or "id"):
         at = _place(QUEUES[queue], standing, after)
-        found = _claim(db, _next_behind(queue), values | at) if at else None
+        if at:
+            is_free, found = _claim(db, _next_behind(queue, opens=opens), values | at)
         if found is None:
-            found = _claim(db, _next_of(queue), values)
+            is_free, found = _claim(db, _next_of(queue, opens=opens), values)
         if found is not None:
-            return found
-    return None
+            break
+    return is_free, found
 
 
 def _place(order: Order, standing: Row[Any], after: int) -> dict[str, Any]:
@@ -151,11 +170,8 @@ def _place(order: Order, standing: Row[Any], after: int) -> dict[str, Any]:
     # By id one knows what is behind it, also once it is done.
     if at[0] is None and len(order) == 1 and after:
         at = [after]
-    return (
-        {}
-        if at[0] is None
-        else {f"at_{column.key}": each for column, each in zip(order, at, strict=True)}
-    )
+    names = [f"at_{column.key}" for column in order]
+    return {} if at[0] is None else dict(zip(names, at, strict=True))
 
 
 def _in_order(queue: str) -> Select[int]:
@@ -170,15 +186,15 @@ def _in_order(queue: str) -> Select[int]:
 
 
 @cache
-def _next_of(queue: str) -> Select[Any]:
-    return _claiming(_in_order(queue))
+def _next_of(queue: str, *, opens: bool) -> Select[Any]:
+    return _claiming(_in_order(queue), opens=opens)
 
 
 @cache
-def _next_behind(queue: str) -> Select[Any]:
+def _next_behind(queue: str, *, opens: bool) -> Select[Any]:
     order = QUEUES[queue]
     at = tuple_(*(bindparam(f"at_{column.key}", type_=column.type) for column in order))
-    return _claiming(_in_order(queue).where(tuple_(*order) > at))
+    return _claiming(_in_order(queue).where(tuple_(*order) > at), opens=opens)
 
 
 def claim_next_within(
@@ -264,9 +280,10 @@ def _waiting(project: Project) -> Select[int]:
     return select(WaitingImage.image_id).where(WaitingImage.project_id == project.id)
 
 
-def _claiming(waiting: Select[int], *, locks: bool = True) -> Select[Any]:
-    """Find the first of what waits that nobody else is at, and keep it: in one statement, for which image was
-    found and which is kept now. They differ where somebody else took it between the two.
+def _claiming(waiting: Select[int], *, locks: bool = True, opens: bool = False) -> Select[Any]:
+    """Find the first of what waits that nobody else is at, and keep it, all in one statement: which image was
+    found, whether it is kept now, and, where one `opens` the image that one looks behind, whether that is. Somebody
+    else may take an image between the two.
     """
     column = waiting.selected_columns[0]
     taken = select(ImageLease.id).where(ImageLease.image_id == column, _is_of_another(_PERSON))
@@ -276,30 +293,41 @@ def _claiming(waiting: Select[int], *, locks: bool = True) -> Select[Any]:
         first = first.with_for_update(skip_locked=True, of=WaitingImage)
     found = first.cte("found")
     until = func.clock_timestamp() + bindparam("lease", type_=Interval)
-    lease = insert(ImageLease).from_select(
-        ["image_id", "person_id", "until"], select(*found.c, _PERSON, until)
-    )
+    here: BindParameter[int] = bindparam("after", type_=BigInteger)
+    ids = select(found.c[0].label("id"))
+    # In the order of their ids, as all who keep several do.
+    kept_ids = (ids.union_all(select(here)) if opens else ids).subquery("kept_ids")
+    rows = select(kept_ids.c.id, _PERSON, until).order_by(kept_ids.c.id)
+    lease = insert(ImageLease).from_select(["image_id", "person_id", "until"], rows)
     new = lease.excluded
     kept = lease.on_conflict_do_update(
         index_elements=["image_id"],
         set_={"person_id": new.person_id, "until": new.until},
         where=(ImageLease.person_id == new.person_id) | (ImageLease.until < func.clock_timestamp()),
     ).returning(ImageLease.image_id)
-    return select(*(select(*each.c).scalar_subquery() for each in (found, kept.cte("kept"))))
+    taken_now = kept.cte("kept")
+    first_found = select(*found.c).scalar_subquery()
+    is_kept = select(taken_now.c.image_id).where(taken_now.c.image_id == first_found).exists()
+    is_here = select(taken_now.c.image_id).where(taken_now.c.image_id == here).exists()
+    return select(first_found, is_kept, is_here if opens else false())
 
 
-def _claim(db: Session, claiming: Select[Any], values: Mapping[str, Any]) -> int | None:
+def _claim(
+    db: Session, claiming: Select[Any], values: Mapping[str, Any]
+) -> tuple[bool, int | None]:
+    """Whether the image that one looks behind is kept, where that was asked for; and the one that was found."""
+    is_here = False
     for _ in range(ATTEMPTS):
-        found, kept = db.execute(claiming, {**values, "lease": LEASE}).one()
-        if found is None or kept is not None:
-            return found  # type: ignore[no-any-return]
-    return None
+        found, is_kept, is_here = db.execute(claiming, {**values, "lease": LEASE}).one()
+        if found is None or is_kept:
+            return is_here, found
+    return is_here, None
 
 
 def _claim_of(
     db: Session, waiting: Select[int], person: Person, *, locks: bool = True
 ) -> int | None:
-    return _claim(db, _claiming(waiting, locks=locks), {"person_id": person.id})
+    return _claim(db, _claiming(waiting, locks=locks), {"person_id": person.id})[1]
 
 
 def _is_of_another(person_id: int | BindParameter[int]) -> ColumnElement[bool]:
