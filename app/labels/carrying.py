@@ -43,11 +43,11 @@ def merge_labels(db: Session, step: Step, sources: Sequence[int], target: int) -
     rejected, nobody is overruled: it is proposed, with that as the evidence, and the image is open again.
     """
     values = {"sources": list(sources), "target": target}
-    changed = _begin(db, step, _MERGE_PLACES, values)
+    _make_room(db)
     for statement in _MERGE:
         _execute(db, step, statement, values)
-    _end(db, step, "merge")
-    return changed
+    _tell(db, step, "merge")
+    return int(db.scalar(text("SELECT count(*) FROM ranked")) or 0)
 
 
 def review_labels(
@@ -121,8 +121,7 @@ _STOOD = (
     "ANALYZE stood",
 )
 
-_EVENTS = (
-    """
+_CHANGED = """
     CREATE TEMP TABLE changed ON COMMIT DROP AS
     SELECT s.image_id, min(s.next) AS next,
            jsonb_agg(jsonb_build_array(s.node_id, s.polarity, s.state, l.state)) AS places,
@@ -130,7 +129,9 @@ _EVENTS = (
     FROM stood AS s LEFT JOIN label AS l USING (image_id, node_id, polarity)
     WHERE (s.state, s.revision) IS DISTINCT FROM (l.state, l.revision)
     GROUP BY s.image_id
-    """,
+"""
+
+_EVENTS = (
     """
     INSERT INTO label_event (image_id, kind, places, stood, image_revision, carrying_id)
     SELECT image_id, :kind, places, stood, next, :carrying_id FROM changed ORDER BY image_id
@@ -175,12 +176,16 @@ def _execute(db: Session, step: Step, statement: str, values: Mapping[str, objec
     db.execute(text(statement), named)
 
 
-def _begin(db: Session, step: Step, places: str, values: Mapping[str, object]) -> int:
+def _make_room(db: Session) -> None:
     db.flush()
     # Rows of a hundred thousand labels are joined and sorted in memory, until this transaction ends.
     db.execute(text("SET LOCAL work_mem = '64MB'"))
-    for table in ("place", "stood", "changed"):
+    for table in ("place", "stood", "held", "ranked", "changed"):
         db.execute(text(f"DROP TABLE IF EXISTS pg_temp.{table}"))
+
+
+def _begin(db: Session, step: Step, places: str, values: Mapping[str, object]) -> int:
+    _make_room(db)
     _execute(db, step, f"CREATE TEMP TABLE place ON COMMIT DROP AS {places}", values)
     for statement in _STOOD:
         _execute(db, step, statement, values)
@@ -188,6 +193,12 @@ def _begin(db: Session, step: Step, places: str, values: Mapping[str, object]) -
 
 
 def _end(db: Session, step: Step, kind: str) -> None:
+    """Find out what changed of what stood, then tell it."""
+    _execute(db, step, _CHANGED, {})
+    _tell(db, step, kind)
+
+
+def _tell(db: Session, step: Step, kind: str) -> None:
     made = Carrying(
         change_id=step.change_id, version_id=step.version_id, person_id=step.by.id, kind=kind
     )
@@ -202,26 +213,32 @@ def _end(db: Session, step: Step, kind: str) -> None:
 
 # Merging -------------------------------------------------------------------------------------
 
-_MERGE_PLACES = """
-    SELECT image_id, node_id, polarity FROM label WHERE node_id = ANY(:sources)
-    UNION SELECT image_id, CAST(:target AS bigint), polarity FROM label WHERE node_id = ANY(:sources)
-"""
-
 _MERGE = (
+    # In the order of their ids, as every writer of labels does.
+    """
+    CREATE TEMP TABLE held ON COMMIT DROP AS
+    SELECT id AS image_id, label_revision + 1 AS next FROM image
+    WHERE id IN (SELECT image_id FROM label WHERE node_id = ANY(:sources))
+    ORDER BY id FOR NO KEY UPDATE
+    """,
+    "ANALYZE held",
     # The label that goes on is the best of its image and side: confirmed before unsure before proposed before
-    # rejected, then the latest.
-    "DROP TABLE IF EXISTS pg_temp.ranked",
+    # rejected, then the latest. Sides of the target on which nothing comes to it are left alone.
     """
     CREATE TEMP TABLE ranked ON COMMIT DROP AS
-    SELECT l.id, l.image_id, l.node_id, l.polarity, l.state, s.next,
-           row_number() OVER (
-               PARTITION BY l.image_id, l.polarity
-               ORDER BY array_position(ARRAY['confirmed', 'unsure', 'proposed', 'rejected'], l.state::text),
-                        l.decided_at DESC NULLS LAST, l.agent_run_id DESC NULLS LAST, l.id
-           ) AS place,
-           bool_or(l.state = 'confirmed') OVER (PARTITION BY l.image_id, l.polarity)
-           AND bool_or(l.state = 'rejected') OVER (PARTITION BY l.image_id, l.polarity) AS is_disputed
-    FROM stood AS s JOIN label AS l ON l.id = s.id
+    SELECT * FROM (
+        SELECT l.id, l.image_id, l.node_id, l.polarity, l.state, h.next, row_to_json(l) AS label,
+               row_number() OVER best AS place, first_value(l.state) OVER best AS goes_on,
+               bool_or(l.state = 'confirmed') OVER side AND bool_or(l.state = 'rejected') OVER side AS is_disputed,
+               bool_or(l.node_id = :target) OVER side AS is_there, bool_or(l.node_id <> :target) OVER side AS comes
+        FROM held AS h JOIN label AS l USING (image_id)
+        WHERE l.node_id = ANY(CAST(:sources AS bigint[]) || CAST(:target AS bigint))
+        WINDOW side AS (PARTITION BY l.image_id, l.polarity), best AS (
+            PARTITION BY l.image_id, l.polarity
+            ORDER BY array_position(ARRAY['confirmed', 'unsure', 'proposed', 'rejected'], l.state::text),
+                     l.decided_at DESC NULLS LAST, l.agent_run_id DESC NULLS LAST, l.id
+        )
+    ) AS each WHERE comes
     """,
     "ANALYZE ranked",
     "DELETE FROM label WHERE id IN (SELECT id FROM ranked WHERE place > 1)",
@@ -242,6 +259,22 @@ _MERGE = (
         WHERE d.is_disputed GROUP BY d.image_id, d.polarity
     ) AS why USING (image_id, polarity)
     WHERE r.id = label.id AND r.place = 1 AND r.is_disputed
+    """,
+    # What stood at each place and what stands now follows from what was ranked.
+    """
+    CREATE TEMP TABLE changed ON COMMIT DROP AS
+    SELECT image_id, min(next) AS next,
+           jsonb_agg(jsonb_build_array(node_id, polarity, before, after)) AS places,
+           json_agg(label) FILTER (WHERE label IS NOT NULL) AS stood
+    FROM (
+        SELECT image_id, next, node_id, polarity, state AS before, label,
+               CASE WHEN node_id = :target THEN CASE WHEN is_disputed THEN 'proposed' ELSE goes_on END END AS after
+        FROM ranked
+        UNION ALL
+        SELECT image_id, next, CAST(:target AS bigint), polarity, NULL, NULL,
+               CASE WHEN is_disputed THEN 'proposed' ELSE goes_on END
+        FROM ranked WHERE place = 1 AND NOT is_there
+    ) AS each GROUP BY image_id
     """,
 )
 
