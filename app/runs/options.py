@@ -86,6 +86,7 @@ TITLES = {
     "objective.gap": "Share of the gap",
     "objective.gap_drift": "Wanted drift",
     "guard.winner": "Hold the loser back",
+    "guard.winner_by": "Hold it back by",
     "objective.drop_all": "Share with the empty prompt",
     "objective.drop_to_neg": "Share with A_neg alone",
     "objective.drop_content": "Share without a prompt",

@@ -47,6 +47,7 @@ class Arm:
     kind: str
     objective: dict[str, Any] = field(default_factory=dict)
     guards_winner: bool = False
+    guards_by: Literal["prediction", "weights"] = "prediction"
     mode: Literal["lora", "full"] = "full"
     expert: str = "strong"
     reducer: Reducer = "complex"
@@ -158,6 +159,15 @@ def _sweeps() -> Iterator[Arm]:
     yield from _by_beta("cpo_s", "CPO-S", group, "", STRENGTHS)
     yield from _by_beta(
         "cpo", "CPO, winner guarded", group, "cpo-guarded", (5000.0,), guards_winner=True
+    )
+    yield Arm(
+        "cpo-guarded-weights-5000",
+        "CPO, winner guarded by weights, beta 5000",
+        group,
+        "cpo",
+        {"beta": 5000.0},
+        guards_winner=True,
+        guards_by="weights",
     )
     yield Arm("cpo_s-eq12", "CPO-S, margin eq12, beta 5000", group, "cpo_s", {"margin": "eq12"})
     yield from _by_beta("dpo", "Diffusion-DPO", group, "", (500.0, 5000.0))

@@ -39,7 +39,7 @@ def config_of(arm: Arm, places: Places, seed: int, size: Size) -> Config:
         expert=str(places.expert(arm.expert)) if facts.needs_expert else None,
         objective=Objective(kind=arm.kind, **arm.objective),
         theta=Theta(mode=arm.mode),
-        guard=Guard(winner=arm.guards_winner),
+        guard=Guard(winner=arm.guards_winner, winner_by=arm.guards_by),
         text=Words(reducer=arm.reducer),
         spo=Spo(**arm.spo),
         data=Data(resolution=size.side, buckets=False, share=arm.share),

@@ -196,7 +196,11 @@ def _strengths(found: Found) -> Drawing:
     series: dict[str, list[tuple[float, float]]] = {}
     for arm in of_group(found, "main"):
         title = arm.title.partition(",")[0].rstrip("0123456789. ") + (
-            ", guarded" if arm.guards_winner else ", eq12" if "margin" in arm.objective else ""
+            ", guarded" + (" by weights" if arm.guards_by == "weights" else "")
+            if arm.guards_winner
+            else ", eq12"
+            if "margin" in arm.objective
+            else ""
         )
         series.setdefault(title, [base]).append(
             (mean(found, arm.name, "flaws_P"), mean(found, arm.name, "off_P"))

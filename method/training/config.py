@@ -308,6 +308,9 @@ class Guard:
     winner: bool = False
     """Hold the loser's push back where it would push the prediction away from the winner, as Diffusion-SDPO
     does. For cpo, which does not see to that by itself."""
+    winner_by: Literal["prediction", "weights"] = "prediction"
+    """Where both pushes are compared. prediction: in each image's own. weights: in all trained weights, summed
+    over the images of a pass, which takes two more backward passes. Only with winner."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -131,6 +131,11 @@ def _check_rest(config: "Config") -> Iterator[Problem]:
                 f"give {spo.steps - 2} or less"
             ),
         )
+    if config.guard.winner_by == "weights" and config.scale.processes > 1:
+        yield (
+            "guard.winner_by",
+            "weights compares the pushes of one process alone; choose prediction, or scale.processes 1",
+        )
     if config.validation.patience is not None and not config.validation.every:
         yield "validation.patience", "needs validation.every"
 
@@ -171,7 +176,7 @@ READ_BY: tuple[tuple[Reads, tuple[str, ...], str], ...] = (
     ),
     (
         lambda facts: facts.pushes_freely,
-        ("guard.winner",),
+        ("guard.winner", "guard.winner_by"),
         "the loser of {kind} is not held back by it",
     ),
     (
@@ -299,6 +304,7 @@ def _unread_here(config: "Config") -> Iterator[Problem]:
             ("data.bucket_step", "data.bucket_aspect"),
             "there are no buckets",
         ),
+        (config.guard.winner, ("guard.winner_by",), "guard.winner is off"),
         (config.guard.spike_factor, ("guard.settle_steps",), "there is no spike_factor"),
         (
             config.objective.omega_w > 1,

@@ -112,6 +112,7 @@ def cpo_loss(
     margin: Literal["eq14", "eq12"] = "eq14",
     norm_eps: float | None = None,
     guards_winner: bool = False,
+    winner_share: Tensor | None = None,
 ) -> PreferenceLoss:
     """Complex preference optimisation: Eq. 12, or Eq. 13 and 14 when `stabilized`.
 
@@ -119,7 +120,8 @@ def cpo_loss(
     its scalar factor from Eq. 12. `norm_eps` bounds ||e - l|| from below (default: 1e-6 * sqrt(D) in
     float32, 1e-12 in float64), so that a prediction equal to the loser gives a finite gradient.
     `guards_winner` matters only when not stabilised: the loser's push is held back by `safe_share`, and the
-    loss stays what it is. Eq. 14 needs no such guard: its push never leaves the winner.
+    loss stays what it is; where `winner_share` (B,) is given, by that. Eq. 14 needs no such guard: its push never
+    leaves the winner.
     """
     check_shapes(prediction=prediction, reference=reference, winner=winner, loser=loser)
     with outside_autocast(prediction):
@@ -143,6 +145,8 @@ def cpo_loss(
             loser_pull = rho * loser_distance
         elif guards_winner:
             share = safe_share(from_winner, from_loser)
+            if winner_share is not None:
+                share = per_sample("winner_share", winner_share, plain)
             push = from_winner - spread(share, e) * from_loser
             s = 2 * mean_of(push * moved)
             s = s + (plain - s).detach()

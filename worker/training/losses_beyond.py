@@ -4,6 +4,7 @@ Letters as in `worker.training.losses`. Each gives the curves that `cpo_loss` gi
 `loss` carries a gradient, and `factor` is 1 where nothing saturates.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -114,6 +115,43 @@ def orthogonal_loss(
             loss=found.loss.detach() + slope_B * (s_B - s_B.detach()),
             grad_lose=_pull(slope_B, across),
         )
+
+
+def share_by_weights(
+    prediction: Tensor,
+    winner: Tensor,
+    loser: Tensor,
+    weights: Sequence[Tensor],
+    *,
+    slope_B: Tensor,
+) -> Tensor:
+    """How much of the loser's push the winner can bear in the weights, one number in [0, 1] (arXiv 2511.03317).
+
+    `safe_share` with both pushes as the weights feel them, summed over the batch: g_w = sum slope J^T (e - w) and
+    g_l = sum slope J^T (e - l). A step along -(g_w - c g_l) changes the sum of slope |e - w|^2 by
+    -2 (|g_w|^2 - c <g_w, g_l>) to first order. `slope_B` is how much each sample counts, `weights` are what the
+    prediction was made with. Takes two backward passes and leaves the prediction's graph for a third. Raises
+    ValueError for shapes that differ.
+    """
+    check_shapes(prediction=prediction, winner=winner, loser=loser)
+    with outside_autocast(prediction):
+        e = precise(prediction.detach())
+        slope = spread(per_sample("slope_B", slope_B, e), e)
+        pushes = (
+            (slope * (e - precise(target).detach())).to(prediction.dtype)
+            for target in (winner, loser)
+        )
+        g_w, g_l = (_felt(prediction, weights, push) for push in pushes)
+        felt = [(a, b) for a, b in zip(g_w, g_l, strict=True) if a is not None and b is not None]
+        own = torch.stack([(precise(a) ** 2).sum() for a, _ in felt]).sum()
+        together = torch.stack([(precise(a) * precise(b)).sum() for a, b in felt]).sum()
+        tiny = torch.finfo(own.dtype).tiny
+        return (own / together.clamp_min(tiny)).where(together > own, 1.0)
+
+
+def _felt(prediction: Tensor, weights: Sequence[Tensor], push: Tensor) -> Sequence[Tensor | None]:
+    """J^T push for each weight; None for one that the prediction was made without."""
+    return torch.autograd.grad(prediction, weights, push, retain_graph=True, allow_unused=True)
 
 
 def _curves(e: Tensor, r: Tensor, w: Tensor, l: Tensor) -> PreferenceLoss:

@@ -52,7 +52,15 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Found]:
 
 
 def a_tiny_study(home: Path) -> Found:
-    chosen = {*STABLE, "gap-0.5", "dpo-5000", "lora-gap-0.5", "speed-cpo-500", "speed-cpo_s-500"}
+    chosen = {
+        *STABLE,
+        "gap-0.5",
+        "cpo-guarded-weights-5000",
+        "dpo-5000",
+        "lora-gap-0.5",
+        "speed-cpo-500",
+        "speed-cpo_s-500",
+    }
     chosen |= {
         "spo-0.1",
         "npo-5000",

@@ -12,7 +12,12 @@ from torch import Tensor
 from tests.worker.training import formulas
 from tests.worker.training.test_losses import Case, cases, draw, many_cases, norm, same
 from worker.training.losses import PreferenceLoss, cpo_loss, diffusion_dpo_loss, guided
-from worker.training.losses_beyond import distil_loss, gap_loss, orthogonal_loss
+from worker.training.losses_beyond import (
+    distil_loss,
+    gap_loss,
+    orthogonal_loss,
+    share_by_weights,
+)
 
 SHAPE = (6, 4, 5)
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor], PreferenceLoss]
@@ -260,3 +265,90 @@ def test_shapes_that_would_broadcast_are_refused() -> None:
         gap_loss(e, r, w, e[:1])
     with pytest.raises(ValueError, match=r"weight has shape"):
         distil_loss(e, r, w, w, weight=torch.ones(2))
+
+
+def linear(factor: Tensor, shift: Tensor, seen: Tensor) -> Tensor:
+    """Predictions (B, 4, 5) of weights that all images share."""
+    return torch.einsum("ij,bjk->bik", factor, seen) + shift
+
+
+def pushed(factor: Tensor, shift: Tensor, seen: Tensor, errors: Tensor, slopes: Tensor) -> Tensor:
+    """sum slope J^T error, image by image and number by number: slow, and by no automatic gradient."""
+    for_factor, for_shift = torch.zeros_like(factor), torch.zeros_like(shift)
+    for error, image, slope in zip(errors, seen, slopes, strict=True):
+        for i in range(error.shape[0]):
+            for k in range(error.shape[1]):
+                for_shift[i, k] += slope * error[i, k]
+                for j in range(factor.shape[1]):
+                    for_factor[i, j] += slope * error[i, k] * image[j, k]
+    return torch.cat([for_factor.flatten(), for_shift.flatten()])
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.9, 3.0])
+def test_the_share_by_weights_equals_the_formula(alike: float) -> None:
+    """Where the pushes are hardly alike, and where the loser's would outweigh the winner's."""
+    generator = torch.Generator().manual_seed(7)
+    seen, noise = (torch.randn(6, 3, 5, generator=generator).double() for _ in range(2))
+    factor = torch.randn(4, 3, generator=generator).double().requires_grad_()
+    shift = torch.randn(4, 5, generator=generator).double().requires_grad_()
+    slopes = torch.rand(6, generator=generator).double()
+    slopes[5] = 0  # it only fills up the pass
+    e = linear(factor, shift, seen)
+    w = e.detach() + torch.randn(6, 4, 5, generator=generator).double()
+    l = e.detach() + alike * (w - e.detach()) + torch.einsum("ij,bjk->bik", factor.detach(), noise)
+    found = share_by_weights(e, w, l, [factor, shift], slope_B=slopes)
+    at = (factor.detach(), shift.detach(), seen)
+    g_w, g_l = (pushed(*at, e.detach() - each, slopes) for each in (w, l))
+    expected = formulas.safe_share(g_w, g_l)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+    assert (found < 1) == (alike > 0)
+    # The graph is left for the loss, whose gradient in the weights is the step that the share was made for.
+    loss = cpo_loss(
+        e,
+        e.detach(),
+        w,
+        l,
+        scale=2.0,
+        stabilized=False,
+        guards_winner=True,
+        winner_share=found.expand(6),
+    )
+    gradient = torch.autograd.grad(loss.loss.sum(), [factor, shift])
+    step = torch.cat([each.flatten() for each in gradient])
+    # 2 / D * scale * factor, which is 1/2 at the start.
+    even = torch.full((6,), 2 / 20, dtype=torch.float64)
+    plain = [pushed(*at, e.detach() - each, even) for each in (w, l)]
+    torch.testing.assert_close(step, plain[0] - found * plain[1], rtol=1e-9, atol=1e-9)
+
+
+def test_a_step_by_weights_leaves_the_winners_no_farther() -> None:
+    """Together, to first order; by predictions alone that does not hold for shared weights."""
+    generator = torch.Generator().manual_seed(3)
+    seen = torch.randn(6, 3, 5, generator=generator).double()
+    factor = torch.randn(4, 3, generator=generator).double().requires_grad_()
+    shift = torch.randn(4, 5, generator=generator).double().requires_grad_()
+    e = linear(factor, shift, seen)
+    w = e.detach() + torch.randn(6, 4, 5, generator=generator).double()
+    l = e.detach() + 4 * (w - e.detach()).mean(0, keepdim=True)
+    share = share_by_weights(e, w, l, [factor, shift], slope_B=torch.ones(6).double())
+    assert 0 < share < 1
+
+    def error_after(winner_share: Tensor) -> Tensor:
+        loss = cpo_loss(
+            e,
+            e.detach(),
+            w,
+            l,
+            scale=1.0,
+            stabilized=False,
+            guards_winner=True,
+            winner_share=winner_share,
+        )
+        to_factor, to_shift = torch.autograd.grad(
+            loss.loss.sum(), [factor, shift], retain_graph=True
+        )
+        moved = linear(factor - 1e-6 * to_factor, shift - 1e-6 * to_shift, seen)
+        return ((moved - w) ** 2).sum() - ((e - w) ** 2).sum()
+
+    assert abs(error_after(share.expand(6))) < 1e-10
+    assert error_after(torch.ones(6).double()) > 1e-7

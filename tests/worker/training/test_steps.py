@@ -11,8 +11,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from method.training.config import Config, Guard, Optimization, Samples, Teacher, Validation
-from method.training.failures import NonFinite, Stopped
+from method.training.config import (
+    Config,
+    Guard,
+    Optimization,
+    Samples,
+    Scale,
+    Teacher,
+    Validation,
+)
+from method.training.config_checks import refuse_unread
+from method.training.failures import InvalidConfig, NonFinite, Stopped
 from tests.worker.training.conftest import Start, quick
 from tests.worker.training.datasets import write_dataset
 from tests.worker.training.test_runs import WEIGHTS, moved, wait_for_step, weights
@@ -130,6 +139,34 @@ def test_a_skipped_step_changes_nothing_and_is_counted(sft: Config) -> None:
     rows = rows_of(config)
     assert 0 < rows[-1]["skipped_steps"] < 6
     assert all(row["lr_factor"] == 1 for row in rows)
+
+
+def by_weights(config: Config) -> Config:
+    objective = replace(config.objective, kind="cpo")
+    return replace(config, objective=objective, guard=Guard(winner=True, winner_by="weights"))
+
+
+def test_the_winner_is_guarded_by_the_weights_of_an_adapter(validated: Config) -> None:
+    """With checkpointed activations, which are computed once more for each backward pass, and while validating."""
+    config = by_weights(validated)
+    run(replace(config, optimization=replace(config.optimization, gradient_checkpointing=True)))
+    rows = rows_of(config)
+    assert rows[0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
+    assert all(math.isfinite(row["loss"]) and row["grad_norm"] > 0 for row in rows)
+    assert [row["step"] for row in rows if "validation_win" in row] == [2, 4, 6, 8]
+
+
+def test_a_guard_by_weights_that_would_not_be_kept_is_refused(cpo: Config) -> None:
+    with pytest.raises(InvalidConfig, match=r"guard\.winner_by: weights compares .* one process"):
+        replace(by_weights(cpo), scale=Scale(processes=2))
+    for config in (
+        replace(
+            cpo, objective=replace(cpo.objective, kind="cpo"), guard=Guard(winner_by="weights")
+        ),
+        replace(by_weights(cpo), objective=replace(cpo.objective, kind="cpo_s")),
+    ):
+        with pytest.raises(InvalidConfig, match=r"guard\.winner"):
+            refuse_unread(config)
 
 
 def test_a_run_that_explodes_goes_back_with_half_the_rate(sft: Config) -> None:

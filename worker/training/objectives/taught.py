@@ -42,6 +42,8 @@ class Told:
     """omega(lambda_t)."""
     scale_B: Tensor
     """beta * T * omega(lambda_t)."""
+    weight_B: Tensor
+    """0 for an image that only fills up a pass, else 1."""
 
 
 class Taught:
@@ -144,7 +146,7 @@ class Taught:
         reference = predicted["reference"]
         winner, loser = self._targets(predicted)
         scale_B = scale_of(parts, view)
-        told = Told(prediction, reference, winner, loser, view.omega_B, scale_B)
+        told = Told(prediction, reference, winner, loser, view.omega_B, scale_B, batch.weight_B)
         losses = losses_of(self.lose(told))
         gap_B, lead_B = gap_and_lead(reference, winner, loser)
         loss_B, cap = losses.loss_B, parts.config.objective.drift_cap
