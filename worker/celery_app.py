@@ -51,12 +51,21 @@ def sweep_forever(stop: StopFlag) -> None:
             with unit_of_work() as db:
                 lost, overdue = claiming.sweep(db)
             removing.sweep_removals()
-            splits.sweep_unread()
         except (SQLAlchemyError, AppError) as error:
             log.warning("sweeper: the database did not answer (%s)", type(error).__name__)
         else:
             if lost or overdue:
                 log.info("sweeper: %s taken back, %s sent again", lost, overdue)
+        stop.wait(SWEEP_SECONDS)
+
+
+def read_splits_forever(stop: StopFlag) -> None:
+    """Read which images datasets hold that nobody has read yet; apart from the sweeper, since of a million it takes a minute."""
+    while not stop.is_set():
+        try:
+            splits.sweep_unread()
+        except (SQLAlchemyError, AppError, OSError) as error:
+            log.warning("splits: nothing was read (%s)", type(error).__name__)
         stop.wait(SWEEP_SECONDS)
 
 
@@ -69,6 +78,9 @@ def _close_what_we_write(**_: Any) -> None:
 def _start_sweeper(**_: Any) -> None:
     threading.Thread(
         target=sweep_forever, args=(ledger.shutting_down,), name="sweeper", daemon=True
+    ).start()
+    threading.Thread(
+        target=read_splits_forever, args=(ledger.shutting_down,), name="splits", daemon=True
     ).start()
     webhooks.start(ledger.shutting_down)
 

@@ -12,14 +12,29 @@ from itertools import zip_longest
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, any_, cast, func, literal, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Select,
+    any_,
+    cast,
+    func,
+    literal,
+    select,
+)
 from sqlalchemy.orm import Session, aliased
 
 from app.criteria.models import Node
 from app.criteria.reading import get_node
 from app.errors import Invalid
 from app.images.applicability import applies
-from app.images.counting import count_kinds
+from app.images.contradictory import (
+    contradictory_images,
+    count_contradictory,
+    first_contradictory,
+    read_contradictory,
+)
 from app.images.frozen import Frozen, Held, are_held, find_held, first_held, read_frozen
 from app.images.models import Image, ImageValue
 from app.labels.models import (
@@ -153,19 +168,9 @@ def read_narrowing(given: Mapping[str, Sequence[str]], *, suggestions: bool) -> 
         _day("since", once["since"]),
         _day("until", once["until"]),
         _read_sayings(given),
-        _read_contradictory(once["contradictory"], suggestions=suggestions),
+        read_contradictory(once["contradictory"], suggestions=suggestions),
         read_frozen(once["dataset"], once["split"]),
     )
-
-
-def _read_contradictory(text: str, *, suggestions: bool) -> bool | None:
-    if text and not suggestions:
-        raise Invalid(
-            "Which images have contradictions is hidden with the suggestions, which are among them.",
-            field="contradictory",
-            hint="Show suggestions on the page of an image first.",
-        )
-    return _one_of("yes", "no")("contradictory", text) == "yes" if text else None
 
 
 def _read_sayings(given: Mapping[str, Sequence[str]]) -> tuple[Saying, ...]:
@@ -247,16 +252,10 @@ def prepare(db: Session, project: Project, narrowing: Narrowing) -> Prepared:
     )
     said = tuple(_count_saying(db, project, each) for each in narrowing.sayings)
     held = find_held(db, project, narrowing.frozen) if narrowing.frozen else None
-    numbers += (*said, *_count_contradictory(db, project, narrowing))
+    numbers += said
+    if (wanted := narrowing.contradictory) is not None:
+        numbers += (count_contradictory(db, project, wanted=wanted),)
     return Prepared(narrowing, nodes, (*numbers, held.number) if held else numbers, held)
-
-
-def _count_contradictory(db: Session, project: Project, narrowing: Narrowing) -> tuple[int, ...]:
-    if narrowing.contradictory is None:
-        return ()
-    kinds = count_kinds(db, project)
-    some = kinds.contradictory
-    return (some if narrowing.contradictory else kinds.used - some,)
 
 
 def _says(project: Project, saying: Saying) -> list[ColumnElement[bool]]:
@@ -346,13 +345,6 @@ def narrowed(project: Project, prepared: Prepared, stretch: Stretch) -> list[Col
     return found
 
 
-def _contradictory(project: Project, narrowing: Narrowing) -> Select[int]:
-    return select(ImageContradiction.image_id).where(
-        ImageContradiction.project_id == project.id,
-        ImageContradiction.is_contradictory == literal(narrowing.contradictory),
-    )
-
-
 def find_start(db: Session, project: Project, prepared: Prepared, after: int, last: int) -> int:
     """The id behind which, and not before, images may be found: the labels of each wish have an index in the order of
     images. `last` where there are none any more.
@@ -369,10 +361,8 @@ def find_start(db: Session, project: Project, prepared: Prepared, after: int, la
         found = db.scalar(said.where(ImageValue.image_id > start))
         start = max(start, last if found is None else found - 1)
     if prepared.narrowing.contradictory is not None:
-        kept = _contradictory(project, prepared.narrowing).where(
-            ImageContradiction.image_id > start
-        )
-        found = db.scalar(kept.order_by(ImageContradiction.image_id).limit(1))
+        wanted = prepared.narrowing.contradictory
+        found = db.scalar(first_contradictory(project, start, wanted=wanted))
         start = max(start, last if found is None else found - 1)
     if prepared.held:
         found = db.scalar(first_held(project, prepared.held, start))
@@ -434,7 +424,8 @@ def _kept(project: Project, prepared: Prepared, stretch: Stretch) -> list[tuple[
     ]
     if asked.contradictory is not None:
         number = prepared.numbers[len(asked.labels) + len(asked.sayings)]
-        images = _contradictory(project, asked).where(*stretch(ImageContradiction.image_id))
+        images = contradictory_images(project, wanted=asked.contradictory)
+        images = images.where(*stretch(ImageContradiction.image_id))
         found.append((number, images))
     if prepared.held:
         found.append((prepared.held.number, are_held(project, prepared.held, stretch)))
