@@ -288,7 +288,7 @@ _FINDINGS: tuple[tuple[tuple[str, ...], Callable[[Found], Finding]], ...] = (
     (_OMEGA, _guidance),
     (("cpo_s-share-0.1", *STABLE), _shares),
     (("dpo-5000", *STABLE), _pairs),
-    (("spo-0.1",), _stepwise),
+    (("spo",), _stepwise),
     (
         (
             "cpo_s-500",

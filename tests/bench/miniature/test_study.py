@@ -62,7 +62,7 @@ def a_tiny_study(home: Path) -> Found:
         "speed-cpo_s-500",
     }
     chosen |= {
-        "spo-0.1",
+        "spo",
         "npo-5000",
         *(f"{each}-cpo_s-{beta}" for each in REWARDED for beta in (500, 5000)),
     }
@@ -132,7 +132,7 @@ def test_the_same_seeds_give_the_same_report(tmp_path: Path, found: tuple[Path, 
     for words in (
         "Table 2",
         "+ NPO",
-        "SPO, clip",
+        "SPO",
         "gap 0.5",
         "CPO-S lowers the number",
         "At equal numbers of negatives",
