@@ -63,7 +63,7 @@ def _stable_lowers(found: Found) -> Finding:
     return Finding(
         "CPO-S lowers the number of negative attributes (Table 1)",
         _all_or_some(lowers),
-        f"Negatives in a picture against the base, over {len(found.seeds)} seeds: {words}.",
+        f"Negatives in a picture against the base, seeds {', '.join(map(str, found.seeds))}: {words}.",
     )
 
 

@@ -116,7 +116,7 @@ def _intro(found: Found) -> Section:
     flaws = len(open_world(found.world, found.seeds[0]).language.flaws)
     return Section(
         TITLES[found.world],
-        f"{len(found.arms)} runs of stage 2 for each of the seeds {seeds}; a seed is a world with its own base and experts. "
+        f"{len(found.arms)} runs of stage 2 for each seed ({seeds}); a seed is a world with its own base and experts. "
         f"Trained by the project's own trainer. Fewer negatives (#A_neg, of {flaws} in a picture) are better; *off* is the squared distance "
         "to the nearest picture that the world has, in units of its spread (what the world holds: 1), *FD* the Frechet distance to "
         "everything it holds, *win*, *lose* and *drift* are of held-out pictures (Eq. 12). Intervals: seeds, then prompts drawn again.",
