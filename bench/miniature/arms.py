@@ -184,7 +184,7 @@ def _sweeps() -> Iterator[Arm]:
 
 def _stepwise() -> Iterator[Arm]:
     """SPO, judged by the world itself on what theta sees of each candidate in one step."""
-    # Most of its time is the judge's, who looks at one candidate after another.
+    # Few steps and candidates: the judge looks at one after another.
     options = {"steps": 10, "first": 2, "candidates": 3, "guidance": 1.0, "train_steps": 4}
     yield Arm("spo", "SPO", "main", "spo", batch=16, spo=options)
 
