@@ -307,7 +307,7 @@ def test_decoys_tell_who_says_yes_to_everything(
     job = gallery.db.scalars(select(Job).where(Job.kind == "agent_trust")).one()
     work(gallery, job)
     told = report(gallery)
-    assert told.decoys > 10 and told.yes_rate == 1.0
+    assert told.decoys > 10 and told.yes_rate == pytest.approx(1, abs=0.02)
     # Who says yes to everything has said nothing of any label.
     assert told.members[0].trust is not None and told.members[0].trust < 0.8
 

@@ -17,10 +17,11 @@ Bytes = npt.NDArray[np.uint8]
 # Long sides in pixels: paint texture and borders need the first; tones, colours, masses and places the second.
 FINE, COARSE = 512, 128
 
-# What is left out at each side, as a share of it, before a picture is measured. The rim itself may be frame, mount or the
-# lid of a scanner; and what hangs on where exactly a reproduction was cut is evened out over three cuts.
-RIMS = (0.01, 0.03, 0.05)
-ONE_RIM = 0.03
+# What is left out at each side, as a share of it, before a picture is measured: it may be frame, mount or the lid of a
+# scanner. Paint and borders are measured without more of it.
+LEAST_RIM, ONE_RIM = 0.01, 0.03
+# What hangs on where exactly a reproduction was cut is evened out over windows that leave out so much more of each side.
+WINDOWS = (0.0, 0.03, 0.06, 0.09, 0.12)
 
 
 class Look:
@@ -28,6 +29,22 @@ class Look:
 
     def __init__(self, rgb: Image.Image, rim: float = ONE_RIM) -> None:
         self.rgb = _inside(rgb, rim)
+
+    def within(self, share: float) -> Look:
+        """The same without so much of each side. What is told of each point is cut and not worked out anew."""
+        inner = Look.__new__(Look)
+        inner.rgb = self.rgb
+        height, width = self.lightness.shape
+        down, across = round(share * height), round(share * width)
+        window = (slice(down, height - down), slice(across, width - across))
+        whole = (self.pixels, self.seen_lab, self.lab, self.lightness, self.attention)
+        more = (self.detail, self.on_borders, *self.structure)
+        cut = [np.ascontiguousarray(each[window]) for each in (*whole, *more)]
+        names = ("pixels", "seen_lab", "lab", "lightness", "attention", "detail", "on_borders")
+        # Where cached properties keep what was worked out.
+        vars(inner).update(zip(names, cut[:7], strict=True))
+        vars(inner).update(gains=self.gains, structure=(cut[7], cut[8]))
+        return inner
 
     @cached_property
     def pixels(self) -> Bytes:
@@ -74,9 +91,24 @@ class Look:
         return composition.detail_map(self.lightness)
 
     @cached_property
+    def on_borders(self) -> Floats:
+        """How far each point lies on a border."""
+        return composition.border_map(self.lightness)
+
+    @cached_property
+    def structure(self) -> tuple[Floats, Floats]:
+        """Which way the structure runs at each point, and how strongly."""
+        return composition.structure(self.lightness)
+
+    @cached_property
     def directions(self) -> tuple[float, float, float]:
         """Level, upright and slantwise structure."""
-        return composition.direction_shares(self.lightness)
+        return composition.direction_shares(*self.structure)
+
+    @cached_property
+    def levels(self) -> dict[float, float]:
+        """L* by percentile."""
+        return value.lightness_levels(self.lightness)
 
     @cached_property
     def pieces(self) -> shapes.Shapes:
@@ -133,12 +165,12 @@ def _border(read: Callable[[edges.Borders], float]) -> Callable[[Look], float | 
 
 
 def _level(percentile: float) -> Callable[[Look], float | None]:
-    return lambda look: value.lightness_level(look.lightness, percentile)
+    return lambda look: look.levels[percentile]
 
 
 # Every measure by the name that rules call it; None where the picture is too small or too plain to show it.
 MEASURES: dict[str, Callable[[Look], float | None]] = {
-    "tonal extent": lambda look: value.tonal_extent(look.lightness),
+    "tonal extent": lambda look: value.tonal_extent(look.levels),
     "darkest L*": _level(2),
     "quarter L*": _level(25),
     "median L*": _level(50),
@@ -194,8 +226,8 @@ MEASURES: dict[str, Callable[[Look], float | None]] = {
     "murk": lambda look: value.murk(look.lightness),
     "broad mass share": lambda look: shapes.mass_share(look.lightness, 0.07),
     "detail unevenness": lambda look: composition.detail_unevenness(look.lightness),
-    "border evenness": lambda look: composition.border_evenness(look.lightness),
-    "border density": lambda look: composition.border_density(look.lightness),
+    "border evenness": lambda look: composition.border_evenness(look.on_borders),
+    "border density": lambda look: composition.border_density(look.on_borders),
     "halving step": lambda look: composition.halving_step(look.lightness),
     "strong chroma": lambda look: colour.chroma_level(look.lab, 95),
     "stroke strength": _skin(lambda skin: skin.strength),
@@ -227,10 +259,10 @@ PLAIN = {
 def measure(rgb: Image.Image, names: Iterable[str]) -> dict[str, float]:
     """The measures of these names (keys of `MEASURES`), all finite; what the picture cannot show is left out.
 
-    Means over three cuts of the picture (`RIMS`), those of paint and borders of one.
+    Means over several windows of the picture (`WINDOWS`), those of paint and borders of one.
     """
-    looks = [Look(rgb, rim) for rim in RIMS]
-    once = [look for look, rim in zip(looks, RIMS, strict=True) if rim == ONE_RIM]
+    whole, once = Look(rgb, LEAST_RIM), [Look(rgb, ONE_RIM)]
+    looks = [whole.within(share) for share in WINDOWS]
     values: dict[str, float] = {}
     for name in names:
         found = [MEASURES[name](look) for look in (once if name in PLAIN else looks)]

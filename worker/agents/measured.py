@@ -21,7 +21,7 @@ from worker.agents.looking import FINE, MEASURES, measure
 from worker.agents.rules import RULES, SHIPPED, Condition, Rule, Ties, ties_of
 
 # Goes up whenever a measure, a rule or a threshold changes, so that labels can be traced to what made them.
-VERSION = "3"
+VERSION = "4"
 
 
 @dataclass(frozen=True)

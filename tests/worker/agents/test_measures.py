@@ -66,12 +66,12 @@ def test_lab_of_known_colours() -> None:
 
 
 def test_tonal_extent() -> None:
-    assert value.tonal_extent(ramp(0, 100)) == pytest.approx(96, abs=1)
-    assert value.tonal_extent(ramp(40, 60)) == pytest.approx(19.2, abs=0.5)
+    assert value.tonal_extent(value.lightness_levels(ramp(0, 100))) == pytest.approx(96, abs=1)
+    assert value.tonal_extent(value.lightness_levels(ramp(40, 60))) == pytest.approx(19.2, abs=0.5)
 
 
-def test_lightness_level() -> None:
-    assert value.lightness_level(ramp(0, 100), 25) == pytest.approx(25, abs=1)
+def test_lightness_levels() -> None:
+    assert value.lightness_levels(ramp(0, 100))[25] == pytest.approx(25, abs=1)
 
 
 def test_squinted_contrast_sees_masses_and_not_marks() -> None:
@@ -142,7 +142,7 @@ def test_detail_and_calm() -> None:
 
 @pytest.mark.parametrize(("turn", "expected"), [(0, 0), (90, 1), (45, 2), (-45, 2)])
 def test_direction_shares(turn: float, expected: int) -> None:
-    shares = composition.direction_shares(stripes(turn))
+    shares = composition.direction_shares(*composition.structure(stripes(turn)))
     assert shares[expected] > 0.85
     assert sum(share < 0.1 for share in shares) == 2
 

@@ -10,15 +10,22 @@ from worker.agents.measures.planes import NEUTRAL, Floats, blur, entropy, hue_ch
 # A photograph of a painting is off by so much at most; what is left of a tint is the painter's.
 MOST_CAST = 1.5
 
+# The light is estimated in cuts that leave out so much of each side, so that no lamp or cloud at the rim decides it.
+CUTS = (0.0, 0.04, 0.08, 0.12)
+
 
 def balance(rgb: npt.NDArray[np.uint8]) -> tuple[float, float, float]:
     """The gains of red, green and blue that take the cast of the light off an 8-bit sRGB picture, each 0.67 to 1.5.
 
     Shades of grey (Finlayson & Trezzi 2004): the Minkowski norm of order 6 of each channel, in which the lightest areas
     weigh most, is taken for the color of the light; of the encoded values, as a white balance works on them. Gains that are
-    further from 1 are cut, since a picture that is all yellow is not a white one in yellow light.
+    further from 1 are cut, since a picture that is all yellow is not a white one in yellow light. The mean over `CUTS`.
     """
-    norms = ((rgb.reshape(-1, 3).astype(np.float32) / 255) ** 6).mean(axis=0) ** (1 / 6) + 1e-3
+    power = (rgb.astype(np.float32) / 255) ** 6
+    height, width = rgb.shape[:2]
+    rims = [(round(cut * height), round(cut * width)) for cut in CUTS]
+    means = [power[y : height - y, x : width - x].mean(axis=(0, 1)) for y, x in rims]
+    norms = (np.stack(means) ** (1 / 6)).mean(axis=0) + 1e-3
     red, green, blue = (
         float(gain) for gain in np.clip(norms.mean() / norms, 1 / MOST_CAST, MOST_CAST)
     )
@@ -83,7 +90,14 @@ def hue_histogram(lab: Floats) -> Floats:
 
 def hue_sector(histogram: Floats, bins: int = 9) -> float:
     """Largest share of colour within one sector of `bins` x 10 degrees (0 to 1): Cohen-Or et al. 2006, template V."""
-    return float(max(np.roll(histogram, -start)[:bins].sum() for start in range(36)))
+    return float(_sectors(histogram, bins).max())
+
+
+def _sectors(histogram: Floats, bins: int) -> Floats:
+    """The share of colour in each sector of so many neighbouring bins, by the bin that it begins with."""
+    around = np.concatenate([histogram, histogram[: bins - 1]])
+    sums: Floats = np.lib.stride_tricks.sliding_window_view(around, bins).sum(axis=1)
+    return sums
 
 
 def hue_opposition(histogram: Floats) -> tuple[float, float]:
@@ -91,7 +105,7 @@ def hue_opposition(histogram: Floats) -> tuple[float, float]:
 
     Cohen-Or et al. 2006, template I; opposites are taken on the CIELAB hue circle.
     """
-    sectors = np.array([np.roll(histogram, 3 - start)[:6].sum() for start in range(36)])
+    sectors = _sectors(histogram, 6)
     facing = np.roll(sectors, -18)
     weaker = np.minimum(sectors, facing)
     best = int(weaker.argmax())

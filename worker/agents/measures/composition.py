@@ -122,10 +122,18 @@ def detail_cover(detail: Floats, least: float = 4.0) -> float:
     return float(np.clip((detail - least) / 2 + 0.5, 0, 1).mean())
 
 
-def calm_area(detail: Floats, most: float = 3.5) -> float:
-    """The largest connected calm area of a `detail_map`, as a share of the picture, 0 to 1."""
-    labels, count = ndimage.label(detail < most)
-    return float(np.bincount(labels.ravel())[1:].max() / detail.size) if count else 0.0
+def calm_area(detail: Floats, most: tuple[float, ...] = (3.0, 3.5, 4.0)) -> float:
+    """The largest connected calm area of a `detail_map`, as a share of the picture, 0 to 1.
+
+    The mean over several limits of calm, so that no single thread of detail decides whether two areas are one.
+    """
+    return sum(_largest(detail < limit) for limit in most) / len(most)
+
+
+def _largest(area: npt.NDArray[np.bool_]) -> float:
+    """The largest connected part, as a share of all."""
+    labels, count = ndimage.label(area)
+    return float(np.bincount(labels.ravel())[1:].max() / area.size) if count else 0.0
 
 
 def detail_unevenness(lightness: Floats) -> float:
@@ -136,22 +144,23 @@ def detail_unevenness(lightness: Floats) -> float:
     return float(detail.std() / (detail.mean() + 0.1))
 
 
-def border_density(lightness: Floats) -> float:
-    """Share of the picture that lies on borders, 0 to 1: edge density as clutter, Rosenholtz et al. 2007."""
-    return float(_on_borders(lightness).mean())
+def border_density(on_borders: Floats) -> float:
+    """Share of a `border_map` that lies on borders, 0 to 1: edge density as clutter, Rosenholtz et al. 2007."""
+    return float(on_borders.mean())
 
 
-def border_evenness(lightness: Floats) -> float:
+def border_evenness(on_borders: Floats) -> float:
     """How near the emptiest part of the field comes to the mean in borders, 0 (a part has none) to 1 (all alike).
 
-    Share of border points on a grid of 8 by 8, the 4th percentile over the mean: edge density as clutter, Rosenholtz et
+    Share of border points of a `border_map` on a grid of 8 by 8, the 4th percentile over the mean: edge density as clutter, Rosenholtz et
     al. 2007.
     """
-    density = cell_means(_on_borders(lightness), 8)
+    density = cell_means(on_borders, 8)
     return float(np.percentile(density, 4) / (density.mean() + 1e-3))
 
 
-def _on_borders(lightness: Floats) -> Floats:
+def border_map(lightness: Floats) -> Floats:
+    """How far each point lies on a border, 0 to 1."""
     short = min(lightness.shape)
     across, down = gradient(lightness, 0.006 * short)
     result: Floats = np.clip(np.hypot(across, down) * (short / 160) - 1, 0, 1).astype(np.float32)
@@ -175,13 +184,17 @@ def halving_step(lightness: Floats) -> float:
     return max(0.0, float(np.percentile(steps, 15, axis=1).max()))
 
 
-def direction_shares(lightness: Floats) -> tuple[float, float, float]:
+def structure(lightness: Floats) -> tuple[Floats, Floats]:
+    """Which way the coarse structure runs at each point, and how strongly: `orientation` of the masses' borders."""
+    return orientation(lightness, 0.012, 0.03)
+
+
+def direction_shares(angle: Floats, weight: Floats) -> tuple[float, float, float]:
     """Share of the structure that runs level, upright and slantwise (within 15, 15 and 20 degrees), each 0 to 1.
 
-    Orientation of the structure tensor (Bigün & Granlund 1987) at a coarse scale, weighted by strength and coherence;
+    Of what `structure` finds: the structure tensor (Bigün & Granlund 1987), weighted by strength and coherence;
     slantwise takes the stronger of the two diagonals. A picture without direction has 0.17, 0.17 and 0.22.
     """
-    angle, weight = orientation(lightness, 0.012, 0.03)
     total = float(weight.sum())
     if total <= 1e-6:
         return 0.0, 0.0, 0.0
@@ -195,7 +208,7 @@ def direction_shares(lightness: Floats) -> tuple[float, float, float]:
 
 def counter_slant(lightness: Floats) -> float:
     """The weaker diagonal's structure over the stronger one's, 0 (all one way) to 1 (both alike)."""
-    angle, weight = orientation(lightness, 0.012, 0.03)
+    angle, weight = structure(lightness)
     shares = np.histogram(np.degrees(angle) % 180, bins=36, range=(0, 180), weights=weight)[0]
     one, other = float(shares[5:13].sum()), float(shares[23:31].sum())
     return min(one, other) / max(one, other, 1e-9)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from worker.agents.measures.planes import Floats, blur, cell_means, entropy, gradient, squint
 
+# Of which percentiles rules ask the lightness.
+LEVELS = (2.0, 25.0, 50.0, 75.0, 98.0)
 
-def tonal_extent(lightness: Floats) -> float:
+
+def lightness_levels(lightness: Floats) -> dict[float, float]:
+    """The L* below which so many per cent of the picture lie, 0 to 100 (the key of the picture), for each of `LEVELS`."""
+    found = np.percentile(lightness, LEVELS)
+    return {level: float(each) for level, each in zip(LEVELS, found, strict=True)}
+
+
+def tonal_extent(levels: Mapping[float, float]) -> float:
     """Distance between the dark and the light end of the scale in L*: 98th minus 2nd percentile, 0 to 100.
 
     Datta et al. 2006 and Machajdik & Hanbury 2010 use the same idea as "dynamic range"; percentiles ignore specks.
     """
-    low, high = np.percentile(lightness, [2, 98])
-    return float(high - low)
-
-
-def lightness_level(lightness: Floats, percentile: float) -> float:
-    """The L* below which `percentile` per cent of the picture lies, 0 to 100 (the key of the picture)."""
-    return float(np.percentile(lightness, percentile))
+    return levels[98.0] - levels[2.0]
 
 
 def squinted_contrast(lightness: Floats) -> float:
