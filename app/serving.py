@@ -17,8 +17,9 @@ LISTEN_QUEUE = 4096
 # Longer than proxies keep a connection, so that none sends a request into one that is just closing.
 KEEP_ALIVE_SECONDS = 75
 OPEN_FILES = 65_536
-# One process of several leaves the others their share of what comes at once.
-TAKEN_AT_ONCE = 1
+# Five hundred connections taken in one go would hold up whoever asks whether the process lives, and leave other
+# processes nothing of what comes at once.
+TAKEN_AT_ONCE = 2
 START_FAILED = 3
 
 
@@ -43,11 +44,12 @@ def main() -> None:
     """Serve until told to stop."""
     close_what_we_write()
     allow_many_files()
+    sockets = handed_on()
     config = uvicorn.Config(
         "app.main:app",
         host=settings().host,
         port=settings().port,
-        backlog=LISTEN_QUEUE if settings().web_processes == 1 else TAKEN_AT_ONCE,
+        backlog=LISTEN_QUEUE if sockets is None else TAKEN_AT_ONCE,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=3,
         access_log=False,
@@ -58,7 +60,7 @@ def main() -> None:
     )
     server = _Server(config)
     with suppress(KeyboardInterrupt):
-        server.run(handed_on())
+        server.run(sockets)
     if not server.started:
         sys.exit(START_FAILED)
 
