@@ -65,17 +65,21 @@ def find_held(db: Session, project: Project, frozen: Frozen) -> Held:
     """
     if frozen.dataset == "none":
         return Held(None, "", count_kinds(db, project).used)
-    datasets = db.scalars(
-        select(Dataset)
-        .where(Dataset.project_id == project.id, Dataset.manifest_sha256.is_not(None))
-        .where(Dataset.number == frozen.dataset if frozen.dataset != "any" else literal(True))
-        .order_by(Dataset.id.desc())
-        .limit(MOST_DATASETS)
-    ).all()
-    if frozen.dataset != "any":
+    ready = _ready(project)
+    if frozen.dataset == "any":
+        datasets = db.scalars(ready).all()
+    else:
+        datasets = db.scalars(ready.where(Dataset.number == frozen.dataset)).all()
         _refuse_unknown(frozen.dataset, datasets)
     number = sum(int(each.counts.get(frozen.split or "images", 0)) for each in datasets)
     return Held(tuple(each.id for each in datasets), frozen.split, number)
+
+
+def _ready(project: Project) -> Select[Dataset]:
+    """The newest datasets of a project that are frozen whole."""
+    of_project = select(Dataset).where(Dataset.project_id == project.id)
+    ready = of_project.where(Dataset.manifest_sha256.is_not(None))
+    return ready.order_by(Dataset.id.desc()).limit(MOST_DATASETS)
 
 
 def _refuse_unknown(number: int, datasets: Sequence[Dataset]) -> None:
@@ -144,12 +148,6 @@ class Offered:
 
 def find_offered(db: Session, project: Project) -> tuple[Offered, ...]:
     """The newest ready datasets of a project."""
-    rows = db.scalars(
-        select(Dataset)
-        .where(Dataset.project_id == project.id, Dataset.manifest_sha256.is_not(None))
-        .order_by(Dataset.id.desc())
-        .limit(MOST_DATASETS)
-    )
     return tuple(
         Offered(
             each.number,
@@ -158,5 +156,5 @@ def find_offered(db: Session, project: Project) -> tuple[Offered, ...]:
             {split: int(each.counts.get(split, 0)) for split in SPLITS},
             each.images_are == "kept",
         )
-        for each in rows
+        for each in db.scalars(_ready(project))
     )

@@ -141,14 +141,15 @@ def publish(
             ],
         )
     refuse_unasked(find_moved_dimensions(db, project), names_moved)
-    for each in find_due(db, project).replaced:
+    planned = find_due(db, project)
+    for each in planned.replaced:
         if each.kind == "merge":
             refuse_turned(each.old, each.new[0])
     hold_all_labels(db, project)
     with db.begin_nested():
         moved = settle_publication(db, project, names_moved, by=by)
         if last is not None:
-            keys = _concerned(find_due(db, project), moved, version_criteria(last), criteria)
+            keys = _concerned(planned, moved, version_criteria(last), criteria)
             count_later_where_many(db, project, keys, by=by)
         version = freeze_version(db, project, note=note, by=by)
         due = succession.carry_out(db, project, version, by=by)
