@@ -1,7 +1,10 @@
 """Writing the working criteria down as an immutable version."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from sqlalchemy import delete, insert, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.accounts.models import Person
 from app.criteria.models import ContradictionSide, CriteriaVersion, Node, PairNeed
@@ -51,53 +54,47 @@ def find_needs(db: Session, project: Project, criteria: Criteria) -> list[tuple[
     applicability = criteria.derived(Applicability)
     if applicability.is_plain:
         return []
-    rows = db.execute(
-        select(Node.id, Node.key).where(Node.project_id == project.id, Node.kind == "pair")
-    )
-    return [(row.id, content) for row in rows for content in applicability.needs(row.key)]
+    pairs = _pair_ids(db, project)
+    return [(node_id, each) for key, node_id in pairs.items() for each in applicability.needs(key)]
 
 
 def _put_needs(db: Session, project: Project, criteria: Criteria) -> None:
-    own = select(Node.id).where(Node.project_id == project.id)
-    place = (PairNeed.node_id, PairNeed.content)
-    known = {tuple(row) for row in db.execute(select(*place).where(PairNeed.node_id.in_(own)))}
-    needed = set(find_needs(db, project, criteria))
-    # What stays is not touched: counts are kept of the labels that do not apply.
-    if gone := known - needed:
-        db.execute(delete(PairNeed).where(tuple_(*place).in_(sorted(gone))))
-    if new := needed - known:
-        rows = [{"node_id": node_id, "content": each} for node_id, each in sorted(new)]
-        db.execute(insert(PairNeed), rows)
+    columns = (PairNeed.node_id, PairNeed.content)
+    _put(db, project, PairNeed, columns, set(find_needs(db, project, criteria)))
 
 
 def _put_sides(db: Session, project: Project, criteria: Criteria) -> None:
-    """Write down what cannot hold together; what stays is not touched, so that only images with labels of a side that
-    changed are counted anew.
-    """
-    own = {
-        row.key: row.id
-        for row in db.execute(
-            select(Node.id, Node.key).where(Node.project_id == project.id, Node.kind == "pair")
-        )
-    }
-    rows = (ContradictionSide.node_id, ContradictionSide.polarity, ContradictionSide.rule)
-    known = {
-        tuple(row)
-        for row in db.execute(
-            select(*rows, ContradictionSide.weight)
-            .join(Node, Node.id == ContradictionSide.node_id)
-            .where(Node.project_id == project.id)
-        )
-    }
+    """Write down what cannot hold together."""
+    side = ContradictionSide
+    own = _pair_ids(db, project)
     wanted = {
         (own[each.key], each.polarity, each.rule, each.weight)
         for each in criteria.derived(Rules).weights()
     }
+    _put(db, project, side, (side.node_id, side.polarity, side.rule, side.weight), wanted)
+
+
+def _pair_ids(db: Session, project: Project) -> dict[str, int]:
+    rows = db.execute(
+        select(Node.key, Node.id).where(Node.project_id == project.id, Node.kind == "pair")
+    )
+    return {row.key: row.id for row in rows}
+
+
+def _put(
+    db: Session,
+    project: Project,
+    table: type[PairNeed | ContradictionSide],
+    columns: Sequence[InstrumentedAttribute[Any]],
+    wanted: set[tuple[Any, ...]],
+) -> None:
+    """Have these rows of a project's nodes in a table, and no others. What stays is not touched: counts are kept of the
+    labels that do not apply, and of images whose labels contradict one another.
+    """
+    own = select(Node.id).where(Node.project_id == project.id)
+    known = {tuple(row) for row in db.execute(select(*columns).where(table.node_id.in_(own)))}
     if gone := known - wanted:
-        places = sorted(each[:3] for each in gone)
-        db.execute(delete(ContradictionSide).where(tuple_(*rows).in_(places)))
+        db.execute(delete(table).where(tuple_(*columns).in_(sorted(gone))))
     if new := wanted - known:
-        names = ("node_id", "polarity", "rule", "weight")
-        db.execute(
-            insert(ContradictionSide), [dict(zip(names, each, strict=True)) for each in sorted(new)]
-        )
+        names = [each.key for each in columns]
+        db.execute(insert(table), [dict(zip(names, each, strict=True)) for each in sorted(new)])
