@@ -146,9 +146,10 @@ def _refuse_broken(made: Engine) -> Callable[[Any, Any, Any], None]:
         now = monotonic()
         used = record.info.get("used", now)
         record.info["used"] = now
-        if now - used < TRUSTED_SECONDS and not _has_come(connection.fileno()):
-            return
         try:
+            # One that knows itself that it is closed says so here.
+            if now - used < TRUSTED_SECONDS and not _has_come(connection.fileno()):
+                return
             made.dialect.do_ping(connection)
         except made.dialect.loaded_dbapi.Error as error:
             raise InvalidatePoolError from error

@@ -226,7 +226,7 @@ _MERGE = (
     # rejected, then the latest. Sides of the target on which nothing comes to it are left alone.
     """
     CREATE TEMP TABLE ranked ON COMMIT DROP AS
-    SELECT * FROM (
+    SELECT *, CASE WHEN is_disputed THEN 'proposed' ELSE goes_on END AS stands FROM (
         SELECT l.id, l.image_id, l.node_id, l.polarity, l.state, h.next, row_to_json(l) AS label,
                row_number() OVER best AS place, first_value(l.state) OVER best AS goes_on,
                bool_or(l.state = 'confirmed') OVER side AND bool_or(l.state = 'rejected') OVER side AS is_disputed,
@@ -268,11 +268,10 @@ _MERGE = (
            json_agg(label) FILTER (WHERE label IS NOT NULL) AS stood
     FROM (
         SELECT image_id, next, node_id, polarity, state AS before, label,
-               CASE WHEN node_id = :target THEN CASE WHEN is_disputed THEN 'proposed' ELSE goes_on END END AS after
+               CASE WHEN node_id = :target THEN stands END AS after
         FROM ranked
         UNION ALL
-        SELECT image_id, next, CAST(:target AS bigint), polarity, NULL, NULL,
-               CASE WHEN is_disputed THEN 'proposed' ELSE goes_on END
+        SELECT image_id, next, CAST(:target AS bigint), polarity, NULL, NULL, stands
         FROM ranked WHERE place = 1 AND NOT is_there
     ) AS each GROUP BY image_id
     """,

@@ -275,7 +275,7 @@ class ImageContradiction(Model):
     """How many contradictions there are among the labels of an image that stand and apply to it: as many as
     `taxonomy.contradictions` finds, by what `contradiction_side` says of the version in force. Every image has a
     row; triggers on `image`, `label`, `image_trait`, `pair_need` and `contradiction_side` keep it, and nobody else
-    writes here but `app.labels.recounting`.
+    writes here but `app.labels.recounting` and, after a large publication, `app.labels.contradicting`.
     """
 
     __tablename__ = "image_contradiction"
