@@ -15,4 +15,14 @@ def cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="seconds")
     text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA_STARTS) else text
+    return f"'{text}" if isinstance(value, str) and _would_run(text) else text
+
+
+def plain(text: str) -> str:
+    """The text of a cell, as it was before `cell` made one of it."""
+    return text[1:] if text.startswith("'") and _would_run(text) else text
+
+
+def _would_run(text: str) -> bool:
+    # What begins with apostrophes of its own gets one more, so that taking one off is always right.
+    return text.lstrip("'").startswith(FORMULA_STARTS)

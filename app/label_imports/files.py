@@ -6,12 +6,22 @@ However large a file is, a few of its labels are held at a time.
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TextIO, TypeAlias
 
+from app.csv_cells import plain
 from app.errors import Invalid
 from app.label_imports.label_studio import Absent, read_tasks
-from app.label_imports.rows import FileLabel, NamedImage, Problem, plain_cell, read_row
+from app.label_imports.rows import (
+    FIELDS,
+    OF_IMAGE,
+    FileLabel,
+    NamedImage,
+    Problem,
+    read_row,
+)
+from app.label_imports.texts import open_text
 
 Format: TypeAlias = Literal["jsonl", "csv", "parquet", "label-studio"]
 Read: TypeAlias = Iterator[FileLabel | Problem]
@@ -25,8 +35,12 @@ ENDINGS: dict[str, Format] = {
     ".json": "label-studio",
 }
 LONGEST_LINE = 32 * 1024**2
+LARGEST_COLUMN = 512 * 1024**2
+LONGEST_TEXT = 16 * 1024
+KNOWN = frozenset((*OF_IMAGE, *FIELDS))
+DELIMITERS = (",", ";", "\t", "|")
 # What a table has to have a column of, one of each group.
-WANTED = (("sha256", "source_id", "file"), ("key", "name", "attribute"), ("state",))
+WANTED = (OF_IMAGE, ("key", "name", "attribute"), ("state",))
 
 
 def format_of(name: str) -> Format:
@@ -66,17 +80,26 @@ def _image_of(said: Mapping[str, Any]) -> NamedImage:
 
 
 def _read_jsonl(path: Path) -> Read:
-    with path.open("rb") as file:
-        for line, data in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
+    with open_text(path) as file:
+        for line, data in enumerate(iter(lambda: file.readline(LONGEST_LINE), ""), start=1):
             if not data.strip():
                 continue
             try:
                 said = json.loads(data)
             except (ValueError, RecursionError) as error:
-                where = error.msg if isinstance(error, json.JSONDecodeError) else "not UTF-8"
-                yield Problem(line, f"is no JSON: {where}.")
+                yield Problem(line, f"is no JSON: {_why(error)}.")
                 continue
             yield from _labels_of_line(line, said)
+
+
+def _why(error: ValueError | RecursionError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    return (
+        "it is nested too deep"
+        if isinstance(error, RecursionError)
+        else "it holds a number of too many digits"
+    )
 
 
 def _labels_of_line(line: int, said: Any) -> Read:
@@ -100,34 +123,58 @@ def _labels_of_line(line: int, said: Any) -> Read:
 
 
 def _read_csv(path: Path) -> Read:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        try:
-            yield from _rows_of(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-        except (UnicodeDecodeError, csv.Error) as error:
-            what = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-            raise Invalid(
-                f"This table cannot be read: {what}.",
-                field="files",
-                hint="Save it as CSV in UTF-8.",
-            ) from error
+    with open_text(path) as file:
+        yield from _rows_of(file)
 
 
-def _rows_of(file: Any, *, delimiter: str) -> Read:
-    rows = csv.reader(file, delimiter=delimiter, strict=True)
-    names = [each.strip().lower() for each in next(rows, [])]
-    refuse_columns(names)
-    began = rows.line_num + 1
-    for row in rows:
-        if row and len(row) != len(names):
-            yield Problem(began, f"has {len(row)} cells; the first line has {len(names)}.")
-        elif row:
-            said = dict(zip(names, map(plain_cell, row), strict=True))
-            yield read_row(began, _image_of(said), said)
+def _rows_of(file: TextIO) -> Read:
+    first = file.readline()
+    rows = csv.reader(chain([first], file), delimiter=_delimiter(first), strict=True)
+    try:
+        names = _names(next(rows, []))
+        refuse_columns(names)
         began = rows.line_num + 1
+        for row in rows:
+            # Spreadsheets write cells beyond the table, and rows below it, that hold nothing.
+            while len(row) > len(names) and not row[-1].strip():
+                row.pop()
+            if len(row) != len(names) and any(row):
+                yield Problem(began, f"has {len(row)} cells; the first line has {len(names)}.")
+            elif any(row):
+                said = dict(zip(names, map(plain, row), strict=True))
+                yield read_row(began, _image_of(said), said)
+            began = rows.line_num + 1
+    except csv.Error as error:
+        raise Invalid(
+            f"Line {rows.line_num}: this table cannot be read further: {error}.",
+            field="files",
+            hint="Look for a quotation mark that is not closed, or save it as CSV in UTF-8 again.",
+        ) from error
+
+
+def _delimiter(first: str) -> str:
+    """What parts the cells: Excel writes semicolons where commas part the digits of numbers."""
+
+    def known(delimiter: str) -> int:
+        names = _names(next(csv.reader([first], delimiter=delimiter), []))
+        return sum(bool(set(group) & set(names)) for group in WANTED)
+
+    return max(DELIMITERS, key=known)
+
+
+def _names(cells: list[str]) -> list[str]:
+    return [each.strip().lower() for each in cells]
 
 
 def refuse_columns(names: list[str]) -> None:
-    """Raise Invalid where a table lacks what a label cannot be without."""
+    """Raise Invalid where a table lacks what a label cannot be without, or has a column twice."""
+    twice = [each for each in names if each and names.count(each) > 1]
+    if twice:
+        raise Invalid(
+            f"The table has the column {twice[0][:100]} twice.",
+            field="files",
+            hint="Which of the two counts is not known: leave one out.",
+        )
     for group in WANTED:
         if not set(group) & set(names):
             raise Invalid(
@@ -148,13 +195,66 @@ def _read_parquet(path: Path) -> Read:
     try:
         with ParquetFile(path) as file:
             names = [each.lower() for each in file.schema_arrow.names]
-            refuse_columns(names)
-            number = 0
-            for batch in file.iter_batches(batch_size=10_000):
-                columns = [column.to_pylist() for column in batch.columns]
-                for row in zip(*columns, strict=True):
-                    number += 1
-                    said = dict(zip(names, row, strict=True))
-                    yield read_row(number, _image_of(said), said)
-    except (ArrowException, OSError) as error:
-        raise Invalid(f"This is no Parquet file: {error}.", field="files") from error
+        refuse_columns(names)
+        number = 0
+        for rows in _parts(path):
+            for said in rows:
+                number += 1
+                yield read_row(number, _image_of(said), said)
+    # Besides the library's own: text that is not UTF-8, a moment that no calendar has.
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
+        raise Invalid(
+            f"This is no Parquet file that can be read: {error}.", field="files"
+        ) from error
+
+
+def _parts(path: Path) -> Iterator[Iterator[dict[str, Any]]]:
+    """The rows of a Parquet file, some at a time, with the columns that are known alone.
+
+    A small file can hold gigabytes: what is said to be large is refused before it is unpacked. One text that
+    a million rows repeat lies in the file once, and is kept so until its length is known.
+    """
+    from pyarrow import types
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(path) as file:
+        schema = file.schema_arrow
+        wanted = [each.name for each in schema if each.name.lower() in KNOWN]
+        for group in map(file.metadata.row_group, range(file.num_row_groups)):
+            for said in map(group.column, range(group.num_columns)):
+                if said.path_in_schema.split(".")[0] in wanted:
+                    _refuse_large(said.total_uncompressed_size, LARGEST_COLUMN, said.path_in_schema)
+    texts = [
+        each.name
+        for each in schema
+        if types.is_string(each.type) or types.is_large_string(each.type)
+    ]
+    with ParquetFile(path, read_dictionary=texts) as file:
+        for batch in file.iter_batches(batch_size=10_000, columns=wanted):
+            columns = {
+                name.lower(): _unpacked(column, name).to_pylist()
+                for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            }
+            yield (
+                dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)
+            )
+
+
+def _unpacked(column: Any, name: str) -> Any:
+    """A column with each of its values in place. Raises Invalid where a text is too long for that."""
+    from pyarrow import compute, types
+
+    if not types.is_dictionary(column.type):
+        return column
+    longest = compute.max(compute.binary_length(column.dictionary)).as_py() or 0
+    _refuse_large(longest, LONGEST_TEXT, name)
+    return column.dictionary_decode()
+
+
+def _refuse_large(size: int, most: int, name: str) -> None:
+    if size > most:
+        raise Invalid(
+            f"The column {name[:100]} holds {size} bytes in one piece; {most} are read.",
+            field="files",
+            hint="Write the file with smaller row groups, and with what labels say alone.",
+        )

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from app.errors import Invalid
 from app.label_imports.rows import FileLabel, NamedAttribute, NamedImage, Problem, read_row
+from app.label_imports.texts import open_text
 from taxonomy.names import is_key
 from taxonomy.tree import POLARITIES
 
@@ -29,12 +30,9 @@ _IMAGE_FIELDS = ("image", "img", "url", "image_url", "file", "file_name")
 
 def read_tasks(path: Path, *, absent: Absent) -> Iterator[FileLabel | Problem]:
     """The labels of every task; the line is where the task begins. Raises Invalid where it is no array of tasks."""
-    with path.open(encoding="utf-8-sig") as file:
-        try:
-            for line, task in _items(file):
-                yield from _labels_of(line, task, absent)
-        except UnicodeDecodeError as error:
-            raise Invalid("The file is not UTF-8.", field="files") from error
+    with open_text(path) as file:
+        for line, task in _items(file):
+            yield from _labels_of(line, task, absent)
 
 
 def _items(file: Any) -> Iterator[tuple[int, Any]]:
@@ -116,7 +114,10 @@ def _name_in(place: str) -> str:
     """The file's name in an address; a plain name, with its folders, is one already."""
     if uploaded := _UPLOADED.search(place):
         return unquote(uploaded[1])
-    parts = urlsplit(place)
+    try:
+        parts = urlsplit(place)
+    except ValueError as error:
+        raise ValueError("has an image whose address makes no sense.") from error
     if parts.scheme or place.startswith("/"):
         shown = (
             parts.query.partition("d=")[2] if parts.path.endswith("local-files/") else parts.path
@@ -155,8 +156,9 @@ def _chosen(holder: Mapping[str, Any]) -> dict[NamedAttribute, float | None]:
             continue
         score = region.get("score")
         sure = score if isinstance(score, int | float) and 0 <= score <= 1 else None
-        paths = value.get("taxonomy") or [[each] for each in value.get("choices") or ()]
-        for path in paths:
+        for path in _list(value.get("taxonomy"), "taxonomy") or _list(
+            value.get("choices"), "choices"
+        ):
             parts = path if isinstance(path, list) else [path]
             if not parts or not all(isinstance(each, str) for each in parts):
                 raise ValueError("has a choice that is no list of names.")
@@ -181,8 +183,12 @@ def _decision(annotation: Mapping[str, Any]) -> dict[str, Any]:
 
 def _objects(value: Any, field: str) -> list[dict[str, Any]]:
     """A list of objects; predictions of an export may be numbers alone, which say nothing."""
+    return [each for each in _list(value, field) if isinstance(each, dict)]
+
+
+def _list(value: Any, field: str) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
         raise ValueError(f"has {field} that are no list.")
-    return [each for each in value if isinstance(each, dict)]
+    return value

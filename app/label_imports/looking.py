@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts.models import Person
 from app.database import Json
+from app.errors import Invalid
 from app.label_imports.files import Format, Read, read_labels
 from app.label_imports.label_studio import Absent
 from app.label_imports.matching import Attribute, Attributes, Images, People, Unknown
@@ -29,6 +30,7 @@ AT_ONCE = 5_000
 NAMED = 20
 """So many of each kind are named with their lines; all are counted."""
 ASKED = 200
+MOST_AGENTS = 100
 Report = Callable[[int], None]
 
 
@@ -109,7 +111,7 @@ class Matched:
         if not isinstance(attribute, Attribute) or isinstance(image_id, Unknown):
             return None
         if label.source == "agent":
-            self.agents[label.agent] = self.agents.get(label.agent, 0) + 1
+            self._count_agent(label)
         return Incoming(
             label.line,
             image_id,
@@ -126,6 +128,15 @@ class Matched:
             label.confidence,
             label.evidence,
         )
+
+    def _count_agent(self, label: FileLabel) -> None:
+        self.agents[label.agent] = self.agents.get(label.agent, 0) + 1
+        if len(self.agents) > MOST_AGENTS:
+            raise Invalid(
+                f"Line {label.line}: up to here the file names more than {MOST_AGENTS} agents.",
+                field="files",
+                hint="Each becomes an agent run. Give agent the name of the program, not something of each label.",
+            )
 
     def _decider(self, label: FileLabel) -> int:
         person_id, is_member = self._people.find(label.decided_by)

@@ -20,6 +20,7 @@ from taxonomy.folding import fold
 from taxonomy.tree import POLARITIES, Entry, Pair, Polarity
 
 LIKELY = 3
+LIKENED = 1_000
 LEFT_OUT = ""
 """What stands for an attribute whose labels are not to be imported."""
 
@@ -64,6 +65,7 @@ class Attributes:
                 name = entry.node.attribute(polarity).name
                 if name and not entry.retired:
                     self._by_name.setdefault(_folded(name), []).append((entry, polarity))
+        self._looked_like = 0
         self._found: dict[NamedAttribute, Attribute | Unknown | None] = {}
         self._chosen = {words: self._answer(words, text) for words, text in chosen.items()}
 
@@ -125,12 +127,16 @@ class Attributes:
         if found:
             like = [self._attribute(*each) for each in found]
             return Unknown(f"{len(found)} attributes have this name; say which.", _shown(like))
+        return Unknown("No attribute has this name.", self._like(named.name))
+
+    def _like(self, name: str) -> tuple[tuple[str, str], ...]:
+        """What a name may mean: looked up for as many as anybody is shown, as it takes a search each."""
+        if self._looked_like >= LIKENED:
+            return ()
+        self._looked_like += 1
         index = version_index(self._in_force.version_id, self._in_force.criteria)
-        likely = index.attributes(named.name, limit=LIKELY)
-        return Unknown(
-            "No attribute has this name.",
-            tuple((f"{each.key}/{each.polarity}", each.name) for each in likely),
-        )
+        likely = index.attributes(name, limit=LIKELY)
+        return tuple((f"{each.key}/{each.polarity}", each.name) for each in likely)
 
     def _lies_in(self, entry: Entry, path: tuple[str, ...]) -> bool:
         """Whether the dimensions above a pair end as a path does, by names or by keys."""

@@ -5,15 +5,35 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from app.csv_cells import FORMULA_STARTS
 from app.labels.models import STATES
+from app.web.unstorable import has_odd_characters
 
+# Where a file says which image.
+OF_IMAGE = ("sha256", "source_id", "file")
+# Where a label says something; "attribute" is another word for "name".
+FIELDS = (
+    *(
+        "key",
+        "polarity",
+        "name",
+        "attribute",
+        "path",
+        "state",
+        "source",
+        "agent",
+        "measure",
+        "value",
+    ),
+    *("threshold", "confidence", "evidence", "decided_by", "decided_at"),
+)
 SOURCES = ("agent", "person", "criteria")
 POLARITIES = ("", "positive", "negative")
 LONGEST_EVIDENCE = 600
 LONGEST_NAME = 300
 # Clocks differ.
 AHEAD = timedelta(days=1)
+# A date before this is one that a program writes where it knows none.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NamedImage(NamedTuple):
@@ -85,7 +105,21 @@ def read_row(line: int, image: NamedImage, said: Mapping[str, Any]) -> FileLabel
         return Problem(line, str(wrong))
 
 
+def _refuse_odd(image: NamedImage, said: Mapping[str, Any]) -> None:
+    """Raise Wrong for a text that can neither be kept nor looked up, nor quoted in a reason."""
+    path = said.get("path")
+    texts = [*image, *(path if isinstance(path, list) else ()), *map(said.get, FIELDS)]
+    # Looked at together, as next to no line has one.
+    if not has_odd_characters(" ".join([each for each in texts if isinstance(each, str)])):
+        return
+    for field, value in (*zip(OF_IMAGE, image, strict=True), *((f, said.get(f)) for f in FIELDS)):
+        for each in value if isinstance(value, list) else (value,):
+            if isinstance(each, str) and has_odd_characters(each):
+                raise Wrong(f"holds a character in {field} that cannot be kept.")
+
+
 def _read(line: int, image: NamedImage, said: Mapping[str, Any]) -> FileLabel:
+    _refuse_odd(image, said)
     if not any(image):
         raise Wrong("names no image: it needs sha256, source_id or file.")
     get = said.get
@@ -148,8 +182,6 @@ def _text(value: Any, field: str, longest: int = LONGEST_NAME) -> str | None:
         raise Wrong(f"has something in {field} that is no text.")
     if len(value) > longest:
         raise Wrong(f"has {len(value)} characters in {field}; {longest} are kept.")
-    if "\0" in value:
-        raise Wrong(f"holds a character in {field} that cannot be kept.")
     return value
 
 
@@ -177,15 +209,10 @@ def _moment(value: Any) -> str | None:
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     if at > datetime.now(UTC) + AHEAD:
         raise Wrong(f"was decided in the future, {_shown(value)}.")
-    return at.isoformat()
+    if at < EARLIEST:
+        raise Wrong(f"was decided before {EARLIEST.year}, {_shown(value)}.")
+    return at.astimezone(UTC).isoformat()
 
 
 def _shown(value: object) -> str:
     return str(value)[:60]
-
-
-def plain_cell(text: str | None) -> str | None:
-    """A cell as it was before `app.csv_cells.cell` kept spreadsheets from running it."""
-    if text is not None and text.startswith("'") and text[1:].startswith(FORMULA_STARTS):
-        return text[1:]
-    return text

@@ -13,6 +13,7 @@ from app.accounts.models import Person
 from app.criteria.models import CriteriaVersion, Node
 from app.database import Json
 from app.images.models import Image
+from app.jobs.models import Job
 from app.label_imports import importing
 from app.label_imports.options import Options
 from app.labels.export_formats import FORMATS, ExportFormat
@@ -20,6 +21,7 @@ from app.labels.models import Label, LabelEvent
 from app.projects.models import Membership, Project
 from tests.app.labels.conftest import Bench, bench
 from tests.factories import Make
+from worker import label_importing, ledger
 
 __all__ = ["bench"]
 
@@ -127,3 +129,18 @@ def lines(tmp_path: Path) -> Callable[..., Path]:
         return to
 
     return write
+
+
+@pytest.fixture
+def work(copy: Copy) -> Callable[[], None]:
+    """A worker does what waits."""
+
+    def do() -> None:
+        copy.db.rollback()
+        copy.db.expire_all()
+        for job_id in copy.db.scalars(select(Job.id).where(Job.state == "queued")).all():
+            assert ledger.run(job_id, {"label_import": label_importing.run})
+        copy.db.rollback()
+        copy.db.expire_all()
+
+    return do

@@ -5,33 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-from sqlalchemy import select
 from starlette.testclient import TestClient
 
 from app.accounts.models import Person
-from app.jobs.models import Job
 from tests.app.label_imports.conftest import Copy
 from tests.app.labels.conftest import Bench
-from worker import label_importing, ledger
 
 SignIn = Callable[[TestClient, Person], TestClient]
 TokenFor = Callable[[Person], dict[str, str]]
-
-
-@pytest.fixture
-def work(copy: Copy) -> Callable[[], None]:
-    """A worker does what waits."""
-
-    def do() -> None:
-        copy.db.rollback()
-        copy.db.expire_all()
-        for job_id in copy.db.scalars(select(Job.id).where(Job.state == "queued")).all():
-            assert ledger.run(job_id, {"label_import": label_importing.run})
-        copy.db.rollback()
-        copy.db.expire_all()
-
-    return do
 
 
 def rows(copy: Copy, *labels: dict[str, Any]) -> bytes:
