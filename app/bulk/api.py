@@ -10,6 +10,7 @@ from app.bulk.schemas import BulkImageOut, BulkImagesPage, BulkIn, BulkOut, Bulk
 from app.database import LARGEST_KEY
 from app.images.access import Cursor, PathKey
 from app.labels.access import refuse_hidden
+from app.labels.showing import note_told
 from app.projects.access import LeadProject
 from app.projects.models import Project
 from app.web.dependencies import Db
@@ -58,6 +59,7 @@ def api_list_bulk_images(
     project: LeadProject,
     action_id: PathKey,
     db: Db,
+    person: CurrentPerson,
     which: str = "change",
     after: Annotated[int, Query(ge=0, le=LARGEST_KEY)] = 0,
     limit: Limit = reading.PAGE,
@@ -65,8 +67,10 @@ def api_list_bulk_images(
     """Its images by effect (`change`, `same`, `kept`, `none`, `contradicting`) or by outcome (`taken`, `passed`,
     `undone`, `stays`).
     """
-    action = reading.get_action(db, project, action_id).action
-    rows = reading.find_images(db, action, which, after=after, limit=limit + 1)
+    found = reading.get_action(db, project, action_id)
+    rows = reading.find_images(db, found.action, which, after=after, limit=limit + 1)
+    if found.node is not None:
+        note_told(db, [each.image_id for each in rows[:limit]], person)
     return BulkImagesPage(
         items=[BulkImageOut.of(each) for each in rows[:limit]],
         next=rows[limit - 1].image_id if len(rows) > limit else None,

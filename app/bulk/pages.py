@@ -16,6 +16,7 @@ from app.images.asked import read_asked
 from app.images.finding import count_images
 from app.labels.access import find_in_force, refuse_hidden
 from app.labels.schemas import show_usable
+from app.labels.showing import note_told
 from app.projects.access import LeadProject
 from app.projects.founding import find_members
 from app.projects.models import Project
@@ -108,6 +109,7 @@ def show_bulk_action(
     project: LeadProject,
     action_id: PathKey,
     db: Db,
+    person: CurrentPerson,
     answer: Answering,
     which: str = "",
     after: Annotated[int, Query(ge=0, le=LARGEST_KEY)] = 0,
@@ -116,6 +118,8 @@ def show_bulk_action(
     found = reading.get_action(db, project, action_id)
     which = which or _worth_seeing(found)
     images = reading.find_images(db, found.action, which, after=after, limit=SHOWN + 1)
+    if found.node is not None:
+        note_told(db, [each.image_id for each in images[:SHOWN]], person)
     return answer.show(
         "bulk/action.html",
         fragment="bulk/_action.html",

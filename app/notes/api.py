@@ -9,8 +9,9 @@ from app.accounts.access import CurrentPerson
 from app.database import LARGEST_KEY
 from app.images.access import ProjectImage
 from app.labels.access import Viewing
+from app.labels.showing import note_told
 from app.notes import mentioning, reading, writing
-from app.notes.access import Writing
+from app.notes.access import InSight, Writing
 from app.notes.models import Discussion
 from app.notes.schemas import (
     DiscussionOut,
@@ -74,13 +75,15 @@ def api_start_discussion(
     return _out(db, project, writing.start_discussion(db, project, key, text=body.text, by=by))
 
 
-@router.get("/discussions/{discussion_id}", response_model=DiscussionOut)
+@router.get("/discussions/{discussion_id}", response_model=DiscussionOut, dependencies=[InSight])
 def api_get_discussion(discussion_id: int, db: Db, project: AnnotatorProject) -> DiscussionOut:
     """One discussion."""
     return DiscussionOut.of(reading.show_discussion(db, project, discussion_id))
 
 
-@router.put("/discussions/{discussion_id}/settled", response_model=DiscussionOut)
+@router.put(
+    "/discussions/{discussion_id}/settled", response_model=DiscussionOut, dependencies=[InSight]
+)
 def api_settle_discussion(
     discussion_id: int, body: SettledIn, db: Db, project: AnnotatorProject, by: Writing
 ) -> DiscussionOut:
@@ -89,7 +92,7 @@ def api_settle_discussion(
     return _out(db, project, settled)
 
 
-@router.get("/discussions/{discussion_id}/notes", response_model=NotesOut)
+@router.get("/discussions/{discussion_id}/notes", response_model=NotesOut, dependencies=[InSight])
 def api_list_notes(
     discussion_id: int, db: Db, project: AnnotatorProject, after: After = 0, limit: Limit = 50
 ) -> NotesOut:
@@ -102,7 +105,12 @@ def api_list_notes(
     )
 
 
-@router.post("/discussions/{discussion_id}/notes", status_code=201, response_model=NoteOut)
+@router.post(
+    "/discussions/{discussion_id}/notes",
+    status_code=201,
+    response_model=NoteOut,
+    dependencies=[InSight],
+)
 def api_answer_discussion(
     discussion_id: int, body: NoteIn, db: Db, project: AnnotatorProject, by: Writing
 ) -> NoteOut:
@@ -132,6 +140,7 @@ def api_list_image_discussions(
     db: Db,
     project: AnnotatorProject,
     viewer: Viewing,
+    person: CurrentPerson,
     before: Before = None,
     limit: Limit = 50,
 ) -> DiscussionsOut:
@@ -139,6 +148,8 @@ def api_list_image_discussions(
     found = reading.find_discussions(
         db, project, image=image, labels=viewer.suggestions, before=before, limit=limit + 1
     )
+    if any(each.discussion.polarity for each in found):
+        note_told(db, [image.id], person)
     return DiscussionsOut(
         items=[DiscussionOut.of(each) for each in found[:limit]],
         next=found[limit - 1].discussion.id if len(found) > limit else None,
@@ -158,6 +169,7 @@ def api_list_mentions(
     db: Db,
     project: AnnotatorProject,
     person: CurrentPerson,
+    viewer: Viewing,
     unread: Annotated[bool, Query()] = False,
     before: Before = None,
     limit: Limit = 50,
@@ -166,8 +178,10 @@ def api_list_mentions(
     found = mentioning.find_mentions(
         db, project, person, unread=unread, before=before, limit=limit + 1
     )
+    if viewer.suggestions:
+        note_told(db, mentioning.labelled_images(found[:limit]), person)
     return MentionsOut(
-        items=[MentionOut.of(each) for each in found[:limit]],
+        items=[MentionOut.of(each, labels=viewer.suggestions) for each in found[:limit]],
         next=found[limit - 1].note.id if len(found) > limit else None,
     )
 

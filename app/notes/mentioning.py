@@ -37,6 +37,11 @@ class Named:
         """What the discussion is about."""
         return about(self.discussion, self.node, self.image)
 
+    @property
+    def is_on_label(self) -> bool:
+        """Whether it is about a label of an image."""
+        return self.discussion.polarity is not None
+
 
 def find_named(text: str, members: Iterable[tuple[int, str]]) -> set[int]:
     """Who is named in a text: `@` and the whole name of a member, in whatever letters. Of two names where one begins
@@ -115,6 +120,15 @@ def find_mentions(
     if before is not None:
         asked = asked.where(Mention.note_id < before)
     return [Named(*row) for row in db.execute(asked)]
+
+
+def labelled_images(mentions: Iterable[Named]) -> list[int]:
+    """The images whose labels some notes are on: what they say may tell of a suggestion."""
+    return [
+        each.discussion.image_id
+        for each in mentions
+        if each.discussion.image_id is not None and each.is_on_label
+    ]
 
 
 def mark_read(

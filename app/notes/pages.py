@@ -8,13 +8,14 @@ from starlette.responses import Response
 from app.accounts.access import CurrentPerson
 from app.criteria.reading import get_node, title
 from app.database import LARGEST_KEY
-from app.errors import NotAllowed, Stale
+from app.errors import Stale
 from app.images.access import ProjectImage
 from app.images.models import Image
 from app.labels.access import Viewer, Viewing
 from app.labels.reading import find_labels
+from app.labels.showing import note_shown, note_told
 from app.notes import mentioning, reading, writing
-from app.notes.access import Writing
+from app.notes.access import InSight, Writing
 from app.notes.forms import ImageNoteForm, NoteEditForm, NoteForm, ReadForm, SettleForm
 from app.notes.models import LONGEST, Discussion
 from app.notes.writing import Writer
@@ -138,7 +139,6 @@ def _discussion(
     project: Project,
     discussion_id: int,
     by: Writer,
-    viewer: Viewer,
     *,
     form: Form[Any] | None = None,
     after: int = 0,
@@ -146,7 +146,6 @@ def _discussion(
     stale: Stale | None = None,
 ) -> Response:
     shown = reading.show_discussion(db, project, discussion_id)
-    _refuse_hidden(shown.discussion, viewer)
     found = reading.find_notes(db, shown.discussion, after=after, limit=reading.PAGE + 1)
     notes = found[: reading.PAGE]
     form = form or Form()
@@ -166,28 +165,18 @@ def _discussion(
     )
 
 
-def _refuse_hidden(discussion: Discussion, viewer: Viewer) -> None:
-    """Raise NotAllowed for a note on a label where suggestions are hidden: that it is one may tell of a suggestion."""
-    if discussion.polarity is not None and not viewer.suggestions:
-        raise NotAllowed(
-            "Notes on labels are hidden with the suggestions.",
-            hint="Show suggestions on the page of an image first.",
-        )
-
-
-@router.get("/discussions/{discussion_id}")
+@router.get("/discussions/{discussion_id}", dependencies=[InSight])
 def show_discussion(
     discussion_id: int,
     db: Db,
     answer: Answering,
     project: AnnotatorProject,
     by: Writing,
-    viewer: Viewing,
     after: After = 0,
     edit: Annotated[int | None, Query(ge=1, le=LARGEST_KEY)] = None,
 ) -> Response:
     """A discussion with its notes in order; `edit` opens one of them."""
-    return _discussion(db, answer, project, discussion_id, by, viewer, after=after, editing=edit)
+    return _discussion(db, answer, project, discussion_id, by, after=after, editing=edit)
 
 
 def _go(answer: Answer, project: Project, discussion: Discussion | int) -> Response:
@@ -195,14 +184,13 @@ def _go(answer: Answer, project: Project, discussion: Discussion | int) -> Respo
     return answer.go(answer.path("show_discussion", project=project.slug, discussion_id=number))
 
 
-@router.post("/discussions/{discussion_id}")
+@router.post("/discussions/{discussion_id}", dependencies=[InSight])
 def submit_answer(
     discussion_id: int,
     db: Db,
     answer: Answering,
     project: AnnotatorProject,
     by: Writing,
-    viewer: Viewing,
     form: Annotated[Form[NoteForm], Depends(submitted(NoteForm))],
 ) -> Response:
     """Add a note at the end."""
@@ -211,11 +199,11 @@ def submit_answer(
             text = form.values.text
             writing.answer_discussion(db, project, discussion_id, text=text, by=by)
     if form.errors:
-        return _discussion(db, answer, project, discussion_id, by, viewer, form=form)
+        return _discussion(db, answer, project, discussion_id, by, form=form)
     return _go(answer, project, discussion_id)
 
 
-@router.post("/discussions/{discussion_id}/settled")
+@router.post("/discussions/{discussion_id}/settled", dependencies=[InSight])
 def submit_settled(
     discussion_id: int,
     db: Db,
@@ -225,13 +213,12 @@ def submit_settled(
     form: Annotated[Form[SettleForm], Depends(submitted(SettleForm))],
 ) -> Response:
     """Settle a discussion, or open it again."""
-    if not form.errors:
-        settled = form.values.settled
-        writing.settle_discussion(db, project, discussion_id, settled=settled, by=by)
+    settled = form.checked().settled
+    writing.settle_discussion(db, project, discussion_id, settled=settled, by=by)
     return _go(answer, project, discussion_id)
 
 
-@router.post("/discussions/{discussion_id}/notes/{note_id}")
+@router.post("/discussions/{discussion_id}/notes/{note_id}", dependencies=[InSight])
 def submit_note_edit(
     discussion_id: int,
     note_id: int,
@@ -239,7 +226,6 @@ def submit_note_edit(
     answer: Answering,
     project: AnnotatorProject,
     by: Writing,
-    viewer: Viewing,
     form: Annotated[Form[NoteEditForm], Depends(submitted(NoteEditForm))],
 ) -> Response:
     """Change a note. Where someone did so meanwhile, both texts are shown."""
@@ -261,7 +247,6 @@ def submit_note_edit(
             project,
             discussion_id,
             by,
-            viewer,
             form=form,
             editing=note_id,
             stale=stale,
@@ -301,11 +286,15 @@ def _image_page(
     answer: Answer,
     project: Project,
     image: Image,
+    by: Writer,
     viewer: Viewer,
     form: Form[ImageNoteForm],
     before: int | None = None,
 ) -> Response:
     sees = viewer.suggestions
+    if sees:
+        # Its labels are offered to write about, and notes on them are listed.
+        note_shown(db, image, by.person)
     found = reading.find_discussions(
         db, project, image=image, labels=sees, before=before, limit=reading.PAGE + 1
     )
@@ -328,13 +317,14 @@ def show_image_notes(
     db: Db,
     answer: Answering,
     project: AnnotatorProject,
+    by: Writing,
     viewer: Viewing,
     before: Before = None,
     attribute: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """What members wrote on one image and its labels, with the form for more."""
     form = Form[ImageNoteForm]({"attribute": attribute})
-    return _image_page(db, answer, project, image, viewer, form, before)
+    return _image_page(db, answer, project, image, by, viewer, form, before)
 
 
 @around.post("/images/{image_id:int}/notes")
@@ -355,7 +345,7 @@ def submit_image_note(
                 db, project, image, text=form.values.text, by=by, key=key, polarity=polarity
             )
     if form.errors:
-        return _image_page(db, answer, project, image, viewer, form)
+        return _image_page(db, answer, project, image, by, viewer, form)
     return _go_to_image(answer, project, image)
 
 
@@ -373,6 +363,8 @@ def show_mentions(
 ) -> Response:
     """The notes that name who asks, newest first."""
     found = mentioning.find_mentions(db, project, person, before=before, limit=reading.PAGE + 1)
+    if viewer.suggestions:
+        note_told(db, mentioning.labelled_images(found[: reading.PAGE]), person)
     return answer.show(
         "notes/mentions.html",
         mentions=found[: reading.PAGE],

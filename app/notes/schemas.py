@@ -102,7 +102,9 @@ class DiscussionOut(BaseModel):
 
 
 class MentionOut(BaseModel):
-    """A note that names who asks: in which discussion, what that is about, and when it was read."""
+    """A note that names who asks: in which discussion, what that is about, and when it was read. `about` and `text`
+    of one on a label are empty where suggestions are hidden.
+    """
 
     note: int
     discussion: int
@@ -114,14 +116,15 @@ class MentionOut(BaseModel):
     read_at: datetime | None
 
     @classmethod
-    def of(cls, named: Named) -> "MentionOut":
-        """The same as JSON."""
+    def of(cls, named: Named, *, labels: bool) -> "MentionOut":
+        """The same as JSON; without `labels` it tells nothing of notes on labels."""
+        hidden = named.is_on_label and not labels
         return cls(
             note=named.note.id,
             discussion=named.discussion.id,
-            about=named.title,
+            about="" if hidden else named.title,
             image=named.discussion.image_id,
-            text=named.note.text,
+            text="" if hidden else named.note.text,
             written_by=named.author,
             written_at=named.note.written_at,
             read_at=named.mention.read_at,

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from app import cli
 from app.accounts.models import Person
 from app.labels.export_formats import FORMATS
+from app.labels.showing import was_shown
 from tests.app.bulk.conftest import Many
 
 SignIn = Callable[[TestClient, Person], TestClient]
@@ -128,3 +129,26 @@ def test_a_command_does_it_and_takes_it_back(
     assert many.states()[:2] == ["proposed", "proposed"]
     many.bench.db.rollback()
     assert run(monkeypatch, "bulk", "paintings", "confirm", "--attribute", "none/positive") == 1
+
+
+def test_who_is_listed_what_an_action_on_labels_changes_was_told_of_them(
+    many: Many, api: TestClient, token_for: TokenFor
+) -> None:
+    lea = many.bench.people.lea
+    api.headers.update(token_for(lea))
+    many.propose(0)
+    root = "/api/v1/projects/paintings/bulk"
+
+    def told(at: int) -> bool:
+        many.bench.db.expire_all()
+        return was_shown(many.bench.db, many.image(at), lea)
+
+    for wish, is_told in (
+        ({"kind": "done"}, False),
+        ({"kind": "confirm", "key": "bright", "polarity": "positive"}, True),
+    ):
+        made = api.post(root, json={**wish, "images": many.images[:1]}).json()
+        assert not told(0)
+        api.get(f"{root}/{made['id']}/images", params={"which": "change"})
+        assert told(0) is is_told
+    assert not told(1)

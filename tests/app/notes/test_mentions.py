@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from app.accounts.models import Person
 from app.erasing.erasing import erase
 from app.errors import Invalid, NotFound
+from app.labels.showing import was_shown
 from app.notes import reading, writing
 from app.notes.mentioning import find_mentions, find_nameable, find_named, mark_read
 from app.notes.models import Discussion, Note
@@ -178,3 +179,61 @@ def test_the_bar_counts_what_is_unread_and_a_page_lists_it(
     note = bench.db.scalars(select(Note)).one()
     gone = ben.post(f"{ROOT}/criteria/discussions/{discussion.id}/notes/{note.id}/delete")
     assert gone.headers["location"].endswith(here)
+
+
+READ_AT = (
+    "{root}/images/{image}/notes",
+    "{root}/criteria/discussions/{discussion}",
+    "{root}/mentions",
+    "/api/v1{root}/images/{image}/discussions",
+    "/api/v1{root}/criteria/discussions/{discussion}",
+    "/api/v1{root}/criteria/discussions/{discussion}/notes",
+    "/api/v1{root}/mentions",
+)
+
+
+@pytest.mark.parametrize("where", READ_AT)
+def test_who_reads_a_note_on_a_label_is_told_of_a_suggestion_and_else_nobody(
+    bench: Bench, browser: TestClient, sign_in: SignIn, where: str
+) -> None:
+    """Notes on labels are hidden with the suggestions, on pages and in what programs are answered; whoever
+    reads one is blind for its image no more.
+    """
+    ada = bench.people.ada
+    sign_in(browser, ada)
+    bench.propose(("bright", "positive"))
+    made = write(bench, "@Ada is it glowing?", key="bright", polarity="positive")
+    here = where.format(root=ROOT, image=bench.image.id, discussion=made.id)
+    browser.cookies.set("morelli_suggestions", "hide", domain="127.0.0.1")
+    hidden = browser.get(here)
+    assert "glowing" not in hidden.text and "High key" not in hidden.text
+    assert not was_shown(bench.db, bench.image, ada)
+    browser.cookies.set("morelli_suggestions", "show", domain="127.0.0.1")
+    assert "glowing" in browser.get(here).text
+    assert was_shown(bench.db, bench.image, ada)
+
+
+def test_who_reads_a_note_on_the_image_is_told_of_no_suggestion(
+    bench: Bench, api: TestClient, token_for: Tokens
+) -> None:
+    api.headers.update(token_for(bench.people.ada))
+    bench.propose(("bright", "positive"))
+    made = write(bench, "@Ada where is it from?")
+    root = f"/api/v1{ROOT}"
+    for at in (
+        f"images/{bench.image.id}/discussions",
+        f"criteria/discussions/{made.id}",
+        "mentions",
+    ):
+        assert "where is it from" in api.get(f"{root}/{at}").text
+    assert not was_shown(bench.db, bench.image, bench.people.ada)
+
+
+def test_a_form_that_says_nothing_settles_nothing(
+    bench: Bench, browser: TestClient, sign_in: SignIn
+) -> None:
+    made = write(bench, "Is it?")
+    sign_in(browser, bench.people.ben)
+    here = f"{ROOT}/criteria/discussions/{made.id}/settled"
+    for data in ({}, {"settled": "perhaps"}):
+        assert browser.post(here, data=data).status_code == 422
