@@ -184,6 +184,8 @@ SWITCH_SECONDS = 0.001
 # The garbage collector's oldest generation: what has survived two looks.
 OLDEST = 2
 FREEZES = 12
+# Level 5 takes twice the time of level 3 for an eighth less of our pages and exports.
+COMPRESSION = 3
 # Threads beyond those of requests in turn: for writing uploads, and reading files that are sent.
 SPARE_THREADS = 8
 
@@ -274,7 +276,7 @@ def create_app() -> FastAPI:
     install_error_pages(app)
     describe(app, routes(), signs_in=signed_in)
     turns = Turns(settings().requests_at_once, settings().requests_waiting)
-    app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=5)
+    app.add_middleware(GZipMiddleware, minimum_size=2000, compresslevel=COMPRESSION)
     app.add_middleware(Head)
     app.add_middleware(InTurn, turns=turns)
     app.add_middleware(Bodies, turns=turns, find=allowances(routes()), is_signed_in=is_signed_in)

@@ -56,7 +56,7 @@ class Format:
         return self.write(export_images(project_id, self.columns))
 
 
-def in_pieces(written: Iterable[bytes], size: int = 1 << 16) -> Iterator[bytes]:
+def in_pieces(written: Iterable[bytes], size: int = 1 << 18) -> Iterator[bytes]:
     """The same in pieces of about so many bytes: each costs a server a hop between threads."""
     held: list[bytes] = []
     length = 0
