@@ -18,6 +18,7 @@ from psycopg import pq, sql
 
 from app.embedded import processes
 from app.embedded.home import POSTGRES_PORT, Home, Passwords, make_passwords, read_passwords
+from app.embedded.memory import page_memory
 from app.embedded.processes import Identity, Report, ServersError
 from method.files import sync
 
@@ -33,7 +34,6 @@ MEMORY_BLOCK_SECONDS = 30.0
 
 # Written once into postgresql.conf, where the owner of the machine may change them.
 TUNING = {
-    "shared_buffers": "128MB",
     "max_connections": "100",
     "random_page_cost": "1.1",
     "jit": "off",
@@ -184,6 +184,8 @@ def spawn(
         "unix_socket_permissions": "0700",
     }
     settings |= {} if durable else NOT_DURABLE
+    memory = page_memory(home.postgres)
+    settings |= {"shared_buffers": memory} if memory else {}
     command = [str(program.path("postgres")), "-D", data_argument(home.postgres, identity)]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]

@@ -17,6 +17,7 @@ import sqlalchemy
 
 from app import embedded
 from app.embedded import ServersError
+from app.embedded.memory import memory_of_machine, share_of
 from tests.app.embedded.conftest import Supervise
 from tests.app.embedded.observing import ask, is_alive, kept, put, server_pids, socket_folder, until
 
@@ -68,6 +69,27 @@ def test_only_durable_servers_force_data_to_the_disk(home: Path, durable: bool) 
     with embedded.start(home, durable=durable) as running:
         for name in ("fsync", "full_page_writes", "synchronous_commit"):
             assert ask(running.servers, f"SHOW {name}") == ("on" if durable else "off")
+
+
+def test_pages_of_the_database_get_a_share_of_the_memory_unless_the_owner_chose(
+    new_home: Path,
+) -> None:
+    shown = "SELECT setting::bigint * 8192 FROM pg_settings WHERE name = 'shared_buffers'"
+    with embedded.start(new_home, durable=False) as running:
+        assert ask(running.servers, shown) == share_of(memory_of_machine()) >> 20 << 20
+    file = new_home / "servers" / "postgres" / "postgresql.conf"
+    with file.open("a") as config:
+        config.write("shared_buffers = '144 MB'   # mine\n")
+    with embedded.start(new_home, durable=False) as running:
+        assert ask(running.servers, shown) == 144 * 2**20
+    (file.parent / "postgresql.auto.conf").write_text("shared_buffers = '160MB'\n")
+    with embedded.start(new_home, durable=False) as running:
+        assert ask(running.servers, shown) == 160 * 2**20
+
+
+@pytest.mark.parametrize(("memory", "share"), [(1, 128), (4096, 256), (24 * 1024, 1024)])
+def test_the_share_is_neither_useless_nor_greedy(memory: int, share: int) -> None:
+    assert share_of(memory * 2**20) == share * 2**20
 
 
 def test_a_wrong_password_is_refused(home: Path) -> None:
