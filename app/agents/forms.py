@@ -2,7 +2,9 @@
 
 from pydantic import Field, field_validator
 
+from app.database import LARGEST_KEY
 from app.web.forms import Fields
+from method.whole_numbers import read_whole
 
 
 class BudgetForm(Fields):
@@ -32,7 +34,7 @@ class AgentRunForm(BudgetForm):
     @classmethod
     def _are_numbers(cls, value: str) -> str:
         words = value.replace(",", " ").split()
-        if not all(each.isdecimal() and len(each) < 19 for each in words):
+        if not all(read_whole(each, LARGEST_KEY) is not None for each in words):
             raise ValueError("Write the numbers of the runs, with commas between.")
         return value
 

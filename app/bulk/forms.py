@@ -3,8 +3,10 @@
 from typing import Literal
 
 from app.bulk.asking import Wish
+from app.database import LARGEST_KEY
 from app.errors import Invalid
 from app.web.forms import Fields
+from method.whole_numbers import read_whole
 
 Kind = Literal["confirm", "add", "reject", "doubt", "done", "reopen", "assign"]
 
@@ -32,7 +34,7 @@ class BulkForm(Fields):
             self.kind,
             key,
             polarity,
-            person_id=int(self.person) if self.person.isdecimal() else None,
+            person_id=read_whole(self.person, LARGEST_KEY),
             query=self.query,
             chosen=self.image,
             replace=self.replace,

@@ -15,6 +15,7 @@ from app.criteria.pages import attempt, show_panel
 from app.criteria.said_forms import rows_of, taken_fields, taken_in
 from app.criteria.searching import search_nodes
 from app.criteria.snapshots import Snapshot, read_snapshot
+from app.database import LARGEST_KEY
 from app.projects.access import ExpertProject
 from app.projects.models import Project
 from app.versions.foreseeing import Effect, foresee
@@ -22,6 +23,7 @@ from app.versions.tree_rows import pairs_below
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
+from method.whole_numbers import read_whole
 from taxonomy.tree import POLARITIES, Attribute
 
 router = APIRouter(prefix="/projects/{project}/criteria", include_in_schema=False)
@@ -193,7 +195,7 @@ def _seen(typed: object) -> dict[str, int]:
     found = {}
     for each in typed if isinstance(typed, list) else []:
         key, _, revision = str(each).rpartition(":")
-        found[key] = int(revision) if revision.isdecimal() and len(revision) < 10 else 0
+        found[key] = read_whole(revision, LARGEST_KEY) or 0
     return found
 
 

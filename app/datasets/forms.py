@@ -2,9 +2,11 @@
 
 from pydantic import Field, field_validator
 
+from app.database import LARGEST_KEY
 from app.datasets.pairing import NEAREST
 from app.datasets.selecting import DEFAULT_SALT, Choice, Rule
 from app.web.forms import Fields
+from method.whole_numbers import read_whole
 
 
 class ChoiceForm(Fields):
@@ -54,9 +56,7 @@ class LabelPairsForm(Fields):
     @property
     def chosen_dataset(self) -> int | None:
         """The dataset's id, None for none; 0, which no dataset has, for what cannot be an id."""
-        text = self.dataset_id
-        is_id = text.isdecimal() and len(text) < 19
-        return (int(text) if is_id else 0) if text else None
+        return read_whole(self.dataset_id, LARGEST_KEY) or 0 if self.dataset_id else None
 
     @property
     def nearest(self) -> int:

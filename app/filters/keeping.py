@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 from app.accounts.models import Person
 from app.errors import Conflict, Invalid, NotAllowed, NotFound
 from app.filters.models import LONGEST_NAME, SavedFilter
-from app.images.asked import read_asked
+from app.images.asked import Asked, read_asked
+from app.images.narrowing import prepare
 from app.projects.models import Project
 from method.saved_texts import one_line
 
@@ -30,12 +31,14 @@ def keep_filter(
 ) -> SavedFilter:
     """Keep what the wall's address asks under a name; the same name again is kept anew.
 
-    Raises Invalid with the field for a query that asks nothing or what no wall knows, Conflict beyond `MOST`.
+    Raises Invalid with the field for a query that asks nothing or what no wall knows, NotFound for one that names
+    what is not in the project, Conflict beyond `MOST`.
     """
     name = one_line(name)
     if not 1 <= len(name) <= LONGEST_NAME:
         raise Invalid(f"Please give a name of up to {LONGEST_NAME} characters.", field="name")
-    query = tidy_query(query)
+    asked = _asking(query)
+    prepare(db, project, asked.narrowing)
     mine = (SavedFilter.project_id == project.id, SavedFilter.person_id == by.id)
     # Locked, so that two who keep one at once do not go beyond the number together.
     db.execute(select(Person.id).where(Person.id == by.id).with_for_update())
@@ -48,17 +51,17 @@ def keep_filter(
             )
         kept = SavedFilter(project_id=project.id, person_id=by.id, name=name)
         db.add(kept)
-    kept.query, kept.is_shared = query, is_shared
+    kept.query, kept.is_shared = asked.query, is_shared
     db.flush()
     return kept
 
 
-def tidy_query(query: str) -> str:
-    """What a query asks, without what asks nothing and where in the list one was. Raises Invalid."""
-    tidy = read_asked(query).query
-    if not tidy:
+def _asking(query: str) -> Asked:
+    """What a query asks. Raises Invalid where that is nothing."""
+    asked = read_asked(query)
+    if not asked:
         raise Invalid("This filter finds all images: there is nothing to keep.", field="query")
-    return tidy
+    return asked
 
 
 def find_filters(db: Session, project: Project, person: Person) -> Sequence[Kept]:

@@ -22,6 +22,7 @@ from app.images.replacing import read_picture
 from app.images.sources import Source, upload_source, with_wishes
 from app.projects.access import AnnotatorProject, LeadProject
 from app.settings import settings
+from app.web.bodies import declared_bytes
 from app.web.dependencies import Db, streams
 
 Parts = Annotated[list[str] | None, Query(max_length=MOST_WISHES)]
@@ -144,10 +145,10 @@ async def uploaded_files(request: Request, project: LeadProject, db: Db) -> Asyn
     """
     del project  # asked for so that nobody else can fill the disk
     limit = settings().max_upload_mb * 1024 * 1024
-    declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit:
+    declared = declared_bytes(request.headers) or 0
+    if declared > limit:
         raise too_large(limit)
-    await run_in_threadpool(uploads.refuse_without_room, int(declared) if declared.isdigit() else 0)
+    await run_in_threadpool(uploads.refuse_without_room, declared)
     token = uploads.new_token()
     try:
         names, wishes = await _receive(request, db, token, limit)

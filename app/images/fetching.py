@@ -21,6 +21,7 @@ from app.outgoing import (
     wait_for,
     what_happened,
 )
+from method.whole_numbers import read_whole
 
 __all__ = ["NotFetched", "fetch", "fetch_to", "parse_url", "shown_url"]
 
@@ -169,7 +170,7 @@ def _check(answer: httpx2.Response, limit_bytes: int) -> None:
     if answer.headers.get("content-encoding", "identity").lower() != "identity":
         raise NotFetched("The server sent a compressed body, which was not asked for.")
     declared = answer.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limit_bytes:
+    if declared.isdecimal() and read_whole(declared, limit_bytes) is None:
         raise _too_large(limit_bytes)
 
 

@@ -13,6 +13,7 @@ from app.errors import Invalid, NotFound
 from app.images.counting import count_kinds
 from app.projects.models import Project
 from method.manifests import SPLITS
+from method.whole_numbers import read_whole
 
 Which: TypeAlias = int | Literal["any", "none"]
 NO_SPLIT = ""
@@ -54,9 +55,10 @@ def read_frozen(dataset: str, split: str) -> Frozen | None:
         return Frozen("none")
     if dataset in ("", "any"):
         return Frozen("any", split) if dataset or split else None
-    if not dataset.isdecimal() or int(dataset) > LARGEST_KEY:
+    number = read_whole(dataset, LARGEST_KEY)
+    if number is None:
         raise Invalid("A dataset is the number of one, any or none.", field="dataset")
-    return Frozen(int(dataset), split)
+    return Frozen(number, split)
 
 
 def find_held(db: Session, project: Project, frozen: Frozen) -> Held:

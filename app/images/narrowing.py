@@ -26,9 +26,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session, aliased
 
+from app.agents.models import AgentRun
 from app.criteria.models import Node
 from app.criteria.reading import get_node
-from app.errors import Invalid
+from app.database import LARGEST_KEY
+from app.errors import Invalid, NotFound
 from app.images.applicability import applies
 from app.images.contradictory import (
     contradictory_images,
@@ -47,6 +49,7 @@ from app.labels.models import (
     LabelCount,
 )
 from app.projects.models import Project
+from method.whole_numbers import read_whole
 from taxonomy.tree import POLARITIES
 
 SOURCES = ("agent", "person", "criteria")
@@ -192,9 +195,10 @@ def _one_of(*allowed: str) -> Callable[[str, str], str]:
 
 
 def _number(name: str, text: str) -> int:
-    if not text.isdecimal() or len(text) > 18:
+    number = read_whole(text, LARGEST_KEY)
+    if number is None:
         raise Invalid(f"“{text[:40]}” is no number of a {name}.", field=name)
-    return int(text)
+    return number
 
 
 def _share(name: str, text: str) -> float:
@@ -209,9 +213,12 @@ def _share(name: str, text: str) -> float:
 
 def _day(name: str, text: str) -> date | None:
     try:
-        return date.fromisoformat(text) if text else None
+        day = date.fromisoformat(text) if text else None
+        if day == date.max:
+            raise ValueError("no day comes after it, which it would be compared with")
     except ValueError as error:
         raise Invalid(f"“{text[:40]}” is no day; write it as 2026-11-30.", field=name) from error
+    return day
 
 
 _READERS: dict[str, Callable[[str, str], Any]] = {
@@ -242,9 +249,10 @@ class Prepared:
 
 
 def prepare(db: Session, project: Project, narrowing: Narrowing) -> Prepared:
-    """Look the nodes and datasets of a narrowing up. Raises NotFound for a key or dataset that is not there, Invalid for
+    """Look the nodes, agent runs and datasets of a narrowing up. Raises NotFound for one that is not there, Invalid for
     a dataset whose images are not known.
     """
+    _refuse_unknown_runs(db, project, narrowing)
     nodes = tuple(
         _pairs_at(db, project, wish.key) if wish.key else None for wish in narrowing.labels
     )
@@ -257,6 +265,15 @@ def prepare(db: Session, project: Project, narrowing: Narrowing) -> Prepared:
     if (wanted := narrowing.contradictory) is not None:
         numbers += (count_contradictory(db, project, wanted=wanted),)
     return Prepared(narrowing, nodes, (*numbers, held.number) if held else numbers, held)
+
+
+def _refuse_unknown_runs(db: Session, project: Project, narrowing: Narrowing) -> None:
+    asked = {wish.run for wish in narrowing.labels if wish.run is not None}
+    if not asked:
+        return
+    here = select(AgentRun.id).where(AgentRun.project_id == project.id, AgentRun.id.in_(asked))
+    if unknown := asked - set(db.scalars(here)):
+        raise NotFound(f"There is no agent run {min(unknown)} in this project.")
 
 
 def _says(project: Project, saying: Saying) -> list[ColumnElement[bool]]:

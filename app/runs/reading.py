@@ -19,6 +19,7 @@ from app.projects.models import Project
 from app.runs.launching import folder_of
 from app.runs.models import Run, RunCheckpoint, RunMetric, RunSample
 from method.run_folder import ERRORS, LOG
+from method.whole_numbers import read_whole
 
 POINTS = 1500
 # Besides the run itself; more curves than six cannot be told apart.
@@ -92,7 +93,7 @@ class Curves:
 
 def as_id(text: str) -> int | None:
     """An id that an address or a form names; None where that cannot be one."""
-    return int(text) if text.isdecimal() and len(text) < 19 else None
+    return read_whole(text, LARGEST_KEY)
 
 
 def as_choice(text: str) -> int | None:

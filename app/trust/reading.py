@@ -12,6 +12,7 @@ from app.database import LARGEST_KEY
 from app.errors import Invalid, NotFound
 from app.projects.models import Project
 from app.trust.keeping import START, Difference, Place
+from method.whole_numbers import read_whole
 from taxonomy.tree import POLARITIES
 
 
@@ -45,9 +46,9 @@ def read_place(written: str | None) -> Place:
     if not written:
         return START
     parts = written.split("-")
-    if len(parts) == 3 and parts[2] in POLARITIES and all(each.isdecimal() for each in parts[:2]):
-        image_id, node_id = int(parts[0]), int(parts[1])
-        if max(image_id, node_id) <= LARGEST_KEY:
+    if len(parts) == 3 and parts[2] in POLARITIES:
+        image_id, node_id = (read_whole(each, LARGEST_KEY) for each in parts[:2])
+        if image_id is not None and node_id is not None:
             return image_id, node_id, parts[2]
     raise Invalid("No page of differences goes on from there.", field="after")
 

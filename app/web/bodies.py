@@ -21,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.database import LARGEST_KEY
 from app.errors import (
     AppError,
     NotSignedIn,
@@ -33,6 +34,7 @@ from app.errors import (
 from app.web.errors import show_error
 from app.web.outages import explain_outage
 from app.web.turns import Turn, Turns, who_asks
+from method.whole_numbers import read_whole
 
 KIB, MIB = 1024, 1024 * 1024
 ANYONE_BYTES = 64 * KIB
@@ -225,7 +227,10 @@ def is_small(headers: Headers) -> bool:
 def declared_bytes(headers: Headers) -> int | None:
     """How large a body says that it is, where it does."""
     declared = headers.get("content-length", "")
-    return int(declared) if declared.isdigit() else None
+    if not declared.isdecimal():
+        return None
+    number = read_whole(declared, LARGEST_KEY)
+    return LARGEST_KEY if number is None else number
 
 
 def _nothing() -> Receive:

@@ -50,6 +50,15 @@ def test_a_lead_looks_changes_and_takes_back_in_the_browser(
     assert again != here and "Change 2 images" in browser.get(again).text
 
 
+@pytest.mark.parametrize("person", ["", "x", "²", "9" * 5_000])
+def test_a_person_that_is_none_is_refused_at_the_form(
+    many: Many, browser: TestClient, sign_in: SignIn, person: str
+) -> None:
+    sign_in(browser, many.bench.people.lea)
+    data = {"kind": "assign", "person": person, "query": "show=undone"}
+    assert browser.post("/projects/paintings/bulk", data=data).status_code == 422
+
+
 def test_images_are_chosen_on_the_wall(many: Many, browser: TestClient, sign_in: SignIn) -> None:
     sign_in(browser, many.bench.people.lea)
     wall = browser.get("/projects/paintings/images?choose=true").text

@@ -61,6 +61,12 @@ def test_others_see_what_is_shared_and_change_nothing(db: Session, people: Cast)
 
 
 def test_what_no_wall_knows_is_not_kept(db: Session, people: Cast) -> None:
+    def keep(query: str) -> None:
+        keep_filter(db, people.project, name="x", query=query, is_shared=False, by=people.ben)
+
     for query in ("show=everything", "key=x&state=maybe", "least=7", ""):
         with pytest.raises(Invalid):
-            keep_filter(db, people.project, name="x", query=query, is_shared=False, by=people.ben)
+            keep(query)
+    for query in ("key=gone", "run=77", "dataset=5"):
+        with pytest.raises(NotFound):
+            keep(query)

@@ -50,6 +50,7 @@ class Collection:
         }
         version = make.version(self.project)
         self.runs = [make.agent_run(self.project, version, labels=1).id for _ in range(2)]
+        self.silent_run = make.agent_run(self.project, version).id
         chance = random.Random(5)
         self.images: list[int] = []
         for number in range(40):
@@ -195,7 +196,7 @@ def test_counting_ends_when_somebody_has_waited_long_enough(
     assert total.is_more
     assert 0 < total.number < expected
     # Nothing is looked for behind the last image that may be found.
-    nothing = Narrowing((LabelWish("light", run=10**9),))
+    nothing = Narrowing((LabelWish("light", run=collection.silent_run),))
     assert count_images(db, project, narrowing=nothing) == Total(0)
 
 
@@ -253,12 +254,17 @@ def test_nonsense_is_refused_by_field(collection: Collection) -> None:
         ({"by": ["Ben"]}, "by"),
         ({"least": ["2"]}, "least"),
         ({"since": ["yesterday"]}, "since"),
+        ({"until": ["9999-12-31"]}, "until"),
+        ({"run": ["9" * 5_000]}, "run"),
+        ({"dataset": ["9" * 5_000]}, "dataset"),
+        ({"dataset": ["²"]}, "dataset"),
     ):
         with pytest.raises(Invalid) as refused:
             read_narrowing(given, suggestions=True)
         assert refused.value.field == field
-    with pytest.raises(NotFound):
-        collection.walked(Narrowing((LabelWish("no-such-key"),)))
+    for wish in (LabelWish("no-such-key"), LabelWish(run=10**18), LabelWish("bright", run=10**18)):
+        with pytest.raises(NotFound):
+            collection.walked(Narrowing((wish,)))
 
 
 def test_the_wall_shows_them_with_kept_counts(

@@ -157,7 +157,13 @@ def test_where_runs_differ_is_listed_page_by_page(
     }
     narrow = f"{path}/differences?key={RICH.key}&polarity=positive"
     assert browser.get(narrow, headers=ben).json() == {"items": [], "next": None}
-    for query in ("after=nowhere", "after=1-2-sideways", f"key={RICH.key}", "polarity=positive"):
+    for query in (
+        "after=nowhere",
+        "after=1-2-sideways",
+        f"after={'9' * 5_000}-2-positive",
+        f"key={RICH.key}",
+        "polarity=positive",
+    ):
         assert browser.get(f"{path}/differences?{query}", headers=ben).status_code == 422
     assert (
         browser.get(f"{path}/differences?key=no&polarity=positive", headers=ben).status_code == 404
