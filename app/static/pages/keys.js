@@ -1,5 +1,5 @@
-// The only place that listens to the keyboard: gives pages the name of the key that was meant, where it is
-// theirs to take. Not theirs: what an input method composes (and the Enter that ends it), what is held with Ctrl,
+// The only listener to the keyboard: gives pages the name of the key that was meant, where it is
+// theirs. Not theirs: what an input method composes (and the Enter that ends it), what is held with Ctrl,
 // Alt, AltGr or Meta (but "Alt+Shift+ArrowUp"), dead keys, what is typed into a field, Enter and Space on
 // what they press, arrows where they move a choice, everything below an open dialog.
 

@@ -21,7 +21,8 @@ const prepare = () => {
   sayKeys(here());
   preparePicture();
   loadAttributes();
-  window.htmx?.process(here());
+  // All of the sheet takes htmx long.
+  here().querySelectorAll("[hx-get]").forEach((each) => window.htmx?.process(each));
   focusFirst();
   watchList();
   repaint();

@@ -1,4 +1,4 @@
-// Which key was meant, whatever the keyboard and its layout; and which presses are not for a page at all.
+// Which key was meant, whatever the layout; and which presses are not for a page at all.
 
 const JUST_ENDED = 30; // milliseconds; Safari ends a composition just before it tells of the Enter that did
 // Where a layout writes another script, the letter is the one printed there on a Latin keyboard.

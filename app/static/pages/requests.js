@@ -1,5 +1,5 @@
-// Requests that fail: the only place that sends them from a script and that hears of those which htmx
-// sends (uploads: sending.js, news: news.js). What failed is said where it was asked for; what was typed stays.
+// Requests that fail: all are sent from scripts here, and those that htmx sends are heard of
+// (uploads: sending.js, news: news.js). What failed is said where it was asked for; what was typed stays.
 
 import { isUnsaved } from "./unsaved.js";
 

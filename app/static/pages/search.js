@@ -1,5 +1,5 @@
 // Asks the server what words find. It alone folds and ranks, so that every search finds the same, in the
-// same order; here nothing is compared.
+// same order.
 
 import { makeLook } from "./looking.js";
 import { request } from "./requests.js";

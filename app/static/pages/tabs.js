@@ -1,4 +1,4 @@
-// What is unsent in all tabs: each keeps and sends a list of its own; what a killed tab left, the next one takes over.
+// What is unsent: each tab keeps and sends a list of its own; what a killed one left, the next takes over.
 
 import { inBrowser, inTab } from "./kept.js";
 import { newId } from "./new_id.js";

@@ -1,4 +1,4 @@
-// The label that the keys act on, and what is said about it below the list.
+// The label that the keys act on, and what is said of it.
 
 import { sayKeys } from "../keys.js";
 import { current, element, find, rows, signOf, waits } from "./sheet.js";

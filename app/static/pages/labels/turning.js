@@ -33,8 +33,9 @@ const ahead = (address) => {
   pages.set(address, page);
   page.then(
     (loaded) => {
-      // A picture made here, not one of the parsed page, is what the browser keeps decoded.
-      new Image().src = loaded.getElementById("painting").getAttribute("src");
+      // What is made here, not in the parsed page, the browser keeps decoded.
+      const { src } = loaded.getElementById("painting");
+      Object.assign(new Image(), { src }).decode().catch(() => {});
       setTimeout(() => pages.delete(address), KEPT_MS);
     },
     () => pages.delete(address),
