@@ -80,8 +80,8 @@ from app.usage import pages as usage_pages
 from app.versions import api as versions_api
 from app.versions import pages as versions_pages
 from app.web.answer import read_templates
-from app.web.bodies import Allowance, Bodies, FindAllowance
-from app.web.dependencies import STREAMS
+from app.web.bodies import JSON_BYTES, Allowance, Bodies, FindAllowance
+from app.web.dependencies import MOST_BYTES, STREAMS
 from app.web.describing import describe
 from app.web.errors import install_error_pages
 from app.web.matching import ask_where_meant
@@ -243,7 +243,8 @@ def allowances(known: Iterable[APIRoute]) -> FindAllowance:
     for route in known:
         calls = set(_calls(route.dependant))
         streams = any(hasattr(each, STREAMS) for each in calls)
-        allowance = Allowance(needs_person=signed_in in calls, streams=streams)
+        most_json = max(getattr(each, MOST_BYTES, JSON_BYTES) for each in calls)
+        allowance = Allowance(signed_in in calls, streams, most_json)
         for method in route.methods or ():
             table.setdefault(method, []).append((route.path_regex, allowance))
 

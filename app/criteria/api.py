@@ -16,6 +16,7 @@ from app.criteria.models import Node
 from app.criteria.placing import find_places, move
 from app.criteria.saying import list_traits, say
 from app.criteria.schemas import (
+    FILE_BYTES,
     BasedOnIn,
     ChangeOut,
     ChangesOut,
@@ -50,7 +51,7 @@ from app.versions.counting import LabelCounts, count_labels
 from app.versions.importing import import_criteria
 from app.versions.tree_rows import Branch, build_branches
 from app.versions.undoing import undo
-from app.web.dependencies import Db
+from app.web.dependencies import Db, takes_up_to
 from app.web.describing import Responses
 from taxonomy.formats.files import FORMATS, FormatName
 from taxonomy.tree import Attribute, counts
@@ -379,7 +380,12 @@ def api_export_criteria(
     return Response(content, media_type=chosen.media_type, headers=headers)
 
 
-@router.post("/import", status_code=201, response_model=LoadedOut)
+@router.post(
+    "/import",
+    status_code=201,
+    response_model=LoadedOut,
+    dependencies=[takes_up_to(FILE_BYTES)],
+)
 def api_import_criteria(
     body: ImportIn, db: Db, project: ExpertProject, person: CurrentPerson
 ) -> LoadedOut:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.criteria.models import Node
+from taxonomy.formats.data import MAX_BYTES
 from taxonomy.tree import Relation
 
 NamesMoved = Literal["keep", "follow"]
@@ -183,6 +184,10 @@ class NodesOut(_Out):
     """Nodes of the working criteria."""
 
     items: list["NodeOut"]
+
+
+# As JSON writes each letter of another script in six characters.
+FILE_BYTES = 2 * MAX_BYTES + 1024**2
 
 
 class FileIn(_In):

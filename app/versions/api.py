@@ -11,7 +11,7 @@ from app.accounts.models import Person
 from app.criteria import importing, reading, uploads
 from app.criteria.editions import NewerEdition, find_newer_edition, get_newer_edition
 from app.criteria.models import CriteriaVersion
-from app.criteria.schemas import FileIn
+from app.criteria.schemas import FILE_BYTES, FileIn
 from app.database import LARGEST_KEY
 from app.labels.access import Sight
 from app.labels.showing import note_told
@@ -46,7 +46,7 @@ from app.versions.schemas import (
     show_touched,
 )
 from app.versions.taking_back import take_back
-from app.web.dependencies import Db
+from app.web.dependencies import Db, takes_up_to
 from taxonomy.tree import Polarity
 
 router = APIRouter(prefix="/api/v1/projects/{project}/criteria", tags=["criteria"])
@@ -212,7 +212,7 @@ def api_get_criteria_version(number: int, db: Db, project: AnnotatorProject) -> 
     )
 
 
-@router.post("/import/preview", response_model=ForeseenOut)
+@router.post("/import/preview", response_model=ForeseenOut, dependencies=[takes_up_to(FILE_BYTES)])
 def api_preview_criteria_import(body: FileIn, db: Db, project: ExpertProject) -> ForeseenOut:
     """What putting a file in the place of the working criteria would change; changes nothing.
 

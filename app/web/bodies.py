@@ -55,10 +55,13 @@ WAITING_BODIES = 4000
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a route takes. `streams`: it reads the body itself as it comes, and limits it."""
+    """What a route takes. `streams`: it reads the body itself as it comes, and limits it; `most_json`: the largest
+    JSON that a member may send it.
+    """
 
     needs_person: bool
     streams: bool = False
+    most_json: int = JSON_BYTES
 
     def limit_for(self, content_type: str) -> int:
         """The largest body of this kind, in bytes."""
@@ -66,7 +69,7 @@ class Allowance:
             return sys.maxsize
         if not self.needs_person:
             return ANYONE_BYTES
-        return FORM_BYTES if content_type.startswith("multipart/form-data") else JSON_BYTES
+        return FORM_BYTES if content_type.startswith("multipart/form-data") else self.most_json
 
 
 FindAllowance = Callable[[str, str], Allowance | None]

@@ -1,7 +1,7 @@
 """What a route may ask for without knowing a room."""
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
@@ -27,6 +27,7 @@ def client_address(request: Request) -> str:
 
 T = TypeVar("T", bound=Callable[..., object])
 STREAMS = "streams_the_body"
+MOST_BYTES = "most_bytes_of_its_json"
 
 
 def streams(dependency: T) -> T:
@@ -36,3 +37,13 @@ def streams(dependency: T) -> T:
     """
     setattr(dependency, STREAMS, True)
     return dependency
+
+
+def takes_up_to(most_bytes: int) -> Any:
+    """A dependency of routes whose JSON holds a file: their bodies may be as large as this."""
+
+    def is_larger() -> None:
+        """Says so to `app.web.bodies`, which decides before a route is asked."""
+
+    setattr(is_larger, MOST_BYTES, most_bytes)
+    return Depends(is_larger)

@@ -110,6 +110,8 @@ def send_again(db: Session, project: Project, webhook_id: int, message_id: int) 
     )
     if message is None:
         raise NotFound("There is no such message.")
+    if message.state == "waiting":
+        raise Conflict("This message is on its way already.")
     now = datetime.now(UTC)
     message.state, message.attempts, message.not_before = "waiting", 0, now
     webhook.not_before = now

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from taxonomy.formats.data import refuse_size
 from taxonomy.formats.existing import Existing
 from taxonomy.formats.from_skos import from_graph
-from taxonomy.formats.graphs import read_graph
+from taxonomy.formats.graphs import place_of, read_graph, spellings
 from taxonomy.formats.skos import PREFIXES, Link, Name, Subject, Text, Value, to_subjects
 from taxonomy.tree import Criteria, InvalidCriteria
 
@@ -125,7 +125,7 @@ class _Lines:
                 self._found[named[1]] = min(self._found.get(named[1], here), here)
 
     def __call__(self, iri: str) -> str:
-        written = [f"{prefix}:{iri.removeprefix(base)}" for prefix, base in PREFIXES.items()]
-        known = [self._found[each] for each in (iri, *written) if each in self._found]
+        written = spellings(iri, {start: prefix for prefix, start in PREFIXES.items()})
+        known = [self._found[each] for each in written if each in self._found]
         found = min(known, default=None)
-        return f"line {found[1]}" if found else f"<{iri[:200]}>"
+        return place_of(iri, found[1] if found else None)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from taxonomy.formats.existing import Existing
 from taxonomy.formats.from_skos import from_graph
-from taxonomy.formats.graphs import read_graph
+from taxonomy.formats.graphs import place_of, read_graph, spellings
 from taxonomy.formats.skos import PREFIXES, Link, Name, Subject, Value, to_subjects
 from taxonomy.tree import Criteria
 
@@ -67,11 +67,6 @@ class _Lines:
                 self._first.setdefault(line.split(None, 1)[0], number)
 
     def __call__(self, iri: str) -> str:
-        written = [f"<{iri}>"]
-        written += [
-            f"{prefix}:{iri.removeprefix(base)}"
-            for base, prefix in self._prefixes.items()
-            if base and iri.startswith(base)
-        ]
+        written = [each for name in spellings(iri, self._prefixes) for each in (name, f"<{name}>")]
         line = next((self._first[each] for each in written if each in self._first), None)
-        return f"line {line}" if line else f"<{iri[:200]}>"
+        return place_of(iri, line)

@@ -6,6 +6,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -310,6 +311,33 @@ def test_wrong_json_ld_is_refused_and_nothing_is_fetched(
 
     monkeypatch.setattr("socket.socket.connect", refuse)
     assert words in "\n".join(problems_of(read_jsonld, text))
+
+
+CIRCLE = {
+    "turtle": (
+        read_turtle,
+        """@prefix skos: <http://www.w3.org/2004/02/skos/core#> .
+<a> a skos:Concept ; skos:prefLabel "A"@en ; skos:broader <b> .
+<b> a skos:Concept ; skos:prefLabel "B"@en ; skos:broader <a> .
+""",
+    ),
+    "json-ld": (
+        read_jsonld,
+        """{"@context": {"skos": "http://www.w3.org/2004/02/skos/core#", "up": {"@id": "skos:broader", "@type": "@id"}}, "@graph": [
+{"@id": "a", "@type": "skos:Concept", "skos:prefLabel": "A", "up": "b"},
+{"@id": "b", "@type": "skos:Concept", "skos:prefLabel": "B", "up": "a"}]}
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize("notation", CIRCLE)
+def test_names_without_an_address_tell_nothing_of_this_machine(notation: str) -> None:
+    read, text = CIRCLE[notation]
+    (said,) = problems_of(read, text)
+    assert said.startswith("line 2: ") and "is a circle" in said
+    (said,) = problems_of(read, text.replace('"B"', "7"))
+    assert "file:" not in said and str(Path.cwd()) not in said
 
 
 def test_a_literal_that_is_xml_does_not_expand() -> None:

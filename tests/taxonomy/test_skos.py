@@ -1,7 +1,9 @@
 """Criteria as SKOS: Turtle and JSON-LD."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -71,6 +73,16 @@ def test_a_vocabulary_of_others_is_read_and_linked() -> None:
     assert glow.positive.definition == "Light from within."
     assert glow.positive.words.alternatives == ("Shine",)
     assert glow.negative.name == ""
+
+
+def test_names_without_an_address_are_the_same_wherever_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = re.sub(r"v:(\w+)", r"<\1>", FOREIGN)
+    here = read_turtle(text)
+    monkeypatch.chdir(tmp_path)
+    assert read_turtle(text) == here
+    assert here.pair("glow").key == "glow"
 
 
 def test_a_vocabulary_of_others_finds_again_what_was_made_of_it() -> None:

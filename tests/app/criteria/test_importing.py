@@ -29,6 +29,7 @@ from app.versions.publishing import preview, publish
 from app.versions.undoing import undo
 from taxonomy.changes import difference
 from taxonomy.formats.csv import write_csv
+from taxonomy.formats.data import MAX_BYTES
 from taxonomy.formats.files import FORMATS, FormatName
 from taxonomy.formats.xlsx import write_xlsx
 from taxonomy.formats.yaml import write_yaml
@@ -333,6 +334,25 @@ def test_a_program_looks_before_it_imports(
     assert again.status_code == 412
     told = api.get(f"{API}/export?format=label-studio", headers=headers)
     assert "retired" in told.headers["left-out"]
+
+
+@pytest.mark.parametrize("where", ["import/preview", "import"])
+def test_a_program_hands_in_a_file_as_large_as_any_that_is_read(
+    people: Cast, api: TestClient, token_for: TokenFor, where: str
+) -> None:
+    """In Chinese letters, which JSON writes in six characters each."""
+    headers = token_for(people.ada) | {"Content-Type": "application/json"}
+
+    def send(num_bytes: int) -> Any:
+        text = '{"format": "morelli-criteria/1", "name": "' + "画" * (num_bytes // 3) + '"}'
+        return api.post(f"{API}/{where}", content=json.dumps({"content": text}), headers=headers)
+
+    fits = send(MAX_BYTES - 99)
+    assert fits.status_code == 422 and "dimensions" in fits.text
+    too_large = send(MAX_BYTES + 99)
+    assert too_large.status_code == 422 and "larger than 5 MB" in too_large.text
+    beyond = send(6_000_000)
+    assert beyond.status_code == 413 and "the limit here" in beyond.text
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,8 @@ def test_a_lead_adds_tests_and_sends_again(
     page = browser.get(here).text
     assert "delivered" in page and "Send again" in page
     assert browser.post(f"{here}/messages/{message.id}/again").status_code == 303
+    twice = browser.post(f"{here}/messages/{message.id}/again")
+    assert (twice.status_code, "on its way already" in twice.text) == (409, True)
     assert send_all() == 1
     assert receiver.got[0][0]["webhook-id"] == receiver.got[1][0]["webhook-id"]
 
