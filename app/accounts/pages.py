@@ -33,10 +33,15 @@ def local_path(path: str, otherwise: str = "/") -> str:
 
 
 @router.get("/sign-in")
-def show_sign_in(answer: Answering, visitor: Visitor, next: str = "/") -> Response:
+def show_sign_in(
+    answer: Answering, visitor: Visitor, next: str = "/", unsaved: str = ""
+) -> Response:
+    """The way in; `unsaved` where something was sent that needs a person."""
     if visitor is not None:
         return RedirectResponse(local_path(next), 303)
-    return answer.show("accounts/sign_in.html", form=Form(), next=local_path(next))
+    return answer.show(
+        "accounts/sign_in.html", form=Form(), next=local_path(next), unsaved=bool(unsaved)
+    )
 
 
 @router.post("/sign-in", dependencies=[Public])

@@ -139,7 +139,8 @@ def _rows_of(file: TextIO) -> Read:
             while len(row) > len(names) and not row[-1].strip():
                 row.pop()
             if len(row) != len(names) and any(row):
-                yield Problem(began, f"has {len(row)} cells; the first line has {len(names)}.")
+                cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
+                yield Problem(began, f"has {cells}; the first line has {len(names)}.")
             elif any(row):
                 said = dict(zip(names, map(plain, row), strict=True))
                 yield read_row(began, _image_of(said), said)

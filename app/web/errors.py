@@ -2,9 +2,10 @@
 
 import logging
 import secrets
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.encoders import jsonable_encoder
@@ -60,14 +61,33 @@ def show_error(request: Request, error: AppError) -> Response:
     return response
 
 
+def _only_reads(request: Request) -> bool:
+    return request.method in ("GET", "HEAD")
+
+
+def _page_of(request: Request) -> str:
+    """The page that somebody goes on from once they have signed in: the one that htmx was on; or where something
+    was sent to, as far up as there is a page.
+    """
+    with suppress(ValueError):
+        was_on = urlsplit(request.headers.get("HX-Current-URL", ""))
+        if was_on.path:
+            return was_on.path + (f"?{was_on.query}" if was_on.query else "")
+    if _only_reads(request):
+        return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    here = request.url.path
+    while here and "GET" not in allowed(request.app.state.routes.values(), here):
+        here = here.rpartition("/")[0]
+    return here or "/"
+
+
 def _shown(request: Request, error: AppError) -> Response:
     if _is_api(request):
         return _problem(error)
     answer = Answer(request)
     if isinstance(error, NotSignedIn):
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        sign_in = f"{answer.path('show_sign_in')}?next={quote(here, safe='')}"
-        return answer.go(sign_in)
+        said = {"next": _page_of(request)} | ({} if _only_reads(request) else {"unsaved": "true"})
+        return answer.go(f"{answer.path('show_sign_in')}?{urlencode(said)}")
     return answer.show(
         "error.html",
         fragment="_error.html",

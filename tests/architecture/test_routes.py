@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from fastapi.dependencies.models import Dependant
@@ -11,6 +12,7 @@ from starlette.testclient import TestClient
 from app.accounts.access import POLICIES as PERSON_POLICIES
 from app.main import routes
 from app.projects.access import POLICIES as PROJECT_POLICIES
+from app.web.methods import allowed
 
 ROUTES = routes()
 POLICIES = PERSON_POLICIES | PROJECT_POLICIES
@@ -107,3 +109,19 @@ def test_changes_from_another_origin_are_refused_where_browsers_send_no_fetch_me
 def test_other_host_names_are_refused(api: TestClient) -> None:
     for path in ("/sign-in", "/static/pages/keys.js", "/api/v1/projects"):
         assert api.get(path, headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_who_is_signed_out_goes_on_from_a_page_after_signing_in(browser: TestClient) -> None:
+    """What is sent to an address is no page, and signing in leads to pages."""
+    nowhere = []
+    for route in ROUTES:
+        if "POST" not in (route.methods or ()) or route.path.startswith("/api/"):
+            continue
+        sent = browser.post(re.sub(r"{[^}]*}", "1", route.path))
+        if sent.status_code != 303 or not sent.headers["location"].startswith("/sign-in"):
+            continue
+        said = parse_qs(urlsplit(sent.headers["location"]).query)
+        assert said["unsaved"] == ["true"]
+        if "GET" not in allowed(ROUTES, said["next"][0]):
+            nowhere.append((route.path, said["next"]))
+    assert nowhere == []

@@ -57,6 +57,35 @@ def test_a_client_that_leaves_while_sending_is_no_error(
     assert not caplog.records
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "on", "leads"),
+    [
+        ("GET", "/account?tab=1", "", "next=%2Faccount%3Ftab%3D1"),
+        ("POST", "/projects/p/bulk/7/take", "", "next=%2Fprojects%2Fp%2Fbulk%2F7&unsaved=true"),
+        (
+            "GET",
+            "/projects/p/criteria/branches",
+            "http://127.0.0.1:8000/a?b=c",
+            "next=%2Fa%3Fb%3Dc",
+        ),
+        (
+            "POST",
+            "/projects/p/queue/order",
+            "http://[",
+            "next=%2Fprojects%2Fp%2Fqueue&unsaved=true",
+        ),
+    ],
+)
+def test_who_is_signed_out_comes_back_to_the_page_they_were_on(
+    clean_database: None, browser: TestClient, method: str, path: str, on: str, leads: str
+) -> None:
+    headers = {"HX-Current-URL": on, "HX-Request": "true"} if on else {}
+    answer = browser.request(method, path, headers=headers)
+    to = answer.headers.get("HX-Redirect") or answer.headers["location"]
+    assert to == f"/sign-in?{leads}"
+    assert ("was not saved" in browser.get(to).text) is ("unsaved" in leads)
+
+
 def test_a_database_that_is_away_is_told_as_such(
     browser: TestClient, api: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
