@@ -3,21 +3,21 @@
 import importlib.metadata
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
+SERVERS = ("fastapi", "sqlalchemy", "psycopg")
 
-def describe() -> str:
-    """Processor, cores, memory, system and the versions that matter, in one line each."""
+
+def describe(packages: Sequence[str] = SERVERS) -> str:
+    """Processor, cores, memory, system and the versions of the packages that matter, in one line each."""
     processor = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
         names = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         processor = names[0].partition(":")[2].strip() if names else processor
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
-    versions = ", ".join(
-        f"{name} {importlib.metadata.version(name)}"
-        for name in ("fastapi", "sqlalchemy", "psycopg")
-    )
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     return (
         f"{processor}, {os.cpu_count()} cores, {memory:.0f} GiB\n"
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {versions}"

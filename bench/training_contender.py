@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from bench.training_baseline import Settings, run_plain_dpo
-from bench.training_counting import Watch
+from bench.training_counting import Watch, matrix_rate
 from bench.training_materials import RANK
 from bench.training_stabilisation import measure_stabilisation
 from method.training import recipes
@@ -34,6 +34,7 @@ from method.training.config import Checkpoints, Config, Data, Kind, Lora, Optimi
 from method.training.failures import OutOfMemory
 from worker.training import batches, loop
 from worker.training.cores import set_threads
+from worker.training.death_signal import die_with_parent
 from worker.training.encodings import Encodings
 from worker.training.metrics import read_lines, used_memory_mb
 from worker.training.run import run
@@ -224,6 +225,7 @@ def _resident_peak_mb() -> int:
 
 def main(path: Path) -> int:
     """Do the job in the file; leave result.json in its folder."""
+    die_with_parent()
     job = Job(**json.loads(path.read_text()))
     libraries_mb = _resident_peak_mb()
     found: dict[str, Any]
@@ -241,6 +243,8 @@ def main(path: Path) -> int:
         if is_out_of_memory(error):
             return OutOfMemory.exit_code
         raise
+    dtype = torch.bfloat16 if job.precision == "bf16" else torch.float32
+    found["matrix_rate"] = matrix_rate(torch.device(job.device), dtype)
     (Path(job.folder) / "result.json").write_text(json.dumps(found))
     return 0
 

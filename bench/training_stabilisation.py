@@ -12,7 +12,7 @@ from typing import Literal
 
 import torch
 
-from bench.training_counting import matrix_rate, seconds_each, wait_for
+from bench.training_counting import seconds_each, wait_for
 from method.training.config import Config
 from worker.training.batches import Batch, Drawing
 from worker.training.cores import set_threads
@@ -25,6 +25,7 @@ from worker.training.models import load_models
 from worker.training.objectives import Losses, Parts
 from worker.training.objectives.registry import make_objective
 from worker.training.plan import Pass, make_plan
+from worker.training.preparing import encode, items_of
 
 Variant = Literal["cpo", "cpo_s"]
 # Balanced against whatever drifts, and against what a step owes to the one before it.
@@ -44,8 +45,6 @@ class Stabilisation:
     """Forward and backward pass of the loss alone, at the size of the run's predictions."""
     loss_seconds_1024: dict[str, float]
     """The same at the size of SDXL's predictions at 1024 px."""
-    matrix_rate: float
-    """Operations a second in large products of matrices."""
 
 
 def measure_stabilisation(config: Config, warm_up: int) -> Stabilisation:
@@ -57,13 +56,11 @@ def measure_stabilisation(config: Config, warm_up: int) -> Stabilisation:
     pairs = list(zip(steps[first::2], steps[first + 1 :: 2], strict=False))
     ordered = [(dict(pair)["cpo"], dict(pair)["cpo_s"]) for pair in pairs]
     batch = config.optimization.batch_size
-    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
     return Stabilisation(
         plain_seconds=[plain for plain, _ in ordered],
         stabilised_seconds=[stabilised for _, stabilised in ordered],
         loss_seconds=_time_losses((batch, *shape), engine.device),
         loss_seconds_1024=_time_losses((batch, *PREDICTIONS), engine.device),
-        matrix_rate=matrix_rate(engine.device, dtype),
     )
 
 
@@ -108,12 +105,10 @@ def _alternate(
         found.append((ORDER[(trainee.step - 1) % len(ORDER)], times[-1] - times[-2]))
 
     clock = _clock(config)
-    latent = torch.empty(0)
-    for index in {index for step in range(1, plan.total_steps + 1) for index in plan.images(step)}:
-        encodings.text(objectives["cpo_s"].texts(inputs.items[index]))
-        latent, _ = encodings.latent(
-            inputs.items[index], (inputs.shapes[index][0], inputs.shapes[index][1])
-        )
+    needed = [(inputs.items[index], inputs.shapes[index]) for index in items_of(plan, 0)]
+    encode(encodings, objectives["cpo_s"], needed, lambda _: None)
+    item, (width, height, *_) = needed[0]
+    latent, _ = encodings.latent(item, (width, height))
     backbone.release_encoders()
     times.append(clock())
     train(trainee, plan, config, engine, roles, Calls(load, compute, finish_step))

@@ -4,7 +4,7 @@ What a network sees of a picture is a point of its world, as a latent of one pix
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class MiniatureBackbone:
     # Nothing is read from this but the format of files for other programs, which the study does not write.
     family: Family = "sd15"
     lora_targets: tuple[str, ...] = TARGETS
+    texts_together = 1
 
     def __init__(
         self, network: nn.Module, world: World, device: torch.device, dtype: torch.dtype
@@ -75,14 +76,20 @@ class MiniatureBackbone:
         """One window: the places of the prompt's words."""
         return (((*self.world.language.words_of([prompt])[0].nonzero().flatten().tolist(),),),)
 
-    def encode_chunk(self, chunk: Chunk) -> ChunkEncoding:
+    def encode_chunks(self, chunks: Sequence[Chunk]) -> list[ChunkEncoding]:
         """1 for each word that is there."""
-        words_1V = torch.zeros(1, len(self.world.language.spoken))
-        words_1V[0, list(chunk[0])] = 1
-        return ChunkEncoding(words_1V, torch.empty(0))
+        words_CV = torch.zeros(len(chunks), len(self.world.language.spoken))
+        for words_V, chunk in zip(words_CV, chunks, strict=True):
+            words_V[list(chunk[0])] = 1
+        return [ChunkEncoding(words_V[None].clone(), torch.empty(0)) for words_V in words_CV]
 
-    def encode_image(self, pixels_CHW: Tensor) -> Tensor:
-        return self.world.points_of(pixels_CHW[None])[0].view(self.world.size, 1, 1)
+    def together(self, size: tuple[int, int]) -> int:
+        del size
+        return 1
+
+    def encode_images(self, pixels_BCHW: Tensor) -> Tensor:
+        points = [self.world.points_of(pixels_CHW[None]) for pixels_CHW in pixels_BCHW]
+        return torch.cat(points).view(len(pixels_BCHW), self.world.size, 1, 1)
 
     def decode_image(self, latent_CHW: Tensor) -> Tensor:
         return self.world.pixels_of(latent_CHW.view(1, -1))[0].clamp(-1, 1)

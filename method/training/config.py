@@ -102,6 +102,10 @@ class Data:
     cache_folder: Folder | None = None
     """Folder for latents and text embeddings, which several runs may share. Empty: they are kept in
     this run's memory."""
+    encode: Literal["before", "beside"] = "before"
+    """When pictures and texts are encoded. before: all of them before the first step; the encoders then leave the
+    GPU. beside: what the first step needs, and the rest while steps go on, which takes the encoders' memory
+    until all is encoded. What is learned is the same. With optimization.compile always before."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

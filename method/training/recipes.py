@@ -121,7 +121,7 @@ def sdxl(
         model=Model(path=model),
         objective=Objective(kind=kind),
         lora=Lora(rank=16),
-        data=Data(resolution=1024),
+        data=Data(resolution=1024, encode="beside"),
         optimization=Optimization(
             epochs=2 if _is_first(kind) else 1,
             batch_size=1 if _is_first(kind) else 4,
@@ -167,7 +167,7 @@ def paper_sdxl(
         precision="bf16",
         device="cuda",
         log_every=10,  # each line waits for the GPU
-        data=Data(resolution=1024),
+        data=Data(resolution=1024, encode="beside"),
         samples=Samples(prompts=tuple(prompts)),
         **_paper_sdxl_parts(kind),
     )

@@ -4,7 +4,7 @@ import pytest
 
 from bench.training import easier, parse
 from bench.training_contender import Job
-from bench.training_report import Found, bars, on_paper, row_of, stabilisation_cost, table
+from bench.training_report import Found, bars, line_of, on_paper, row_of, stabilisation_cost, table
 
 
 def job(**changes: Any) -> Job:
@@ -32,6 +32,7 @@ def measured(seconds: float, memory_mb: int, encoding: float = 0.0) -> dict[str,
         "memory_in_steps_mb": memory_mb,
         "resident_mb": memory_mb,
         "waits": {},
+        "matrix_rate": 200.0,
     }
 
 
@@ -48,7 +49,6 @@ def everything(cold: float, filled: float, memory_mb: int, loss: float) -> Found
                 "stabilised_seconds": [1.02, 1.01, 1.01],
                 "loss_seconds": {"cpo": 0.01, "cpo_s": loss},
                 "loss_seconds_1024": {"cpo": 0.01, "cpo_s": loss},
-                "matrix_rate": 200.0,
             }
         ],
     }
@@ -72,7 +72,7 @@ def test_what_misses_the_bars_is_not_met() -> None:
 def test_without_a_gpu_the_report_says_how_to_measure_on_one() -> None:
     text = bars(job(device="cpu"), everything(4.0, 2.0, 500, 0.01))
     assert "not measured here: needs a GPU" in text
-    assert "not yet measured" in text and "python -m bench.training --device cuda" in text
+    assert "to measure it: python -m bench.training --device cuda" in text
 
 
 def test_rates_count_pairs_as_one_example_and_two_images() -> None:
@@ -88,6 +88,31 @@ def test_the_table_names_places_that_wait() -> None:
     found = everything(4.0, 2.0, 500, 0.01)
     found["filled"][0]["waits"] = {"teacher.py:60": 5}
     assert "filled waits for the GPU in a step at: teacher.py:60 (5 x)" in table(job(), found)
+
+
+def test_what_was_not_measured_is_said_and_the_rest_is_told() -> None:
+    found = everything(4.0, 2.0, 500, 0.01)
+    for name in ("filled", "stabilisation"):
+        del found[name]
+    text = table(job(), found)
+    assert "NOT MEASURED: CPO-S, filled teacher cache; what stabilising costs" in text
+    assert "CPO-S, cold: expert asked in each step" in text
+    told = bars(job(), found)
+    assert "CPO-S cold, at least 1.5 x" in told and "filled" not in told
+    del found["baseline"]
+    assert "plain loop: Diffusion-DPO" in table(job(), found).split("NOT MEASURED")[1]
+    assert bars(job(), found).count("\n") == 0, "nothing can be judged without the plain loop"
+    assert table(job(), {}).count("\n") == 1
+
+
+def test_a_row_is_told_as_soon_as_it_is_measured() -> None:
+    found = everything(4.0, 2.0, 500, 0.01)
+    line = line_of("cold", found["cold"][0], job(), found)
+    assert line.split()[-11:][:3] == ["4000.0", "1.000", "1.50"]
+    alone = line_of("cold", found["cold"][0], job(), {})
+    assert len(alone.split()) == len(line.split()) - 2, "there is nothing to compare it with"
+    cost = line_of("stabilisation", found["stabilisation"][0], job(), found)
+    assert cost.startswith("stabilisation: loss and gradient at SDXL's")
 
 
 def test_the_cost_of_stabilising_is_a_share_of_a_step() -> None:

@@ -32,7 +32,7 @@ from worker.training.examples import Example, read_dataset
 from worker.training.files import replace_file
 from worker.training.inputs import shapes_of
 from worker.training.plan import Shape
-from worker.training.preparing import encode
+from worker.training.preparing import check_memory, encode
 from worker.training.roles import Inputs, Role, Roles
 from worker.training.stopping import Between, go_on
 
@@ -70,7 +70,9 @@ class Examiner:
 
     def prepare(self, before_each: Any = lambda _: None) -> None:
         """Encode pictures and texts, while the encoders are there."""
-        encode(self.encodings, self, list(zip(self.items, self.shapes, strict=True)), before_each)
+        needed = list(zip(self.items, self.shapes, strict=True))
+        check_memory(self.encodings, self, needed)
+        encode(self.encodings, self, needed, before_each)
 
     @torch.no_grad()
     def examine(

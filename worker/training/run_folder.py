@@ -30,6 +30,7 @@ MEANS = (
     "threads",
     "device",
     "data.cache_folder",
+    "data.encode",
     "teacher.cache_folder",
     "optimization.gradient_checkpointing",
     "optimization.compile",

@@ -155,5 +155,5 @@ def _fit_network(
 
 
 def _encode(backbone: Backbone, texts: list[str]) -> Text:
-    chunks = [[backbone.encode_chunk(c) for c in backbone.split_prompt(text)] for text in texts]
+    chunks = [backbone.encode_chunks(backbone.split_prompt(text)) for text in texts]
     return join_chunks(chunks, chunks[texts.index("")][0])

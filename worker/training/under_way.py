@@ -46,7 +46,7 @@ from worker.training.models import (
 from worker.training.objectives import Losses
 from worker.training.objectives.registry import make_objective, make_parts
 from worker.training.plan import Pass, Plan, Shape, make_plan
-from worker.training.preparing import encode, items_of
+from worker.training.preparing import Beside, check_memory, encode, items_of
 from worker.training.results import Outcome, judge, write_results
 from worker.training.roles import Role
 from worker.training.run_folder import (
@@ -146,6 +146,7 @@ class Run:
         self, items: Sequence[Any], shapes: Sequence[Shape], this_pass: Pass, epoch: int
     ) -> Batch:
         chosen = [items[index] for index in this_pass.indices]
+        self.beside.see_to([(items[index], shapes[index]) for index in this_pass.indices])
         with self.roles.naming(chosen):
             return self.objective.load(chosen, this_pass, shapes[this_pass.indices[0]], epoch)
 
@@ -241,17 +242,24 @@ class Run:
     # Before the first step ------------------------------------------------------------------------
 
     def _prepare(self) -> None:
-        """Encode what the remaining steps need, once, and free the encoders' memory."""
-        needed = [
-            (self.inputs.items[i], self.inputs.shapes[i])
-            for i in items_of(self.plan, self.trainee.step)
-        ]
+        """Encode what the remaining steps need, once, and free the encoders' memory: before the first step, or of
+        most of it beside the steps.
+        """
+        config, done = self.config, self.trainee.step
+        needed = [(self.inputs.items[i], self.inputs.shapes[i]) for i in items_of(self.plan, done)]
+        soon = len(items_of(self.plan, done, min(done + 1, self.plan.total_steps)))
         needed += zip(self.validation_items, self.validator.plan.shapes, strict=True)
-        encode(self.encodings, self.objective, needed, self._before_encoding)
+        check_memory(self.encodings, self.objective, needed)
+        # Not while a network is compiled, which is no business of two threads.
+        is_beside = config.data.encode == "beside" and not config.optimization.compile
+        now, later = (needed[:soon], needed[soon:]) if is_beside else (needed, [])
+        encode(self.encodings, self.objective, now, self._before_encoding)
         self.examiner.prepare(self._before_encoding)
         self.encodings.prepare_text([""])
         self.sampler.prepare()
-        self.backbone.release_encoders()
+        self.beside = Beside(self.encodings, self.objective, later)
+        if not later:
+            self.backbone.release_encoders()
 
     def _before_encoding(self, message: str) -> None:
         self._check_stop_alone()
@@ -289,7 +297,8 @@ class Run:
             trackers = open_trackers(self.config.tracking, self.folder, values, self.trainee.step)
             self.step_log.trackers, self.sampler.listener = trackers, trackers.log_image
         try:
-            self._go_on()
+            with self.beside:
+                self._go_on()
             result = self._finish()
         finally:
             if self.step_log.trackers is not None:
@@ -321,6 +330,7 @@ class Run:
 
     def _finish_step(self, num_images: int, seconds: float) -> None:
         self.step_log.count(num_images, seconds)
+        self.beside.check()
         self._end_step()
 
     def _end_step(self) -> None:
@@ -332,7 +342,8 @@ class Run:
         if is_logged:
             self.step_log.write(self.trainee, self._validate() if is_validated else {})
         self.owes_end = False
-        self.progress.show("training", f"Step {step} of {total}.", step=step)
+        told = f"Step {step} of {total}. {self.beside.message}"
+        self.progress.show("training", told.strip(), step=step)
         if self.validator.is_over:
             self._sample_if_due(is_last=True)
             self._save()

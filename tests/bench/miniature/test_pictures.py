@@ -103,7 +103,7 @@ def test_the_trainer_sees_points_and_shows_pictures(found: tuple[Path, Found]) -
     backbone = load(places_of(found[0], 0).base, torch.device("cpu"), torch.float32)
     world = backbone.world
     picture = world.draw_pixels(torch.tensor([100]), torch.Generator().manual_seed(0))[0]
-    latent = backbone.encode_image(picture)
+    latent = backbone.encode_images(picture[None])[0]
     assert latent.shape == (world.size, 1, 1) and backbone.unit == SIDE
     again, _ = world.read(backbone.decode_image(latent)[None])
     assert int(again) == 100

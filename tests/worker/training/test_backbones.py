@@ -60,8 +60,8 @@ def load_pipeline(kind: Kind, folder: Path) -> Any:
 
 
 def encode(backbone: Backbone, *prompts: str) -> Text:
-    chunks = [[backbone.encode_chunk(c) for c in backbone.split_prompt(p)] for p in prompts]
-    return join_chunks(chunks, backbone.encode_chunk(backbone.split_prompt("")[0]))
+    chunks = [backbone.encode_chunks(backbone.split_prompt(p)) for p in prompts]
+    return join_chunks(chunks, backbone.encode_chunks(backbone.split_prompt(""))[0])
 
 
 def noisy(kind: Kind, count: int = 2) -> Tensor:
@@ -335,7 +335,7 @@ def test_the_empty_prompt_is_one_window_encoded_as_diffusers_encodes_it(
 def test_images_become_latents_and_images_again(folders: Folders, kind: Kind) -> None:
     backbone, vae = load(folders(kind)), load_pipeline(kind, folders(kind)).vae
     pixels = torch.rand(3, 64, 96, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    latent = backbone.encode_image(pixels)
+    latent = backbone.encode_images(pixels[None])[0]
     shift, scaling = vae.config.shift_factor or 0, vae.config.scaling_factor
     with torch.no_grad():
         expected = (vae.encode(pixels[None]).latent_dist.mode()[0] - shift) * scaling

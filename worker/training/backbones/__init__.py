@@ -73,6 +73,8 @@ class Backbone(Protocol):
     """Ends of the names of the layers that diffusers' own scripts adapt in this model."""
     judge: Reader | None
     """Who counts attributes in its pictures, where the measured agent would not know them."""
+    texts_together: int
+    """How many windows of prompts are encoded at once."""
 
     @property
     def unit(self) -> int:
@@ -91,11 +93,16 @@ class Backbone(Protocol):
     def split_prompt(self, prompt: str) -> tuple[Chunk, ...]:
         """Cut a prompt into as many windows as it needs, at least one; nothing is dropped."""
 
-    def encode_chunk(self, chunk: Chunk) -> ChunkEncoding:
-        """Encode one window; on the CPU."""
+    def encode_chunks(self, chunks: Sequence[Chunk]) -> list[ChunkEncoding]:
+        """Encode windows; on the CPU. What comes of one depends on no other."""
 
-    def encode_image(self, pixels_CHW: Tensor) -> Tensor:
-        """Encode pixels in [-1, 1] to a latent (C, H, W), float32, on the CPU."""
+    def together(self, size: tuple[int, int]) -> int:
+        """How many pictures of `size` (width, height) are encoded at once."""
+
+    def encode_images(self, pixels_BCHW: Tensor) -> Tensor:
+        """Encode pixels in [-1, 1] to latents (B, C, H, W), float32, on the CPU. What comes of one depends on no
+        other; what is not finite stays so.
+        """
 
     def decode_image(self, latent_CHW: Tensor) -> Tensor:
         """Decode a latent to pixels (3, H, W) in [-1, 1], float32, on the CPU."""

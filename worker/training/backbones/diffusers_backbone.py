@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from worker.agents.agent import Reader
-from worker.training.backbones import Family, Text
+from worker.training.backbones import Chunk, ChunkEncoding, Family, Text
 from worker.training.backbones.adapter_files import read_adapter, write_adapter
 from worker.training.backbones.autoencoder import Autoencoder, to_picture
 from worker.training.backbones.network_files import read_network, write_network
@@ -20,6 +20,11 @@ from worker.training.backbones.weights import base_weights, hash_weights
 from worker.training.denoising import Spacing
 from worker.training.noise import Schedule
 from worker.training.stopping import Between, go_on
+
+TEXTS_TOGETHER = 16
+"""On a GPU: one window leaves it waiting for the next kernel most of the time."""
+ROOM_SHARE = 1 / 16
+"""Of a GPU's memory, for pictures that are encoded together: steps may go on beside."""
 
 
 class DiffusersBackbone:
@@ -49,7 +54,9 @@ class DiffusersBackbone:
         self.pipeline = pipeline
         network = getattr(pipeline, self.network_name)
         self.network: nn.Module = network.requires_grad_(False).eval()
-        self.autoencoder = Autoencoder(pipeline.vae, device)
+        self.autoencoder = _make_autoencoder(pipeline.vae, device, dtype)
+        # One by one on a CPU, which gains nothing from more.
+        self.texts_together = 1 if device.type == "cpu" else TEXTS_TOGETHER
         self.text_encoders: tuple[Any, ...] = tuple(
             getattr(pipeline, name).to(device).requires_grad_(False).eval()
             for name in self.text_parts
@@ -66,8 +73,9 @@ class DiffusersBackbone:
         return config.get("timestep_spacing", "leading"), config.get("steps_offset", 0)
 
     def fingerprint(self) -> str:
-        """A hash of the autoencoder, the text encoders and the precision."""
-        digest = hashlib.sha256(f"{type(self).__name__}/3 {self.dtype}\n".encode())
+        """A hash of the autoencoder, the text encoders and what either computes in."""
+        rounding = "" if self.autoencoder.dtype == torch.float32 else ", latents rounded to bf16"
+        digest = hashlib.sha256(f"{type(self).__name__}/3 {self.dtype}{rounding}\n".encode())
         for part in (self.autoencoder.vae, *self.text_encoders):
             digest.update(f"{type(part).__name__} {_settings_of(part)}".encode())
             digest.update(hash_weights(part.state_dict()).encode())
@@ -77,9 +85,32 @@ class DiffusersBackbone:
         """A hash of all that decides the frozen network's predictions at a timestep, computed once."""
         return self._network_fingerprint
 
-    def encode_image(self, pixels_CHW: Tensor) -> Tensor:
-        """Encode to the mean of the latent's distribution, shifted and scaled."""
-        return self.autoencoder.encode(pixels_CHW)
+    def together(self, size: tuple[int, int]) -> int:
+        """As many as find room on a GPU, one on a CPU."""
+        return self.autoencoder.together(size)
+
+    def encode_images(self, pixels_BCHW: Tensor) -> Tensor:
+        """Encode to the means of the latents' distributions, shifted and scaled."""
+        return self.autoencoder.encode(pixels_BCHW)
+
+    @torch.no_grad()
+    def encode_chunks(self, chunks: Sequence[Chunk]) -> list[ChunkEncoding]:
+        """Encode as many at once as `texts_together` says, the last ones filled up: see `in_full_batches`."""
+        found: list[ChunkEncoding] = []
+        for start in range(0, len(chunks), self.texts_together):
+            some = chunks[start : start + self.texts_together]
+            filled = [*some, *[some[-1]] * (self.texts_together - len(some))]
+            ids = [
+                torch.tensor(of_encoder, device=encoder.device)
+                for encoder, of_encoder in zip(
+                    self.text_encoders, zip(*filled, strict=True), strict=True
+                )
+            ]
+            hidden_BND, pooled_BD = (each.cpu() for each in self._encode_windows(ids))
+            # Copies: a row would hold on to the memory of all.
+            rows = zip(hidden_BND, pooled_BD, some, strict=False)
+            found += [ChunkEncoding(hidden.clone(), pooled.clone()) for hidden, pooled, _ in rows]
+        return found
 
     def decode_image(self, latent_CHW: Tensor) -> Tensor:
         """Decode a latent to pixels (3, H, W) in [-1, 1], float32, on the CPU."""
@@ -91,6 +122,7 @@ class DiffusersBackbone:
             for encoder in self.text_encoders:
                 encoder.to("cpu")
             self.autoencoder.release()
+            self.texts_together = 1
             torch.cuda.empty_cache()
 
     def sample(
@@ -164,6 +196,10 @@ class DiffusersBackbone:
         """Raise InvalidConfig where the text encoders do not give what the network takes."""
         raise NotImplementedError
 
+    def _encode_windows(self, ids: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Encode windows, for each text encoder their tokens (B, N): hidden states (B, N, D) and pooled (B, D)."""
+        raise NotImplementedError
+
     def _paint(
         self, painter: Any, text: Text, empty: Text, guidance: float, options: dict[str, Any]
     ) -> Tensor:
@@ -213,6 +249,15 @@ class DiffusersBackbone:
     def _network_settings(self) -> str:
         """What else decides a prediction."""
         raise NotImplementedError
+
+
+def _make_autoencoder(vae: Any, device: torch.device, dtype: torch.dtype) -> Autoencoder:
+    """On a GPU it may round as the networks do, and encodes as many pictures at once as find room."""
+    if device.type != "cuda":
+        return Autoencoder(vae, device)
+    rounds = dtype == torch.bfloat16 and torch.cuda.is_bf16_supported(including_emulation=False)
+    room = int(ROOM_SHARE * torch.cuda.get_device_properties(device).total_memory)
+    return Autoencoder(vae, device, may_round=rounds, room=room)
 
 
 def _settings_of(part: Any) -> str:

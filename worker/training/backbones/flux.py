@@ -1,5 +1,6 @@
 """FLUX.1."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, T5EncoderModel
 
 from method.training.failures import InvalidConfig
-from worker.training.backbones import Chunk, ChunkEncoding, Family, Text
+from worker.training.backbones import Chunk, Family, Text
 from worker.training.backbones.diffusers_backbone import DiffusersBackbone
 from worker.training.backbones.parts import refuse_other_width
 from worker.training.backbones.text_windows import clip_windows, t5_windows
@@ -109,17 +110,12 @@ class Flux(DiffusersBackbone):
         first = clip_windows(clip, prompt)[0]
         return tuple((first, window) for window in t5_windows(t5, prompt, self.max_text_tokens))
 
-    @torch.no_grad()
-    def encode_chunk(self, chunk: Chunk) -> ChunkEncoding:
-        """Encode one window: T5's last layer, CLIP's pooled vector.
-
-        T5 sees its padding: the model was trained so.
-        """
-        pooled, hidden = (
-            encoder(torch.tensor([ids], device=encoder.device))
-            for encoder, ids in zip(self.text_encoders, chunk, strict=True)
+    def _encode_windows(self, ids: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """T5's last layer, CLIP's pooled vector. T5 sees its padding: the model was trained so."""
+        clip, t5 = (
+            encoder(ids_BN) for encoder, ids_BN in zip(self.text_encoders, ids, strict=True)
         )
-        return ChunkEncoding(hidden[0][0].cpu(), pooled.pooler_output[0].cpu())
+        return t5[0], clip.pooler_output
 
     def predict(
         self,

@@ -1,14 +1,14 @@
 """Stable Diffusion 1.5."""
 
+from collections.abc import Sequence
 from typing import Any
 
-import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 
 from method.training.failures import InvalidConfig
-from worker.training.backbones import Chunk, ChunkEncoding, Family, Text
+from worker.training.backbones import Chunk, Family, Text
 from worker.training.backbones.parts import refuse_other_width
 from worker.training.backbones.text_windows import clip_windows
 from worker.training.backbones.unets import UNetBackbone
@@ -50,12 +50,11 @@ class SD15(UNetBackbone):
         """Cut a prompt into windows of 75 tokens with start, end and padding."""
         return tuple((window,) for window in clip_windows(self.tokenizers[0], prompt))
 
-    @torch.no_grad()
-    def encode_chunk(self, chunk: Chunk) -> ChunkEncoding:
-        """Encode one window: the encoder's normalised last layer; nothing pooled."""
-        (encoder,) = self.text_encoders
-        hidden = encoder(torch.tensor(chunk, device=encoder.device))[0][0].cpu()
-        return ChunkEncoding(hidden, hidden.new_empty(0))
+    def _encode_windows(self, ids: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The encoder's normalised last layer; nothing pooled."""
+        (encoder,), (ids_BN,) = self.text_encoders, ids
+        hidden_BND: Tensor = encoder(ids_BN)[0]
+        return hidden_BND, hidden_BND.new_empty(len(hidden_BND), 0)
 
     def predict(
         self,

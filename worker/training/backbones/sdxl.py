@@ -1,5 +1,6 @@
 """Stable Diffusion XL."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from method.training.failures import InvalidConfig
-from worker.training.backbones import Chunk, ChunkEncoding, Family, Text
+from worker.training.backbones import Chunk, Family, Text
 from worker.training.backbones.parts import refuse_other_width
 from worker.training.backbones.text_windows import clip_windows
 from worker.training.backbones.unets import UNetBackbone
@@ -55,16 +56,14 @@ class SDXL(UNetBackbone):
             windows += clip_windows(tokenizer, "") * (longest - len(windows))
         return tuple(zip(*per_tokenizer, strict=True))
 
-    @torch.no_grad()
-    def encode_chunk(self, chunk: Chunk) -> ChunkEncoding:
-        """Encode one window: both encoders' last but one layer, the second's pooled vector."""
-        hidden, pooled = [], None
-        for encoder, ids in zip(self.text_encoders, chunk, strict=True):
-            output = encoder(torch.tensor([ids], device=encoder.device), output_hidden_states=True)
-            hidden.append(output.hidden_states[-2][0])
-            pooled = output[0][0]
-        assert pooled is not None
-        return ChunkEncoding(torch.cat(hidden, -1).cpu(), pooled.cpu())
+    def _encode_windows(self, ids: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Both encoders' last but one layer, the second's pooled vector."""
+        outputs = [
+            encoder(ids_BN, output_hidden_states=True)
+            for encoder, ids_BN in zip(self.text_encoders, ids, strict=True)
+        ]
+        hidden_BND = torch.cat([output.hidden_states[-2] for output in outputs], -1)
+        return hidden_BND, outputs[-1][0]
 
     def predict(
         self,
