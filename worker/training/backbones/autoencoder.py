@@ -67,7 +67,7 @@ class Autoencoder:
 
     def together(self, size: tuple[int, int]) -> int:
         """How many pictures of `size` (width, height) are encoded at once."""
-        channels, (width, height) = self.vae.config.block_out_channels[0], size
+        channels, (width, height) = int(self.vae.config.block_out_channels[0]), size
         return max(1, min(MOST_TOGETHER, self.room // (BYTES_A_PIXEL * channels * width * height)))
 
     def encode(self, pixels_BCHW: Tensor) -> Tensor:
