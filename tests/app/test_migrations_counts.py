@@ -72,3 +72,29 @@ def test_a_filled_installation_is_counted_and_kept_from_then_on(old: Engine) -> 
     go(old, "head")
     with Session(old) as db:
         assert not any(each.groups for each in find_drift(db))
+
+
+def test_counting_without_grouping_first_counts_the_same_and_goes_back(old: Engine) -> None:
+    written = text("SELECT pg_get_functiondef('count_label_update()'::regprocedure)")
+    go(old, "0028")
+    with old.begin() as connection:
+        for statement in FILLED.split(";"):
+            connection.execute(text(statement))
+    go(old, "0051")
+    with old.begin() as connection:
+        before = connection.scalar(written)
+    go(old, "0052")
+    with old.begin() as connection:
+        # What only gets another revision cancels out, what changes sides does not, and what goes is gone.
+        connection.execute(text("UPDATE label SET revision = revision + 1"))
+        connection.execute(
+            text(
+                "UPDATE label SET polarity = 'negative', state = 'rejected' WHERE image_id % 2 = 0"
+            )
+        )
+        connection.execute(text("DELETE FROM label WHERE image_id % 3 = 0"))
+    with Session(old) as db:
+        assert not any(each.groups for each in find_drift(db))
+    go(old, "0051", down=True)
+    with old.begin() as connection:
+        assert connection.scalar(written) == before
