@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from starlette.responses import StreamingResponse
 
 from app.accounts.access import CurrentPerson
 from app.database import LARGEST_KEY
 from app.labels import history, reading, saving, undoing
-from app.labels.access import Sight, get_image, get_in_force
+from app.labels.access import Sight, get_image, get_in_force, refuse_hidden
 from app.labels.applying import apply
 from app.labels.export_formats import FORMATS, ExportFormat, in_pieces
 from app.labels.schemas import (
@@ -254,7 +254,12 @@ def api_set_done(
     return DoneOut(done=image.done_at is not None, done_at=image.done_at)
 
 
-@router.get("/labels/export", response_class=Response, responses=FILES)
+@router.get(
+    "/labels/export",
+    response_class=Response,
+    responses=FILES,
+    dependencies=[Depends(refuse_hidden)],
+)
 def api_export_labels(project: LeadProject, format: ExportFormat = "jsonl") -> Response:
     """Every label of every image in use, as a stream, for as long as it takes.
 

@@ -18,7 +18,7 @@ from app.images.models import Image
 from app.images.narrowing import EVERYTHING, read_narrowing
 from app.images.traits import Trait
 from app.labels import history, reading, saving, undoing
-from app.labels.access import COOKIE, Sight, get_image
+from app.labels.access import COOKIE, Sight, get_image, refuse_hidden
 from app.labels.export_formats import FORMATS
 from app.labels.forms import DoneForm, SaveForm, TraitForm, UndoForm
 from app.labels.reading import ImageLabels
@@ -395,7 +395,7 @@ def _find_addable(labels: ImageLabels, q: str) -> list[dict[str, str]]:
     ]
 
 
-@router.get("/projects/{project}/labels/formats")
+@router.get("/projects/{project}/labels/formats", dependencies=[Depends(refuse_hidden)])
 def show_label_formats(_: LeadProject, answer: Answering) -> Response:
     """The formats that all labels can be had in."""
     return answer.show("labels/export.html", formats=FORMATS)

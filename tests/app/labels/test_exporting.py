@@ -145,3 +145,15 @@ def test_the_page_offers_each_format(
     for name in FORMATS:
         assert f"labels/export?format={name}" in page
         assert browser.get(f"/projects/{bench.project.slug}/labels/export?format={name}").text
+
+
+def test_a_lead_who_hides_suggestions_takes_none_away(
+    bench: Bench, browser: TestClient, sign_in: Callable[[TestClient, Person], TestClient]
+) -> None:
+    bench.propose(("bright", "positive"), evidence="It glows.")
+    sign_in(browser, bench.people.lea)
+    browser.cookies.set("morelli_suggestions", "hide", domain="127.0.0.1")
+    offered = browser.get(f"/projects/{bench.project.slug}/labels/formats")
+    taken = browser.get(f"/api/v1/projects/{bench.project.slug}/labels/export")
+    assert (offered.status_code, taken.status_code) == (403, 403)
+    assert "It glows." not in taken.text
