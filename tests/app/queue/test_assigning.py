@@ -1,6 +1,8 @@
 """Images that are given to persons, and the orders in which images come."""
 
+import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 import pytest
@@ -159,3 +161,16 @@ def walk(queue: Queue, person: Person) -> list[int]:
 
 def project_images(queue: Queue) -> ScalarResult[Image]:
     return queue.bench.db.scalars(select(Image).where(Image.project_id == queue.bench.project.id))
+
+
+def test_the_page_leads_to_where_images_of_any_filter_are_given(
+    queue: Queue, browser: TestClient, sign_in: Callable[[TestClient, Person], TestClient]
+) -> None:
+    queue.hang(2)
+    sign_in(browser, queue.bench.people.lea)
+    (link,) = re.findall(
+        r'href="([^"]*\?more=true)"', browser.get("/projects/paintings/queue").text
+    )
+    wall = browser.get(f"{link}&show=undone").text
+    form = re.findall(r'href="([^"]*/bulk/new\?[^"]*)"', wall)[0]
+    assert 'value="assign"' in browser.get(unescape(form)).text
