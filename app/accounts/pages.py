@@ -68,7 +68,9 @@ def submit_sign_in(
                 db, person, browser=request.headers.get("user-agent", ""), address=address
             )
     if form.errors:
-        response = answer.show("accounts/sign_in.html", status=form.status, form=form, next=go_to)
+        response = answer.show(
+            "accounts/sign_in.html", status=form.status, form=form, next=go_to, unsaved=False
+        )
         response.headers.update(form.headers)
         return response
     response = RedirectResponse(go_to, 303)
