@@ -130,7 +130,15 @@ def make_base_model(work: Work) -> Json:
     work.report(done=0, total=None, message="making the model")
     logs = home / f".{name}.log"
     logs.mkdir(exist_ok=True)
-    command = ["worker.training.tiny_model", str(home / name), "--seed", str(seed)]
+    # Predicting noise, it would have to tell the mean colour of a picture from a fifteenth of its strength.
+    command = [
+        "worker.training.tiny_model",
+        str(home / name),
+        "--seed",
+        str(seed),
+        "--kind",
+        "sdxl-v",
+    ]
     with child(command, logs) as process:
         watch(work, process, None, logs / ERRORS)
     # Another process that was thought dead may have been first: the model is the same.

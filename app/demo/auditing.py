@@ -8,10 +8,10 @@ from sqlalchemy.orm import Session
 from app.audits.models import Audit
 from app.audits.sampling import Design, population
 from app.audits.simulating import simulate_audit
-from app.demo.painter.painting import truth_of
 from app.images.inclusion import in_use
 from app.images.models import Image
 from app.projects.models import Project
+from method.painter.painting import truth_of
 
 PEOPLE = 8
 IMAGES = 24

@@ -14,13 +14,13 @@ from app.agents.launching import launch_agent_run
 from app.criteria.freezing import freeze_version
 from app.criteria.loading import load_criteria
 from app.database import unit_of_work
-from app.demo.painter.painting import paint
 from app.images.importing import add_image, create_import
 from app.jobs.queueing import submit
 from app.projects.founding import create_project
 from app.projects.inviting import create_first_lead_link
 from app.projects.models import Project
 from method.agents import DEFAULT_AGENT
+from method.painter.painting import paint
 from taxonomy.shipped import NEWEST, painting_edition
 
 Report = Callable[[str], None]

@@ -77,8 +77,6 @@ def room_of(module: str, knows_app: Collection[str]) -> str:
     package, _, rest = module.partition(".")
     first = rest.partition(".")[0]
     match package:
-        case "app" if rest.startswith("demo.painter"):
-            return "app.painter"
         case "app" if first in ENTRY:
             return "app.entry"
         case "app" if first in GROUND:

@@ -14,9 +14,9 @@ import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.sync_api import APIRequestContext, Page
 
-from app.demo.painter.painting import paint
 from app.main import routes
 from method.objectives import OBJECTIVES
+from method.painter.painting import paint
 from tests.browser.house import House
 from tests.browser.watching import Window
 from worker.training.tiny_model import make_tiny_sdxl

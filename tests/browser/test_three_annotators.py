@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from app.demo.painter.painting import paint
+from method.painter.painting import paint
 from tests.browser.house import House
 from tests.browser.test_every_page import SLUG, Api, found_project
 from tests.browser.watching import Window

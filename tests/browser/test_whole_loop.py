@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import APIRequestContext, FilePayload, Locator, Page, expect
 
-from app.demo.painter.painting import paint, truth_of
+from method.painter.painting import paint, truth_of
 from tests.browser.holding import Trainer, held, wait_until
 from tests.browser.house import House
 from tests.browser.watching import Window, check_faultless

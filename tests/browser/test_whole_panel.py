@@ -24,7 +24,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Error, Page, expect
 
-from app.demo.painter.painting import paint
+from method.painter.painting import paint
 from tests.browser.holding import wait_until
 from tests.browser.house import House, morelli_up
 from tests.browser.test_comparing import MODELS

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from app.demo.painter.painting import STATED, paint
+from method.painter.painting import STATED, paint
 from taxonomy.tree import Polarity
 from worker.agents.measured import Finding, label_image
 from worker.agents.rules import RULES

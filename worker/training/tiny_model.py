@@ -2,9 +2,9 @@
 
 Every part has the architecture of the model it stands for (for SDXL: two CLIP text encoders, pooled text
 and size ids, transformer blocks, a KL autoencoder), only narrow: less than a million parameters in the
-network, 64 px pictures, 16x16 latents. The autoencoder and the network are fitted for a few seconds on
-pictures drawn here (gradients, blobs, bands, stripes), so that samples look like pictures. They serve
-tests, demonstrations and installations without a GPU; they paint nothing worth hanging up.
+network, 64 px pictures, 16x16 latents. The autoencoder and the network are fitted for about three minutes on small
+paintings that are made here, with prompts and attributes, so that pictures show roughly what they are told. They
+serve tests, demonstrations and installations without a GPU; they paint nothing worth hanging up.
 
     python -m worker.training.tiny_model FOLDER --seed 0 --kind sdxl
 """
@@ -42,7 +42,8 @@ from transformers.utils.logging import disable_progress_bar
 from method.places import argument
 from method.training.config import Flow
 from worker.training.backbones.loading import make_backbone
-from worker.training.tiny_fitting import RESOLUTION, fit_model
+from worker.training.tiny_fitting import fit_model
+from worker.training.tiny_paintings import RESOLUTION, paint_lessons, words_of
 from worker.training.tiny_vocabulary import (
     END,
     START,
@@ -55,6 +56,7 @@ from worker.training.tiny_vocabulary import (
 Kind = Literal["sd15", "sdxl", "sdxl-v", "flux"]
 
 TEXT_WIDTH = 32
+PAINTINGS = 300
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 
 
@@ -96,17 +98,17 @@ def _make_pipeline(kind: Kind, seed: int, *, fit: bool) -> Any:
         torch.set_num_threads(1)
         torch.manual_seed(seed)
         try:
-            pipeline = _build_pipeline(kind)
+            lessons = paint_lessons(PAINTINGS, seed) if fit else []
+            pipeline = _build_pipeline(kind, learn_vocabulary(words_of(lessons) if fit else ()))
             if fit:
                 backbone = make_backbone(pipeline, Flow(), torch.device("cpu"), torch.float32)
-                fit_model(backbone, pipeline.vae, seed)
+                fit_model(backbone, pipeline, lessons, seed)
         finally:
             torch.set_num_threads(threads)
     return pipeline
 
 
-def _build_pipeline(kind: Kind) -> Any:
-    learned = learn_vocabulary()
+def _build_pipeline(kind: Kind, learned: Vocabulary) -> Any:
     match kind:
         case "sd15":
             return _build_sd15(learned)

@@ -1,12 +1,15 @@
 """Tokenizers learned from a few hundred words, without a network: CLIP's and T5's."""
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 from transformers import CLIPTokenizer, T5Tokenizer
 
 NUM_MERGES = 600
+ALL_MERGES = 6000
+"""More than any words here need."""
 START, END = "<|startoftext|>", "<|endoftext|>"
 
 # What the vocabulary is learned from: the words that prompts about pictures are made of.
@@ -51,18 +54,18 @@ def t5_tokenizer() -> Any:
     return T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=512)
 
 
-def learn_vocabulary() -> Vocabulary:
-    """Byte-pair encoding over bytes: any text tokenises, known words into one or two tokens."""
+def learn_vocabulary(more: Sequence[str] = ()) -> Vocabulary:
+    """Byte-pair encoding over bytes: any text tokenises, known words into one or two tokens, `more` words into one."""
     alphabet = _byte_alphabet()
     spelled = Counter(
         (
             *(alphabet[b] for b in word[:-1].encode()),
             alphabet[word.encode()[-1]] + "</w>",
         )
-        for word in WORDS.split()
+        for word in (*WORDS.split(), *more)
     )
     merges: list[tuple[str, str]] = []
-    while len(merges) < NUM_MERGES:
+    while len(merges) < (ALL_MERGES if more else NUM_MERGES):
         pairs: Counter[tuple[str, str]] = Counter()
         for word, count in spelled.items():
             for pair in pairwise(word):

@@ -47,6 +47,9 @@ def test_the_demo_walks_the_whole_loop(tmp_path: Path) -> None:
     assert re.search(r"Overall +\d+\.\d\d %", said)
     assert "14 images" in said
     assert "1 SFT and 1 CPO runs" in said
+    assert re.search(
+        r"Light and dark lie \d+ of 255 apart in the base's pictures and \d+ in the", said
+    )
     assert "Look at everything with `make up`." in said
     adapters = list(home.glob("runs/*/adapter/pytorch_lora_weights.safetensors"))
     assert len(adapters) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.demo.painter.painting import STATED
+from method.painter.painting import STATED
 from worker.agents.agreement import Tally, demo_pictures, overall, tally
 from worker.agents.measured import Finding
 from worker.agents.rules import RULES

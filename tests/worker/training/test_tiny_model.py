@@ -7,8 +7,10 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 
-from worker.training.tiny_fitting import draw_pictures
+from worker.training import tiny_fitting, tiny_model
+from worker.training.tiny_autoencoder import begin_linear, fit_autoencoder
 from worker.training.tiny_model import Kind, main, make_tiny_model, make_tiny_sdxl
+from worker.training.tiny_paintings import Lesson, paint_lessons
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
@@ -100,11 +102,88 @@ def test_t5_knows_the_words_whole_and_spells_the_others(folders: Folders) -> Non
     assert tokenizer("").input_ids == [tokenizer.eos_token_id]
 
 
-def test_drawn_pictures_have_prompts_and_range() -> None:
-    pictures, prompts = draw_pictures(20, torch.Generator().manual_seed(0))
-    assert pictures.shape == (20, 3, 64, 64)
+@pytest.fixture(scope="module")
+def lessons() -> list[Lesson]:
+    return paint_lessons(12, seed=0)
+
+
+def test_paintings_come_with_prompts_range_and_words_for_what_is_in_them(
+    lessons: list[Lesson],
+) -> None:
+    pictures = torch.stack([each.pixels_CHW for each in lessons])
+    assert pictures.shape == (12, 3, 64, 64)
     assert pictures.min() >= -1 and pictures.max() <= 1
-    assert len(set(prompts)) > 5
+    assert len({each.prompt for each in lessons}) > 5
+    flawed = ["compressed gray tonal range" in each.negative for each in lessons]
+    assert 3 <= sum(flawed) <= 9
+    spread = pictures.mean(1).flatten(1).std(1)
+    flat, rich = spread[torch.tensor(flawed)], spread[~torch.tensor(flawed)]
+    assert flat.mean() < 0.8 * rich.mean(), "the words say what is seen at this size"
+    assert paint_lessons(1, seed=0)[0].prompt == lessons[0].prompt
+    assert paint_lessons(1, seed=1)[0].prompt != lessons[0].prompt
+
+
+@pytest.mark.parametrize("kind", ["sdxl", "flux"])
+def test_the_autoencoder_keeps_hue_and_lightness(
+    folders: Folders, lessons: list[Lesson], kind: Kind
+) -> None:
+    vae = load(folders(kind)).vae
+    pictures = torch.stack([each.pixels_CHW for each in lessons])
+    begin_linear(vae)
+    before = mean_colours_off(vae, pictures)
+    assert before < 0.1, "it begins by keeping them"
+    fit_autoencoder(vae, pictures, torch.Generator().manual_seed(0), steps=20)
+    assert mean_colours_off(vae, pictures) < 0.1, "and fitting does not undo it"
+    with torch.no_grad():
+        latents = vae.encode(pictures).latent_dist.mode()
+    shift = vae.config.shift_factor or 0.0
+    assert ((latents - shift) * vae.config.scaling_factor).std() == pytest.approx(1, abs=0.01)
+
+
+def mean_colours_off(vae: Any, pictures: torch.Tensor) -> float:
+    """How far the mean colours of 16 x 16 pixels are off after a way there and back, of 2."""
+    with torch.no_grad():
+        back = vae.decode(vae.encode(pictures).latent_dist.mode()).sample
+    seen = [torch.nn.functional.avg_pool2d(each, 16) for each in (pictures, back)]
+    return float((seen[0] - seen[1]).abs().mean())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fitted_model_paints_and_is_the_same_from_the_same_seed(
+    kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny_model, "PAINTINGS", 6)
+    for name in ("AUTOENCODER_STEPS", "NETWORK_STEPS"):
+        monkeypatch.setattr(tiny_fitting, name, 2)
+    made = [make_tiny_model(tmp_path / name, kind) for name in ("one", "another")]
+    assert hashes(made[0]) == hashes(made[1])
+    pipeline = load(made[0])
+    image = pipeline("Valley with hills", num_inference_steps=2, height=64, width=64).images[0]
+    assert any(low < high for low, high in image.getextrema())
+
+
+def test_a_fitted_models_pooled_text_says_how_pictures_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiny_model, "PAINTINGS", 40)
+    for name in ("AUTOENCODER_STEPS", "NETWORK_STEPS"):
+        monkeypatch.setattr(tiny_fitting, name, 1)
+    pipeline = load(make_tiny_model(tmp_path / "model", "sdxl-v"))
+
+    def pooled(text: str) -> torch.Tensor:
+        _, _, found, _ = pipeline.encode_prompt(text, do_classifier_free_guidance=True)
+        vector: torch.Tensor = found[0]
+        return vector
+
+    # The first feature is how far light and dark lie apart.
+    for prompt in ("Valley with hills at dusk, oil painting", "Birch grove, six trunks"):
+        wide, flat = (
+            pooled(f"{prompt}, {said}")
+            for said in ("Wide tonal range", "compressed gray tonal range, weak contrast")
+        )
+        assert wide[0] > flat[0] + 0.2
+    tokens = pipeline.tokenizer_2("compressed gray tonal range", add_special_tokens=False)
+    assert len(tokens.input_ids) == 4, "each word of the criteria is a token"
 
 
 def test_an_existing_folder_is_refused(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from app.demo.painter.easel import (
+from method.painter.easel import (
     Board,
     Brush,
     Edges,
@@ -22,9 +22,9 @@ from app.demo.painter.easel import (
     paint_strokes,
     relief_light,
 )
-from app.demo.painter.genres import GENRES
-from app.demo.painter.palettes import choose_palette, tint, to_srgb
-from app.demo.painter.plan import Plan
+from method.painter.genres import GENRES
+from method.painter.palettes import choose_palette, tint, to_srgb
+from method.painter.plan import Plan
 
 # The painter works larger than it delivers, so that strokes and contours come out smooth.
 OVERSIZE = 1.3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.demo.painter.easel import Board
+from method.painter.easel import Board
 
 
 @dataclass

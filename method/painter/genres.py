@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.demo.painter.easel import Board
-from app.demo.painter.interiors import figure, still_life, window
-from app.demo.painter.landscapes import avenue, birches, hills, sea, slope
-from app.demo.painter.patterns import abstract, rings, wreath
-from app.demo.painter.plan import Plan
+from method.painter.easel import Board
+from method.painter.interiors import figure, still_life, window
+from method.painter.landscapes import avenue, birches, hills, sea, slope
+from method.painter.patterns import abstract, rings, wreath
+from method.painter.plan import Plan
 
 
 @dataclass(frozen=True)

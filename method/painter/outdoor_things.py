@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.demo.painter.easel import (
+from method.painter.easel import (
     Board,
     Floats,
     around,
@@ -20,8 +20,8 @@ from app.demo.painter.easel import (
     slope_light,
     turned_light,
 )
-from app.demo.painter.palettes import tint
-from app.demo.painter.plan import Plan, hazed
+from method.painter.palettes import tint
+from method.painter.plan import Plan, hazed
 
 
 def lay_sky(board: Board, plan: Plan, horizon: float, sun: float | None, tilt: float = 0.0) -> None:

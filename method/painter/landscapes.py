@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.demo.painter.easel import (
+from method.painter.easel import (
     Board,
     blob,
     box,
@@ -17,7 +17,7 @@ from app.demo.painter.easel import (
     ridge,
     slope_light,
 )
-from app.demo.painter.outdoor_things import (
+from method.painter.outdoor_things import (
     lay_birch,
     lay_boat,
     lay_cottage,
@@ -28,7 +28,7 @@ from app.demo.painter.outdoor_things import (
     lay_tree,
     lay_water,
 )
-from app.demo.painter.plan import HOURS, Plan, count_words, hazed, main_side
+from method.painter.plan import HOURS, Plan, count_words, hazed, main_side
 
 
 def sea(board: Board, plan: Plan) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from app.demo.painter.palettes import Palette, tint
+from method.painter.palettes import Palette, tint
 
 Floats = npt.NDArray[np.float32]
 Edges = Literal["crisp", "soft", "mixed"]

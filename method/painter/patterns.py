@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from app.demo.painter.easel import Board, Floats, around, disc, fill, lay, leaf, noise, radii
-from app.demo.painter.indoor_things import lay_flower
-from app.demo.painter.plan import Plan, count_words
+from method.painter.easel import Board, Floats, around, disc, fill, lay, leaf, noise, radii
+from method.painter.indoor_things import lay_flower
+from method.painter.plan import Plan, count_words
 
 
 def wreath(board: Board, plan: Plan) -> None:

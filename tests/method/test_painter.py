@@ -9,10 +9,10 @@ from importlib.resources import files
 import numpy as np
 import pytest
 
-from app.demo.painter import painting as painter
-from app.demo.painter.genres import GENRES
-from app.demo.painter.painting import STATED, Painting, paint, truth_of
-from app.demo.painter.palettes import KEYS, SCHEMES, choose_palette, tint, to_srgb
+from method.painter import painting as painter
+from method.painter.genres import GENRES
+from method.painter.painting import STATED, Painting, paint, truth_of
+from method.painter.palettes import KEYS, SCHEMES, choose_palette, tint, to_srgb
 from taxonomy.formats.yaml import read_yaml
 
 SEEDS = range(24)
@@ -25,7 +25,7 @@ def paintings() -> list[Painting]:
 
 
 def test_the_same_seed_gives_the_same_picture_in_another_process() -> None:
-    code = "from app.demo.painter.painting import paint; import hashlib; p = paint(7, 96); print(hashlib.sha256(p.image.tobytes()).hexdigest(), p.title)"
+    code = "from method.painter.painting import paint; import hashlib; p = paint(7, 96); print(hashlib.sha256(p.image.tobytes()).hexdigest(), p.title)"
     runs = {
         subprocess.run(
             [sys.executable, "-c", code],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.demo.painter.easel import (
+from method.painter.easel import (
     Board,
     around,
     box,

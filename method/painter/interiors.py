@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.demo.painter.easel import (
+from method.painter.easel import (
     Board,
     around,
     box,
@@ -20,8 +20,8 @@ from app.demo.painter.easel import (
     slope_light,
     turned_light,
 )
-from app.demo.painter.indoor_things import lay_book, lay_bouquet, lay_chair, lay_fruit, lay_vessel
-from app.demo.painter.plan import HOURS, Plan, count_words, main_side
+from method.painter.indoor_things import lay_book, lay_bouquet, lay_chair, lay_fruit, lay_vessel
+from method.painter.plan import HOURS, Plan, count_words, main_side
 
 
 def still_life(board: Board, plan: Plan) -> None:
