@@ -12,21 +12,19 @@ import sys
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import httpx2
-import numpy as np
-from PIL import Image
 
 from app.accounts.tokens import create_token
 from app.database import unit_of_work
 from app.demo.seeding import SLUG, TINY_MODEL, painted_file, prepare
+from app.demo.stages import OPTIONS, tonal_range
 from app.errors import AppError
 from app.projects.inviting import create_first_lead_link, take_first_lead_link
 from app.settings import settings
@@ -44,20 +42,9 @@ AUDITED = 12
 PARTICIPANTS = 3
 EVALUATED = 8
 SLIP = 0.04
-# Config fields by dotted path that differ from the preset. Beta and learning rate are those at which stage 2 goes far enough to be
-# seen, and not past the target; with more guidance all pictures have a wide tonal range, whatever is learned.
-LEARNED: Data = {
-    "sft": {"samples.guidance": 1.5},
-    "cpo_s": {
-        "samples.guidance": 1.5,
-        "objective.beta": 100.0,
-        "optimization.learning_rate": 1e-3,
-        "optimization.max_steps": 100,
-    },
-}
-# For a shorter walk.
+# Config fields by dotted path that differ from those of the stage; for a shorter walk.
 TRAINING_OPTIONS: Data = {}
-WAIT_SECONDS = 600.0
+WAIT_SECONDS = 1800.0
 SHOWN_MOVES = 8
 COUNTED = ("confirmed", "rejected", "added", "negative", "left")
 
@@ -442,7 +429,7 @@ def train(walk: Walk, kind: str, dataset: Data, expert: Data | None) -> Data:
             "expert_run_id": expert["id"] if expert else None,
             "base_model": TINY_MODEL,
             "preset": "tiny",
-            "options": {**LEARNED[kind], **TRAINING_OPTIONS},
+            "options": {**OPTIONS[kind], **TRAINING_OPTIONS},
         },
     )
     walk.wait(run["job_id"])
@@ -484,23 +471,13 @@ def evaluate(walk: Walk, target: Data) -> None:
     for line in done.stdout.strip().splitlines():
         walk.say(line)
     before, after = (
-        _tonal_range(Path(target["folder"]).glob(f"evaluation/*/{model}-*.png"))
+        tonal_range(Path(target["folder"]).glob(f"evaluation/*/{model}-*.png"))
         for model in ("base", "target")
     )
     walk.say(
         f"Light and dark lie {before:.0f} of 255 apart in the base's pictures and {after:.0f} in the target's: "
         "“compressed gray tonal range” is the flaw that pictures of 64 pixels show best"
     )
-
-
-def _tonal_range(paths: Iterable[Path]) -> float:
-    """How far the darkest and the lightest twentieth of a picture's pixels lie apart, of 255, in the mean."""
-    ranges = []
-    for path in paths:
-        with Image.open(path) as image:
-            low, high = np.percentile(np.asarray(image.convert("L")), [5, 95])
-        ranges.append(float(high - low))
-    return fmean(ranges)
 
 
 def look_back(walk: Walk, target: Data) -> None:

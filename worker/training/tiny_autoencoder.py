@@ -105,12 +105,12 @@ def _begin_decoder(decoder: Any) -> None:
     half = torch.tensor([0.25, 0.5, 0.25])
     _clear(decoder.conv_in, slice(0, 4))
     decoder.conv_in.weight[:4, :4, 1, 1] = torch.eye(4)
-    for level in (0, 1):
-        wider = decoder.up_blocks[level].upsamplers[0].conv
+    first, second = (decoder.up_blocks[level].upsamplers[0].conv for level in (0, 1))
+    for wider in (first, second):
         _clear(wider, slice(0, 4))
         for channel in range(4):
             wider.weight[channel, channel] = half[:, None] * half
-    _steady(wider, decoder.conv_norm_out)
+    _steady(second, decoder.conv_norm_out)
     pixels = torch.linalg.inv(COLOURS)
     _clear(decoder.conv_out)
     decoder.conv_out.weight[:, :3, 1, 1] = pixels

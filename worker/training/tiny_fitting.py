@@ -19,7 +19,7 @@ from worker.training.tiny_words import describe_pictures, set_apart, teach_words
 log = logging.getLogger(__name__)
 
 AUTOENCODER_STEPS = 450
-NETWORK_STEPS = 1000
+NETWORK_STEPS = 900
 BATCH = 16
 RATE = 3e-3
 TEXTS = 3

@@ -123,21 +123,17 @@ def test_paintings_come_with_prompts_range_and_words_for_what_is_in_them(
     assert paint_lessons(1, seed=1)[0].prompt != lessons[0].prompt
 
 
-@pytest.mark.parametrize("kind", ["sdxl", "flux"])
-def test_the_autoencoder_keeps_hue_and_lightness(
-    folders: Folders, lessons: list[Lesson], kind: Kind
-) -> None:
-    vae = load(folders(kind)).vae
+def test_the_autoencoder_keeps_hue_and_lightness(folders: Folders, lessons: list[Lesson]) -> None:
+    vae = load(folders("sdxl")).vae
     pictures = torch.stack([each.pixels_CHW for each in lessons])
     begin_linear(vae)
     before = mean_colours_off(vae, pictures)
     assert before < 0.1, "it begins by keeping them"
-    fit_autoencoder(vae, pictures, torch.Generator().manual_seed(0), steps=20)
+    fit_autoencoder(vae, pictures, torch.Generator().manual_seed(0), steps=60)
     assert mean_colours_off(vae, pictures) < 0.1, "and fitting does not undo it"
     with torch.no_grad():
         latents = vae.encode(pictures).latent_dist.mode()
-    shift = vae.config.shift_factor or 0.0
-    assert ((latents - shift) * vae.config.scaling_factor).std() == pytest.approx(1, abs=0.01)
+    assert (latents * vae.config.scaling_factor).std() == pytest.approx(1, abs=0.01)
 
 
 def mean_colours_off(vae: Any, pictures: torch.Tensor) -> float:
@@ -152,7 +148,7 @@ def mean_colours_off(vae: Any, pictures: torch.Tensor) -> float:
 def test_a_fitted_model_paints_and_is_the_same_from_the_same_seed(
     kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tiny_model, "PAINTINGS", 6)
+    monkeypatch.setattr(tiny_model, "PAINTINGS", 20)
     for name in ("AUTOENCODER_STEPS", "NETWORK_STEPS"):
         monkeypatch.setattr(tiny_fitting, name, 2)
     made = [make_tiny_model(tmp_path / name, kind) for name in ("one", "another")]
