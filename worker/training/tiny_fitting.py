@@ -52,7 +52,8 @@ def _since(started: float) -> float:
 @torch.no_grad()
 def _encode_pictures(vae: Any, pictures_BCHW: Tensor) -> Tensor:
     latents = torch.cat([vae.encode(p).latent_dist.mode() for p in pictures_BCHW.split(64)])
-    return (latents - (vae.config.shift_factor or 0)) * vae.config.scaling_factor
+    scaled: Tensor = (latents - (vae.config.shift_factor or 0)) * vae.config.scaling_factor
+    return scaled
 
 
 def _teach_encoders(
