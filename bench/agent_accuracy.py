@@ -28,7 +28,7 @@ from PIL import Image, UnidentifiedImageError
 from taxonomy.shipped import painting_criteria
 from taxonomy.tree import POLARITIES, Polarity
 from worker.agents.looking import MEASURES, measure
-from worker.agents.measured import VERSION, decide, plain_rgb
+from worker.agents.measured import VERSION, decide, see
 from worker.agents.rules import RULES
 from worker.agents.withdrawn import WITHDRAWN
 
@@ -110,7 +110,7 @@ def look(path: Path) -> Seen | str:
     """The agent's labels of one file, or why it cannot be looked at."""
     try:
         with Image.open(path) as image:
-            rgb = plain_rgb(image)
+            rgb = see(image).rgb
     except (OSError, ValueError, UnidentifiedImageError) as error:
         return f"{path.name}: {error}"
     values = measure(rgb, MEASURES)

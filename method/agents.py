@@ -34,6 +34,9 @@ AGENTS = {
 }
 """By name, in the order in which people choose. Tables, forms and commands read this list and no other."""
 
+MEASURED_VERSION = "5"
+"""Of the measured agent. Goes up whenever a measure, a rule or a threshold changes, so that labels can be traced to what
+made them, and drawings of what it saw are made anew."""
 DEFAULT_AGENT = "measured"
 ENSEMBLE = "ensemble"
 JUDGE = "measured"

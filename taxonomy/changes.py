@@ -203,6 +203,18 @@ def moved_texts(
     return names + [each for each in definitions if not _is_name_gone(old, new, each.source)]
 
 
+def places_in(new: Criteria, old: Criteria, sides: Collection[Side]) -> dict[Side, Side]:
+    """Where in the new criteria that stands which sides of the old ones say, as far as it is in use there.
+
+    Where an expert gave a side's name to another attribute, it is that one which says so now, and the one that lost its
+    name says something else.
+    """
+    went = {each.source: each.target for each in moved_texts(texts_of(old), texts_of(new))}
+    taken, used = set(went.values()), {pair.key for pair in new.active_pairs()}
+    places = {side: went.get(side, side) for side in sides if side in went or side not in taken}
+    return {side: place for side, place in places.items() if place.key in used}
+
+
 def _is_name_gone(old: Texts, new: Texts, source: Side) -> bool:
     gone = _gone("name", old, new, [old.folded(source, "name")])
     return any(each.source == source for each in gone)

@@ -20,7 +20,10 @@ from app.images.tiling import last_job, lately
 from app.jobs.models import OPEN_STATES
 from app.jobs.queueing import submit
 from app.projects.models import Project
-from taxonomy.tree import POLARITIES, Criteria
+from method.agents import MEASURED_VERSION
+from taxonomy.changes import places_in
+from taxonomy.shipped import painting_criteria
+from taxonomy.tree import POLARITIES, Criteria, Side
 
 KIND = "measures"
 
@@ -35,7 +38,7 @@ class Drawn:
 
 
 def find_drawing(db: Session, project: Project, image: Image) -> Drawn:
-    """The drawing of an image's measures; where it is missing, a job is asked for it.
+    """The drawing of an image's measures; where it is missing, or of an earlier version of the agent, a job is asked for it.
 
     Raises Unavailable where the storage does not answer.
     """
@@ -43,7 +46,9 @@ def find_drawing(db: Session, project: Project, image: Image) -> Drawn:
     if last is not None and last.state in OPEN_STATES:
         return Drawn("making")
     drawing = _kept(image.sha256)
-    if drawing is not None:
+    # What was drawn just now stays: a worker of an earlier release would draw the same again and again.
+    is_new = last is not None and last.state == "succeeded" and last.created_at > lately()
+    if drawing is not None and (is_new or drawing["version"] == MEASURED_VERSION):
         return Drawn("ready", drawing)
     if last is not None and last.state != "succeeded" and last.created_at > lately():
         return Drawn("failed", reason=last.error or "The job was cancelled.")
@@ -51,13 +56,18 @@ def find_drawing(db: Session, project: Project, image: Image) -> Drawn:
     return Drawn("making")
 
 
-def names_of(criteria: Criteria) -> dict[tuple[str, str], str]:
-    """The names of the attributes that are in use, by pair key and polarity."""
-    return {
-        (pair.key, polarity): pair.attribute(polarity).name
+def names_of(criteria: Criteria) -> dict[Side, str]:
+    """The names that the sides of the shipped criteria, which the agent's rules are about, have in these. What
+    these criteria do not have has none.
+    """
+    shipped = painting_criteria()
+    sides = [Side(pair.key, polarity) for pair in shipped.pairs() for polarity in POLARITIES]
+    names = {
+        Side(pair.key, polarity): pair.attribute(polarity).name
         for pair in criteria.active_pairs()
         for polarity in POLARITIES
     }
+    return {side: names[place] for side, place in places_in(criteria, shipped, sides).items()}
 
 
 def _kept(sha256: str) -> Json | None:

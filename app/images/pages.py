@@ -53,6 +53,7 @@ from app.settings import settings
 from app.web.answer import Answer, Answering
 from app.web.dependencies import Db
 from app.web.forms import Form, submitted
+from taxonomy.shipped import painting_criteria
 
 router = APIRouter(include_in_schema=False)
 IMAGES = "/projects/{project}/images"
@@ -370,13 +371,13 @@ def show_measures(
     It tells what the agent proposes or would, so whoever looks is blind for this image no more.
     """
     note_told(db, [image.id], person)
-    criteria = version_criteria(version) if (version := current_version(db, project)) else None
+    version = current_version(db, project)
     return answer.show(
         "images/measures.html",
         fragment="images/_measures.html",
         image=image,
         drawn=find_drawing(db, project, image),
-        names=names_of(criteria) if criteria else {},
+        names=names_of(version_criteria(version) if version else painting_criteria()),
     )
 
 

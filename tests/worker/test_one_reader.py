@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from app.images.decoding import decode
-from worker.agents.measured import plain_rgb
+from worker.agents.measured import see
 from worker.pairs.building import Images
 from worker.training.examples import read_picture, read_size
 
@@ -66,5 +66,5 @@ def test_all_see_what_pages_show(kind: str, tmp_path: Path) -> None:
     learned = read_picture(path, hashlib.sha256(data).hexdigest(), shown.size).pixels_CHW
     assert (((learned + 1) * 127.5).round().permute(1, 2, 0).numpy() == pixels).all()
     with Image.open(path) as opened:
-        assert (np.asarray(plain_rgb(opened)) == pixels).all()
+        assert (np.asarray(see(opened).rgb) == pixels).all()
     assert Images(tmp_path / "images").add(data).startswith(hashlib.sha256(data).hexdigest())

@@ -16,7 +16,7 @@ from app.images.decoding import ImageRefused
 from app.images.measuring import make_drawing
 from app.images.tiling import why_not
 from worker.agents.looking import MEASURES, ONE_RIM, Look, measure
-from worker.agents.measured import VERSION, decide, plain_rgb
+from worker.agents.measured import VERSION, Seen, decide, see
 from worker.agents.measures.planes import squint
 from worker.agents.rules import RULES, Condition
 from worker.ledger import JobFailed, Work
@@ -37,33 +37,47 @@ def run(work: Work) -> Json:
 
 def draw(image: Image.Image) -> Json:
     """The layers of one picture, its palette and what each rule found."""
-    rgb = plain_rgb(image)
-    look = Look(rgb, ONE_RIM)
-    frame = _Frame(rgb.size)
+    seen = see(image)
+    look = Look(seen.rgb, ONE_RIM)
+    frame = _Frame(seen)
     return {
         "version": VERSION,
         "width": round(frame.width, 1),
         "height": round(frame.height, 1),
         "layers": _layers(look, frame),
         "palette": _palette(look),
-        "rules": _rules(rgb),
+        "rules": _rules(seen.rgb),
     }
 
 
 class _Frame:
-    """From places on a plane without its rim to places on the picture."""
+    """From places on a plane, without border and rim, to places on the picture."""
 
-    def __init__(self, size: tuple[int, int]) -> None:
-        long = max(size)
-        self.width, self.height = LONG * size[0] / long, LONG * size[1] / long
+    def __init__(self, seen: Seen) -> None:
+        left, top, right, bottom = seen.inside
+        width, height = seen.rgb.width / (right - left), seen.rgb.height / (bottom - top)
+        long = max(width, height)
+        self.width, self.height = LONG * width / long, LONG * height / long
+        self._left, self._across = left, right - left
+        self._top, self._down = top, bottom - top
+
+    def border(self) -> str:
+        """The outline of the picture inside its even border; empty where it has none."""
+        if (self._across, self._down) == (1.0, 1.0):
+            return ""
+        left, top = self.width * self._left, self.height * self._top
+        across, down = self.width * self._across, self.height * self._down
+        return f"M{left:.1f} {top:.1f}h{across:.1f}v{down:.1f}h{-across:.1f}z"
 
     def x(self, share: float) -> float:
-        """From a share of the width inside the rim."""
-        return round(self.width * (ONE_RIM + share * (1 - 2 * ONE_RIM)), 1)
+        """From a share of the width inside border and rim."""
+        inside = ONE_RIM + share * (1 - 2 * ONE_RIM)
+        return round(self.width * (self._left + inside * self._across), 1)
 
     def y(self, share: float) -> float:
-        """From a share of the height inside the rim."""
-        return round(self.height * (ONE_RIM + share * (1 - 2 * ONE_RIM)), 1)
+        """From a share of the height inside border and rim."""
+        inside = ONE_RIM + share * (1 - 2 * ONE_RIM)
+        return round(self.height * (self._top + inside * self._down), 1)
 
 
 def _layers(look: Look, frame: _Frame) -> list[Json]:
@@ -84,6 +98,7 @@ def _layers(look: Look, frame: _Frame) -> list[Json]:
             _upright(lean, frame),
         ),
         _layer("middle", "", _upright(0.5, frame)),
+        _layer("border", "Even border, left out of everything", frame.border()),
     ]
 
 

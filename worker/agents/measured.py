@@ -6,22 +6,26 @@ between them in which it proposes nothing. Thresholds, references and known weak
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
+from method.agents import MEASURED_VERSION
 from method.pictures import as_seen
-from taxonomy.changes import moved_texts, texts_of
+from taxonomy.changes import places_in
 from taxonomy.shipped import painting_criteria
 from taxonomy.tree import POLARITIES, Criteria, Polarity, Side
 from worker.agents import agent
 from worker.agents.looking import FINE, MEASURES, measure
 from worker.agents.rules import RULES, SHIPPED, Condition, Rule, Ties, ties_of
+from worker.agents.trimming import picture_box
 
-# Goes up whenever a measure, a rule or a threshold changes, so that labels can be traced to what made them.
-VERSION = "4"
+VERSION = MEASURED_VERSION
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,7 @@ class MeasuredAgent:
         )
         if criteria is None:
             return MeasuredReader(SHIPPED, {side: side for side in sides})
-        # It means what the shipped tree says. Where an expert gave such a name to another attribute, it is that one
-        # which says so now, and the one that lost it says what nobody looks for.
-        moved = moved_texts(texts_of(painting_criteria()), texts_of(criteria))
-        went = {each.source: each.target for each in moved}
-        taken, used = set(went.values()), {pair.key for pair in criteria.active_pairs()}
-        places = {side: went.get(side, side) for side in sides if side in went or side not in taken}
-        here = {side: place for side, place in places.items() if place.key in used}
-        return MeasuredReader(ties_of(criteria), here)
+        return MeasuredReader(ties_of(criteria), places_in(criteria, painting_criteria(), sides))
 
     def close(self) -> None:
         """Nothing lasts long enough to be given up."""
@@ -118,7 +115,7 @@ def label_image(image: Image.Image, ties: Ties = SHIPPED) -> list[Finding]:
     `ties` are those of the criteria that the labels are for. Deterministic, and for any decodable picture: where there
     is too little to see it proposes less.
     """
-    return decide(measure(plain_rgb(image), _NEEDED), ties)
+    return decide(measure(see(image).rgb, NEEDED), ties)
 
 
 def decide(values: Mapping[str, float], ties: Ties = SHIPPED) -> list[Finding]:
@@ -130,7 +127,8 @@ def decide(values: Mapping[str, float], ties: Ties = SHIPPED) -> list[Finding]:
     return _keep_exclusive(found, ties)
 
 
-_NEEDED = frozenset(
+# The measures that some rule asks for.
+NEEDED = frozenset(
     condition.measure for rule in RULES for condition in rule.positive + rule.negative
 )
 
@@ -178,15 +176,37 @@ def _keep_exclusive(found: list[Finding], ties: Ties) -> list[Finding]:
     return [finding for finding in found if finding.key not in dropped]
 
 
-def plain_rgb(image: Image.Image) -> Image.Image:
-    """Any decodable picture as people see it (8-bit sRGB), of at most `FINE` pixels a side."""
-    image = as_seen(image)
+class Seen(NamedTuple):
+    """A picture as this agent looks at it, and which part of the file's picture it is: left, upper, right and lower end
+    as shares of width and height.
+    """
+
+    rgb: Image.Image
+    inside: tuple[float, float, float, float]
+
+
+def see(image: Image.Image) -> Seen:
+    """Any decodable picture as people see it (8-bit sRGB) without an even border, of at most `FINE` pixels a side."""
+    whole = as_seen(image)
+    small = _at_most_fine(whole)
+    box = picture_box(np.asarray(small))
+    if (box.width, box.height) == small.size:
+        return Seen(small, (0.0, 0.0, 1.0, 1.0))
+    left, right = box.left / small.width, box.right / small.width
+    top, bottom = box.top / small.height, box.bottom / small.height
+    # Cut from the file's own pixels, so that a picture with a border is seen as finely as one without.
+    first = (math.ceil(left * whole.width), math.ceil(top * whole.height))
+    last = (math.floor(right * whole.width), math.floor(bottom * whole.height))
+    return Seen(_at_most_fine(whole.crop((*first, *last))), (left, top, right, bottom))
+
+
+def _at_most_fine(image: Image.Image) -> Image.Image:
     ratio = FINE / max(image.size)
-    if ratio < 1:
-        size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
-        # Reducing by whole steps first keeps very large pictures fast.
-        image = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
-    return image
+    if ratio >= 1:
+        return image
+    size = (max(1, round(image.width * ratio)), max(1, round(image.height * ratio)))
+    # Reducing by whole steps first keeps very large pictures fast.
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
 
 
 def measure_image(image: Image.Image) -> dict[str, float]:
@@ -194,4 +214,4 @@ def measure_image(image: Image.Image) -> dict[str, float]:
 
     What a picture is too small or too plain to show is left out, and no rule that needs it applies.
     """
-    return measure(plain_rgb(image), MEASURES)
+    return measure(see(image).rgb, MEASURES)

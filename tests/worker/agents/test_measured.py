@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import colorsys
 import math
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image, ImageFilter
 from taxonomy.formats.yaml import read_yaml
 from taxonomy.shipped import painting_criteria
 from taxonomy.tree import POLARITIES, Attribute, Criteria, Dimension, Pair, Relation
-from worker.agents import looking, measured, measures, rules, withdrawn
+from worker.agents import looking, measured, measures, rules, trimming, withdrawn
 from worker.agents.looking import MEASURES
 from worker.agents.measured import label_image
 from worker.agents.rules import RULES, SHIPPED, Rule, ties_of
@@ -237,6 +238,56 @@ def framed(picture: Image.Image, left: int, top: int) -> Image.Image:
     return whole
 
 
+def bordered(picture: Image.Image, color: str, across: int, down: int) -> Image.Image:
+    """On an even ground, as JPEG."""
+    whole = Image.new("RGB", (picture.width + 2 * across, picture.height + 2 * down), color)
+    whole.paste(picture, (across, down))
+    out = BytesIO()
+    whole.save(out, "JPEG", quality=85)
+    return Image.open(out)
+
+
+@pytest.mark.parametrize(
+    ("color", "across", "down"),
+    [("white", 60, 60), ("black", 0, 40), ("gray", 90, 0), ("#f4f1e8", 25, 70)],
+)
+def test_an_even_border_is_no_part_of_the_picture(color: str, across: int, down: int) -> None:
+    """A mat, the bars of a video, the bed of a scanner."""
+    shown = bordered(scene(), color, across, down)
+    assert labels(shown) == labels(bordered(scene(), color, 0, 0)) != set()
+    left, top, right, bottom = measured.see(shown).inside
+    assert (left * shown.width, top * shown.height) == pytest.approx((across, down), abs=2)
+    assert (right + left, bottom + top) == pytest.approx((1, 1), abs=0.01)
+
+
+def test_a_mat_on_a_page_in_the_bed_of_a_scanner_goes_as_a_whole() -> None:
+    mat = bordered(scene(), "white", 30, 30)
+    assert (
+        labels(bordered(mat, "#303030", 40, 0))
+        == labels(mat)
+        == labels(bordered(scene(), "white", 0, 0))
+    )
+
+
+def rising_from(ground: int) -> Image.Image:
+    """A light figure on an even ground."""
+    y, x = np.mgrid[0:300, 0:400]
+    figure = np.hypot((x - 200) / 90, (y - 180) / 120) < 1
+    pixels = np.full((300, 400, 3), ground, np.uint8)
+    pixels[figure] = (200, 160, 120)
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize("ground", [0, 255])
+def test_the_ground_of_a_figure_is_part_of_the_picture(ground: int) -> None:
+    """A black ground, and the paper around a drawing: where it ends there is no straight edge."""
+    assert measured.see(rising_from(ground)).inside == (0, 0, 1, 1)
+
+
+def test_an_even_picture_is_no_border() -> None:
+    assert measured.see(plain((90, 90, 90))).inside == (0, 0, 1, 1)
+
+
 def test_a_rim_of_two_percent_makes_no_label() -> None:
     """A strip of the scanner's lid gives white to a picture that has none: not a matter of the painting."""
     ramp = np.linspace(4, 120, 400)[None, :, None] + np.zeros((300, 400, 3))
@@ -285,7 +336,7 @@ def test_size_of_the_file_changes_little() -> None:
 
 def test_transparency_lies_on_white_as_on_pages() -> None:
     clear = Image.new("RGBA", (80, 60), (255, 0, 0, 0))
-    assert measured.plain_rgb(clear).getpixel((5, 5)) == (255, 255, 255)
+    assert measured.see(clear).rgb.getpixel((5, 5)) == (255, 255, 255)
 
 
 def test_sixteen_bits_keep_their_tones() -> None:
@@ -400,7 +451,9 @@ def random_image(mode: str, width: int, height: int, seed: int) -> Image.Image:
 
 
 def test_agent_and_painter_do_not_know_each_other() -> None:
-    files = [Path(str(module.__file__)) for module in (looking, measured, rules, withdrawn)]
+    files = [
+        Path(str(module.__file__)) for module in (looking, measured, rules, trimming, withdrawn)
+    ]
     for file in files + sorted(Path(str(measures.__file__)).parent.glob("*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
         imported = [
