@@ -186,6 +186,7 @@ def _rules(rgb: Image.Image) -> list[Json]:
             "key": rule.key,
             "polarity": polarity,
             "proposed": (rule.key, polarity) in found,
+            "explanation": rule.explanation,
             "conditions": [_condition(each, values.get(each.measure)) for each in side],
         }
         for rule in RULES

@@ -14,6 +14,7 @@ from app.jobs.models import Job
 from app.labels.models import SuggestionShown
 from app.trust.plotting import points
 from app.trust.schemas import BinOut, CurveOut
+from taxonomy.tree import Side
 from tests.app.datasets.gallery import Gallery, open_gallery
 from tests.factories import Make
 from tests.worker.ensembles import COOL, RICH, WARM, Says, agent, have_run, judge_all, work
@@ -91,6 +92,7 @@ def test_a_lead_has_it_learned_and_all_see_the_curve(
     assert "what is shown as 50 % is 56 %" in page
     assert page.count('<svg viewBox="-36') == 3
     assert "Warm dominance" in page and "Learn anew" not in page
+    assert "tell next to nothing" not in page
 
 
 def test_too_few_answers_are_said_to_be_too_few(
@@ -103,6 +105,24 @@ def test_too_few_answers_are_said_to_be_too_few(
     work(gallery, job)
     page = browser.get(f"{PAGE}/trust").text
     assert "That is too little to learn from: it takes 30 labels" in page
+
+
+def test_answers_that_tell_nothing_are_said_to_tell_nothing(
+    gallery: Gallery,
+    browser: TestClient,
+    sign_in: SignIn,
+    token_for: TokenFor,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Somebody says yes to every label and to every decoy."""
+    wide = Side("wide-tonal-range", "positive")
+    with agent(monkeypatch, Says("vlm", {wide: 0.8}, first=2)):
+        have_run(gallery, "vlm")
+        judge_all(gallery, lambda *_: "appears", decoys=30)
+        asked = browser.post(f"{API}/agent-trust", headers=token_for(gallery.people.lea))
+        work(gallery, gallery.db.get_one(Job, asked.json()["job_id"]))
+    page = sign_in(browser, gallery.people.ben).get(f"{PAGE}/trust").text
+    assert "These answers tell next to nothing of single labels" in page
 
 
 def test_an_ensemble_is_launched_from_the_page(
