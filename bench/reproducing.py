@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
@@ -115,14 +115,14 @@ GRAY = "a gray photograph"
 WHITE, BLACK, BED = (246, 245, 241), (0, 0, 0), (128, 127, 125)
 
 # None of these changes what a painter sees: a label that does not survive all of them is not to be proposed.
-DISTURBANCES: Mapping[str, Change] = {
+DISTURBANCES: dict[str, Change] = {
     "cropped by 2 % of each side": crop,
     "saved as JPEG of quality 60": save_coarsely,
     "white balance 4 % warmer": lambda rgb: balance(1.04, 0.96, rgb),
     "white balance 4 % cooler": lambda rgb: balance(0.96, 1.04, rgb),
 }
 # The same painting in files as collections hold them.
-FILES: Mapping[str, Change] = {
+FILES: dict[str, Change] = {
     "on a white mat": lambda rgb: bordered(rgb, WHITE, 0.12, 0.12),
     "black bars above and below": lambda rgb: bordered(rgb, BLACK, 0, 0.1),
     "gray bars at both sides": lambda rgb: bordered(rgb, BED, 0.15, 0),
@@ -136,4 +136,4 @@ FILES: Mapping[str, Change] = {
     GRAY: gray,
 }
 # What is another picture: only what is said of it counts.
-OTHERS: Mapping[str, Change] = {"drawn in pencil": drawn, "a strip, 6 to 1": strip}
+OTHERS: dict[str, Change] = {"drawn in pencil": drawn, "a strip, 6 to 1": strip}

@@ -139,14 +139,21 @@ class Look:
         return colour.hue_opposition(self.hues)
 
     @cached_property
+    def is_sharp(self) -> bool:
+        """Whether the file shows as much as its pixels could: what was enlarged says nothing of paint and borders."""
+        return surface.finest_share(self.fine_lightness) >= surface.LEAST_FINEST_SHARE
+
+    @cached_property
     def skin(self) -> surface.Surface | None:
-        """The paint, where the picture is large enough to show it."""
+        """The paint, where the picture is large and sharp enough to show it."""
         enough = min(self.fine_lightness.shape) >= surface.LEAST_SIDE_FOR_PAINT
-        return surface.surface(self.fine_lightness) if enough else None
+        return surface.surface(self.fine_lightness) if enough and self.is_sharp else None
 
     @cached_property
     def borders(self) -> edges.Borders | None:
-        """The borders between masses, where there are enough to speak of."""
+        """The borders between masses, where there are enough to speak of and the file is sharp."""
+        if not self.is_sharp:
+            return None
         found = edges.borders(self.fine_lightness)
         return found if found.widths.size >= edges.LEAST_BORDERS else None
 

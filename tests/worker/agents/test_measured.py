@@ -132,14 +132,33 @@ def test_orange_and_blue() -> None:
     assert ("cool-dominance", "positive") not in found
 
 
-def test_blur_turns_clear_edges_into_soft_transitions() -> None:
+def grainy(picture: Image.Image) -> Image.Image:
+    """As a sharp file shows it: with grain of paint and weave."""
+    noise = np.random.default_rng(1).normal(0, 5, (picture.height, picture.width, 1))
+    return Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))
+
+
+def boxes() -> Image.Image:
+    """A dark box and a blue one, so that the masses differ in value, too."""
     pixels = np.asarray(scene()).astype(int)
-    pixels[60:220, 40:160] //= 4  # a dark box, so that the masses differ in value too
-    sharp = Image.fromarray(pixels.astype(np.uint8))
-    assert ("clear-edges", "positive") in labels(sharp)
-    soft = sharp.filter(ImageFilter.GaussianBlur(5))
-    assert ("soft-transitions", "positive") in labels(soft)
-    assert ("clear-edges", "positive") not in labels(soft)
+    pixels[60:220, 40:160] //= 4
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+def test_soft_paint_has_soft_transitions_and_no_clear_edges() -> None:
+    assert ("clear-edges", "positive") in labels(boxes())
+    soft = labels(grainy(boxes().filter(ImageFilter.GaussianBlur(5))))
+    assert ("soft-transitions", "positive") in soft
+    assert ("clear-edges", "positive") not in soft
+
+
+@pytest.mark.parametrize("long", [60, 100])
+def test_a_file_that_was_enlarged_says_nothing_of_edges_and_paint(long: int) -> None:
+    """Its softness is the file's and not the painter's."""
+    thumbnail = boxes().resize((long, 3 * long // 4), Image.Resampling.LANCZOS)
+    found = labels(thumbnail.resize((1000, 750), Image.Resampling.BICUBIC))
+    assert not {key for key, _ in found} & {"clear-edges", "soft-transitions", "even-surface-grain"}
+    assert found
 
 
 def speckled(size: int, low: int, high: int) -> Image.Image:
@@ -295,8 +314,10 @@ def test_a_rim_of_two_percent_makes_no_label() -> None:
     wide = ("wide-tonal-range", "positive")
     assert wide not in labels(picture)
     assert wide not in labels(framed(picture, 5, 4))
-    white_third = framed(picture, 130, 6)
-    assert wide in labels(white_third)  # and white that the picture has counts
+    # And white that the picture has counts: a wall is never as even as paper.
+    wall = np.asarray(framed(picture, 130, 6)).astype(int)
+    wall[:, :130] -= np.random.default_rng(0).integers(0, 16, (306, 130, 1))
+    assert wide in labels(Image.fromarray(wall.astype(np.uint8)))
 
 
 def balanced(picture: Image.Image, red: float, blue: float) -> Image.Image:

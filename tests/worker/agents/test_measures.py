@@ -281,6 +281,15 @@ def test_surface_of_patches_is_uneven_and_turned_strokes_are_not_one_way() -> No
     assert surface.surface(grey(50 + both)).one_way < 0.2
 
 
+def test_finest_share_tells_grain_from_what_was_enlarged() -> None:
+    noise = np.random.default_rng(3).normal(50, 20, (384, 512))
+    grain = surface.finest_share(grey(noise))
+    painted = surface.finest_share(grey(ndimage.gaussian_filter(noise, 0.5)))
+    enlarged = surface.finest_share(grey(ndimage.zoom(noise[::4, ::4], 4)))
+    assert grain > painted > surface.LEAST_FINEST_SHARE > enlarged
+    assert surface.finest_share(grey(np.full((50, 60), 50))) == 0
+
+
 def test_haze() -> None:
     hills = np.repeat(np.linspace(80, 20, 10), 16)[:, None] + np.zeros((160, 200))
     contrast = np.linspace(0.5, 15, 160)[:, None] * np.sin(np.arange(200))[None, :]
