@@ -95,7 +95,7 @@ class Changes:
 
     def worst(self) -> str:
         """The sides that changed most."""
-        most = (self.lost + self.gained).most_common(MOST_SHOWN)
+        most = _most(self.lost + self.gained)
         return ", ".join(
             f"{key} {polarity} -{self.lost[key, polarity]} +{self.gained[key, polarity]}"
             for (key, polarity), _ in most
@@ -114,6 +114,11 @@ def changes(seen: Sequence[Mapping[str, Values]], name: str) -> Changes:
     )
 
 
+def _most(counts: Counter[Side]) -> list[tuple[Side, int]]:
+    """The most frequent sides, in the same order each time."""
+    return sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:MOST_SHOWN]
+
+
 def _without_color(labels: Labels) -> Labels:
     criteria = painting_criteria()
     return frozenset(side for side in labels if criteria.root_of(side[0]).key != COLOR)
@@ -122,7 +127,7 @@ def _without_color(labels: Labels) -> Labels:
 def _print_others(seen: Sequence[Mapping[str, Values]]) -> None:
     for name in ("", *OTHERS):
         found = [labels_of(each[name]) for each in seen]
-        often = Counter(side for each in found for side in each).most_common(MOST_SHOWN)
+        often = _most(Counter(side for each in found for side in each))
         words = ", ".join(f"{key} {polarity} {times}" for (key, polarity), times in often)
         mean = sum(map(len, found)) / max(1, len(found))
         print(f"{name or 'as they are'}: {mean:.1f} labels a picture; most often {words}")
