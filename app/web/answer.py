@@ -141,6 +141,11 @@ class Answer:
             and headers.get("HX-History-Restore-Request") != "true"
         )
 
+    @property
+    def was_on(self) -> str:
+        """The address of the page on which htmx asked, "" where it did not."""
+        return self.request.headers.get("HX-Current-URL", "")
+
     def path(self, name: str, **parameters: object) -> str:
         """Address of the route called `name`; wrong names fail every test that renders the page.
 

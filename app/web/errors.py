@@ -70,7 +70,7 @@ def _page_of(request: Request) -> str:
     was sent to, as far up as there is a page.
     """
     with suppress(ValueError):
-        was_on = urlsplit(request.headers.get("HX-Current-URL", ""))
+        was_on = urlsplit(Answer(request).was_on)
         if was_on.path:
             return was_on.path + (f"?{was_on.query}" if was_on.query else "")
     if _only_reads(request):
