@@ -83,7 +83,7 @@ _DECIDE = text(
                revision, :person_id, :version_id, :bulk_action_id, now()
         FROM acting ORDER BY image_id
     )
-    SELECT image_id, stood FROM acting
+    SELECT image_id, stood FROM acting ORDER BY image_id
     """
 )
 
@@ -188,7 +188,7 @@ _MARK = text(
                CASE WHEN :is_done THEN 'done' END, revision, :person_id, :version_id, :bulk_action_id
         FROM acting ORDER BY image_id
     )
-    SELECT image_id, stood FROM acting
+    SELECT image_id, stood FROM acting ORDER BY image_id
     """
 )
 
