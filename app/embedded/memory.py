@@ -5,27 +5,25 @@ pushes another one out, and a publication that merges 100,000 labels takes a qua
 """
 
 import os
-import re
+import subprocess
 from pathlib import Path
 
 LEAST, MOST = 128 * 2**20, 2**30
 SHARE = 16
 """One part in so many of the memory: training and Chromium want the rest, and the system keeps files in it, too."""
-# What initdb writes where a machine has more than that. Whoever owns the machine may have written another.
-FROM_INITDB = "128MB"
-_SETTING = re.compile(r"^\s*shared_buffers\s*[=\s]\s*'?([^'#\n]*?)'?\s*(?:#.*)?$", re.MULTILINE)
+# What initdb writes, in pages of 8 kB. Whoever owns the machine may have written another.
+FROM_INITDB = "16384"
 
 
-def page_memory(data: Path) -> str | None:
-    """`shared_buffers` for a server of this data directory, as PostgreSQL reads it; None where its owner chose."""
-    for name in ("postgresql.auto.conf", "postgresql.conf"):
-        file = data / name
-        said = _SETTING.findall(file.read_text(errors="replace")) if file.exists() else []
-        if said:
-            if said[-1].replace(" ", "") != FROM_INITDB:
-                return None
-            break
-    return f"{share_of(memory_of_machine()) >> 20}MB"
+def page_memory(program: Path, data: Path) -> str | None:
+    """`shared_buffers` for a server of this data directory, as PostgreSQL reads it; None where its owner chose.
+
+    None, too, where its settings cannot be read: the server says why when it starts.
+    """
+    # First: then it may be asked by anybody, also by root.
+    asked = [program, "-C", "shared_buffers", "-D", data]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    return f"{share_of(memory_of_machine()) >> 20}MB" if said == FROM_INITDB else None
 
 
 def share_of(memory: int) -> int:

@@ -184,7 +184,7 @@ def spawn(
         "unix_socket_permissions": "0700",
     }
     settings |= {} if durable else NOT_DURABLE
-    memory = page_memory(home.postgres)
+    memory = page_memory(program.path("postgres"), home.postgres)
     settings |= {"shared_buffers": memory} if memory else {}
     command = [str(program.path("postgres")), "-D", data_argument(home.postgres, identity)]
     for name, value in settings.items():

@@ -82,6 +82,11 @@ def test_pages_of_the_database_get_a_share_of_the_memory_unless_the_owner_chose(
         config.write("shared_buffers = '144 MB'   # mine\n")
     with embedded.start(new_home, durable=False) as running:
         assert ask(running.servers, shown) == 144 * 2**20
+    (file.parent / "mine.conf").write_text("Shared_Buffers 152MB\n")
+    with file.open("a") as config:
+        config.write("include 'mine.conf'\n")
+    with embedded.start(new_home, durable=False) as running:
+        assert ask(running.servers, shown) == 152 * 2**20
     (file.parent / "postgresql.auto.conf").write_text("shared_buffers = '160MB'\n")
     with embedded.start(new_home, durable=False) as running:
         assert ask(running.servers, shown) == 160 * 2**20
