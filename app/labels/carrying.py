@@ -179,7 +179,7 @@ def _execute(db: Session, step: Step, statement: str, values: Mapping[str, objec
 def _make_room(db: Session) -> None:
     db.flush()
     # Rows of a hundred thousand labels are joined and sorted in memory, until this transaction ends.
-    db.execute(text("SET LOCAL work_mem = '256MB'"))
+    db.execute(text("SET LOCAL work_mem = '64MB'"))
     for table in ("place", "stood", "held", "ranked", "changed"):
         db.execute(text(f"DROP TABLE IF EXISTS pg_temp.{table}"))
 

@@ -29,8 +29,6 @@ from taxonomy.applicability import UNKNOWN, Applicability, Reads, Traits
 from taxonomy.tree import Pair, Polarity
 
 PAGE = 200
-OWN = 5
-"""Columns that every format is read with, before those that it asks for."""
 Columns: TypeAlias = Sequence[SQLColumnExpression[Any]]
 """What a format reads of each label: of `Label`, and of its `AgentRun`, `CriteriaVersion` and `Person`."""
 # However many exports run, they take one connection in all from those who work meanwhile.
@@ -201,12 +199,12 @@ def _find_labels(
     lacking = find_not_applicable(db, [*details])
     found: dict[int, list[ExportedLabel]] = {image_id: [] for image_id in details}
     for row in db.execute(_rows([*details], columns)):
-        image_id, node_id, polarity, state, agent = row[:OWN]
+        image_id, node_id, polarity, state, agent, *asked = row
         said = words.about(
             node_id, polarity, traits.get(image_id, UNKNOWN), lacking.get(image_id, ())
         )
         if said is not None:
-            found[image_id].append(ExportedLabel(said, state, agent, row[OWN:]))
+            found[image_id].append(ExportedLabel(said, state, agent, asked))
     for labels in found.values():
         labels.sort(key=_place)
     return found

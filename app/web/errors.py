@@ -72,13 +72,17 @@ def _page_of(request: Request) -> str:
     with suppress(ValueError):
         was_on = urlsplit(Answer(request).was_on)
         if was_on.path:
-            return was_on.path + (f"?{was_on.query}" if was_on.query else "")
+            return _with_query(was_on.path, was_on.query)
     if _only_reads(request):
-        return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return _with_query(request.url.path, request.url.query)
     here = request.url.path
     while here and "GET" not in allowed(request.app.state.routes.values(), here):
         here = here.rpartition("/")[0]
     return here or "/"
+
+
+def _with_query(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path
 
 
 def _shown(request: Request, error: AppError) -> Response:
