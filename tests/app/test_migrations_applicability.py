@@ -5,7 +5,7 @@ import json
 import pytest
 from sqlalchemy import Engine, text
 
-from tests.app.migrating import go
+from tests.app.migrating import fill, go
 
 
 def tree(*needs: str) -> str:
@@ -74,9 +74,7 @@ SAID = """
 
 def test_what_was_said_begins_its_history(old: Engine) -> None:
     go(old, "0025")
-    with old.begin() as connection:
-        for statement in SAID.split(";"):
-            connection.execute(text(statement))
+    fill(old, SAID)
     go(old, "head")
     events = text(
         "SELECT e.kind, trait_kind, trait_value, before, after, image_revision, e.at = t.at, e.person_id = t.person_id"

@@ -4,7 +4,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from app.labels.recounting import find_drift
-from tests.app.migrating import go
+from tests.app.migrating import fill, go
 
 FILLED = """
     INSERT INTO project (slug, name) VALUES ('old', 'Old');
@@ -46,9 +46,7 @@ def counts(engine: Engine) -> list[tuple[object, ...]]:
 
 def test_a_filled_installation_is_counted_and_kept_from_then_on(old: Engine) -> None:
     go(old, "0028")
-    with old.begin() as connection:
-        for statement in FILLED.split(";"):
-            connection.execute(text(statement))
+    fill(old, FILLED)
     go(old, "head")
     assert counts(old) == [
         ("grip", "confirmed", False, 5),
@@ -77,9 +75,7 @@ def test_a_filled_installation_is_counted_and_kept_from_then_on(old: Engine) -> 
 def test_counting_without_grouping_first_counts_the_same_and_goes_back(old: Engine) -> None:
     written = text("SELECT pg_get_functiondef('count_label_update()'::regprocedure)")
     go(old, "0028")
-    with old.begin() as connection:
-        for statement in FILLED.split(";"):
-            connection.execute(text(statement))
+    fill(old, FILLED)
     go(old, "0051")
     with old.begin() as connection:
         before = connection.scalar(written)

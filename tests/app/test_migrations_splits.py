@@ -2,7 +2,7 @@
 
 from sqlalchemy import Engine, text
 
-from tests.app.migrating import go
+from tests.app.migrating import fill, go
 
 FILLED = """
     INSERT INTO project (slug, name) VALUES ('old', 'Old');
@@ -25,9 +25,7 @@ LOOSE = (
 
 def test_images_come_and_go_from_datasets(old: Engine) -> None:
     go(old, "0050")
-    with old.begin() as connection:
-        for statement in FILLED.split(";"):
-            connection.execute(text(statement))
+    fill(old, FILLED)
     for way in ("head", "0050", "head"):
         go(old, way, down=way == "0050")
     with old.begin() as connection:
