@@ -21,7 +21,7 @@ def page_memory(program: Path, data: Path) -> str | None:
     None, too, where its settings cannot be read: the server says why when it starts.
     """
     # First: then it may be asked by anybody, also by root.
-    asked = [program, "-C", "shared_buffers", "-D", data]
+    asked = [str(program), "-C", "shared_buffers", "-D", str(data)]
     said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
     return f"{share_of(memory_of_machine()) >> 20}MB" if said == FROM_INITDB else None
 
